@@ -1,0 +1,255 @@
+//! The integer program: a list of tensor operators over exact integers.
+//!
+//! A program is in single-assignment form and topologically ordered: node `i` defines tensor `TensorId(i)` and refers
+//! only to tensors before it. Every tensor is dense, row-major, and stands for reals by `real = scale · q`. The scale is
+//! for people and for decoding; the meaning of a program lies in its integers alone, as
+//! [`reference::run`](crate::reference::run) computes them.
+//!
+//! The vocabulary knows nothing of ONNX. There is no batch axis: a batch is unrolled or folded into a spatial axis by
+//! whoever builds the program.
+//!
+//! # Requantization
+//!
+//! An operator that accumulates ([`Op::Conv`], [`Op::Affine`], [`Op::Product`], [`Op::Sum`]) computes an exact integer
+//! `acc` and either stores it as it is, or brings it back to a few bits by [`Requantize`]:
+//!
+//! ```text
+//! y = clamp(floor((acc + 2^(shift−1)) / 2^shift), table.lo, table.hi)        (shift = 0: y = clamp(acc))
+//! x = table(y)
+//! ```
+//!
+//! so rounding is half up, saturation is part of the definition, and an activation costs nothing: it is the table.
+//! A real multiplier is folded into the integer weights (they may take 16 bits and more), so no multiplier appears.
+
+mod table;
+mod validate;
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+pub use table::{Table, TableError};
+pub use validate::{Limits, ProgramError};
+
+/// Names a tensor of a [`Program`]: the index of the node that defines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TensorId(pub u32);
+
+/// Names a table of a [`Program`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableId(pub u32);
+
+/// How an accumulator of scale `2^-shift · scale(x)` becomes a small value; see the module head for the formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requantize {
+    /// Bits dropped, 0 to [`Limits::MAX_SHIFT`].
+    pub shift: u32,
+    /// The function applied to the shifted accumulator; its domain is where the accumulator saturates.
+    pub table: TableId,
+}
+
+/// One element of a [`Op::View`]: where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ViewElement {
+    /// The constant 0 (padding).
+    Zero,
+    /// Element `index` (row-major) of source number `source` of the view.
+    Element {
+        /// Position in the `sources` list of the view.
+        source: u32,
+        /// Row-major index into that source.
+        index: u32,
+    },
+}
+
+/// Geometry of a convolution over `[channels, height, width]`; a 1-D convolution has height 1, a dense layer 1 × 1.
+///
+/// Output size per axis is `(in + pad_before + pad_after − dilation·(kernel − 1) − 1) / stride + 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConvGeometry {
+    /// Kernel size `[height, width]`.
+    pub kernel: [u32; 2],
+    /// Stride `[height, width]`, at least 1.
+    pub stride: [u32; 2],
+    /// Dilation `[height, width]`, at least 1.
+    pub dilation: [u32; 2],
+    /// Zero padding `[top, left, bottom, right]`.
+    pub padding: [u32; 4],
+    /// Channel groups; divides both channel counts.
+    pub groups: u32,
+}
+
+impl ConvGeometry {
+    /// A 1 × 1 convolution: a matrix product on each position.
+    pub const POINTWISE: ConvGeometry =
+        ConvGeometry { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4], groups: 1 };
+}
+
+/// An operator of the integer program. Shapes in the comments are `[channels, height, width]` unless said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// A value given from outside, each element in `[lo, hi]`; the interpreter and the circuit refuse others.
+    Input {
+        /// Smallest admissible value.
+        lo: i64,
+        /// Largest admissible value.
+        hi: i64,
+    },
+    /// A re-indexing of other tensors: reshape, transpose, slice, concat, zero padding, static gather, broadcast.
+    View {
+        /// The tensors that elements are taken from.
+        sources: Vec<TensorId>,
+        /// One entry per element of the result, row-major.
+        map: Arc<[ViewElement]>,
+    },
+    /// Convolution with constant weights (cross-correlation, as ONNX has it); dense layers and matrix products with
+    /// constants are 1 × 1 convolutions of `[K, T, 1]` or `[K, 1, 1]`.
+    Conv {
+        /// `[C, H, W]`.
+        input: TensorId,
+        /// Geometry.
+        geometry: ConvGeometry,
+        /// `[O, C / groups, kernel height, kernel width]`, row-major.
+        weights: Arc<[i32]>,
+        /// One per output channel, at the scale of the accumulator.
+        bias: Arc<[i64]>,
+        /// `None`: the exact accumulator is the result.
+        requantize: Option<Requantize>,
+    },
+    /// `acc = factors[0]·a + factors[1]·b + constant`, elementwise on two tensors of the shape of the result.
+    Affine {
+        /// The operands.
+        operands: [TensorId; 2],
+        /// Their integer factors.
+        factors: [i64; 2],
+        /// Added to each element.
+        constant: i64,
+        /// `None`: the exact accumulator is the result.
+        requantize: Option<Requantize>,
+    },
+    /// `acc = a · b`, elementwise on two tensors of the shape of the result.
+    Product {
+        /// The operands.
+        operands: [TensorId; 2],
+        /// `None`: the exact product is the result.
+        requantize: Option<Requantize>,
+    },
+    /// `acc = factor · Σ` over the last axis of the input; the result has the input's shape without its last axis.
+    Sum {
+        /// Shape `[…, n]`.
+        input: TensorId,
+        /// Multiplies each sum.
+        factor: i64,
+        /// `None`: the exact accumulator is the result.
+        requantize: Option<Requantize>,
+    },
+    /// Largest value over the last axis of the input; the result has the input's shape without its last axis.
+    Max {
+        /// Shape `[…, n]`, `n ≥ 1`.
+        input: TensorId,
+    },
+    /// Index of the largest value over the last axis; of equal values the first.
+    ArgMax {
+        /// Shape `[…, n]`, `n ≥ 1`.
+        input: TensorId,
+    },
+    /// `x = table(clamp(v))`, elementwise; the table's domain is where the operand saturates.
+    Lookup {
+        /// The operand.
+        input: TensorId,
+        /// The function.
+        table: TableId,
+    },
+    /// `floor(2^numerator_bits / v)`, elementwise, for operands proven to be at least 1.
+    Reciprocal {
+        /// The operand, every value at least 1.
+        input: TensorId,
+        /// Bits of the numerator, at most [`Limits::MAX_NUMERATOR_BITS`].
+        numerator_bits: u32,
+    },
+}
+
+/// A tensor with the operator that defines it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Where it comes from: the names of the model's nodes that were fused into it. Every message names it.
+    pub name: String,
+    /// The operator.
+    pub op: Op,
+    /// Shape of the result, row-major; a scalar is `[1]`.
+    pub shape: Vec<usize>,
+    /// `real = scale · q`, for people and for decoding.
+    pub scale: f64,
+}
+
+impl Node {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Who sees a tensor of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// The values are public inputs of the proof.
+    Public,
+    /// The values are known to the prover alone.
+    Private,
+}
+
+/// An input or output of the program as its user knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Shape in the model (with its batch axis of 1); as many elements as the tensor.
+    pub shape: Vec<usize>,
+    /// `real = scale · q`, or for [`PortKind::Index`] the integer itself.
+    pub scale: f64,
+    /// What the numbers are.
+    pub kind: PortKind,
+    /// Who sees them.
+    pub visibility: Visibility,
+}
+
+/// What the numbers of a port stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PortKind {
+    /// A real number, `scale · q`.
+    Real,
+    /// An integer (a label, a token, an index); the scale is 1.
+    Index,
+}
+
+/// A whole integer program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Name of the model.
+    pub name: String,
+    /// SHA-256 of the file that the program was made from, or zeros.
+    pub source_digest: [u8; 32],
+    /// Tables of functions; equal ones are stored once.
+    pub tables: Vec<Table>,
+    /// The nodes in order.
+    pub nodes: Vec<Node>,
+    /// Inputs in the order of the model.
+    pub inputs: Vec<Port>,
+    /// Outputs in the order of the model.
+    pub outputs: Vec<Port>,
+}
+
+impl Program {
+    /// The node that defines `tensor`.
+    pub fn node(&self, tensor: TensorId) -> &Node {
+        &self.nodes[tensor.0 as usize]
+    }
+
+    /// The table `id`.
+    pub fn table(&self, id: TableId) -> &Table {
+        &self.tables[id.0 as usize]
+    }
+}

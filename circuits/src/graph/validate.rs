@@ -1,0 +1,308 @@
+//! Checks that a program is well formed. Everything behind this check may rely on it.
+
+use thiserror::Error;
+
+use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement};
+
+/// Bounds on programs, so that a hostile file can't make later stages overflow or exhaust memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits;
+
+impl Limits {
+    /// Largest shift of a requantization.
+    pub const MAX_SHIFT: u32 = 40;
+    /// Largest numerator of a reciprocal.
+    pub const MAX_NUMERATOR_BITS: u32 = 48;
+    /// Every value and accumulator stays below `2^MAX_VALUE_BITS` in magnitude.
+    pub const MAX_VALUE_BITS: u32 = 100;
+    /// Most elements of one tensor.
+    pub const MAX_ELEMENTS: usize = 1 << 28;
+    /// Most weights of one convolution.
+    pub const MAX_WEIGHTS: usize = 1 << 30;
+    /// Most entries of one table.
+    pub const MAX_TABLE: usize = 1 << 20;
+}
+
+/// Why a program is not well formed. `node` is the node's name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProgramError {
+    /// A reference to a tensor that is not defined before its use.
+    #[error("node {node:?} uses tensor {tensor} before it is defined")]
+    Undefined {
+        /// The node.
+        node: String,
+        /// The tensor.
+        tensor: u32,
+    },
+    /// A reference to a table that does not exist.
+    #[error("node {node:?} uses table {table}, which does not exist")]
+    NoSuchTable {
+        /// The node.
+        node: String,
+        /// The table.
+        table: u32,
+    },
+    /// A shape that does not follow from the operator and its operands.
+    #[error("node {node:?}: {what} should have {expected} elements or channels, and has {found}")]
+    Shape {
+        /// The node.
+        node: String,
+        /// Which quantity.
+        what: &'static str,
+        /// What the operator asks for.
+        expected: usize,
+        /// What is there.
+        found: usize,
+    },
+    /// A number outside what [`Limits`] or the operator allows.
+    #[error("node {node:?}: {what} is out of bounds")]
+    OutOfBounds {
+        /// The node.
+        node: String,
+        /// Which quantity.
+        what: &'static str,
+    },
+    /// A scale that is not a positive finite number.
+    #[error("node or port {node:?} has a scale that is not positive and finite")]
+    Scale {
+        /// The node.
+        node: String,
+    },
+    /// A program without outputs proves nothing.
+    #[error("the program has no outputs")]
+    NoOutputs,
+    /// An input port must name an input node, each exactly once.
+    #[error("input port {port:?} does not name an input node of its own")]
+    InputPort {
+        /// The port.
+        port: String,
+    },
+}
+
+impl Program {
+    /// Checks every invariant of the types that the type system does not carry.
+    ///
+    /// # Errors
+    /// The first violation found, with the node that it lies in.
+    pub fn validate(&self) -> Result<(), ProgramError> {
+        for table in &self.tables {
+            if table.values().len() > Limits::MAX_TABLE || table.lo().unsigned_abs() > 1 << 40 {
+                return Err(ProgramError::OutOfBounds { node: table.name().into(), what: "the table's domain" });
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            NodeCheck { program: self, index, node }.run()?;
+        }
+        self.validate_ports()
+    }
+
+    fn validate_ports(&self) -> Result<(), ProgramError> {
+        if self.outputs.is_empty() {
+            return Err(ProgramError::NoOutputs);
+        }
+        for port in self.inputs.iter().chain(&self.outputs) {
+            let Some(node) = self.nodes.get(port.tensor.0 as usize) else {
+                return Err(ProgramError::Undefined { node: port.name.clone(), tensor: port.tensor.0 });
+            };
+            let elements = checked_elements(&port.shape);
+            if elements != Some(node.elements()) {
+                return Err(ProgramError::Shape {
+                    node: port.name.clone(),
+                    what: "the port",
+                    expected: node.elements(),
+                    found: elements.unwrap_or(usize::MAX),
+                });
+            }
+            if !(port.scale.is_finite() && port.scale > 0.0) || (port.kind == PortKind::Index && port.scale != 1.0) {
+                return Err(ProgramError::Scale { node: port.name.clone() });
+            }
+        }
+        let mut tensors: Vec<_> = self.inputs.iter().map(|port| port.tensor).collect();
+        tensors.sort();
+        let mut expected = self.nodes.iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Input { .. }));
+        for port in &self.inputs {
+            if !matches!(self.node(port.tensor).op, Op::Input { .. }) {
+                return Err(ProgramError::InputPort { port: port.name.clone() });
+            }
+        }
+        for tensor in tensors {
+            if expected.next().map(|(index, _)| TensorId(index as u32)) != Some(tensor) {
+                return Err(ProgramError::InputPort { port: self.node(tensor).name.clone() });
+            }
+        }
+        match expected.next() {
+            Some((_, node)) => Err(ProgramError::InputPort { port: node.name.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn checked_elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+}
+
+/// The output height and width of a convolution, or `None` where the kernel does not fit.
+pub(crate) fn conv_output(geometry: &ConvGeometry, input: [usize; 2]) -> Option<[usize; 2]> {
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let padded = input[axis]
+            .checked_add(geometry.padding[axis] as usize)?
+            .checked_add(geometry.padding[axis + 2] as usize)?;
+        let reach = (geometry.dilation[axis] as usize).checked_mul((geometry.kernel[axis] as usize).checked_sub(1)?)?;
+        output[axis] = padded.checked_sub(reach.checked_add(1)?)? / (geometry.stride[axis] as usize) + 1;
+    }
+    Some(output)
+}
+
+struct NodeCheck<'a> {
+    program: &'a Program,
+    index: usize,
+    node: &'a Node,
+}
+
+impl NodeCheck<'_> {
+    fn run(&self) -> Result<(), ProgramError> {
+        let elements = checked_elements(&self.node.shape).filter(|&n| n >= 1 && n <= Limits::MAX_ELEMENTS);
+        let elements = elements.ok_or_else(|| self.bounds("the number of elements"))?;
+        if !(self.node.scale.is_finite() && self.node.scale > 0.0) {
+            return Err(ProgramError::Scale { node: self.node.name.clone() });
+        }
+        match &self.node.op {
+            Op::Input { lo, hi } => {
+                let width = hi.checked_sub(*lo).filter(|&w| w >= 0 && (w as usize) < Limits::MAX_TABLE);
+                width.map(|_| ()).ok_or_else(|| self.bounds("the range of the input"))
+            }
+            Op::View { sources, map } => self.view(sources, map, elements),
+            Op::Conv { input, geometry, weights, bias, requantize } => {
+                self.requantize(requantize)?;
+                self.conv(*input, geometry, weights.len(), bias)
+            }
+            Op::Affine { operands, factors, constant, requantize } => {
+                self.requantize(requantize)?;
+                self.small(factors[0], "a factor")?;
+                self.small(factors[1], "a factor")?;
+                self.small(*constant, "the constant")?;
+                self.pointwise(operands, elements)
+            }
+            Op::Product { operands, requantize } => {
+                self.requantize(requantize)?;
+                self.pointwise(operands, elements)
+            }
+            Op::Sum { input, factor, requantize } => {
+                self.requantize(requantize)?;
+                self.small(*factor, "the factor")?;
+                self.reduction(*input, elements)
+            }
+            Op::Max { input } | Op::ArgMax { input } => self.reduction(*input, elements),
+            Op::Lookup { input, table } => {
+                self.table(*table)?;
+                self.pointwise(&[*input], elements)
+            }
+            Op::Reciprocal { input, numerator_bits } => {
+                if *numerator_bits == 0 || *numerator_bits > Limits::MAX_NUMERATOR_BITS {
+                    return Err(self.bounds("the numerator"));
+                }
+                self.pointwise(&[*input], elements)
+            }
+        }
+    }
+
+    fn bounds(&self, what: &'static str) -> ProgramError {
+        ProgramError::OutOfBounds { node: self.node.name.clone(), what }
+    }
+
+    fn small(&self, value: i64, what: &'static str) -> Result<(), ProgramError> {
+        if value.unsigned_abs() <= 1 << 48 {
+            Ok(())
+        } else {
+            Err(self.bounds(what))
+        }
+    }
+
+    fn operand(&self, tensor: TensorId) -> Result<&Node, ProgramError> {
+        if (tensor.0 as usize) < self.index {
+            Ok(self.program.node(tensor))
+        } else {
+            Err(ProgramError::Undefined { node: self.node.name.clone(), tensor: tensor.0 })
+        }
+    }
+
+    fn table(&self, table: TableId) -> Result<(), ProgramError> {
+        if (table.0 as usize) < self.program.tables.len() {
+            Ok(())
+        } else {
+            Err(ProgramError::NoSuchTable { node: self.node.name.clone(), table: table.0 })
+        }
+    }
+
+    fn requantize(&self, requantize: &Option<Requantize>) -> Result<(), ProgramError> {
+        let Some(requantize) = requantize else { return Ok(()) };
+        if requantize.shift > Limits::MAX_SHIFT {
+            return Err(self.bounds("the shift"));
+        }
+        self.table(requantize.table)
+    }
+
+    fn expect(&self, what: &'static str, expected: usize, found: usize) -> Result<(), ProgramError> {
+        if expected == found {
+            Ok(())
+        } else {
+            Err(ProgramError::Shape { node: self.node.name.clone(), what, expected, found })
+        }
+    }
+
+    fn pointwise(&self, operands: &[TensorId], elements: usize) -> Result<(), ProgramError> {
+        operands.iter().try_for_each(|&operand| self.expect("an operand", elements, self.operand(operand)?.elements()))
+    }
+
+    fn reduction(&self, input: TensorId, elements: usize) -> Result<(), ProgramError> {
+        let input = self.operand(input)?;
+        let last = *input.shape.last().ok_or_else(|| self.bounds("the rank of the operand"))?;
+        self.expect("the operand", elements * last, input.elements())
+    }
+
+    fn view(&self, sources: &[TensorId], map: &[ViewElement], elements: usize) -> Result<(), ProgramError> {
+        self.expect("the map", elements, map.len())?;
+        let sizes = sources
+            .iter()
+            .map(|&source| Ok(self.operand(source)?.elements()))
+            .collect::<Result<Vec<_>, ProgramError>>()?;
+        let inside = |element: &ViewElement| match *element {
+            ViewElement::Zero => true,
+            ViewElement::Element { source, index } => {
+                sizes.get(source as usize).is_some_and(|&size| (index as usize) < size)
+            }
+        };
+        if map.iter().all(inside) {
+            Ok(())
+        } else {
+            Err(self.bounds("an entry of the map"))
+        }
+    }
+
+    fn conv(&self, input: TensorId, geometry: &ConvGeometry, weights: usize, bias: &[i64]) -> Result<(), ProgramError> {
+        let input = self.operand(input)?;
+        let (&[channels, height, width], &[outputs, out_height, out_width]) =
+            (input.shape.as_slice(), self.node.shape.as_slice())
+        else {
+            return Err(self.bounds("the rank"));
+        };
+        let positive = geometry.kernel.iter().chain(&geometry.stride).chain(&geometry.dilation).all(|&v| v >= 1);
+        let groups = geometry.groups as usize;
+        if !positive || groups == 0 || channels % groups != 0 || outputs % groups != 0 || weights > Limits::MAX_WEIGHTS
+        {
+            return Err(self.bounds("the geometry"));
+        }
+        let output = conv_output(geometry, [height, width]).ok_or_else(|| self.bounds("the kernel"))?;
+        self.expect("the output height", output[0], out_height)?;
+        self.expect("the output width", output[1], out_width)?;
+        let per_output = (channels / groups)
+            .checked_mul(geometry.kernel[0] as usize)
+            .and_then(|n| n.checked_mul(geometry.kernel[1] as usize))
+            .and_then(|n| n.checked_mul(outputs))
+            .ok_or_else(|| self.bounds("the number of weights"))?;
+        self.expect("the weights", per_output, weights)?;
+        self.expect("the bias", outputs, bias.len())?;
+        bias.iter().try_for_each(|&b| self.small(b, "a bias"))
+    }
+}

@@ -1,0 +1,222 @@
+//! The interface of a proof: which tensors are public, and how their values are packed into instance words.
+//!
+//! A public tensor of `n` values in `[lo, hi]` takes `bits = max(1, ⌈log2(hi − lo + 1)⌉)` bits a value, as many values to a
+//! word as fit into [`WORD_BITS`], the first value in the lowest bits:
+//!
+//! ```text
+//! word = Σ_i (value_i − lo) · 2^(bits · i)
+//! ```
+//!
+//! The packing is injective for values in range, and the circuit proves the range; so a word names its values. Words of
+//! the public tensors follow one another, inputs first, in the order of the ports, in one instance column.
+
+use ff::{Field, PrimeField};
+use halo2_proofs::halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::graph::{PortKind, Visibility};
+
+/// Bits of an instance word that carry values; well below the 253 that always fit a scalar.
+pub const WORD_BITS: u32 = 248;
+
+/// Whether a port goes in or comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// An input of the model.
+    Input,
+    /// An output of the model.
+    Output,
+}
+
+/// A port as a verifier knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfacePort {
+    /// Name in the model.
+    pub name: String,
+    /// In or out.
+    pub direction: Direction,
+    /// Shape in the model.
+    pub shape: Vec<usize>,
+    /// `real = scale · q`.
+    pub scale: f64,
+    /// What the numbers are.
+    pub kind: PortKind,
+    /// Who sees them.
+    pub visibility: Visibility,
+    /// Smallest value the circuit admits.
+    pub lo: i64,
+    /// Largest value the circuit admits.
+    pub hi: i64,
+}
+
+impl InterfacePort {
+    /// Number of values.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bits a value takes in a word.
+    pub fn bits(&self) -> u32 {
+        let width = self.hi.abs_diff(self.lo);
+        (u64::BITS - width.leading_zeros()).max(1)
+    }
+
+    /// Values to a word.
+    pub fn values_per_word(&self) -> usize {
+        (WORD_BITS / self.bits()) as usize
+    }
+
+    /// Instance words that the port takes: none when private.
+    pub fn words(&self) -> usize {
+        match self.visibility {
+            Visibility::Public => self.elements().div_ceil(self.values_per_word()),
+            Visibility::Private => 0,
+        }
+    }
+}
+
+/// All ports of a program, inputs first, each in the order of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interface {
+    /// The ports.
+    pub ports: Vec<InterfacePort>,
+}
+
+/// Why values can't be packed, or words not unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PackError {
+    /// Not as many tensors as public ports.
+    #[error("{expected} public tensors are expected, {found} were given")]
+    TensorCount {
+        /// Public ports.
+        expected: usize,
+        /// Tensors given.
+        found: usize,
+    },
+    /// A tensor of the wrong size.
+    #[error("port {port:?} takes {expected} values, {found} were given")]
+    Length {
+        /// The port.
+        port: String,
+        /// Its elements.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// A value outside its port's range.
+    #[error("port {port:?}: value {index} lies outside [{lo}, {hi}]")]
+    Range {
+        /// The port.
+        port: String,
+        /// Position of the value.
+        index: usize,
+        /// Smallest value.
+        lo: i64,
+        /// Largest value.
+        hi: i64,
+    },
+    /// Not as many words as the interface has.
+    #[error("{expected} instance words are expected, {found} were given")]
+    WordCount {
+        /// Words of the interface.
+        expected: usize,
+        /// Words given.
+        found: usize,
+    },
+    /// A word that packs no values.
+    #[error("port {port:?}: instance word {index} has bits beyond its values")]
+    Word {
+        /// The port.
+        port: String,
+        /// Position of the word within the port.
+        index: usize,
+    },
+}
+
+impl Interface {
+    /// The public ports in order.
+    pub fn public(&self) -> impl Iterator<Item = &InterfacePort> {
+        self.ports.iter().filter(|port| port.visibility == Visibility::Public)
+    }
+
+    /// Number of instance words; fixed by the key.
+    pub fn words(&self) -> usize {
+        self.ports.iter().map(InterfacePort::words).sum()
+    }
+
+    /// Packs the values of the public ports, in their order.
+    ///
+    /// # Errors
+    /// Tensors of the wrong number or length, values out of range.
+    pub fn pack(&self, tensors: &[Vec<i64>]) -> Result<Vec<Fr>, PackError> {
+        let expected = self.public().count();
+        if tensors.len() != expected {
+            return Err(PackError::TensorCount { expected, found: tensors.len() });
+        }
+        let mut words = Vec::with_capacity(self.words());
+        for (port, values) in self.public().zip(tensors) {
+            check_values(port, values)?;
+            words.extend(values.chunks(port.values_per_word()).map(|chunk| pack_word(port, chunk)));
+        }
+        Ok(words)
+    }
+
+    /// The values of the public ports, in their order; the inverse of [`Interface::pack`].
+    ///
+    /// # Errors
+    /// A wrong number of words, or a word that no values pack to.
+    pub fn unpack(&self, words: &[Fr]) -> Result<Vec<Vec<i64>>, PackError> {
+        if words.len() != self.words() {
+            return Err(PackError::WordCount { expected: self.words(), found: words.len() });
+        }
+        let mut rest = words;
+        self.public()
+            .map(|port| {
+                let (mine, others) = rest.split_at(port.words());
+                rest = others;
+                unpack_port(port, mine)
+            })
+            .collect()
+    }
+}
+
+fn check_values(port: &InterfacePort, values: &[i64]) -> Result<(), PackError> {
+    if values.len() != port.elements() {
+        return Err(PackError::Length { port: port.name.clone(), expected: port.elements(), found: values.len() });
+    }
+    match values.iter().position(|value| !(port.lo..=port.hi).contains(value)) {
+        Some(index) => Err(PackError::Range { port: port.name.clone(), index, lo: port.lo, hi: port.hi }),
+        None => Ok(()),
+    }
+}
+
+fn pack_word(port: &InterfacePort, values: &[i64]) -> Fr {
+    let step = Fr::from(2).pow([u64::from(port.bits())]);
+    values.iter().rev().fold(Fr::ZERO, |word, value| word * step + Fr::from(value.abs_diff(port.lo)))
+}
+
+fn unpack_port(port: &InterfacePort, words: &[Fr]) -> Result<Vec<i64>, PackError> {
+    let bits = port.bits();
+    let mut values = Vec::with_capacity(port.elements());
+    for (index, word) in words.iter().enumerate() {
+        let count = port.values_per_word().min(port.elements() - values.len());
+        let refuse = || PackError::Word { port: port.name.clone(), index };
+        let repr = word.to_repr();
+        let bytes = repr.as_ref();
+        let bit = |position: u32| bytes[(position / 8) as usize] >> (position % 8) & 1 == 1;
+        if (count as u32 * bits..256).any(bit) {
+            return Err(refuse());
+        }
+        for slot in 0..count as u32 {
+            let offset = (0..bits).fold(0u64, |value, i| value | u64::from(bit(slot * bits + i)) << i);
+            let value = i64::try_from(i128::from(port.lo) + i128::from(offset)).map_err(|_| refuse())?;
+            if value > port.hi {
+                return Err(refuse());
+            }
+            values.push(value);
+        }
+    }
+    Ok(values)
+}

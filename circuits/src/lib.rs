@@ -1,0 +1,13 @@
+//! The integer program that a proof speaks about, its reference interpreter, and the tensor machine that proves it.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`graph`] | the integer program: tensors, operators, tables |
+//! | [`interface`] | public ports and how they are packed into instance words |
+//! | [`machine`] | the family of constraint systems |
+//! | [`reference`] | the plain interpreter; its result is the definition |
+
+pub mod graph;
+pub mod interface;
+pub mod machine;
+pub mod reference;

@@ -1,0 +1,2 @@
+//! The `zkinfer` command.
+fn main() {}

@@ -1,0 +1,355 @@
+//! A small closed graph of real-valued tensor operators, in single-assignment form, with concrete shapes.
+//!
+//! The importer folds everything that does not depend on the model's inputs into [`FloatOp::Constant`] and rewrites
+//! every ONNX operator into these. Node `i` defines value `ValueId(i)` and refers to earlier values only. Every node keeps
+//! the names of the ONNX nodes that it came from.
+
+use std::sync::Arc;
+
+/// Names a value of a [`FloatGraph`]: the index of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// A dense row-major tensor of reals. Integers and booleans of a model (labels, indices, masks) are held as exact reals
+/// (|v| ≤ 2^53), with [`Element`] beside them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// The shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The elements.
+    pub data: Arc<[f64]>,
+}
+
+/// The element type of a value in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// float16, float32, float64: a real number.
+    Real,
+    /// Any integer type.
+    Integer,
+    /// A boolean, 0 or 1.
+    Bool,
+}
+
+/// A function of one real.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum UnaryFunction {
+    /// `max(v, 0)`
+    Relu,
+    /// `v < 0 ? slope·v : v`
+    LeakyRelu(f64),
+    /// `v < 0 ? alpha·(e^v − 1) : v`
+    Elu(f64),
+    /// `gamma·(v ≤ 0 ? alpha·(e^v − 1) : v)`
+    Selu {
+        /// alpha
+        alpha: f64,
+        /// gamma
+        gamma: f64,
+    },
+    /// `1 / (1 + e^−v)`
+    Sigmoid,
+    /// `tanh v`
+    Tanh,
+    /// `ln(1 + e^v)`
+    Softplus,
+    /// `v / (1 + |v|)`
+    Softsign,
+    /// `clamp(alpha·v + beta, 0, 1)`
+    HardSigmoid {
+        /// alpha
+        alpha: f64,
+        /// beta
+        beta: f64,
+    },
+    /// `v·clamp(v/6 + 1/2, 0, 1)`
+    HardSwish,
+    /// `v·Φ(v)`, by erf
+    Gelu,
+    /// the tanh approximation of [`UnaryFunction::Gelu`]
+    GeluTanh,
+    /// erf
+    Erf,
+    /// `e^v`
+    Exp,
+    /// natural logarithm
+    Log,
+    /// square root
+    Sqrt,
+    /// `|v|`
+    Abs,
+    /// `−v`
+    Neg,
+    /// sine
+    Sin,
+    /// cosine
+    Cos,
+    /// `1/v`
+    Reciprocal,
+    /// −1, 0 or 1
+    Sign,
+    /// largest integer not above
+    Floor,
+    /// smallest integer not below
+    Ceil,
+    /// to the nearest integer, ties to even
+    Round,
+    /// `clamp(v, lo, hi)`
+    Clip {
+        /// lower bound
+        lo: f64,
+        /// upper bound
+        hi: f64,
+    },
+    /// `v^exponent`
+    Power(f64),
+    /// `factor·v + offset`
+    Affine {
+        /// factor
+        factor: f64,
+        /// offset
+        offset: f64,
+    },
+}
+
+/// A function of two reals, with NumPy broadcasting of the operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BinaryFunction {
+    /// `a + b`
+    Add,
+    /// `a − b`
+    Sub,
+    /// `a · b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// the larger
+    Max,
+    /// the smaller
+    Min,
+    /// `a^b`
+    Pow,
+    /// `a = b` as 0 or 1
+    Equal,
+    /// `a < b` as 0 or 1
+    Less,
+    /// `a ≤ b` as 0 or 1
+    LessOrEqual,
+}
+
+/// How a reduction combines elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReduceKind {
+    /// Σ
+    Sum,
+    /// arithmetic mean
+    Mean,
+    /// largest
+    Max,
+    /// smallest
+    Min,
+    /// product
+    Product,
+}
+
+/// Geometry of a sliding window over one or two spatial axes (a 1-D window is `1 × n`: axis 0 has size 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Kernel `[height, width]`.
+    pub kernel: [usize; 2],
+    /// Stride.
+    pub stride: [usize; 2],
+    /// Dilation.
+    pub dilation: [usize; 2],
+    /// Padding `[top, left, bottom, right]`.
+    pub padding: [usize; 4],
+}
+
+/// An operator of the float graph.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FloatOp {
+    /// Input number `n` of the model.
+    Input(usize),
+    /// A constant.
+    Constant(Tensor),
+    /// The same elements in the same order under another shape.
+    Reshape(ValueId),
+    /// Axes permuted: axis `k` of the result is axis `permutation[k]` of the operand.
+    Transpose {
+        /// operand
+        input: ValueId,
+        /// permutation
+        permutation: Vec<usize>,
+    },
+    /// Any other static re-indexing of one value (slice, pad, broadcast, nearest resize, static gather, depth to space …):
+    /// element `i` of the result is element `map[i]` of the operand, or `fill` where `None`.
+    Reindex {
+        /// operand
+        input: ValueId,
+        /// one entry per element of the result
+        map: Arc<[Option<u32>]>,
+        /// value of the entries that are `None`
+        fill: f64,
+    },
+    /// Concatenation along an axis.
+    Concat {
+        /// operands
+        inputs: Vec<ValueId>,
+        /// axis
+        axis: usize,
+    },
+    /// NumPy `matmul`.
+    MatMul(ValueId, ValueId),
+    /// Convolution of `[N, C, H, W]` by `[O, C/groups, kh, kw]`; 1-D is brought to this form by reshapes around it.
+    Conv {
+        /// `[N, C, H, W]`
+        input: ValueId,
+        /// `[O, C/groups, kh, kw]`
+        weights: ValueId,
+        /// `[O]`
+        bias: Option<ValueId>,
+        /// window
+        window: Window,
+        /// channel groups
+        groups: usize,
+    },
+    /// Transposed convolution of `[N, C, H, W]` by `[C, O/groups, kh, kw]`: output size
+    /// `stride·(in − 1) + output_padding + dilation·(k − 1) + 1 − pads`.
+    ConvTranspose {
+        /// `[N, C, H, W]`
+        input: ValueId,
+        /// `[C, O/groups, kh, kw]`
+        weights: ValueId,
+        /// `[O]`
+        bias: Option<ValueId>,
+        /// window (padding is cut from the result)
+        window: Window,
+        /// extra size at the end of each axis
+        output_padding: [usize; 2],
+        /// channel groups
+        groups: usize,
+    },
+    /// Max pooling of `[N, C, H, W]`; padding never wins.
+    MaxPool {
+        /// operand
+        input: ValueId,
+        /// window
+        window: Window,
+    },
+    /// Average pooling of `[N, C, H, W]`.
+    AveragePool {
+        /// operand
+        input: ValueId,
+        /// window
+        window: Window,
+        /// whether padding counts in the denominator
+        count_padding: bool,
+    },
+    /// A function of one value.
+    Unary {
+        /// operand
+        input: ValueId,
+        /// function
+        function: UnaryFunction,
+    },
+    /// A function of two values, with broadcasting.
+    Binary {
+        /// function
+        function: BinaryFunction,
+        /// operands
+        operands: [ValueId; 2],
+    },
+    /// `condition ? a : b`, with broadcasting.
+    Select {
+        /// condition, 0 or 1
+        condition: ValueId,
+        /// value where 1
+        then: ValueId,
+        /// value where 0
+        otherwise: ValueId,
+    },
+    /// Reduction over axes; the result's shape says whether they are kept.
+    Reduce {
+        /// operand
+        input: ValueId,
+        /// kind
+        kind: ReduceKind,
+        /// axes, ascending
+        axes: Vec<usize>,
+    },
+    /// Index of the largest (or, with `smallest`, smallest) element along an axis; the first unless `last`.
+    ArgExtremum {
+        /// operand
+        input: ValueId,
+        /// axis
+        axis: usize,
+        /// smallest instead of largest
+        smallest: bool,
+        /// of equal ones the last
+        last: bool,
+    },
+    /// Rows of `input` along `axis` picked by data: `Gather` with indices that depend on an input.
+    Gather {
+        /// table
+        input: ValueId,
+        /// indices
+        indices: ValueId,
+        /// axis
+        axis: usize,
+    },
+    /// Softmax over one axis.
+    Softmax {
+        /// operand
+        input: ValueId,
+        /// axis
+        axis: usize,
+    },
+    /// Logarithm of softmax over one axis.
+    LogSoftmax {
+        /// operand
+        input: ValueId,
+        /// axis
+        axis: usize,
+    },
+}
+
+/// A node: a value and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatNode {
+    /// Names of the ONNX nodes behind it (the first output's name where a node has none).
+    pub provenance: Vec<String>,
+    /// The operator.
+    pub op: FloatOp,
+    /// Shape of the result.
+    pub shape: Vec<usize>,
+    /// Element type in the model.
+    pub element: Element,
+}
+
+/// An input or output of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatPort {
+    /// Name in the model.
+    pub name: String,
+    /// The value.
+    pub value: ValueId,
+}
+
+/// A model as a graph of real-valued operators.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatGraph {
+    /// Name of the model.
+    pub name: String,
+    /// SHA-256 of the file.
+    pub source_digest: [u8; 32],
+    /// The nodes, topologically ordered.
+    pub nodes: Vec<FloatNode>,
+    /// Inputs in the order of the model.
+    pub inputs: Vec<FloatPort>,
+    /// Outputs in the order of the model.
+    pub outputs: Vec<FloatPort>,
+}

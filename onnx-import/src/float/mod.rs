@@ -1,0 +1,3 @@
+//! The float graph: what a model means before quantization.
+
+pub mod graph;

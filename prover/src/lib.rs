@@ -1,0 +1,1 @@
+//! Keys, witness and proofs for compiled integer programs.

@@ -1,0 +1,1 @@
+//! Checks zkinfer proofs: statement, key and proof formats, Keccak transcript.
