@@ -1,0 +1,183 @@
+//! The cost model: what a machine takes to prove, and the choice of its widths.
+//!
+//! A proof costs, per row: a commitment and a transform for each column that the prover makes, an evaluation and an
+//! opening for each column that it opens, and a sweep of the gates over the extended domain. The unit costs below were
+//! fitted on measured proofs (see `benches/`).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Draft, LayoutError, LayoutOptions, Plan, RowUse};
+use crate::analysis::NodeRange;
+use crate::graph::Program;
+use crate::interface::Interface;
+use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
+
+/// What a layout minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// Proving time.
+    #[default]
+    Time,
+    /// Memory of the prover.
+    Memory,
+    /// Gas of the verifier contract, hence commitments.
+    Gas,
+}
+
+/// What a machine is expected to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// CPU seconds of a proof by the stock engine.
+    pub prove_cpu_seconds: f64,
+    /// Peak memory of a proof by the stock engine, in bytes.
+    pub prove_bytes: u64,
+    /// CPU seconds of the setup.
+    pub setup_cpu_seconds: f64,
+    /// Bytes of the proof.
+    pub proof_bytes: u64,
+}
+
+/// CPU seconds of the stock engine per row and committed column: commitment, transforms, quotient share.
+const SECONDS_PER_COMMITTED_CELL: f64 = 1.0e-5;
+/// CPU seconds of the stock engine per row and fixed column: evaluation and opening, and its share of the key.
+const SECONDS_PER_FIXED_CELL: f64 = 2.5e-6;
+/// Bytes of the stock engine per row and column: values, coefficients and the extended domain of four times the rows.
+const BYTES_PER_CELL: f64 = 200.0;
+/// Bytes per row and committed column that the stock engine holds besides.
+const ROW_OVERHEAD_BYTES: f64 = 72.0;
+
+/// Columns that the prover commits to, product columns of the permutation, quotient pieces and openings included.
+fn prover_columns(params: &MachineParams) -> usize {
+    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
+    advice + permutation_products(params) + (MachineConfig::DEGREE - 1) + 3
+}
+
+fn permutation_columns(params: &MachineParams) -> usize {
+    AdviceColumn::permuted(params).len() + 1
+}
+
+fn permutation_products(params: &MachineParams) -> usize {
+    permutation_columns(params).div_ceil(MachineConfig::DEGREE - 2)
+}
+
+/// Commitments that a verifier handles: those of the proof and those of the key.
+pub fn commitments(params: &MachineParams) -> usize {
+    prover_columns(params) + FixedColumn::all(params).len() + permutation_columns(params)
+}
+
+/// Evaluations in a proof: each cell that a gate queries, the permutation's, and the mask.
+fn evaluations(params: &MachineParams) -> usize {
+    let units = params.units as usize;
+    let tables = params.tables as usize;
+    // Columns read at one rotation, and the further rotations of values, accumulators and `active`.
+    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
+    let rotated = 4 * units + tables + 8;
+    let permutation = permutation_columns(params) + 3 * permutation_products(params);
+    advice + rotated + FixedColumn::all(params).len() + permutation + 1
+}
+
+/// What a machine is expected to cost.
+pub fn estimate(params: &MachineParams) -> Estimate {
+    let rows = params.rows() as f64;
+    let committed = prover_columns(params) as f64;
+    let fixed = (FixedColumn::all(params).len() + permutation_columns(params)) as f64;
+    let cells = committed + fixed;
+    Estimate {
+        prove_cpu_seconds: rows * (committed * SECONDS_PER_COMMITTED_CELL + fixed * SECONDS_PER_FIXED_CELL),
+        prove_bytes: (rows * (cells * BYTES_PER_CELL + committed * ROW_OVERHEAD_BYTES)) as u64,
+        setup_cpu_seconds: rows * fixed * SECONDS_PER_COMMITTED_CELL,
+        proof_bytes: (64 * prover_columns(params) + 32 * evaluations(params)) as u64,
+    }
+}
+
+impl Objective {
+    fn cost(self, params: &MachineParams) -> f64 {
+        let estimate = estimate(params);
+        match self {
+            Objective::Time => estimate.prove_cpu_seconds,
+            Objective::Memory => estimate.prove_bytes as f64,
+            // Commitments decide the gas; of machines with equally many the smallest.
+            Objective::Gas => commitments(params) as f64 + estimate.prove_cpu_seconds * 1e-3,
+        }
+    }
+}
+
+/// Units per row that are tried.
+const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
+/// Sizes up to which a function's table may grow before its uses saturate by the gadget.
+const TABLE_SIZES: [i128; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+/// How far beyond the least `k` fewer columns are looked for.
+const K_SLACK: u32 = 2;
+
+/// The cheapest widths for a program.
+pub(super) fn choose(
+    program: &Program,
+    ranges: &[NodeRange],
+    interface: &Interface,
+    options: &LayoutOptions,
+) -> Result<Plan, LayoutError> {
+    let units = match options.units {
+        Some(units) => vec![units],
+        None => UNITS.to_vec(),
+    };
+    let mut best: Option<(f64, Plan)> = None;
+    let mut failure = LayoutError::TooLarge { rows: usize::MAX, limit: 1 << MachineParams::K.end() };
+    for units in units {
+        let mut last_rows = None;
+        for max_table in TABLE_SIZES {
+            let draft = match Draft::new(program, ranges, interface, units, max_table) {
+                Ok(draft) => draft,
+                Err(error) => {
+                    failure = error;
+                    continue;
+                }
+            };
+            let shape = (draft.rows(1, 1), draft.widest());
+            if last_rows.replace(shape) == Some(shape) {
+                continue;
+            }
+            for plan in plans(&draft, options, units, max_table)? {
+                let params = MachineParams { optional: all_optional(), ..plan.params() };
+                let cost = options.objective.cost(&params);
+                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                    best = Some((cost, plan));
+                }
+            }
+        }
+    }
+    best.map(|(_, plan)| plan).ok_or(failure)
+}
+
+/// All optional columns: the model's upper bound while the layout is not emitted yet.
+fn all_optional() -> crate::machine::ColumnSet {
+    let mut set = crate::machine::ColumnSet::default();
+    (0..FixedColumn::OPTIONAL).for_each(|bit| set.insert(bit));
+    set
+}
+
+/// The fewest weights and tables per row for each `k` in reach.
+fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128) -> Result<Vec<Plan>, LayoutError> {
+    let fits = |rows: RowUse, k: u32| {
+        // One row stays free behind the last block.
+        rows.used() < MachineParams { k, ..MachineParams::default() }.usable_rows()
+    };
+    let widest = draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
+    let mut plans = Vec::new();
+    for k in MachineParams::K {
+        let weights = match options.weights {
+            Some(weights) => Some(weights),
+            None => (1..=widest).find(|&w| fits(RowUse { tables: 0, ..draft.rows(w, 1) }, k)),
+        };
+        let Some(weights) = weights else { continue };
+        let tables = (1..=MachineParams::MAX_TABLES).find(|&t| fits(draft.rows(weights, t), k));
+        let Some(tables) = tables else { continue };
+        let plan = Plan { k, units, weights, tables, max_table };
+        plan.params().validate()?;
+        plans.push(plan);
+        if plans.len() as u32 > K_SLACK {
+            break;
+        }
+    }
+    Ok(plans)
+}
