@@ -133,6 +133,7 @@ impl Filler<'_> {
             Fill::Sum { windows, factor, places, finish } => {
                 for (window, &place) in windows.iter().zip(places) {
                     let sum: i128 = window.iter().map(|&element| i128::from(self.element(element))).sum();
+                    self.set_value(place.below(1), sum as i64);
                     self.finish(place, sum * i128::from(*factor), finish);
                 }
             }
