@@ -157,7 +157,8 @@ pub fn cnn(seed: u64) -> ProgramBuilder {
     let c2 = b.conv(pooled, 4, geometry(3, 2, 1), Some(Requantize { shift: 6, table: relu }));
     let flat = b.reshape(c2, &[16, 1, 1]);
     let scores = b.conv(flat, 6, ConvGeometry::POINTWISE, Some(Requantize { shift: 8, table: clamp }));
-    let class = b.node(Op::ArgMax { input: scores }, &[1]);
+    let row = b.reshape(scores, &[6]);
+    let class = b.node(Op::ArgMax { input: row }, &[1]);
     b.output(scores, Visibility::Public);
     b.output(class, Visibility::Public);
     b
