@@ -4,6 +4,7 @@
 //! opening for each column that it opens, and a sweep of the gates over the extended domain. The unit costs below were
 //! fitted on measured proofs (see `benches/`).
 
+use halo2_proofs::plonk::ConstraintSystem;
 use serde::{Deserialize, Serialize};
 
 use super::{Draft, LayoutError, LayoutOptions, Plan, RowUse};
@@ -11,6 +12,9 @@ use crate::analysis::NodeRange;
 use crate::graph::Program;
 use crate::interface::Interface;
 use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
+
+/// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
+const PROOF_BYTES_LIMIT: f64 = 7_900.0;
 
 /// What a layout minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,14 +42,14 @@ pub struct Estimate {
     pub proof_bytes: u64,
 }
 
-/// CPU seconds of the stock engine per row and committed column: commitment, transforms, quotient share.
-const SECONDS_PER_COMMITTED_CELL: f64 = 1.0e-5;
-/// CPU seconds of the stock engine per row and fixed column: evaluation and opening, and its share of the key.
-const SECONDS_PER_FIXED_CELL: f64 = 2.5e-6;
-/// Bytes of the stock engine per row and column: values, coefficients and the extended domain of four times the rows.
-const BYTES_PER_CELL: f64 = 200.0;
-/// Bytes per row and committed column that the stock engine holds besides.
-const ROW_OVERHEAD_BYTES: f64 = 72.0;
+/// CPU seconds of the stock engine per committed column: per row, and whatever the number of rows.
+const COMMITTED_COLUMN_SECONDS: [f64; 2] = [1.0e-5, 3.0e-3];
+/// CPU seconds of the stock engine per row and fixed column: evaluation, opening, its share of the gates.
+const FIXED_CELL_SECONDS: f64 = 2.0e-6;
+/// CPU seconds of the setup per fixed column: per row, and whatever the number of rows.
+const SETUP_COLUMN_SECONDS: [f64; 2] = [3.0e-6, 6.0e-3];
+/// Bytes of the stock engine per row and column, and whatever the machine.
+const BYTES: [f64; 2] = [110.0, 15.0e6];
 
 /// Columns that the prover commits to, product columns of the permutation, quotient pieces and openings included.
 fn prover_columns(params: &MachineParams) -> usize {
@@ -66,15 +70,14 @@ pub fn commitments(params: &MachineParams) -> usize {
     prover_columns(params) + FixedColumn::all(params).len() + permutation_columns(params)
 }
 
-/// Evaluations in a proof: each cell that a gate queries, the permutation's, and the mask.
-fn evaluations(params: &MachineParams) -> usize {
-    let units = params.units as usize;
-    let tables = params.tables as usize;
-    // Columns read at one rotation, and the further rotations of values, accumulators and `active`.
-    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
-    let rotated = 4 * units + tables + 8;
-    let permutation = permutation_columns(params) + 3 * permutation_products(params);
-    advice + rotated + FixedColumn::all(params).len() + permutation + 1
+/// Bytes of a proof: 64 per point and 32 per evaluation, counted on the constraint system itself.
+pub fn proof_bytes(params: &MachineParams) -> usize {
+    let mut cs = ConstraintSystem::default();
+    MachineConfig::configure(&mut cs, *params);
+    // Each product column is opened at two points, and all but the last at a third; plus the mask of the quotient.
+    let permutation = permutation_columns(params) + 3 * permutation_products(params) - 1;
+    let evaluations = cs.advice_queries().len() + cs.fixed_queries().len() + permutation + 1;
+    64 * prover_columns(params) + 32 * evaluations
 }
 
 /// What a machine is expected to cost.
@@ -82,12 +85,12 @@ pub fn estimate(params: &MachineParams) -> Estimate {
     let rows = params.rows() as f64;
     let committed = prover_columns(params) as f64;
     let fixed = (FixedColumn::all(params).len() + permutation_columns(params)) as f64;
-    let cells = committed + fixed;
+    let columns = |count: f64, [per_row, base]: [f64; 2]| count * (rows * per_row + base);
     Estimate {
-        prove_cpu_seconds: rows * (committed * SECONDS_PER_COMMITTED_CELL + fixed * SECONDS_PER_FIXED_CELL),
-        prove_bytes: (rows * (cells * BYTES_PER_CELL + committed * ROW_OVERHEAD_BYTES)) as u64,
-        setup_cpu_seconds: rows * fixed * SECONDS_PER_COMMITTED_CELL,
-        proof_bytes: (64 * prover_columns(params) + 32 * evaluations(params)) as u64,
+        prove_cpu_seconds: columns(committed, COMMITTED_COLUMN_SECONDS) + rows * fixed * FIXED_CELL_SECONDS,
+        prove_bytes: ((committed + fixed) * rows * BYTES[0] + BYTES[1]) as u64,
+        setup_cpu_seconds: columns(fixed, SETUP_COLUMN_SECONDS),
+        proof_bytes: proof_bytes(params) as u64,
     }
 }
 
@@ -95,7 +98,11 @@ impl Objective {
     fn cost(self, params: &MachineParams) -> f64 {
         let estimate = estimate(params);
         match self {
-            Objective::Time => estimate.prove_cpu_seconds,
+            // A wider machine is faster and its proofs are longer: up to a limit that keeps them short.
+            Objective::Time => {
+                let excess = estimate.proof_bytes as f64 / PROOF_BYTES_LIMIT;
+                estimate.prove_cpu_seconds * excess.max(1.0).powi(4)
+            }
             Objective::Memory => estimate.prove_bytes as f64,
             // Commitments decide the gas; of machines with equally many the smallest.
             Objective::Gas => commitments(params) as f64 + estimate.prove_cpu_seconds * 1e-3,
@@ -167,10 +174,10 @@ fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128
     for k in MachineParams::K {
         let weights = match options.weights {
             Some(weights) => Some(weights),
-            None => (1..=widest).find(|&w| fits(RowUse { tables: 0, ..draft.rows(w, 1) }, k)),
+            None => least(widest, |w| fits(RowUse { tables: 0, ..draft.rows(w, 1) }, k)),
         };
         let Some(weights) = weights else { continue };
-        let tables = (1..=MachineParams::MAX_TABLES).find(|&t| fits(draft.rows(weights, t), k));
+        let tables = least(MachineParams::MAX_TABLES, |t| fits(draft.rows(weights, t), k));
         let Some(tables) = tables else { continue };
         let plan = Plan { k, units, weights, tables, max_table };
         plan.params().validate()?;
@@ -180,4 +187,20 @@ fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128
         }
     }
     Ok(plans)
+}
+
+/// The least number in `1 ..= most` from which on `fits` holds, by bisection.
+fn least(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    if !fits(most) {
+        return None;
+    }
+    let (mut below, mut enough) = (0, most);
+    while enough - below > 1 {
+        let middle = below + (enough - below) / 2;
+        match fits(middle) {
+            true => enough = middle,
+            false => below = middle,
+        }
+    }
+    Some(enough)
 }
