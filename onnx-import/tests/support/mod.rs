@@ -8,19 +8,19 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// The folder of the model corpus, if there is one.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let given = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models").into());
     folder.is_dir().then_some(folder)
 }
 
 /// All arrays of an `.npz` file by name.
-pub fn read_npz(path: &Path) -> BTreeMap<String, Tensor> {
+pub(crate) fn read_npz(path: &Path) -> BTreeMap<String, Tensor> {
     read_npz_bytes(std::fs::read(path).expect("the file is readable"))
 }
 
 /// All arrays of an `.npz` archive by name.
-pub fn read_npz_bytes(bytes: Vec<u8>) -> BTreeMap<String, Tensor> {
+pub(crate) fn read_npz_bytes(bytes: Vec<u8>) -> BTreeMap<String, Tensor> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("an npz file is a zip archive");
     (0..archive.len())
         .map(|index| {
@@ -90,7 +90,7 @@ fn half(bits: u16) -> f64 {
 }
 
 /// How two tensors differ beyond the tolerances, if they do.
-pub fn difference(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -> Option<String> {
+pub(crate) fn difference(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -> Option<String> {
     if found.shape != expected.shape {
         return Some(format!("shape {:?}, expected {:?}", found.shape, expected.shape));
     }
