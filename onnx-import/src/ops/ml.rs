@@ -1,0 +1,2 @@
+//! ml
+pub(super) const OPERATORS: &[crate::registry::Operator] = &[];

@@ -1,0 +1,2 @@
+//! Resize and Upsample.
+pub(super) const OPERATORS: &[crate::registry::Operator] = &[];
