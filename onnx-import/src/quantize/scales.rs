@@ -7,8 +7,6 @@
 //! An accumulator has a *pre-step*, the step of its shifted value, which is the argument of its table. Functions that are
 //! the same on similar ranges share pre-step and step, hence the table.
 
-use circuits::graph::Limits;
-
 use super::calibrate::Calibration;
 use super::function::Function;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
@@ -63,6 +61,8 @@ pub(super) struct Scales {
     storage: Vec<Option<Storage>>,
     /// Step of the argument of an accumulator's table.
     pre_steps: Vec<f64>,
+    /// Views of one source that only outputs read; they pass exact accumulators on.
+    leaf_views: Vec<bool>,
     /// The bits that the activations have.
     pub bits: u32,
 }
@@ -77,6 +77,7 @@ impl Scales {
             parents: (0..plan.nodes.len()).collect(),
             storage: order_storage(plan, &order, &reads),
             pre_steps: vec![0.0; plan.nodes.len()],
+            leaf_views: reads.leaf_views(plan),
             bits,
         };
         scales.tie(plan, &order);
@@ -96,6 +97,11 @@ impl Scales {
     /// How an accumulating node is stored.
     pub(super) fn storage(&self, id: PlanId) -> &Storage {
         self.storage[id.0].as_ref().expect("live accumulating nodes have a storage")
+    }
+
+    /// Whether a view hands its source to outputs and nothing else.
+    pub(super) fn is_leaf_view(&self, id: PlanId) -> bool {
+        self.leaf_views[id.0]
     }
 
     /// The step of the argument of an accumulator's table.
@@ -257,9 +263,22 @@ struct Read {
     ordered: bool,
 }
 
+impl Read {
+    fn only_ports(&self) -> bool {
+        self.raw == 0 && self.maps.is_empty() && self.exactable == 0
+    }
+}
+
 struct Reads(Vec<Read>);
 
 impl Reads {
+    fn leaf_views(&self, plan: &Plan) -> Vec<bool> {
+        let leaf = |(node, read): (&super::plan::PlanNode, &Read)| {
+            matches!(&node.op, PlanOp::View { sources, .. } if sources.len() == 1) && read.only_ports()
+        };
+        plan.nodes.iter().zip(&self.0).map(leaf).collect()
+    }
+
     fn of(plan: &Plan, order: &[PlanId]) -> Self {
         let mut reads = vec![Read::default(); plan.nodes.len()];
         plan.outputs.iter().for_each(|output| reads[output.0].ports += 1);
@@ -267,7 +286,7 @@ impl Reads {
             match &plan.node(id).op {
                 PlanOp::View { sources, .. } => {
                     let own = reads[id.0].clone();
-                    let leaves = own.raw == 0 && own.maps.is_empty() && own.exactable == 0 && sources.len() == 1;
+                    let leaves = own.only_ports() && sources.len() == 1;
                     for source in sources {
                         let read = &mut reads[source.0];
                         if leaves {
@@ -342,6 +361,7 @@ struct ClassFacts {
     range: Option<Range>,
     nonnegative: bool,
     forced: Option<f64>,
+    integer: bool,
     fine: bool,
     /// Written by tables alone and read by outputs alone.
     leaves: bool,
@@ -368,6 +388,10 @@ impl ClassFacts {
 
     fn class(&self, bits: u32) -> Class {
         let range = self.range.unwrap_or(Range { lo: 0.0, hi: 0.0 });
+        if self.integer {
+            // Labels and indices are never clamped.
+            return Class { step: 1.0, lo: i64::from(i32::MIN), hi: i64::from(i32::MAX) };
+        }
         if let Some(step) = self.forced {
             return Class { step, lo: (range.lo / step).floor() as i64, hi: (range.hi / step).ceil() as i64 };
         }
@@ -397,7 +421,7 @@ struct Facts(Vec<ClassFacts>);
 
 impl Facts {
     fn of(plan: &Plan, calibration: &Calibration, order: &[PlanId], reads: &Reads, scales: &Scales) -> Self {
-        let empty = ClassFacts { range: None, nonnegative: true, forced: None, fine: false, leaves: true, input: None };
+        let empty = ClassFacts { range: None, nonnegative: true, forced: None, integer: false, fine: false, leaves: true, input: None };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
         for &id in order {
@@ -417,6 +441,7 @@ impl Facts {
             class.leaves &= written_freely && !inner && read.maps.is_empty() && read.exactable == 0;
             if node.integer {
                 class.forced = Some(1.0);
+                class.integer = true;
             }
             match &node.op {
                 PlanOp::Map { rules: MapRules { step: Some(step), .. }, .. } => class.forced = Some(*step),
@@ -470,10 +495,11 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::Sum { input, factor, .. } => *factor >= 0.0 && known[input.0],
             PlanOp::Max { input } => known[input.0],
             PlanOp::Map { input, function, .. } => {
-                let range = plan.node(*input).range;
-                let lo = if known[input.0] { range.lo.max(0.0) } else { range.lo };
-                function.is_nonnegative_on(lo, range.hi) && !matches!(function, Function::Argument)
-                    || (matches!(function, Function::Argument) && known[input.0])
+                // Beyond what calibration saw on the side where the argument may go on.
+                let Range { lo, hi } = plan.node(*input).range;
+                let far = (hi - lo).max(1.0);
+                let lo = if known[input.0] { 0.0 } else { lo - far };
+                function.is_nonnegative_on(lo, hi.max(0.0) + far)
             }
             PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } => true,
             PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
@@ -482,6 +508,3 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
     }
     known
 }
-
-/// Most bits that a shift may have.
-pub(super) const MAX_SHIFT: u32 = Limits::MAX_SHIFT;

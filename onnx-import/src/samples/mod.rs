@@ -276,7 +276,8 @@ impl Samples {
         let mut arrays = BTreeMap::new();
         for index in 0..archive.len() {
             let file = archive.by_index(index).map_err(unreadable)?;
-            let name = file.name().strip_suffix(".npy").unwrap_or(file.name()).to_owned();
+            let name = file.name().map_err(unreadable)?.into_owned();
+            let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
             let array = npy::read(file).map_err(|source| in_array(path, &name, source))?;
             arrays.insert(name, array);
         }

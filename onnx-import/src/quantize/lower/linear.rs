@@ -97,11 +97,11 @@ impl Lowering<'_> {
         right: &Matrices,
     ) -> Result<PlanId, QuantizeError> {
         let (batch, k, n, m) = (right.count(), right.rows, right.columns, left.rows);
-        let gather = |count: usize| (0..count * batch * n).map(|i| {
-            let (row, stack, column) = (i / (batch * n), i / n % batch, i % n);
-            (stack * count + row) * n + column
-        });
-        let map = elements(gather(k).collect());
+        let map = elements(
+            (0..k * batch * n)
+                .map(|i| (i / n % batch * k + i / (batch * n)) * n + i % n)
+                .collect(),
+        );
         let x = if batch == 1 { self.plan.reshape(x, vec![k, n, 1]) } else { self.view_of(value, x, vec![k, batch * n, 1], map) };
         let y = self.pointwise(value, x, [m, batch * n], 1, weights.data.to_vec());
         if batch == 1 {

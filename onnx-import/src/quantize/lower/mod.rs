@@ -17,7 +17,7 @@ use super::error::QuantizeError;
 use super::function::Function;
 use super::fuse::{Choice, Fusion};
 use super::plan::{MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
-use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
+use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 
 /// Makes the plan of a calibrated graph for activations of `bits` bits.
 ///
