@@ -11,7 +11,7 @@ use std::path::Path;
 
 use circuits::graph::{Limits, PortKind};
 use circuits::interface::{Interface, InterfacePort};
-use circuits::machine::{MachineParams, ParamsError};
+use circuits::machine::{MachineCircuit, MachineParams, ParamsError};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::serde::SerdeObject;
@@ -28,10 +28,11 @@ use crate::shape::ProofShape;
 use crate::srs::{SrsMark, SrsMarkError, SrsOrigin};
 use crate::{refuse_degree_override, DegreeOverride, Digest};
 
-/// A family of circuits of which [`MachineParams`] choose a member.
-pub trait Family: Circuit<Fr, Params: From<MachineParams>> {}
+/// A family of circuits of which [`MachineParams`] choose a member. [`MachineCircuit`] is the one that keys are made for;
+/// others are for tests of what does not depend on the machine.
+pub trait Family: Circuit<Fr, Params = MachineParams> {}
 
-impl<C: Circuit<Fr, Params: From<MachineParams>>> Family for C {}
+impl<C: Circuit<Fr, Params = MachineParams>> Family for C {}
 
 /// What a key says about its program, commitments aside.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,12 +153,24 @@ struct KeyFile {
 }
 
 impl VerifyingKey {
-    /// Makes a key from its parts: the commitments to the fixed columns and to those of the permutation argument, in
-    /// the order of the constraint system of `C`.
+    /// Makes a key of the machine from its parts: the commitments to the fixed columns and to those of the permutation
+    /// argument, in the order of the constraint system.
     ///
     /// # Errors
     /// The parts do not go together.
-    pub fn assemble<C: Family>(
+    pub fn assemble(
+        description: KeyDescription,
+        fixed: Vec<G1Affine>,
+        permutation: Vec<G1Affine>,
+    ) -> Result<Self, KeyError> {
+        Self::assemble_for::<MachineCircuit>(description, fixed, permutation)
+    }
+
+    /// [`VerifyingKey::assemble`] for any family.
+    ///
+    /// # Errors
+    /// The parts do not go together.
+    pub fn assemble_for<C: Family>(
         description: KeyDescription,
         fixed: Vec<G1Affine>,
         permutation: Vec<G1Affine>,
@@ -183,7 +196,15 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// The bytes are no valid key.
-    pub fn from_file<C: Family>(file: Vec<u8>) -> Result<Self, KeyError> {
+    pub fn from_file(file: Vec<u8>) -> Result<Self, KeyError> {
+        Self::from_file_for::<MachineCircuit>(file)
+    }
+
+    /// [`VerifyingKey::from_file`] for any family.
+    ///
+    /// # Errors
+    /// The bytes are no valid key.
+    pub fn from_file_for<C: Family>(file: Vec<u8>) -> Result<Self, KeyError> {
         let content: KeyFile = container::decode(Kind::VerifyingKey, &file)?;
         let tau_g2: [u8; 128] = content.tau_g2.0.try_into().map_err(|bytes: Vec<u8>| KeyError::Commitments {
             what: "SRS",
@@ -208,8 +229,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// The file can't be read or is no valid key.
-    pub fn read<C: Family>(path: &Path) -> Result<Self, KeyError> {
-        Self::from_file::<C>(container::read_file(Kind::VerifyingKey, path)?)
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        Self::from_file(container::read_file(Kind::VerifyingKey, path)?)
     }
 
     /// Writes the key's file.
@@ -288,7 +309,7 @@ pub fn constraint_system<C: Family>(params: MachineParams) -> Result<ConstraintS
     refuse_degree_override()?;
     params.validate()?;
     let mut system = ConstraintSystem::default();
-    C::configure_with_params(&mut system, params.into());
+    C::configure_with_params(&mut system, params);
     let selectors = vec![vec![false]; system.num_selectors()];
     let (system, _) = system.directly_convert_selectors_to_fixed(selectors);
     check_system(&system)?;
@@ -408,6 +429,22 @@ fn verifier_srs(k: u32, tau_g2: G2Affine) -> ParamsKZG<Bn256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_members_of_the_machine_are_systems_that_keys_describe() {
+        let smallest = MachineParams { k: 5, units: 1, weights: 1, tables: 1, ..MachineParams::default() };
+        let largest = MachineParams {
+            k: 25,
+            units: MachineParams::MAX_UNITS,
+            weights: MachineParams::MAX_WEIGHTS,
+            tables: MachineParams::MAX_TABLES,
+            ..smallest
+        };
+        for params in [smallest, largest] {
+            let system = constraint_system::<MachineCircuit>(params).expect("a member of the family");
+            assert_eq!(system.degree(), 5);
+        }
+    }
 
     #[test]
     fn the_light_domain_is_the_librarys() {

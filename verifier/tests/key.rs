@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use circuits::graph::PortKind;
 use circuits::machine::MachineParams;
-use common::{Fixture, StandIn, PARAMS, WEIGHTS};
+use common::{params, Fixture, StandIn, WEIGHTS};
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn fixture() -> &'static Fixture {
 }
 
 fn read(file: Vec<u8>) -> Result<VerifyingKey, KeyError> {
-    VerifyingKey::from_file::<StandIn>(file)
+    VerifyingKey::from_file_for::<StandIn>(file)
 }
 
 /// The key's file with `payload` in place of its own.
@@ -39,7 +39,7 @@ fn assembled(
     let mut fixed = fixture.key.plonk().fixed_commitments().clone();
     let mut permutation = fixture.key.plonk().permutation().commitments().clone();
     change(&mut description, &mut fixed, &mut permutation);
-    VerifyingKey::assemble::<StandIn>(description, fixed, permutation)
+    VerifyingKey::assemble_for::<StandIn>(description, fixed, permutation)
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn every_changed_byte_of_the_payload_is_another_key_or_none() {
 #[test]
 fn widths_outside_the_family_are_refused_before_anything_is_built() {
     for params in [
-        MachineParams { k: 4, ..PARAMS },
-        MachineParams { k: u32::MAX, ..PARAMS },
-        MachineParams { units: 0, ..PARAMS },
-        MachineParams { weights: 1 << 30, ..PARAMS },
+        MachineParams { k: 4, ..params() },
+        MachineParams { k: u32::MAX, ..params() },
+        MachineParams { units: 0, ..params() },
+        MachineParams { weights: 1 << 30, ..params() },
     ] {
         let result = assembled(|description, _, _| description.params = params);
         assert!(matches!(result, Err(KeyError::Params(_))), "{params:?}");

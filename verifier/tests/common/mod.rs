@@ -6,7 +6,7 @@
 
 use circuits::graph::{PortKind, Visibility};
 use circuits::interface::{Direction, Interface, InterfacePort};
-use circuits::machine::{Features, MachineParams};
+use circuits::machine::MachineParams;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::Field;
@@ -27,28 +27,9 @@ use verifier::srs::{development_tau, SrsMark, SrsOrigin};
 use verifier::transcript::KeccakTranscript;
 use verifier::{Digest, Proof, PublicInputs, Randomness, VerifyingKey};
 
-pub(crate) const PARAMS: MachineParams = MachineParams {
-    k: 5,
-    units: 1,
-    weights: 1,
-    tables: 1,
-    features: Features { planes: false, products: false, maximum: false, arg_max: false, saturation: false },
-};
-
-/// [`MachineParams`] with the default that the proof library asks for.
-#[derive(Clone, Copy)]
-pub(crate) struct StandInParams(pub(crate) MachineParams);
-
-impl Default for StandInParams {
-    fn default() -> Self {
-        Self(PARAMS)
-    }
-}
-
-impl From<MachineParams> for StandInParams {
-    fn from(params: MachineParams) -> Self {
-        Self(params)
-    }
+/// The smallest member of the machine's family: the stand-in reads `k` alone.
+pub(crate) fn params() -> MachineParams {
+    MachineParams { k: 5, units: 1, weights: 1, tables: 1, ..MachineParams::default() }
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +59,11 @@ pub(crate) struct StandIn {
 impl Circuit<Fr> for StandIn {
     type Config = Config;
     type FloorPlanner = SimpleFloorPlanner;
-    type Params = StandInParams;
+    type Params = MachineParams;
+
+    fn params(&self) -> MachineParams {
+        params()
+    }
 
     fn without_witnesses(&self) -> Self {
         Self { inputs: None, ..self.clone() }
@@ -201,9 +186,9 @@ pub(crate) fn public([a, b, c]: [u64; 3]) -> PublicInputs {
 /// An SRS whose `τ` is known.
 pub(crate) fn srs(tau: Fr) -> ParamsKZG<Bn256> {
     let powers = std::iter::successors(Some(Fr::ONE), |power| Some(power * tau));
-    let g: Vec<_> = powers.take(PARAMS.rows()).map(|power| (G1Affine::generator() * power).to_affine()).collect();
+    let g: Vec<_> = powers.take(params().rows()).map(|power| (G1Affine::generator() * power).to_affine()).collect();
     let tau_g2 = (G2Affine::generator() * tau).to_affine();
-    ParamsKZG::new(0).from_parts(PARAMS.k, g, None, G2Affine::generator(), tau_g2)
+    ParamsKZG::new(0).from_parts(params().k, g, None, G2Affine::generator(), tau_g2)
 }
 
 /// Keys and proofs of the stand-in.
@@ -224,14 +209,14 @@ impl Fixture {
         let circuit = StandIn { weights, inputs: None };
         let vk = keygen_vk(&srs, &circuit).expect("the circuit fits");
         let description = KeyDescription {
-            params: PARAMS,
+            params: params(),
             model: "stand-in".into(),
             source: Digest::of(b"model"),
             program: Digest::of(b"program"),
             interface: interface(),
             srs: SrsMark::new(origin, srs.s_g2()).expect("the origin is right"),
         };
-        let key = VerifyingKey::assemble::<StandIn>(
+        let key = VerifyingKey::assemble_for::<StandIn>(
             description,
             vk.fixed_commitments().clone(),
             vk.permutation().commitments().clone(),
