@@ -1,1 +1,3 @@
 //! Keys, witness and proofs for compiled integer programs.
+
+pub mod srs;

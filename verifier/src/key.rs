@@ -12,20 +12,18 @@ use std::path::Path;
 use circuits::graph::{Limits, PortKind};
 use circuits::interface::{Interface, InterfacePort};
 use circuits::machine::{MachineCircuit, MachineParams, ParamsError};
-use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
-use halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_proofs::plonk::{self, permutation, Circuit, ConstraintSystem};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::poly::EvaluationDomain;
-use halo2_proofs::SerdeFormat;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::container::{self, Bytes, ContainerError, Kind};
 use crate::encoding::{decode_point, decode_point2, encode_point, encode_point2, PointError, POINT_BYTES};
 use crate::shape::ProofShape;
-use crate::srs::{SrsMark, SrsMarkError, SrsOrigin};
+use crate::srs::{library_srs, SrsMark, SrsMarkError, SrsOrigin};
 use crate::{refuse_degree_override, DegreeOverride, Digest};
 
 /// A family of circuits of which [`MachineParams`] choose a member. [`MachineCircuit`] is the one that keys are made for;
@@ -294,9 +292,14 @@ impl VerifyingKey {
         &self.file
     }
 
-    /// What the proof library's verifier needs of the SRS.
+    /// What the proof library's verifier reads of the SRS: one power.
     pub(crate) fn srs(&self) -> ParamsKZG<Bn256> {
-        verifier_srs(self.description.params.k, self.description.srs.tau_g2())
+        library_srs(
+            self.description.params.k,
+            vec![G1Affine::generator()],
+            Some(Vec::new()),
+            self.description.srs.tau_g2(),
+        )
     }
 }
 
@@ -410,20 +413,6 @@ fn domain_without_tables(degree: usize, k: u32) -> EvaluationDomain<Fr> {
         fft_data: Default::default(),
         ..smallest
     }
-}
-
-/// The proof library's parameters with the one power that its verifier reads.
-fn verifier_srs(k: u32, tau_g2: G2Affine) -> ParamsKZG<Bn256> {
-    // The library makes parameters from its own file format or from other parameters. The smallest file holds one
-    // power, and is turned into parameters of the right k.
-    let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
-    let mut file = vec![0; 4];
-    for part in [g1.to_raw_bytes(), g1.to_raw_bytes(), g2.to_raw_bytes(), g2.to_raw_bytes()] {
-        file.extend(part);
-    }
-    let smallest = ParamsKZG::<Bn256>::read_custom(&mut file.as_slice(), SerdeFormat::RawBytes)
-        .expect("the generators are points of the curves");
-    smallest.from_parts(k, vec![g1], Some(Vec::new()), g2, tau_g2)
 }
 
 #[cfg(test)]

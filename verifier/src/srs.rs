@@ -4,8 +4,11 @@
 //! for development that are the same bytes on every machine, and is marked wherever it is used. The mark can't be
 //! taken off: [`SrsMark::new`] knows the point.
 
-use halo2_proofs::halo2curves::bn256::{Fr, G2Affine};
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::FromUniformBytes;
+use halo2_proofs::halo2curves::serde::SerdeObject;
+use halo2_proofs::poly::kzg::commitment::ParamsKZG;
+use halo2_proofs::SerdeFormat;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
 use thiserror::Error;
@@ -91,6 +94,24 @@ impl SrsMark {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+}
+
+/// An SRS of `2^k` powers in the form of the proof library. Without `lagrange` the library computes the Lagrange basis.
+pub fn library_srs(
+    k: u32,
+    powers: Vec<G1Affine>,
+    lagrange: Option<Vec<G1Affine>>,
+    tau_g2: G2Affine,
+) -> ParamsKZG<Bn256> {
+    // The library makes an SRS from its own file format or from another SRS. So the smallest file comes first.
+    let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
+    let mut file = vec![0; 4];
+    for part in [g1.to_raw_bytes(), g1.to_raw_bytes(), g2.to_raw_bytes(), g2.to_raw_bytes()] {
+        file.extend(part);
+    }
+    let smallest = ParamsKZG::<Bn256>::read_custom(&mut file.as_slice(), SerdeFormat::RawBytes)
+        .expect("memory holds the file whole");
+    smallest.from_parts(k, powers, lagrange, g2, tau_g2)
 }
 
 #[cfg(test)]
