@@ -42,11 +42,16 @@ impl Interval {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { lo: self.lo + other.lo, hi: self.hi + other.hi }
+        Self { lo: self.lo.saturating_add(other.lo), hi: self.hi.saturating_add(other.hi) }
     }
 
     fn times(self, other: Self) -> Self {
-        let products = [self.lo * other.lo, self.lo * other.hi, self.hi * other.lo, self.hi * other.hi];
+        let products = [
+            self.lo.saturating_mul(other.lo),
+            self.lo.saturating_mul(other.hi),
+            self.hi.saturating_mul(other.lo),
+            self.hi.saturating_mul(other.hi),
+        ];
         Self { lo: *products.iter().min().expect("four products"), hi: *products.iter().max().expect("four products") }
     }
 
