@@ -86,7 +86,8 @@ impl Program {
     /// The first violation found, with the node that it lies in.
     pub fn validate(&self) -> Result<(), ProgramError> {
         for table in &self.tables {
-            if table.values().len() > Limits::MAX_TABLE || table.lo().unsigned_abs() > 1 << 40 {
+            let sizes = 1..=Limits::MAX_TABLE;
+            if !sizes.contains(&table.values().len()) || table.lo().unsigned_abs() > 1 << 40 {
                 return Err(ProgramError::OutOfBounds { node: table.name().into(), what: "the table's domain" });
             }
         }
