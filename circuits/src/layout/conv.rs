@@ -391,6 +391,11 @@ impl Builder<'_> {
         let units = self.rows.units();
         let mut found: Option<PlacedPlanes> = None;
         let mut used: HashMap<u32, u32> = HashMap::new();
+        // The plane reader reads first physical rows: elements elsewhere (quotients of reciprocals) are copied.
+        let elements = job.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero());
+        if !elements.map(|&origin| self.place(origin)).all(|place| self.rows.is_addressed(place)) {
+            return None;
+        }
         for plane in job.planes() {
             let address = |row: usize, column: usize| {
                 let origin = plane.origins[row * job.width + column];
