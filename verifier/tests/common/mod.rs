@@ -183,12 +183,12 @@ pub(crate) fn public([a, b, c]: [u64; 3]) -> PublicInputs {
     PublicInputs([a, b, 2 * a + 3 * b + 5 * c].map(|value| vec![value as i64]).to_vec())
 }
 
-/// An SRS whose `τ` is known.
-pub(crate) fn srs(tau: Fr) -> ParamsKZG<Bn256> {
+/// An SRS of `2^k` powers whose `τ` is known.
+pub(crate) fn srs(k: u32, tau: Fr) -> ParamsKZG<Bn256> {
     let powers = std::iter::successors(Some(Fr::ONE), |power| Some(power * tau));
-    let g: Vec<_> = powers.take(params().rows()).map(|power| (G1Affine::generator() * power).to_affine()).collect();
+    let g: Vec<_> = powers.take(1 << k).map(|power| (G1Affine::generator() * power).to_affine()).collect();
     let tau_g2 = (G2Affine::generator() * tau).to_affine();
-    ParamsKZG::new(0).from_parts(params().k, g, None, G2Affine::generator(), tau_g2)
+    ParamsKZG::new(0).from_parts(k, g, None, G2Affine::generator(), tau_g2)
 }
 
 /// Keys and proofs of the stand-in.
@@ -205,7 +205,7 @@ impl Fixture {
             SrsOrigin::Development => development_tau(),
             SrsOrigin::Imported => Fr::from(0x5eed),
         };
-        let srs = srs(tau);
+        let srs = srs(params().k, tau);
         let circuit = StandIn { weights, inputs: None };
         let vk = keygen_vk(&srs, &circuit).expect("the circuit fits");
         let description = KeyDescription {
