@@ -37,12 +37,10 @@ impl Kernel {
         let stretch = if self.antialias { scale.min(1.0) } else { 1.0 };
         let reach = if self.cubic.is_some() { 2.0 } else { 1.0 } / stretch;
         let last = row.len() as i64 - 1;
-        // Antialiasing leaves out what lies outside, as runtimes and image libraries do.
-        let exclude = self.exclude_outside || self.antialias;
         let mut total = 0.0;
         for index in (at - reach).ceil() as i64..=(at + reach).floor() as i64 {
             let weight = self.weight((index as f64 - at) * stretch);
-            if exclude && !(0..=last).contains(&index) {
+            if self.exclude_outside && !(0..=last).contains(&index) {
                 continue;
             }
             row[index.clamp(0, last) as usize] += weight;
