@@ -1,5 +1,5 @@
 //! Small programs for tests, with random weights.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::sync::Arc;
 
@@ -112,10 +112,7 @@ impl ProgramBuilder {
 
     pub fn inputs(&mut self) -> Vec<Vec<i64>> {
         let ports = self.program.inputs.clone();
-        ports
-            .iter()
-            .map(|port| (0..port.shape.iter().product()).map(|_| self.random(-8, 7)).collect())
-            .collect()
+        ports.iter().map(|port| (0..port.shape.iter().product()).map(|_| self.random(-8, 7)).collect()).collect()
     }
 }
 
@@ -124,13 +121,7 @@ fn port(name: String, tensor: TensorId, shape: &[usize], visibility: Visibility)
 }
 
 pub fn geometry(kernel: u32, stride: u32, padding: u32) -> ConvGeometry {
-    ConvGeometry {
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        dilation: [1, 1],
-        padding: [padding; 4],
-        groups: 1,
-    }
+    ConvGeometry { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], padding: [padding; 4], groups: 1 }
 }
 
 /// input 12 → dense 10 with relu → dense 5 exact; all public.
@@ -169,10 +160,12 @@ pub fn zoo(seed: u64) -> ProgramBuilder {
     let mut b = ProgramBuilder::new(seed);
     let relu = b.relu(-64, 63);
     let clamp = b.table(Table::identity(-32, 31));
-    let square = b.table(Table::new("square", -16, (-16..=15).map(|v: i32| v * v / 4 + 1).collect()).expect("not empty"));
+    let square =
+        b.table(Table::new("square", -16, (-16..=15).map(|v: i32| v * v / 4 + 1).collect()).expect("not empty"));
     let x = b.input(&[2, 6, 5], Visibility::Private);
     let c1 = b.conv(x, 4, ConvGeometry { groups: 2, ..geometry(3, 1, 1) }, Some(Requantize { shift: 5, table: relu }));
-    let c2 = b.conv(c1, 4, ConvGeometry { groups: 4, ..geometry(2, 1, 0) }, Some(Requantize { shift: 7, table: clamp }));
+    let c2 =
+        b.conv(c1, 4, ConvGeometry { groups: 4, ..geometry(2, 1, 0) }, Some(Requantize { shift: 7, table: clamp }));
     let dilated = ConvGeometry { dilation: [2, 1], padding: [2, 0, 1, 1], ..geometry(2, 1, 0) };
     let c3 = b.conv(c2, 3, dilated, Some(Requantize { shift: 6, table: clamp }));
     let shape = b.program.node(c3).shape.clone();
@@ -186,10 +179,8 @@ pub fn zoo(seed: u64) -> ProgramBuilder {
         },
         &shape,
     );
-    let product = b.node(
-        Op::Product { operands: [mixed, c3], requantize: Some(Requantize { shift: 5, table: clamp }) },
-        &shape,
-    );
+    let product =
+        b.node(Op::Product { operands: [mixed, c3], requantize: Some(Requantize { shift: 5, table: clamp }) }, &shape);
     let elements: usize = shape.iter().product();
     let rows = b.reshape(looked_up, &[shape[0], elements / shape[0]]);
     let sums = b.node(Op::Sum { input: rows, factor: 1, requantize: None }, &[shape[0]]);
@@ -203,10 +194,8 @@ pub fn zoo(seed: u64) -> ProgramBuilder {
             .collect(),
         &[9],
     );
-    let mean = b.node(
-        Op::Sum { input: rows, factor: 3, requantize: Some(Requantize { shift: 4, table: clamp }) },
-        &[shape[0]],
-    );
+    let mean = b
+        .node(Op::Sum { input: rows, factor: 3, requantize: Some(Requantize { shift: 4, table: clamp }) }, &[shape[0]]);
     b.output(both, Visibility::Public);
     b.output(mean, Visibility::Public);
     b
