@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use check::{Case, Cells, Equations, System, Violations};
-use circuits::graph::{ConvGeometry, Op, Requantize, Visibility};
+use circuits::graph::{Op, Requantize, Visibility};
 use circuits::machine::{AdviceColumn as A, Assignment, Cell, FixedColumn as F};
 use circuits::reference::run;
 use ff::Field;
