@@ -1,5 +1,6 @@
 //! The ONNX front end: parse, evaluate in float, calibrate, quantize to an integer program.
 
+pub mod accuracy;
 mod dtype;
 mod error;
 pub mod float;
@@ -9,7 +10,9 @@ mod ops;
 mod parse;
 mod passes;
 mod proto;
+pub mod quantize;
 mod registry;
+pub mod samples;
 
 pub use error::{ImportError, NodeError};
 pub use import::{import, import_file, ImportOptions};
