@@ -180,20 +180,6 @@ impl Plan {
         }
         order
     }
-
-    /// For each node how many live nodes and outputs read it.
-    pub(super) fn users(&self) -> Vec<usize> {
-        let mut users = vec![0; self.nodes.len()];
-        for id in self.order() {
-            for operand in self.node(id).op.operands() {
-                users[operand.0] += 1;
-            }
-        }
-        for output in &self.outputs {
-            users[output.0] += 1;
-        }
-        users
-    }
 }
 
 /// Element `index` of the only source of a view.

@@ -30,9 +30,10 @@ pub(super) fn rewrite(plan: &mut Plan) {
 
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     compose_views,
     skip_reshape,
+    absorb_reshape,
     drop_neutral_scale,
     merge_scales,
     scale_into_linear,
@@ -159,6 +160,30 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),
     }
+    true
+}
+
+/// An operator whose result may have any shape takes the one that its only reader, a reshape, wants.
+fn absorb_reshape(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
+    let PlanOp::View { sources, map } = &plan.node(id).op else { return false };
+    let (source, shape) = (sources[0], plan.node(id).shape.clone());
+    let reshape = is_identity(sources.len(), map, plan.node(source).elements());
+    if !reshape || plan.node(source).shape == shape || !readers.single(source) {
+        return false;
+    }
+    match plan.node(source).op {
+        PlanOp::Input { .. } | PlanOp::Combine { .. } | PlanOp::Product { .. } | PlanOp::Map { .. } => {}
+        PlanOp::Sum { input, .. } | PlanOp::Max { input } | PlanOp::ArgMax { input } => {
+            let last = plan.node(input).shape.last().copied().expect("rows have an axis");
+            let rows = plan.reshape(input, [&shape[..], &[last]].concat());
+            match &mut plan.nodes[source.0].op {
+                PlanOp::Sum { input, .. } | PlanOp::Max { input } | PlanOp::ArgMax { input } => *input = rows,
+                _ => unreachable!("matched above"),
+            }
+        }
+        _ => return false,
+    }
+    plan.nodes[source.0].shape = shape;
     true
 }
 

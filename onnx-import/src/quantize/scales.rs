@@ -69,7 +69,7 @@ pub(super) struct Scales {
 
 impl Scales {
     /// Chooses everything that does not depend on rounded weights.
-    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32) -> Self {
+    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32, shift: u32) -> Self {
         let order = plan.order();
         let reads = Reads::of(plan, &order);
         let mut scales = Self {
@@ -85,6 +85,7 @@ impl Scales {
         scales.share_functions(plan, &order, &facts);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
         scales.set_steps(plan, &order, &facts);
+        scales.set_gates(plan, &order, &facts, shift);
         scales.set_pre_steps(plan, &order);
         scales
     }
@@ -143,7 +144,10 @@ impl Scales {
         let mut seen: Vec<PlanId> = Vec::new();
         for &id in order {
             let PlanOp::Map { input, function, rules } = &plan.node(id).op else { continue };
-            if *rules != MapRules::default() || function.is_homogeneous() || !plan.node(*input).op.accumulates() {
+            if *rules != MapRules::default() || function.is_homogeneous()
+                || function.has_unit_slopes()
+                || !plan.node(*input).op.accumulates()
+            {
                 continue;
             }
             let same = seen.iter().copied().find(|&other| {
@@ -174,6 +178,52 @@ impl Scales {
         }
     }
 
+    /// Where a table alone writes one operand of a product, and nothing else reads it, its step makes the product's
+    /// accumulator shift by the common `shift` to the step of the result: no other shift, no rescaling table.
+    fn set_gates(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts, shift: u32) {
+        for &id in order {
+            let PlanOp::Product { operands } = plan.node(id).op else { continue };
+            let result = match self.storage(id) {
+                Storage::Raw => id,
+                Storage::Fused(map) => *map,
+                _ => continue,
+            };
+            let unit = match &plan.node(result).op {
+                PlanOp::Map { function, .. } => function.is_homogeneous() || function.has_unit_slopes(),
+                _ => true,
+            };
+            let gate = operands.into_iter().find(|&operand| self.is_gate_of(plan, order, facts, operand, id));
+            let (true, Some(gate)) = (unit, gate) else { continue };
+            let other = if operands[0] == gate { operands[1] } else { operands[0] };
+            let wanted = self.class(result).step / (self.class(other).step * f64::from(shift).exp2());
+            let range = facts.0[self.root(gate)].range.unwrap_or(plan.node(gate).range);
+            // Finer than before, and of no more bits than table results for outputs may have.
+            if wanted <= self.class(gate).step && range.magnitude() / wanted < f64::from(OUTPUT_BITS + 2).exp2() {
+                let (lo, hi) = ((range.lo / wanted).floor() as i64, (range.hi / wanted).ceil() as i64);
+                let root = self.root(gate);
+                self.classes[root] = Some(Class { step: wanted, lo, hi });
+            }
+        }
+    }
+
+    /// Whether the class of `gate` is written by tables alone and read by `product` alone.
+    fn is_gate_of(&self, plan: &Plan, order: &[PlanId], facts: &Facts, gate: PlanId, product: PlanId) -> bool {
+        let root = self.root(gate);
+        let member = |id: PlanId| self.root(id) == root;
+        let written = |&id: &PlanId| matches!(plan.node(id).op, PlanOp::Map { .. } | PlanOp::View { .. });
+        let read_elsewhere = |&id: &PlanId| {
+            let view_within = member(id) && matches!(plan.node(id).op, PlanOp::View { .. });
+            id != product && !view_within && plan.node(id).op.operands().into_iter().any(member)
+        };
+        let twice = plan.node(product).op.operands().into_iter().filter(|&operand| member(operand)).count() > 1;
+        facts.0[root].forced.is_none()
+            && !twice
+            && !member(product)
+            && !plan.outputs.iter().any(|&output| member(output))
+            && order.iter().filter(|&&id| member(id)).all(written)
+            && !order.iter().any(read_elsewhere)
+    }
+
     fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
         let mut shared: Vec<(&Function, Class, Range, f64)> = Vec::new();
         for &id in order {
@@ -196,7 +246,7 @@ impl Scales {
             };
             let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
             let class = self.class(map);
-            if function.is_homogeneous() {
+            if function.is_homogeneous() || function.has_unit_slopes() {
                 self.pre_steps[id.0] = class.step;
                 continue;
             }
@@ -208,7 +258,10 @@ impl Scales {
             self.pre_steps[id.0] = match similar {
                 Some((.., step)) => *step,
                 None => {
-                    let step = positive((active.hi - active.lo) / f64::from(self.bits + TABLE_BITS).exp2());
+                    // Two arguments to a step of the result at the steepest point, or as many as a table may have.
+                    let wanted = 0.5 * class.step / function.steepest_on(active.lo, active.hi);
+                    let finest = (active.hi - active.lo) / f64::from(self.bits + TABLE_BITS).exp2();
+                    let step = positive(if wanted.is_finite() { finest.max(wanted) } else { finest });
                     shared.push((function, class, active, step));
                     step
                 }
