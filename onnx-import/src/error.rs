@@ -155,7 +155,7 @@ pub enum NodeError {
     #[error("{0}")]
     DataType(String),
     /// An operand that must be known at compile time depends on the model's inputs.
-    #[error("its {operand} depends on the inputs of the model; it must be a constant")]
+    #[error("{operand} must be a constant, not computed from the inputs of the model")]
     NotConstant {
         /// What the operand is.
         operand: &'static str,

@@ -167,12 +167,6 @@ impl Builder {
         self.emit(FloatOp::Binary { function, operands: [a, b] }, shape, dtype)
     }
 
-    /// A function of a value and a constant scalar of its type.
-    pub(crate) fn binary_scalar(&mut self, function: BinaryFunction, a: ValueId, b: f64) -> Result<ValueId, NodeError> {
-        let b = self.scalar(b, self.dtype(a))?;
-        self.binary(function, a, b)
-    }
-
     /// `condition ? then : otherwise`, with broadcasting.
     pub(crate) fn select(
         &mut self,

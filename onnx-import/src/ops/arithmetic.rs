@@ -86,10 +86,10 @@ fn modulo(call: &mut Call) -> Result {
             Some(if !fmod && remainder != 0 && (remainder < 0) != (b < 0) { remainder + b } else { remainder })
         });
     }
-    if !fmod {
+    if !fmod && call.version < 28 {
         return Err(NodeError::attribute("fmod", "it must be 1 for floats"));
     }
-    fold(call, a, b, "the remainder of floats", |a, b| Ok(a % b))
+    fold(call, a, b, "the remainder of floats", |a, b| Ok(if fmod { a % b } else { a - (a / b).floor() * b }))
 }
 
 fn fold_integers(call: &mut Call, a: ValueId, b: ValueId, what: &str, f: impl Fn(i64, i64) -> Option<i64>) -> Result {

@@ -75,6 +75,9 @@ fn range(call: &mut Call) -> Result {
         *bound = call.number(index, name)?.ok_or_else(|| NodeError::shape(format!("no {name}")))?;
     }
     call.builder.same_type(&[call.input(0)?, call.input(1)?, call.input(2)?])?;
+    if call.version >= 27 && call.attributes.int_or("stash_type", 1)? != 1 {
+        return Err(NodeError::attribute("stash_type", "only 1 (float32) is supported"));
+    }
     let [start, limit, delta] = bounds;
     let count = ((limit - start) / delta).ceil();
     if !count.is_finite() || count > f64::from(1 << 28) {

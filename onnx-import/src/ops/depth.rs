@@ -43,13 +43,19 @@ fn depth_to_space(call: &mut Call) -> Result<Vec<ValueId>> {
     Ok(vec![call.builder.reshape(turned, vec![n, depth, h * b, w * b])?])
 }
 
-/// Blocks of pixels to channels, in depth-column-row order.
+/// Blocks of pixels to channels, in depth-column-row or (from operator set 28 on) column-row-depth order.
 fn space_to_depth(call: &mut Call) -> Result<Vec<ValueId>> {
     let (input, [n, c, h, w], b) = block(call)?;
     if h % b != 0 || w % b != 0 {
         return Err(NodeError::shape(format!("{h} × {w} pixels do not split into blocks of {b}")));
     }
+    let mode = if call.version >= 28 { call.attributes.string_or("mode", "DCR")? } else { "DCR".into() };
+    let order = match mode.as_str() {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
+    };
     let blocks = call.builder.reshape(input, vec![n, c, h / b, b, w / b, b])?;
-    let turned = call.builder.transpose(blocks, &[0, 3, 5, 1, 2, 4])?;
+    let turned = call.builder.transpose(blocks, &order)?;
     Ok(vec![call.builder.reshape(turned, vec![n, c * b * b, h / b, w / b])?])
 }

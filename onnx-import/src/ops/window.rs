@@ -26,8 +26,6 @@ pub(super) struct Geometry {
     pub(super) window: Window,
     /// How padding is chosen.
     pub(super) auto_pad: AutoPad,
-    /// Spatial axes of the model, 1 or 2.
-    pub(super) axes: usize,
 }
 
 /// Brings `[N, C, W]` to `[N, C, 1, W]`; `[N, C, H, W]` stays.
@@ -84,7 +82,7 @@ pub(super) fn read(call: &Call, axes: usize, kernel: Option<[usize; 2]>, dilated
         let ([top, left], [bottom, right]) = (pair(&pads[..axes], 0), pair(&pads[axes..], 0));
         [top, left, bottom, right]
     });
-    Ok(Geometry { window: Window { kernel, stride, dilation, padding }, auto_pad, axes })
+    Ok(Geometry { window: Window { kernel, stride, dilation, padding }, auto_pad })
 }
 
 /// A list of as many sizes as said, each at least `least`.

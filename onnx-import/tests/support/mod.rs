@@ -8,32 +8,32 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// The folder of the model corpus, if there is one.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let given = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models").into());
     folder.is_dir().then_some(folder)
 }
 
 /// All arrays of an `.npz` file by name.
-pub fn read_npz(path: &Path) -> BTreeMap<String, Tensor> {
+pub(crate) fn read_npz(path: &Path) -> BTreeMap<String, Tensor> {
     read_npz_bytes(std::fs::read(path).expect("the file is readable"))
 }
 
-/// All arrays of an `.npz` archive by name.
-pub fn read_npz_bytes(bytes: Vec<u8>) -> BTreeMap<String, Tensor> {
+/// All arrays of an `.npz` archive by name; those of element types that no model may have are left out.
+pub(crate) fn read_npz_bytes(bytes: Vec<u8>) -> BTreeMap<String, Tensor> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("an npz file is a zip archive");
     (0..archive.len())
-        .map(|index| {
+        .filter_map(|index| {
             let mut entry = archive.by_index(index).expect("the entry exists");
             let name = entry.name().expect("the name is UTF-8").trim_end_matches(".npy").to_owned();
             let mut bytes = vec![];
             entry.read_to_end(&mut bytes).expect("the entry is readable");
-            (name, read_npy(&bytes))
+            Some((name, read_npy(&bytes)?))
         })
         .collect()
 }
 
-fn read_npy(bytes: &[u8]) -> Tensor {
+fn read_npy(bytes: &[u8]) -> Option<Tensor> {
     let long = bytes[6] > 1;
     let length = if long {
         u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")) as usize
@@ -73,9 +73,9 @@ fn read_npy(bytes: &[u8]) -> Tensor {
         "u2" => each!(u16),
         "u4" => each!(u32),
         "u8" => each!(u64),
-        other => panic!("element type {other}"),
+        _ => return None,
     };
-    Tensor::new(shape, values)
+    Some(Tensor::new(shape, values))
 }
 
 fn half(bits: u16) -> f64 {
@@ -90,7 +90,7 @@ fn half(bits: u16) -> f64 {
 }
 
 /// How two tensors differ beyond the tolerances, if they do.
-pub fn difference(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -> Option<String> {
+pub(crate) fn difference(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -> Option<String> {
     if found.shape != expected.shape {
         return Some(format!("shape {:?}, expected {:?}", found.shape, expected.shape));
     }

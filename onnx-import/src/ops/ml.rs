@@ -1,2 +1,0 @@
-//! ml
-pub(super) const OPERATORS: &[crate::registry::Operator] = &[];

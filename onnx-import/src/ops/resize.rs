@@ -1,2 +1,0 @@
-//! Resize and Upsample.
-pub(super) const OPERATORS: &[crate::registry::Operator] = &[];
