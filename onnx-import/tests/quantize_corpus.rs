@@ -13,7 +13,7 @@ use serde_json::Value;
 const CALIBRATION_ROWS: usize = 100;
 
 /// Models whose operators belong to the stages that are supported: dense, convolutional and linear.
-const MODELS: [&str; 36] = [
+const MODELS: [&str; 33] = [
     "autoencoder_convtranspose_8",
     "autoencoder_resize_16",
     "autoencoder_vae_dense",
@@ -36,7 +36,6 @@ const MODELS: [&str; 36] = [
     "mlp_sigmoid_cancer",
     "mlp_tanh_wine",
     "mobilenet_block_16",
-    "norms_cnn_8",
     "resnet_gap_16",
     "sk_lasso_diabetes",
     "sk_linearsvc_cancer",
@@ -47,8 +46,6 @@ const MODELS: [&str; 36] = [
     "sk_ridge_diabetes",
     "sk_scaler_pca_logreg_cancer",
     "sk_gaussiannb_wine",
-    "sk_svc_linear_iris",
-    "sk_svr_diabetes",
     "two_inputs_verify_digits",
 ];
 

@@ -12,7 +12,7 @@ use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId
 use super::error::QuantizeError;
 use super::function::Function;
 use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
-use super::scales::{active_range, widened, Class, Scales, Storage};
+use super::scales::{Class, Scales, Storage};
 use crate::float::graph::ValueId;
 
 /// Largest estimated error by rounded weights, in steps of the result, before a finer shift is taken.
@@ -428,7 +428,7 @@ impl Emitter<'_> {
             (None, _) => (((wanted / natural).log2().max(0.0) + 1e-9) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
         };
         let pre_step = natural * f64::from(shift).exp2();
-        let range = widened(self.plan.node(id).range);
+        let range = self.scales.arguments(id);
         let to_steps = |range: super::plan::Range| {
             ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64)
         };
@@ -453,7 +453,7 @@ impl Emitter<'_> {
             let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
             (if lo < 0 { -round(lo) } else { 0 }.min(class.lo), round(hi.max(1)).max(class.hi))
         } else {
-            to_steps(active_range(function, range, class.step))
+            to_steps(range)
         };
         let table = self.function_table(&TableRequest { map, function, rules: *rules, pre_step, domain })?;
         Ok(Requantize { shift, table })

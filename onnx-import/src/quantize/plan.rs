@@ -27,6 +27,10 @@ impl Range {
         Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
 
+    pub(super) fn width(self) -> f64 {
+        self.hi - self.lo
+    }
+
     /// Largest magnitude.
     pub(super) fn magnitude(self) -> f64 {
         self.lo.abs().max(self.hi.abs())

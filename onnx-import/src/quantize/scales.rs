@@ -61,6 +61,8 @@ pub(super) struct Scales {
     storage: Vec<Option<Storage>>,
     /// Step of the argument of an accumulator's table.
     pre_steps: Vec<f64>,
+    /// The arguments that an accumulator's table covers.
+    arguments: Vec<Range>,
     /// Views of one source that only outputs read; they pass exact accumulators on.
     leaf_views: Vec<bool>,
     /// The bits that the activations have.
@@ -77,6 +79,7 @@ impl Scales {
             parents: (0..plan.nodes.len()).collect(),
             storage: order_storage(plan, &order, &reads),
             pre_steps: vec![0.0; plan.nodes.len()],
+            arguments: vec![Range { lo: 0.0, hi: 0.0 }; plan.nodes.len()],
             leaf_views: reads.leaf_views(plan),
             bits,
         };
@@ -108,6 +111,11 @@ impl Scales {
     /// The step of the argument of an accumulator's table.
     pub(super) fn pre_step(&self, id: PlanId) -> f64 {
         self.pre_steps[id.0]
+    }
+
+    /// The arguments that the table behind an accumulator covers; beyond them it saturates.
+    pub(super) fn arguments(&self, id: PlanId) -> Range {
+        self.arguments[id.0]
     }
 
     fn root(&self, id: PlanId) -> usize {
@@ -225,9 +233,8 @@ impl Scales {
     }
 
     fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
-        let mut shared: Vec<(&Function, Class, Range, f64)> = Vec::new();
+        let mut groups: Vec<TableGroup> = Vec::new();
         for &id in order {
-            let node = plan.node(id);
             let Some(storage) = self.storage[id.0].clone() else { continue };
             let maps = match storage {
                 Storage::Exact => vec![],
@@ -238,35 +245,73 @@ impl Scales {
                 Storage::Fused(map) => vec![map],
                 Storage::ExactAnd { maps, .. } => maps,
             };
-            let [map] = maps[..] else {
-                let levels = f64::from(self.bits + TABLE_BITS - u32::from(maps.is_empty()) * (TABLE_BITS + 1)).exp2();
-                let width = if maps.is_empty() { node.range.magnitude() } else { node.range.hi - node.range.lo };
-                self.pre_steps[id.0] = positive(width / (levels - 1.0));
-                continue;
-            };
-            let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
-            let class = self.class(map);
-            if function.is_homogeneous() || function.has_unit_slopes() {
-                self.pre_steps[id.0] = class.step;
-                continue;
-            }
-            let active = active_range(function, widened(node.range), class.step);
-            let similar = shared.iter().find(|(known, known_class, range, _)| {
-                let ratio = (range.hi - range.lo) / (active.hi - active.lo);
-                *known == function && *known_class == class && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
-            });
-            self.pre_steps[id.0] = match similar {
-                Some((.., step)) => *step,
-                None => {
-                    // Two arguments to a step of the result at the steepest point, or as many as a table may have.
-                    let wanted = 0.5 * class.step / function.steepest_on(active.lo, active.hi);
-                    let finest = (active.hi - active.lo) / f64::from(self.bits + TABLE_BITS).exp2();
-                    let step = positive(if wanted.is_finite() { finest.max(wanted) } else { finest });
-                    shared.push((function, class, active, step));
-                    step
+            let range = plan.node(id).range;
+            match maps[..] {
+                [] => self.pre_steps[id.0] = positive(range.magnitude() / f64::from(self.bits - 1).exp2()),
+                [map] => self.join_group(plan, id, map, &mut groups),
+                _ => {
+                    self.arguments[id.0] = widened(range);
+                    self.pre_steps[id.0] = positive((range.hi - range.lo) / f64::from(self.bits + TABLE_BITS).exp2());
                 }
-            };
+            }
         }
+        for group in groups {
+            let step = group.pre_step(self.bits);
+            for id in group.members {
+                self.pre_steps[id.0] = step;
+                self.arguments[id.0] = group.arguments;
+            }
+        }
+    }
+
+    /// Puts an accumulator with one function to those that share its table, if it needs a table of its own steps.
+    fn join_group<'a>(&mut self, plan: &'a Plan, id: PlanId, map: PlanId, groups: &mut Vec<TableGroup<'a>>) {
+        let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
+        let class = self.class(map);
+        let range = widened(plan.node(id).range);
+        self.arguments[id.0] = range;
+        if function.is_homogeneous() || function.has_unit_slopes() {
+            self.pre_steps[id.0] = class.step;
+            return;
+        }
+        let arguments = active_range(function, range, class.step);
+        let fits = |group: &&mut TableGroup| {
+            let joint = group.arguments.union(arguments);
+            let narrowest = group.narrowest.min(arguments.width());
+            *group.function == *function && group.class == class && joint.width() <= SHARING_FACTOR * narrowest
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.arguments = group.arguments.union(arguments);
+                group.narrowest = group.narrowest.min(arguments.width());
+                group.members.push(id);
+            }
+            None => {
+                let narrowest = arguments.width();
+                groups.push(TableGroup { function, class, arguments, narrowest, members: vec![id] });
+            }
+        }
+    }
+}
+
+/// Accumulators that share a table.
+struct TableGroup<'a> {
+    function: &'a Function,
+    class: Class,
+    /// The arguments of all members together.
+    arguments: Range,
+    /// Width of the arguments of the member with the fewest.
+    narrowest: f64,
+    members: Vec<PlanId>,
+}
+
+impl TableGroup<'_> {
+    /// Two arguments to a step of the result at the steepest point, or as many as a table may have.
+    fn pre_step(&self, bits: u32) -> f64 {
+        let Range { lo, hi } = self.arguments;
+        let wanted = 0.5 * self.class.step / self.function.steepest_on(lo, hi);
+        let finest = self.arguments.width() / f64::from(bits + TABLE_BITS).exp2();
+        positive(if wanted.is_finite() { finest.max(wanted) } else { finest })
     }
 }
 
@@ -280,13 +325,13 @@ fn positive(step: f64) -> f64 {
 }
 
 /// A calibrated range with room for what calibration did not see.
-pub(super) fn widened(range: Range) -> Range {
+fn widened(range: Range) -> Range {
     let room = ARGUMENT_HEADROOM * (range.hi - range.lo).max(range.magnitude() * 1e-3);
     Range { lo: range.lo - room, hi: range.hi + room }
 }
 
 /// The part of `range` outside which the function is flat to within half a step.
-pub(super) fn active_range(function: &Function, range: Range, step: f64) -> Range {
+fn active_range(function: &Function, range: Range, step: f64) -> Range {
     const POINTS: usize = 4096;
     // However flat the function is elsewhere, the argument is not cut finer than this.
     const LEAST_PART: f64 = 1.0 / 64.0;
