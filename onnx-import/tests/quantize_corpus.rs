@@ -51,8 +51,7 @@ const MODELS: [&str; 33] = [
 
 fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models")));
+    let folder = folder.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models")));
     folder.is_dir().then_some(folder)
 }
 
@@ -98,8 +97,7 @@ fn row(name: &'static str) -> Result<Row, String> {
     let graph = import_file(&folder.join("model.onnx"), &ImportOptions::default()).map_err(|e| e.to_string())?;
     let samples = Samples::read(folder.join("test.npz")).map_err(|e| e.to_string())?;
     let calibration = calibration(&samples, &InputSpec::of_graph(&graph));
-    let compiled =
-        compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
+    let compiled = compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
     let options = AccuracyOptions { limit: None, metric: Some(metric) };
     let report =
         evaluate(FloatReference::Recorded, &compiled.program, &samples, &options).map_err(|e| e.to_string())?;
@@ -125,7 +123,10 @@ fn trained_models_keep_their_accuracy() {
         println!("skipped: no model corpus");
         return;
     }
-    println!("{:28} {:>4} {:>5} {:>6} {:>8} {:>8} {:>8} {:>9} {:>7} {:>5}", "model", "bits", "nodes", "tables", "entries", "float", "integer", "largest", "rel", "clamp");
+    println!(
+        "{:28} {:>4} {:>5} {:>6} {:>8} {:>8} {:>8} {:>9} {:>7} {:>5}",
+        "model", "bits", "nodes", "tables", "entries", "float", "integer", "largest", "rel", "clamp"
+    );
     let mut failures = Vec::new();
     for name in MODELS {
         match row(name) {

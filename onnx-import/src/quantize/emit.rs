@@ -250,8 +250,11 @@ impl Emitter<'_> {
     fn input(&mut self, id: PlanId, port: usize) {
         let node = self.plan.node(id);
         let class = self.scales.class(id);
-        let (lo, hi) =
-            if node.integer { (node.range.lo.floor() as i64, node.range.hi.ceil() as i64) } else { (class.lo, class.hi) };
+        let (lo, hi) = if node.integer {
+            (node.range.lo.floor() as i64, node.range.hi.ceil() as i64)
+        } else {
+            (class.lo, class.hi)
+        };
         self.emit_small(id, Op::Input { lo, hi }, node.shape.clone(), (lo, hi));
         self.out.inputs.insert(port, self.read(id));
     }
@@ -270,6 +273,8 @@ impl Emitter<'_> {
         let source = &self.out.nodes[tensors[0].0 as usize];
         let tensor = if source.shape == shape && is_identity(tensors.len(), map, source.elements()) {
             tensors[0]
+        } else if let Some(known) = self.known_view(&tensors, map, &shape) {
+            known
         } else {
             self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds)
         };
@@ -279,10 +284,20 @@ impl Emitter<'_> {
         }
     }
 
+    /// A view that was emitted before with the same elements and shape.
+    fn known_view(&self, tensors: &[TensorId], elements: &[ViewElement], wanted: &[usize]) -> Option<TensorId> {
+        let same = |node: &Node| match &node.op {
+            Op::View { sources, map } => sources == tensors && node.shape == wanted && map[..] == *elements,
+            _ => false,
+        };
+        self.out.nodes.iter().position(same).map(|position| TensorId(position as u32))
+    }
+
     fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let bounds = self.bounds[operand.0 as usize];
-        let request = TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
+        let request =
+            TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
         let table = self.function_table(&request)?;
         let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
         let shape = self.out.nodes[operand.0 as usize].shape.clone();
@@ -348,8 +363,7 @@ impl Emitter<'_> {
                 let targets = if raw { vec![None] } else { maps.into_iter().map(Some).collect() };
                 for map in targets {
                     let requantize = self.requantize(id, map, natural)?;
-                    let again =
-                        Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
+                    let again = Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
                     self.emit_requantized(id, map.unwrap_or(id), again, shape.clone(), requantize);
                 }
             }
@@ -429,9 +443,8 @@ impl Emitter<'_> {
         };
         let pre_step = natural * f64::from(shift).exp2();
         let range = self.scales.arguments(id);
-        let to_steps = |range: super::plan::Range| {
-            ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64)
-        };
+        let to_steps =
+            |range: super::plan::Range| ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64);
         let Some(map) = map else {
             let class = self.scales.class(id);
             // One more step on both sides: the ends of the clamp must be reached.
@@ -446,7 +459,7 @@ impl Emitter<'_> {
         let domain = if matches!(self.plan.node(id).op, PlanOp::Combine { lattice: true, .. }) {
             let (lo, hi) = to_steps(self.plan.node(id).range);
             (lo - 1, hi.max(0))
-        } else if function.is_homogeneous() || function.has_unit_slopes() {
+        } else if function.keeps_steps() {
             // Powers of two, so that layers of different ranges still share the table.
             let limit = 1i64 << (self.scales.bits + 3);
             let (lo, hi) = to_steps(range);

@@ -89,8 +89,13 @@ impl Function {
         (affine.0.is_finite() && affine.1.is_finite()).then_some(affine)
     }
 
+    /// Whether its table takes arguments of the step of its results.
+    pub(super) fn keeps_steps(&self) -> bool {
+        self.is_homogeneous() || self.has_unit_slopes()
+    }
+
     /// Whether `f(c·v) = c·f(v)` for every positive `c`: such a table does not depend on the scale.
-    pub(super) fn is_homogeneous(&self) -> bool {
+    fn is_homogeneous(&self) -> bool {
         match self {
             Self::Argument => true,
             Self::Constant(value) => *value == 0.0,
@@ -120,7 +125,7 @@ impl Function {
     }
 
     /// Whether all slopes are 0 or ±1, by the form: then the argument needs no finer steps than the result.
-    pub(super) fn has_unit_slopes(&self) -> bool {
+    fn has_unit_slopes(&self) -> bool {
         match self {
             Self::Argument | Self::Constant(_) => true,
             Self::Unary(function, inner) => {

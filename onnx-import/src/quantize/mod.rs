@@ -290,4 +290,3 @@ fn warnings(
     }
     warnings
 }
-

@@ -268,8 +268,7 @@ fn scale_through_view(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     if zero_moves || !readers.single(*view) || !sources.iter().all(|&source| readers.single(source)) || !once() {
         return false;
     }
-    let mut parts: Vec<_> =
-        sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
+    let mut parts: Vec<_> = sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
     for (i, entry) in map.iter().enumerate() {
         if let ViewElement::Element { source, index } = entry {
             parts[*source as usize][*index as usize] = (factors[i], offsets[i]);
@@ -510,7 +509,8 @@ fn map_through_maximum(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     }
     let (map, function, rules) = (map.clone(), function.clone(), *rules);
     let PlanNode { names, range, integer, .. } = plan.node(id).clone();
-    let like = |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
+    let like =
+        |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
     let shape = plan.node(source).shape.clone();
     let mapped = plan.push(like(PlanOp::Map { input: source, function, rules }, shape));
     let shape = plan.node(windows).shape.clone();
@@ -521,24 +521,33 @@ fn map_through_maximum(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
 
 /// Two dense layers without anything between them become one, where that takes no more weights.
 fn multiply_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
-    let PlanOp::Linear { input: inner_id, geometry, weights: outer, bias: outer_bias } = &plan.node(id).op else {
+    let PlanOp::Linear { input: operand, geometry, weights: outer, bias: outer_bias } = &plan.node(id).op else {
         return false;
     };
-    let PlanOp::Linear { input, geometry: inner_geometry, weights: inner, bias: inner_bias } = &plan.node(*inner_id).op
+    let inner_id = match &plan.node(*operand).op {
+        PlanOp::View { sources, map } if is_identity(sources.len(), map, plan.node(sources[0]).elements()) => {
+            sources[0]
+        }
+        _ => *operand,
+    };
+    let PlanOp::Linear { input, geometry: inner_geometry, weights: inner, bias: inner_bias } = &plan.node(inner_id).op
     else {
         return false;
     };
     let pointwise = *geometry == ConvGeometry::POINTWISE && *inner_geometry == ConvGeometry::POINTWISE;
     let (outputs, middle) = (outer_bias.len(), inner_bias.len());
     let inputs = inner.len() / middle;
-    if !pointwise || !readers.single(*inner_id) || outputs * inputs > outer.len() + inner.len() {
+    let single = readers.single(inner_id) && readers.single(*operand);
+    // The channels of one are those of the other, whatever reshapes lie between.
+    let aligned = plan.node(*operand).shape[0] == middle;
+    if !pointwise || !aligned || !single || outputs * inputs > outer.len() + inner.len() {
         return false;
     }
     let dot = |o: usize, at: &dyn Fn(usize) -> f64| (0..middle).map(|m| outer[o * middle + m] * at(m)).sum::<f64>();
     let weights = (0..outputs * inputs).map(|i| dot(i / inputs, &|m| inner[m * inputs + i % inputs])).collect();
     let bias = (0..outputs).map(|o| outer_bias[o] + dot(o, &|m| inner_bias[m])).collect();
     let op = PlanOp::Linear { input: *input, geometry: *geometry, weights, bias };
-    let names = plan.node(*inner_id).names.clone();
+    let names = plan.node(inner_id).names.clone();
     plan.nodes[id.0].op = op;
     absorb_names(plan, id, &names);
     true
@@ -563,8 +572,8 @@ fn split_channels(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
         weights: channels.iter().flat_map(|&c| weights[c * per_channel..(c + 1) * per_channel].to_vec()).collect(),
         bias: channels.iter().map(|&c| bias[c]).collect(),
     };
-    let PlanNode { mut shape, names, .. } = plan.node(source).clone();
-    shape[0] = channels.len();
+    let shape = vec![channels.len(), plan.node(source).elements() / bias.len()];
+    let names = plan.node(source).names.clone();
     // The view keeps its shape for what reads it; the part is a node before it.
     let PlanNode { range, integer, .. } = *plan.node(id);
     let part = plan.push(PlanNode { op, shape, names: names.clone(), range, integer, origin: None });

@@ -152,10 +152,7 @@ impl Scales {
         let mut seen: Vec<PlanId> = Vec::new();
         for &id in order {
             let PlanOp::Map { input, function, rules } = &plan.node(id).op else { continue };
-            if *rules != MapRules::default() || function.is_homogeneous()
-                || function.has_unit_slopes()
-                || !plan.node(*input).op.accumulates()
-            {
+            if *rules != MapRules::default() || function.keeps_steps() || !plan.node(*input).op.accumulates() {
                 continue;
             }
             let same = seen.iter().copied().find(|&other| {
@@ -197,7 +194,7 @@ impl Scales {
                 _ => continue,
             };
             let unit = match &plan.node(result).op {
-                PlanOp::Map { function, .. } => function.is_homogeneous() || function.has_unit_slopes(),
+                PlanOp::Map { function, .. } => function.keeps_steps(),
                 _ => true,
             };
             let gate = operands.into_iter().find(|&operand| self.is_gate_of(plan, order, facts, operand, id));
@@ -270,7 +267,7 @@ impl Scales {
         let class = self.class(map);
         let range = widened(plan.node(id).range);
         self.arguments[id.0] = range;
-        if function.is_homogeneous() || function.has_unit_slopes() {
+        if function.keeps_steps() {
             self.pre_steps[id.0] = class.step;
             return;
         }
@@ -519,7 +516,15 @@ struct Facts(Vec<ClassFacts>);
 
 impl Facts {
     fn of(plan: &Plan, calibration: &Calibration, order: &[PlanId], reads: &Reads, scales: &Scales) -> Self {
-        let empty = ClassFacts { range: None, nonnegative: true, forced: None, integer: false, fine: false, leaves: true, input: None };
+        let empty = ClassFacts {
+            range: None,
+            nonnegative: true,
+            forced: None,
+            integer: false,
+            fine: false,
+            leaves: true,
+            input: None,
+        };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
         for &id in order {
@@ -543,6 +548,11 @@ impl Facts {
             }
             match &node.op {
                 PlanOp::Map { rules: MapRules { step: Some(step), .. }, .. } => class.forced = Some(*step),
+                // Its argument has the same step, and so would as many levels as the result.
+                PlanOp::Map { function, .. } if function.keeps_steps() => {
+                    class.leaves = false;
+                    class.fine |= read.ports > 0;
+                }
                 PlanOp::Input { port } => class.add_input(&calibration.inputs[*port], scales.bits),
                 _ => {}
             }
