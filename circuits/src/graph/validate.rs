@@ -163,7 +163,7 @@ struct NodeCheck<'a> {
 
 impl NodeCheck<'_> {
     fn run(&self) -> Result<(), ProgramError> {
-        let elements = checked_elements(&self.node.shape).filter(|&n| n >= 1 && n <= Limits::MAX_ELEMENTS);
+        let elements = checked_elements(&self.node.shape).filter(|n| (1..=Limits::MAX_ELEMENTS).contains(n));
         let elements = elements.ok_or_else(|| self.bounds("the number of elements"))?;
         if !(self.node.scale.is_finite() && self.node.scale > 0.0) {
             return Err(ProgramError::Scale { node: self.node.name.clone() });

@@ -22,12 +22,21 @@ const ACCUMULATOR_BITS: u32 = 61;
 /// Where the left side of an identity is found, and the scalar that it must equal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IdentityCheck {
+    /// The tensor that the identity defines.
+    pub(super) tensor: TensorId,
     /// Row of the identity reader's result.
     pub(super) row: u32,
     /// The right side.
     pub(super) right: ScalarRef,
     /// Whether the outer accumulator must still absorb the inner one there.
     pub(super) flat: bool,
+}
+
+impl IdentityCheck {
+    /// What the audit needs to know of it.
+    pub(super) fn laid(&self) -> super::audit::LaidIdentity {
+        super::audit::LaidIdentity { tensor: self.tensor, left: self.row, right: self.right.row() }
+    }
 }
 
 /// The machine of a program before its widths `k`, `W` and the number of tables are chosen.
@@ -47,7 +56,7 @@ pub(super) struct Builder<'a> {
     pub(super) arrangements: HashMap<TensorId, Arrangement>,
     pub(super) pitches: HashMap<TensorId, usize>,
     pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
-    places: Vec<Vec<Place>>,
+    pub(super) places: Vec<Vec<Place>>,
 }
 
 /// The rows of a node whose elements are finished accumulators.

@@ -69,11 +69,9 @@ impl Arrangement {
                 addresses[*element as usize] = plane * cells + row * self.pitch + column;
             }
         }
-        let mut next = self.grid.len() / (self.height * self.width) * cells;
-        for address in addresses.iter_mut().filter(|address| **address == usize::MAX) {
-            *address = next;
-            next += 1;
-        }
+        let behind = self.grid.len() / (self.height * self.width) * cells;
+        let unplaced = addresses.iter_mut().filter(|address| **address == usize::MAX);
+        (behind..).zip(unplaced).for_each(|(next, address)| *address = next);
         addresses
     }
 }
@@ -284,7 +282,7 @@ impl Builder<'_> {
         }
         let last = self.read_flat(block, &rows);
         let right = self.dense_right_side(&groups, &bias);
-        self.identities.push(IdentityCheck { row: last, right, flat: true });
+        self.identities.push(IdentityCheck { tensor, row: last, right, flat: true });
         self.settle(tensor, places.clone());
         self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
         self.fills.push(Fill::Dense { groups, bias, places, finish: rows.finish });
@@ -383,7 +381,7 @@ impl Builder<'_> {
         let (block, places) = self.output_block(tensor, job, &placed, &shape, &rows);
         let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
         let right = self.plane_right_side(tensor, job, &placed, &shape);
-        self.identities.push(IdentityCheck { row: last, right, flat: false });
+        self.identities.push(IdentityCheck { tensor, row: last, right, flat: false });
         let conv = self.plane_fill(tensor, job, &placed, &shape, places);
         self.fills.push(Fill::Planes { conv, finish: rows.finish });
     }
@@ -393,6 +391,11 @@ impl Builder<'_> {
         let units = self.rows.units();
         let mut found: Option<PlacedPlanes> = None;
         let mut used: HashMap<u32, u32> = HashMap::new();
+        // The plane reader reads first physical rows: elements elsewhere (quotients of reciprocals) are copied.
+        let elements = job.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero());
+        if !elements.map(|&origin| self.place(origin)).all(|place| self.rows.is_addressed(place)) {
+            return None;
+        }
         for plane in job.planes() {
             let address = |row: usize, column: usize| {
                 let origin = plane.origins[row * job.width + column];

@@ -1,8 +1,9 @@
 //! Lays a program out on a machine: which cell holds what, which fixed cells say so, and how a run fills the witness.
 //!
 //! [`compile`] tries the candidate widths, lets the [cost model](cost) choose, and checks the result by an exact symbolic
-//! run of the machine. The layout of a program is deterministic.
+//! run of the machine ([`audit`]). The layout of a program is deterministic.
 
+pub mod audit;
 mod builder;
 mod conv;
 pub mod cost;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{self, AnalysisError, NodeRange};
-use crate::graph::{Port, Program, ProgramError};
+use crate::graph::{Port, Program, ProgramError, TableId};
 use crate::interface::{Direction, Interface, InterfacePort};
 use crate::machine::{AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, MachineCircuit, MachineParams, Skeleton};
 use crate::reference::Trace;
@@ -97,6 +98,9 @@ pub enum LayoutError {
         /// Bits of a value.
         bits: u32,
     },
+    /// The compiler made a mistake and found it out.
+    #[error("internal error, please report it: {0}")]
+    Audit(#[from] audit::AuditError),
     /// Widths that the machine does not admit.
     #[error(transparent)]
     Params(#[from] crate::machine::ParamsError),
@@ -158,6 +162,11 @@ pub struct Layout {
     rows: RowUse,
     elements: usize,
     weights: usize,
+    /// Where the elements of each tensor that is no view live.
+    homes: Arc<[Vec<rows::Place>]>,
+    identities: Arc<[audit::LaidIdentity]>,
+    /// Tag and domain of each function's table.
+    function_tags: BTreeMap<TableId, (i64, i64, i64)>,
 }
 
 /// Lays out a program.
@@ -169,7 +178,9 @@ pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, Lay
     let ranges = analysis::ranges(program)?;
     let interface = interface(program, &ranges)?;
     let plan = cost::choose(program, &ranges, &interface, options)?;
-    Ok(Draft::new(program, &ranges, &interface, plan.units, plan.max_table)?.finish(interface, &plan))
+    let layout = Draft::new(program, &ranges, &interface, plan.units, plan.max_table)?.finish(interface, &plan);
+    audit::audit(program, &layout)?;
+    Ok(layout)
 }
 
 /// The interface of a program: its ports with the ranges that the circuit guarantees.
@@ -266,6 +277,9 @@ impl<'a> Draft<'a> {
             elements: builder.rows.elements(),
             weights: builder.weights.weights(),
             fills: builder.fills.into(),
+            homes: builder.places.into(),
+            identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
+            function_tags: builder.tables.functions(),
             rows,
         }
     }

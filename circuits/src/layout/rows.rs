@@ -134,6 +134,12 @@ impl UnitRows {
         (block, logical as usize * self.units() + place.lane as usize)
     }
 
+    /// Whether a place lies in the first physical row of a logical row, as its address says.
+    pub(super) fn is_addressed(&self, place: Place) -> bool {
+        let (block, address) = self.address(place);
+        self.place(block, address) == place
+    }
+
     fn index(&self, place: Place) -> usize {
         place.row as usize * self.units() + place.lane as usize
     }
@@ -150,7 +156,8 @@ impl UnitRows {
         self.taken[index] = true;
     }
 
-    /// Whether a place holds an element that may be other than zero; the `value` of all others is pinned to zero.
+    /// Whether a place holds an element that may be other than zero; in a block whose elements lie in the first physical
+    /// rows, the `value` of all others there is pinned to zero.
     pub(super) fn is_taken(&self, place: Place) -> bool {
         self.taken[self.index(place)]
     }

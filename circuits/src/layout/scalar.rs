@@ -26,6 +26,11 @@ impl ScalarRef {
     /// The constant 0.
     pub(super) const ZERO: ScalarRef = ScalarRef(0);
 
+    /// Its row.
+    pub(super) fn row(self) -> u32 {
+        self.0
+    }
+
     /// Its cell.
     pub(super) fn cell(self) -> Cell {
         Cell::Advice(AdviceColumn::ScalarC, self.0)
@@ -60,12 +65,6 @@ struct ScalarRow {
     b: Option<Operand>,
     operand: i64,
     constant: i64,
-}
-
-impl Default for Base {
-    fn default() -> Self {
-        Base::Chi
-    }
 }
 
 /// The rows of the scalar unit as they are built.

@@ -151,6 +151,11 @@ impl TablePlan {
         entries
     }
 
+    /// Tag and domain of each function.
+    pub(super) fn functions(&self) -> BTreeMap<TableId, (i64, i64, i64)> {
+        self.functions.iter().map(|(&id, function)| (id, (function.tag, function.lo, function.hi))).collect()
+    }
+
     /// Number of entries.
     pub(super) fn len(&self) -> usize {
         let limbs: usize = self.limbs.iter().map(|&width| 1usize << width).sum();

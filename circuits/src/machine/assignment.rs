@@ -177,11 +177,11 @@ impl Assignment {
 
     fn run_scalars(&self, challenges: &Challenges, columns: &mut SecondPhase) {
         let rows = self.skeleton.params.usable_rows();
-        let mut sources: [Vec<Option<Cell>>; 2] = [vec![None; rows], vec![None; rows]];
+        let mut sources: Vec<[Option<Cell>; 2]> = vec![[None; 2]; rows];
         for &(source, destination) in &self.skeleton.copies {
             match destination {
-                Cell::Advice(AdviceColumn::ScalarA, row) => sources[0][row as usize] = Some(source),
-                Cell::Advice(AdviceColumn::ScalarB, row) => sources[1][row as usize] = Some(source),
+                Cell::Advice(AdviceColumn::ScalarA, row) => sources[row as usize][0] = Some(source),
+                Cell::Advice(AdviceColumn::ScalarB, row) => sources[row as usize][1] = Some(source),
                 _ => {}
             }
         }
@@ -189,25 +189,27 @@ impl Assignment {
             columns.insert(column, vec![Fr::ZERO; rows]);
         }
         let mut previous = Fr::ZERO;
-        for row in 0..rows {
-            let [a, b] =
-                [0, 1].map(|operand| sources[operand][row].map_or(Fr::ZERO, |source| self.cell(source, columns)));
-            let q = |column| self.skeleton.fixed(column, row);
-            let mut c = to_field(q(FixedColumn::ScalarConstant));
-            if q(FixedColumn::ScalarProduct) != 0 {
-                c += to_field(q(FixedColumn::ScalarProduct)) * a * b;
-            }
-            c += to_field(q(FixedColumn::ScalarOperand)) * a;
-            let step = to_field(q(FixedColumn::ScalarPrevious))
-                + to_field(q(FixedColumn::ScalarRho)) * challenges.rho
-                + to_field(q(FixedColumn::ScalarChi)) * challenges.chi;
-            c += step * previous;
+        for (row, sources) in sources.into_iter().enumerate() {
+            let [a, b] = sources.map(|source| source.map_or(Fr::ZERO, |source| self.cell(source, columns)));
+            let c = self.scalar_result(row, a, b, previous, challenges);
             previous = c;
             for (column, value) in [(AdviceColumn::ScalarA, a), (AdviceColumn::ScalarB, b), (AdviceColumn::ScalarC, c)]
             {
                 columns.get_mut(&column).expect("just inserted")[row] = value;
             }
         }
+    }
+
+    fn scalar_result(&self, row: usize, a: Fr, b: Fr, previous: Fr, challenges: &Challenges) -> Fr {
+        let q = |column| self.skeleton.fixed(column, row);
+        let mut c = to_field(q(FixedColumn::ScalarConstant)) + to_field(q(FixedColumn::ScalarOperand)) * a;
+        if q(FixedColumn::ScalarProduct) != 0 {
+            c += to_field(q(FixedColumn::ScalarProduct)) * a * b;
+        }
+        let step = to_field(q(FixedColumn::ScalarPrevious))
+            + to_field(q(FixedColumn::ScalarRho)) * challenges.rho
+            + to_field(q(FixedColumn::ScalarChi)) * challenges.chi;
+        c + step * previous
     }
 
     fn run_lookups(&self, challenges: &Challenges, columns: &mut SecondPhase) {

@@ -78,11 +78,14 @@ impl MachineConfig {
     }
 }
 
+/// Constraints with their identifiers.
+type Constraints = Vec<(&'static str, Expression<Fr>)>;
+
 /// A family of constraints with a name.
 struct Gate {
     name: &'static str,
     present: fn(&MachineParams) -> bool,
-    build: fn(&mut GateBuilder<'_, '_>) -> Vec<(&'static str, Expression<Fr>)>,
+    build: fn(&mut GateBuilder<'_, '_>) -> Constraints,
 }
 
 const GATES: [Gate; 11] = [
@@ -169,7 +172,7 @@ impl GateBuilder<'_, '_> {
     }
 
     /// M-HELPER: `active·h·f0·f1·f2 = s0·f1·f2 + s1·(f0·f2 + f0·f1)`, degree 5.
-    fn lookup_helpers(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn lookup_helpers(&mut self) -> Constraints {
         let [_, _, alpha, beta] = self.challenges();
         let beta_squared = beta.clone() * beta.clone();
         let active = self.always(FixedColumn::Active);
@@ -196,7 +199,7 @@ impl GateBuilder<'_, '_> {
     }
 
     /// M-TABLE: `active·(t·(α + key + β·image + β²·tag) − multiplicity) = 0`, degree 3.
-    fn lookup_tables(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn lookup_tables(&mut self) -> Constraints {
         let [_, _, alpha, beta] = self.challenges();
         let active = self.always(FixedColumn::Active);
         (0..self.config.params.tables)
@@ -215,7 +218,7 @@ impl GateBuilder<'_, '_> {
     /// M-SUM: `active·(s − active₋₁·s₋₁ − Σ h + Σ t) = 0`, degree 3, and M-SUM-END: `active·(1 − active₊₁)·s = 0`.
     ///
     /// Before row 0 lies the last blinded row, where `active` is zero: the sum starts at its first term.
-    fn lookup_sum(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn lookup_sum(&mut self) -> Constraints {
         let active = self.always(FixedColumn::Active);
         let [before, after] = [Rotation::prev(), Rotation::next()]
             .map(|rotation| self.fixed_at(FixedColumn::Active, rotation).expect("every member has this column"));
@@ -263,7 +266,7 @@ impl GateBuilder<'_, '_> {
     }
 
     /// M-POINT: `pointwise·L + product·value₊₁·pre₊₁ = 0`, degree 5 at most.
-    fn pointwise(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn pointwise(&mut self) -> Constraints {
         let switch = self.fixed(FixedColumn::Pointwise);
         let product = self.fixed(FixedColumn::Product);
         self.lanes()
@@ -278,7 +281,7 @@ impl GateBuilder<'_, '_> {
 
     /// M-MAX: `low = value − pre`, `high = value − value₊₁`, `low·high = 0`: with both limbs ranged, `value` is the larger
     /// of `pre` and the running maximum in the row below. Degree 3.
-    fn maximum(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn maximum(&mut self) -> Constraints {
         let switch = self.fixed(FixedColumn::Maximum).expect("the gate is present");
         let mut constraints = Vec::new();
         for lane in self.lanes() {
@@ -298,7 +301,7 @@ impl GateBuilder<'_, '_> {
 
     /// M-ARG: the row holds index `i − 1`, the row below index `i`; `value` is 0 before the first maximum and 1 from it on,
     /// `low = max − pre − 1 + value` is ranged. Degree 3.
-    fn arg_maximum(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn arg_maximum(&mut self) -> Constraints {
         let switch = self.fixed(FixedColumn::ArgMaximum).expect("the gate is present");
         let mut constraints = Vec::new();
         for lane in self.lanes() {
@@ -322,7 +325,7 @@ impl GateBuilder<'_, '_> {
 
     /// M-SAT: `low₊₁·(saturate·pre − high_end) = 0`, `high₊₁·(saturate·pre − low_end) = 0`: an overflow is zero unless
     /// `pre` lies at that end of its table. Degree 3.
-    fn saturation(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn saturation(&mut self) -> Constraints {
         let switch = self.fixed(FixedColumn::Saturate).expect("the gate is present");
         let ends = [FixedColumn::SaturateHigh, FixedColumn::SaturateLow].map(|end| self.fixed(end));
         let mut constraints = Vec::new();
@@ -341,7 +344,7 @@ impl GateBuilder<'_, '_> {
     /// M-ID-INNER: `active·e − e₋₁·(k_χ·χ^U + k_ρ·ρ^U + keep) − R = 0` with
     /// `R = Σ_l χ^(U−1−l)·L_l + lanes_ρ·Σ_l (ρ^(U−1−l) − χ^(U−1−l))·L_l`, degree 5 at most;
     /// M-ID-OUTER: `active·e' − e'₋₁·(keep' + step'·ρ) − absorb·e = 0`, degree 2.
-    fn identity_reader(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn identity_reader(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
         let units = self.config.params.units as usize;
         let active = self.always(FixedColumn::Active);
@@ -376,7 +379,7 @@ impl GateBuilder<'_, '_> {
     }
 
     /// M-PLANE: `active·a − a₋₁·(step·χ^U + keep) − read·Σ_l χ^(U−1−l)·value_l = 0`, degree 2.
-    fn plane_reader(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn plane_reader(&mut self) -> Constraints {
         let [chi, ..] = self.challenges();
         let units = self.config.params.units as usize;
         let active = self.always(FixedColumn::Active);
@@ -394,7 +397,7 @@ impl GateBuilder<'_, '_> {
 
     /// M-W-INNER: `active·v − v₋₁·step·ρ^W − Σ_l ρ^(W−1−l)·w_l = 0`, degree 2;
     /// M-W-OUTER: `active·v' − v'₋₁·(keep + step'·χ) − absorb·v = 0`, degree 2.
-    fn weights(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn weights(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
         let lanes = self.config.params.weights;
         let active = self.always(FixedColumn::Active);
@@ -418,7 +421,7 @@ impl GateBuilder<'_, '_> {
     }
 
     /// M-SCALAR: `active·c − c₋₁·(q_c + q_ρ·ρ + q_χ·χ) − q_m·a·b − q_a·a − q_k = 0`, degree 3.
-    fn scalar_unit(&mut self) -> Vec<(&'static str, Expression<Fr>)> {
+    fn scalar_unit(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
         let active = self.always(FixedColumn::Active);
         let [a, b, c] =

@@ -1,5 +1,5 @@
 //! Small programs for tests, with random weights.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::sync::Arc;
 

@@ -1,3 +1,6 @@
 //! The float graph: what a model means before quantization.
 
+pub mod evaluate;
+mod functions;
 pub mod graph;
+mod operands;

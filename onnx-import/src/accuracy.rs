@@ -1,0 +1,389 @@
+//! How well an integer program does what the float model does, on samples.
+//!
+//! Scores are those of the task (accuracy, R², mean squared error) where the samples are labelled; differences are
+//! absolute differences of outputs.
+
+use std::fmt;
+
+use circuits::graph::{PortKind, Program, TensorId};
+use circuits::reference::{self, RunError};
+use thiserror::Error;
+
+use crate::float::evaluate::{evaluate_all, evaluate_outputs, EvaluateError};
+use crate::float::graph::{FloatGraph, Tensor};
+use crate::quantize::{dequantize_outputs, quantize_inputs, Compiled, InputError};
+use crate::samples::{InputSpec, SampleError, Samples};
+
+/// What a score measures; output 0 of the model against the label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Share of samples whose largest output has the label's index.
+    Argmax,
+    /// Share of samples whose output is the label.
+    Label,
+    /// Share of samples where `output > 0.5` is the label.
+    Sigmoid,
+    /// Share of samples where `output > 0` is the label.
+    Logit,
+    /// Coefficient of determination.
+    RSquared,
+    /// Mean squared error.
+    MeanSquaredError,
+}
+
+impl Metric {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Argmax => "argmax0",
+            Self::Label => "label0",
+            Self::Sigmoid => "sigmoid0",
+            Self::Logit => "logit0",
+            Self::RSquared => "r2_0",
+            Self::MeanSquaredError => "mse0",
+        }
+    }
+
+    /// The metric of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Argmax, Self::Label, Self::Sigmoid, Self::Logit, Self::RSquared, Self::MeanSquaredError]
+            .into_iter()
+            .find(|metric| metric.name() == name)
+    }
+
+    /// The metric that fits labels and float outputs, `None` without labels. `index` says that output 0 is a label.
+    fn choose(labels: &[Tensor], outputs: &[Vec<Tensor>], index: bool) -> Option<Self> {
+        let (label, output) = (labels.first()?, outputs.first()?.first()?);
+        let binary = || labels.iter().all(|label| label.data.iter().all(|&v| v == 0.0 || v == 1.0));
+        let probability = || outputs.iter().all(|outputs| (0.0..=1.0).contains(&outputs[0].data[0]));
+        Some(match (label.data.len(), output.data.len()) {
+            (1, 1) if index => Self::Label,
+            (1, 1) if binary() && probability() => Self::Sigmoid,
+            (1, 1) if binary() => Self::Logit,
+            (1, 1) => Self::RSquared,
+            (1, _) => Self::Argmax,
+            _ => Self::MeanSquaredError,
+        })
+    }
+
+    /// The score of outputs against labels.
+    fn score(self, outputs: &[Vec<Tensor>], labels: &[Tensor]) -> f64 {
+        let pairs = || outputs.iter().map(|outputs| &outputs[0].data).zip(labels.iter().map(|label| &label.data));
+        let count = pairs().count().max(1) as f64;
+        let share = |hit: &dyn Fn(&[f64], f64) -> bool| pairs().filter(|(o, l)| hit(o, l[0])).count() as f64 / count;
+        let squares = || pairs().flat_map(|(o, l)| o.iter().zip(l.iter()).map(|(o, l)| (o - l).powi(2)));
+        match self {
+            Self::Argmax => share(&|output, label| argmax(output) as f64 == label),
+            Self::Label => share(&|output, label| output[0] == label),
+            Self::Sigmoid => share(&|output, label| f64::from(u8::from(output[0] > 0.5)) == label),
+            Self::Logit => share(&|output, label| f64::from(u8::from(output[0] > 0.0)) == label),
+            Self::MeanSquaredError => squares().sum::<f64>() / squares().count().max(1) as f64,
+            Self::RSquared => {
+                let mean = pairs().map(|(_, l)| l[0]).sum::<f64>() / count;
+                1.0 - squares().sum::<f64>() / pairs().map(|(_, l)| (l[0] - mean).powi(2)).sum::<f64>()
+            }
+        }
+    }
+}
+
+fn argmax(values: &[f64]) -> usize {
+    (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}
+
+/// How far one output is off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Largest absolute difference.
+    pub largest: f64,
+    /// Root of the mean square of the differences.
+    pub rms: f64,
+    /// Width of the range of the float outputs.
+    pub width: f64,
+}
+
+impl Difference {
+    fn of<'a>(pairs: impl Iterator<Item = (&'a Tensor, &'a Tensor)>) -> Self {
+        let (mut largest, mut squares, mut count) = (0f64, 0f64, 0usize);
+        let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
+        for (float, integer) in pairs {
+            for (&a, &b) in float.data.iter().zip(integer.data.iter()) {
+                largest = largest.max((a - b).abs());
+                squares += (a - b).powi(2);
+                count += 1;
+                (lo, hi) = (lo.min(a), hi.max(a));
+            }
+        }
+        Self { largest, rms: (squares / count.max(1) as f64).sqrt(), width: (hi - lo).max(0.0) }
+    }
+
+    /// The root mean square as a part of the range.
+    pub fn relative(&self) -> f64 {
+        if self.width > 0.0 {
+            self.rms / self.width
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Closeness of a program to its float model, and whether that is close enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fidelity {
+    /// Samples compared.
+    pub samples: usize,
+    /// Scores of the float model and of the program, where the samples are labelled.
+    pub scores: Option<(Metric, f64, f64)>,
+    /// Share of samples on which output 0 has the same largest element, for outputs of several elements.
+    pub agreement: Option<f64>,
+    /// One per output; labels and indices are counted as they are.
+    pub differences: Vec<Difference>,
+}
+
+impl Fidelity {
+    /// Largest loss of a share of right answers.
+    const SHARE_LOSS: f64 = 0.005;
+    /// Largest loss of R².
+    const R_SQUARED_LOSS: f64 = 0.002;
+    /// Largest growth of a mean squared error.
+    const ERROR_GROWTH: f64 = 1.02;
+    /// Smallest agreement where there are no labels.
+    const AGREEMENT: f64 = 0.99;
+    /// Largest root mean square of the differences, as a part of the range.
+    const RELATIVE: f64 = 0.02;
+
+    /// Whether the program keeps the accuracy of the float model.
+    pub fn is_good(&self) -> bool {
+        let scored = match self.scores {
+            Some((Metric::RSquared, float, integer)) => integer >= float - Self::R_SQUARED_LOSS,
+            Some((Metric::MeanSquaredError, float, integer)) => integer <= float * Self::ERROR_GROWTH,
+            Some((_, float, integer)) => integer >= float - Self::SHARE_LOSS,
+            None => self.agreement.is_none_or(|share| share >= Self::AGREEMENT),
+        };
+        scored && self.differences.iter().all(|difference| difference.relative() <= Self::RELATIVE)
+    }
+}
+
+impl fmt::Display for Fidelity {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if let Some((metric, float, integer)) = self.scores {
+            write!(f, "{} {float:.5} in float, {integer:.5} in integers; ", metric.name())?;
+        }
+        let largest = self.differences.iter().map(|difference| difference.largest).fold(0.0, f64::max);
+        write!(f, "largest difference {largest:.3e} on {} samples", self.samples)
+    }
+}
+
+/// Compares outputs sample by sample; `indices[j]` says that output `j` is a label or an index.
+pub(crate) fn fidelity(
+    float: &[Vec<Tensor>],
+    integer: &[Vec<Tensor>],
+    indices: &[bool],
+    labels: &[Tensor],
+) -> Fidelity {
+    let labels = &labels[..labels.len().min(float.len())];
+    let metric = Metric::choose(labels, float, indices.first().copied().unwrap_or(false));
+    fidelity_by(metric, float, integer, labels)
+}
+
+fn fidelity_by(metric: Option<Metric>, float: &[Vec<Tensor>], integer: &[Vec<Tensor>], labels: &[Tensor]) -> Fidelity {
+    let outputs = float.first().map_or(0, Vec::len);
+    let pairs = |j: usize| float.iter().zip(integer).map(move |(a, b)| (&a[j], &b[j]));
+    let several = float.first().and_then(|outputs| outputs.first()).is_some_and(|output| output.data.len() > 1);
+    let agreement = several.then(|| {
+        let same = pairs(0).filter(|(a, b)| argmax(&a.data) == argmax(&b.data)).count();
+        same as f64 / float.len().max(1) as f64
+    });
+    Fidelity {
+        samples: float.len(),
+        scores: metric.map(|metric| (metric, metric.score(float, labels), metric.score(integer, labels))),
+        agreement: agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax)),
+        differences: (0..outputs).map(|j| Difference::of(pairs(j))).collect(),
+    }
+}
+
+/// Where float outputs come from.
+#[derive(Clone, Copy, Debug)]
+pub enum FloatReference<'a> {
+    /// The float model is run.
+    Graph(&'a FloatGraph),
+    /// The sample file holds them.
+    Recorded,
+}
+
+/// Which samples to run and how to score them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccuracyOptions {
+    /// Most samples; `None` runs all.
+    pub limit: Option<usize>,
+    /// The metric; `None` chooses by the labels and outputs.
+    pub metric: Option<Metric>,
+}
+
+/// The result of running labelled samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccuracyReport {
+    /// Scores and differences.
+    pub fidelity: Fidelity,
+    /// Input values, over all samples, that lay outside the calibrated range.
+    pub clamped: usize,
+}
+
+/// Why samples can't be evaluated.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AccuracyError {
+    /// The sample file does not fit.
+    #[error(transparent)]
+    Samples(#[from] SampleError),
+    /// A sample is no input of the program.
+    #[error("sample {sample}: {source}")]
+    Input {
+        /// Number of the sample.
+        sample: usize,
+        /// Why.
+        source: InputError,
+    },
+    /// The float model can't be run.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The program can't be run.
+    #[error("sample {sample}: {source}")]
+    Run {
+        /// Number of the sample.
+        sample: usize,
+        /// Why.
+        source: RunError,
+    },
+    /// The file records no outputs, or some of another size.
+    #[error("sample {sample}: the file records no output {output} of {expected} elements; give the float model too")]
+    Recorded {
+        /// Number of the sample.
+        sample: usize,
+        /// Number of the output.
+        output: usize,
+        /// Elements of the output.
+        expected: usize,
+    },
+    /// Labels of another size than outputs ask for.
+    #[error("the labels do not fit metric {metric}")]
+    Labels {
+        /// The metric.
+        metric: &'static str,
+    },
+}
+
+/// Runs samples through the float reference and the integer program and compares.
+///
+/// # Errors
+/// Samples that fit neither; see [`AccuracyError`].
+pub fn evaluate(
+    reference: FloatReference,
+    program: &Program,
+    samples: &Samples,
+    options: &AccuracyOptions,
+) -> Result<AccuracyReport, AccuracyError> {
+    let specs = InputSpec::of_program(program);
+    let count = samples.count(&specs)?.min(options.limit.unwrap_or(usize::MAX));
+    let (mut float, mut integer, mut clamped) = (Vec::new(), Vec::new(), 0);
+    for sample in 0..count {
+        let inputs = samples.inputs(&specs, sample)?;
+        float.push(float_outputs(reference, program, samples, sample, &inputs)?);
+        let quantized =
+            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        clamped += quantized.clamped;
+        let trace =
+            reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
+        integer.push(dequantize_outputs(program, &trace.outputs(program)));
+    }
+    let labels = samples.labels();
+    let labels = &labels[..labels.len().min(count)];
+    let index = program.outputs.first().is_some_and(|port| port.kind == PortKind::Index);
+    let metric = match options.metric {
+        Some(metric) if labels.len() < count || !fits(metric, labels, &float) => {
+            return Err(AccuracyError::Labels { metric: metric.name() });
+        }
+        Some(metric) => Some(metric),
+        None if labels.len() < count => None,
+        None => Metric::choose(labels, &float, index).filter(|&metric| fits(metric, labels, &float)),
+    };
+    Ok(AccuracyReport { fidelity: fidelity_by(metric, &float, &integer, labels), clamped })
+}
+
+fn fits(metric: Metric, labels: &[Tensor], outputs: &[Vec<Tensor>]) -> bool {
+    labels.iter().zip(outputs).all(|(label, outputs)| match metric {
+        Metric::MeanSquaredError => label.data.len() == outputs[0].data.len(),
+        _ => label.data.len() == 1 && !outputs[0].data.is_empty(),
+    })
+}
+
+fn float_outputs(
+    reference: FloatReference,
+    program: &Program,
+    samples: &Samples,
+    sample: usize,
+    inputs: &[Tensor],
+) -> Result<Vec<Tensor>, AccuracyError> {
+    let graph = match reference {
+        FloatReference::Graph(graph) => return Ok(evaluate_outputs(graph, inputs)?),
+        FloatReference::Recorded => samples.recorded_outputs(sample),
+    };
+    for (output, port) in program.outputs.iter().enumerate() {
+        let expected = port.shape.iter().product::<usize>();
+        if graph.get(output).is_none_or(|tensor| tensor.data.len() != expected) {
+            return Err(AccuracyError::Recorded { sample, output, expected });
+        }
+    }
+    Ok(graph)
+}
+
+/// How far a node of a program is from the value that it stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeDifference {
+    /// Name of the node.
+    pub name: String,
+    /// The tensor.
+    pub tensor: TensorId,
+    /// The difference.
+    pub difference: Difference,
+}
+
+/// The nodes that stand for a value of the float model, the farthest off (relative to the value's range) first.
+///
+/// # Errors
+/// Samples that do not fit; see [`AccuracyError`].
+pub fn worst_nodes(
+    graph: &FloatGraph,
+    compiled: &Compiled,
+    samples: &Samples,
+    limit: usize,
+) -> Result<Vec<NodeDifference>, AccuracyError> {
+    let program = &compiled.program;
+    let specs = InputSpec::of_graph(graph);
+    let mut pairs: Vec<Vec<(Tensor, Tensor)>> = vec![Vec::new(); program.nodes.len()];
+    for sample in 0..samples.count(&specs)?.min(limit) {
+        let inputs = samples.inputs(&specs, sample)?;
+        let values = evaluate_all(graph, &inputs)?;
+        let quantized =
+            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let trace =
+            reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
+        for (index, origin) in compiled.origins.iter().enumerate() {
+            let Some(origin) = origin else { continue };
+            let integers = trace.tensor(TensorId(index as u32));
+            let reals = integers.iter().map(|&q| q as f64 * program.nodes[index].scale).collect();
+            pairs[index].push((values[origin.0].clone(), Tensor::new(vec![integers.len()], reals)));
+        }
+    }
+    let mut nodes: Vec<_> = pairs
+        .iter()
+        .enumerate()
+        .filter(|(_, pairs)| !pairs.is_empty())
+        .map(|(index, pairs)| NodeDifference {
+            name: program.nodes[index].name.clone(),
+            tensor: TensorId(index as u32),
+            difference: Difference::of(pairs.iter().map(|(a, b)| (a, b))),
+        })
+        .collect();
+    nodes.sort_by(|a, b| b.difference.relative().total_cmp(&a.difference.relative()));
+    Ok(nodes)
+}

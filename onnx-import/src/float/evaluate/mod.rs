@@ -1,0 +1,163 @@
+//! The plain evaluator of the float graph, in `f64`.
+//!
+//! It defines what a float graph means: constant folding, calibration and accuracy figures all go through it.
+
+mod contract;
+mod elementwise;
+mod pool;
+mod reduce;
+mod views;
+
+use super::graph::{FloatGraph, FloatOp, Tensor, ValueId};
+
+pub(crate) use elementwise::{broadcast_shape, strides_for, Odometer};
+pub(crate) use pool::taps as window_taps;
+
+/// Why inputs could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// Wrong number of inputs.
+    #[error("the model has {expected} inputs, {found} were given")]
+    InputCount {
+        /// Inputs of the model.
+        expected: usize,
+        /// Inputs given.
+        found: usize,
+    },
+    /// An input has the wrong shape.
+    #[error("input `{name}` has shape {expected:?}, {found:?} was given")]
+    InputShape {
+        /// Name of the input.
+        name: String,
+        /// Its shape in the model.
+        expected: Vec<usize>,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+}
+
+/// The outputs of the model on these inputs, one tensor per input of the graph in its order.
+///
+/// # Errors
+///
+/// When the number of inputs or a shape is wrong.
+pub fn evaluate_outputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvaluateError> {
+    evaluate_with(graph, inputs, |_, _| {})
+}
+
+/// The value of every node on these inputs, in the order of the nodes.
+///
+/// # Errors
+///
+/// When the number of inputs or a shape is wrong.
+pub fn evaluate_all(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvaluateError> {
+    let mut values = Vec::with_capacity(graph.nodes.len());
+    evaluate_with(graph, inputs, |_, value| values.push(value.clone()))?;
+    Ok(values)
+}
+
+/// The outputs of the model; `observe` sees the value of every node in order, so that a calibration needs no more
+/// memory than the live values.
+///
+/// # Errors
+///
+/// When the number of inputs or a shape is wrong.
+pub fn evaluate_with(
+    graph: &FloatGraph,
+    inputs: &[Tensor],
+    mut observe: impl FnMut(ValueId, &Tensor),
+) -> Result<Vec<Tensor>, EvaluateError> {
+    check_inputs(graph, inputs)?;
+    let last_use = last_uses(graph);
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let operands = node.op.operands();
+        let value = match &node.op {
+            FloatOp::Input(number) => inputs[*number].clone(),
+            op => {
+                let tensors: Vec<&Tensor> =
+                    operands.iter().map(|id| values[id.0].as_ref().expect("operands precede their use")).collect();
+                apply(op, &node.shape, &tensors)
+            }
+        };
+        observe(ValueId(index), &value);
+        values[index] = Some(value);
+        for id in operands.iter().chain([&ValueId(index)]) {
+            if last_use[id.0] <= index {
+                values[id.0] = None;
+            }
+        }
+    }
+    Ok(graph.outputs.iter().map(|port| values[port.value.0].clone().expect("outputs are kept")).collect())
+}
+
+fn check_inputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<(), EvaluateError> {
+    if graph.inputs.len() != inputs.len() {
+        return Err(EvaluateError::InputCount { expected: graph.inputs.len(), found: inputs.len() });
+    }
+    for (port, tensor) in graph.inputs.iter().zip(inputs) {
+        let expected = &graph.node(port.value).shape;
+        if *expected != tensor.shape || tensor.data.len() != expected.iter().product::<usize>() {
+            return Err(EvaluateError::InputShape {
+                name: port.name.clone(),
+                expected: expected.clone(),
+                found: tensor.shape.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// For each value the index of the last node that reads it; outputs are read at the end.
+fn last_uses(graph: &FloatGraph) -> Vec<usize> {
+    let mut last = vec![0; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for id in node.op.operands() {
+            last[id.0] = index;
+        }
+    }
+    for port in &graph.outputs {
+        last[port.value.0] = usize::MAX;
+    }
+    last
+}
+
+/// One operator on the values of its operands; `shape` is the shape of the result.
+///
+/// # Panics
+///
+/// On [`FloatOp::Input`], and when shapes do not fit: the builder of the graph checks them.
+pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tensor {
+    let data = match op {
+        FloatOp::Input(number) => unreachable!("input {number} has no operands to apply"),
+        FloatOp::Constant(tensor) => return tensor.clone(),
+        FloatOp::Reshape(_) => return Tensor { shape: shape.to_vec(), data: operands[0].data.clone() },
+        FloatOp::Transpose { permutation, .. } => views::transpose(operands[0], permutation),
+        FloatOp::Reindex { map, fill, .. } => views::reindex(operands[0], map, *fill),
+        FloatOp::Concat { axis, .. } => views::concat(operands, *axis),
+        FloatOp::MatMul(..) => contract::matmul(operands[0], operands[1]),
+        FloatOp::Conv { window, groups, .. } => {
+            contract::conv(operands[0], operands[1], operands.get(2).copied(), window, *groups, shape)
+        }
+        FloatOp::ConvTranspose { window, groups, .. } => {
+            contract::conv_transpose(operands[0], operands[1], operands.get(2).copied(), window, *groups, shape)
+        }
+        FloatOp::MaxPool { window, .. } => pool::max(operands[0], window, shape),
+        FloatOp::AveragePool { window, count_padding, .. } => pool::average(operands[0], window, *count_padding, shape),
+        FloatOp::Unary { function, .. } => operands[0].data.iter().map(|&v| function.evaluate(v)).collect(),
+        FloatOp::Binary { function, .. } => elementwise::binary(*function, operands[0], operands[1], shape),
+        FloatOp::Select { .. } => elementwise::select(operands[0], operands[1], operands[2], shape),
+        FloatOp::Reduce { kind, axes, .. } => reduce::reduce(operands[0], *kind, axes),
+        FloatOp::ArgExtremum { axis, smallest, last, .. } => reduce::arg(operands[0], *axis, *smallest, *last),
+        FloatOp::Gather { axis, .. } => views::gather(operands[0], operands[1], *axis),
+        FloatOp::Softmax { axis, .. } => reduce::softmax(operands[0], *axis, false),
+        FloatOp::LogSoftmax { axis, .. } => reduce::softmax(operands[0], *axis, true),
+    };
+    Tensor { shape: shape.to_vec(), data: data.into() }
+}
+
+/// Splits a shape at an axis: product of the sizes before it, its size, product of the sizes after it.
+fn around_axis(shape: &[usize], axis: usize) -> (usize, usize, usize) {
+    (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
+}

@@ -1,0 +1,95 @@
+//! Reductions, arg max and softmax.
+
+use super::{around_axis, Odometer};
+use crate::float::graph::{ReduceKind, Tensor};
+
+pub(super) fn reduce(input: &Tensor, kind: ReduceKind, axes: &[usize]) -> Vec<f64> {
+    let kept: Vec<usize> =
+        input.shape.iter().enumerate().map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect();
+    let outputs: usize = kept.iter().product();
+    let (start, combine): (f64, fn(f64, f64) -> f64) = match kind {
+        ReduceKind::Sum | ReduceKind::Mean => (0.0, |a, b| a + b),
+        ReduceKind::Product => (1.0, |a, b| a * b),
+        ReduceKind::Max => (f64::NEG_INFINITY, f64::max),
+        ReduceKind::Min => (f64::INFINITY, f64::min),
+    };
+    let mut data = vec![start; outputs];
+    let strides = super::strides_for(&kept, &input.shape);
+    for ([target], &value) in Odometer::new(&input.shape, [strides]).zip(input.data.iter()) {
+        data[target] = combine(data[target], value);
+    }
+    if kind == ReduceKind::Mean {
+        let count = axes.iter().map(|&axis| input.shape[axis]).product::<usize>() as f64;
+        data.iter_mut().for_each(|value| *value /= count);
+    }
+    data
+}
+
+pub(super) fn arg(input: &Tensor, axis: usize, smallest: bool, last: bool) -> Vec<f64> {
+    let (outer, size, inner) = around_axis(&input.shape, axis);
+    let sign = if smallest { -1.0 } else { 1.0 };
+    let mut data = Vec::with_capacity(outer * inner);
+    for row in 0..outer {
+        for column in 0..inner {
+            let at = |k: usize| sign * input.data[(row * size + k) * inner + column];
+            let mut best = 0;
+            for k in 1..size {
+                if at(k) > at(best) || (last && at(k) == at(best)) {
+                    best = k;
+                }
+            }
+            data.push(best as f64);
+        }
+    }
+    data
+}
+
+pub(super) fn softmax(input: &Tensor, axis: usize, logarithm: bool) -> Vec<f64> {
+    let (outer, size, inner) = around_axis(&input.shape, axis);
+    let mut data = input.data.to_vec();
+    for row in 0..outer {
+        for column in 0..inner {
+            let at = |k: usize| (row * size + k) * inner + column;
+            let largest = (0..size).map(|k| input.data[at(k)]).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = (0..size).map(|k| (input.data[at(k)] - largest).exp()).sum();
+            for k in 0..size {
+                let shifted = input.data[at(k)] - largest;
+                data[at(k)] = if logarithm { shifted - sum.ln() } else { shifted.exp() / sum };
+            }
+        }
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix() -> Tensor {
+        Tensor::new(vec![2, 3], vec![1.0, 5.0, 5.0, 4.0, -1.0, 0.0])
+    }
+
+    #[test]
+    fn reduces_either_axis() {
+        assert_eq!(reduce(&matrix(), ReduceKind::Sum, &[1]), [11.0, 3.0]);
+        assert_eq!(reduce(&matrix(), ReduceKind::Mean, &[0]), [2.5, 2.0, 2.5]);
+        assert_eq!(reduce(&matrix(), ReduceKind::Min, &[0, 1]), [-1.0]);
+        assert_eq!(reduce(&matrix(), ReduceKind::Product, &[1]), [25.0, 0.0]);
+    }
+
+    #[test]
+    fn arg_max_breaks_ties_as_asked() {
+        assert_eq!(arg(&matrix(), 1, false, false), [1.0, 0.0]);
+        assert_eq!(arg(&matrix(), 1, false, true), [2.0, 0.0]);
+        assert_eq!(arg(&matrix(), 1, true, false), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn softmax_sums_to_one_and_its_logarithm_agrees() {
+        let (plain, logarithm) = (softmax(&matrix(), 1, false), softmax(&matrix(), 1, true));
+        assert!((plain[..3].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        for (p, l) in plain.iter().zip(&logarithm) {
+            assert!((p.ln() - l).abs() < 1e-12);
+        }
+    }
+}

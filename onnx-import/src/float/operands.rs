@@ -1,0 +1,82 @@
+//! Walking over the operands of a node, and small helpers of tensors.
+
+use super::graph::{FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+
+impl FloatOp {
+    /// The values that the operator reads, in order.
+    pub fn operands(&self) -> Vec<ValueId> {
+        self.clone().operands_mut().into_iter().map(|value| *value).collect()
+    }
+
+    /// The same operator on other values: `rename` is called once for each operand, in order.
+    pub(crate) fn clone_with(&self, mut rename: impl FnMut(ValueId) -> ValueId) -> FloatOp {
+        let mut op = self.clone();
+        for operand in op.operands_mut() {
+            *operand = rename(*operand);
+        }
+        op
+    }
+
+    fn operands_mut(&mut self) -> Vec<&mut ValueId> {
+        match self {
+            Self::Input(_) | Self::Constant(_) => vec![],
+            Self::Reshape(input)
+            | Self::Transpose { input, .. }
+            | Self::Reindex { input, .. }
+            | Self::MaxPool { input, .. }
+            | Self::AveragePool { input, .. }
+            | Self::Unary { input, .. }
+            | Self::Reduce { input, .. }
+            | Self::ArgExtremum { input, .. }
+            | Self::Softmax { input, .. }
+            | Self::LogSoftmax { input, .. } => vec![input],
+            Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
+            Self::MatMul(a, b) => vec![a, b],
+            Self::Conv { input, weights, bias, .. } | Self::ConvTranspose { input, weights, bias, .. } => {
+                [input, weights].into_iter().chain(bias).collect()
+            }
+            Self::Binary { operands, .. } => operands.iter_mut().collect(),
+            Self::Select { condition, then, otherwise } => vec![condition, then, otherwise],
+            Self::Gather { input, indices, .. } => vec![input, indices],
+        }
+    }
+}
+
+impl FloatNode {
+    /// Number of elements of the value.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl FloatGraph {
+    /// The node that defines `value`.
+    pub fn node(&self, value: ValueId) -> &FloatNode {
+        &self.nodes[value.0]
+    }
+
+    /// The tensor of a constant.
+    pub fn constant(&self, value: ValueId) -> Option<&Tensor> {
+        match &self.node(value).op {
+            FloatOp::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+}
+
+impl Tensor {
+    /// A tensor of that shape.
+    ///
+    /// # Panics
+    ///
+    /// When the shape does not have as many elements as `data`.
+    pub fn new(shape: Vec<usize>, data: Vec<f64>) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "elements of shape {shape:?}");
+        Self { shape, data: data.into() }
+    }
+
+    /// A scalar.
+    pub fn scalar(value: f64) -> Self {
+        Self::new(vec![], vec![value])
+    }
+}

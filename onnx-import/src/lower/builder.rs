@@ -1,0 +1,183 @@
+//! Appends operators to a float graph; those whose operands are all constants are evaluated at once.
+//!
+//! This is the whole of partial evaluation: operators of ONNX are rewritten into operators of the float graph, and
+//! what does not depend on an input never becomes a node. Each folded value is rounded to its ONNX type, so that a
+//! chain of float32 arithmetic that ends in an integer (a size, an index) gives the integer that a runtime gets.
+
+use crate::dtype::DType;
+use crate::error::NodeError;
+use crate::float::evaluate::apply;
+use crate::float::graph::{FloatNode, FloatOp, Tensor, ValueId};
+use crate::parse::tensor::Literal;
+
+/// Most elements of one value.
+const MAX_ELEMENTS: u64 = 1 << 28;
+/// Multiply-adds that folding may take for a whole model.
+const MAX_WORK: u64 = 1 << 33;
+
+/// A float graph under construction.
+pub(crate) struct Builder {
+    nodes: Vec<FloatNode>,
+    dtypes: Vec<DType>,
+    label: String,
+    elements_left: u64,
+    elements_limit: u64,
+    work_left: u64,
+}
+
+impl Builder {
+    /// A builder that may materialize that many elements of folded constants and index maps.
+    pub(crate) fn new(elements_limit: u64) -> Self {
+        Self {
+            nodes: vec![],
+            dtypes: vec![],
+            label: String::new(),
+            elements_left: elements_limit,
+            elements_limit,
+            work_left: MAX_WORK,
+        }
+    }
+
+    /// Names the ONNX node, or the tensor, that what follows comes from.
+    pub(crate) fn set_label(&mut self, label: &str) {
+        label.clone_into(&mut self.label);
+    }
+
+    /// The nodes.
+    pub(crate) fn into_nodes(self) -> Vec<FloatNode> {
+        self.nodes
+    }
+
+    /// Shape of a value.
+    pub(crate) fn shape(&self, value: ValueId) -> &[usize] {
+        &self.nodes[value.0].shape
+    }
+
+    /// Number of elements of a value.
+    pub(crate) fn elements(&self, value: ValueId) -> usize {
+        self.nodes[value.0].elements()
+    }
+
+    /// Element type of a value.
+    pub(crate) fn dtype(&self, value: ValueId) -> DType {
+        self.dtypes[value.0]
+    }
+
+    /// The operator that defines a value.
+    pub(crate) fn op(&self, value: ValueId) -> &FloatOp {
+        &self.nodes[value.0].op
+    }
+
+    /// The tensor of a value that is a constant.
+    pub(crate) fn tensor(&self, value: ValueId) -> Option<&Tensor> {
+        match self.op(value) {
+            FloatOp::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// A constant that the model stores.
+    pub(crate) fn literal(&mut self, literal: Literal) -> ValueId {
+        let shape = literal.tensor.shape.clone();
+        self.push(FloatOp::Constant(literal.tensor), shape, literal.dtype)
+    }
+
+    /// An input of the model.
+    pub(crate) fn input(&mut self, number: usize, shape: Vec<usize>, dtype: DType) -> Result<ValueId, NodeError> {
+        bounded(&shape)?;
+        Ok(self.push(FloatOp::Input(number), shape, dtype))
+    }
+
+    /// A constant made by lowering, rounded to its type.
+    pub(crate) fn constant(&mut self, shape: Vec<usize>, data: Vec<f64>, dtype: DType) -> Result<ValueId, NodeError> {
+        self.materialize(data.len() as u64)?;
+        let held = data.into_iter().map(|value| hold(value, dtype)).collect::<Result<Vec<f64>, _>>()?;
+        Ok(self.push(FloatOp::Constant(Tensor::new(shape.clone(), held)), shape, dtype))
+    }
+
+    /// Refuses work that needs more memory for constants and index maps than the model may take.
+    pub(crate) fn materialize(&mut self, elements: u64) -> Result<(), NodeError> {
+        self.elements_left = self.elements_left.checked_sub(elements).ok_or(NodeError::TooLarge {
+            what: "elements of folded constants and index maps",
+            found: self.elements_limit - self.elements_left + elements,
+            limit: self.elements_limit,
+        })?;
+        Ok(())
+    }
+
+    /// Appends an operator, or its value where that is known. The caller has checked that the shapes fit.
+    pub(crate) fn emit(&mut self, op: FloatOp, shape: Vec<usize>, dtype: DType) -> Result<ValueId, NodeError> {
+        let elements = bounded(&shape)?;
+        if elements == 0 {
+            return self.constant(shape, vec![], dtype);
+        }
+        let operands = op.operands();
+        if operands.iter().any(|operand| self.tensor(*operand).is_none()) {
+            return Ok(self.push(op, shape, dtype));
+        }
+        self.spend(self.work(&op, elements))?;
+        if let FloatOp::Reshape(input) = op {
+            // Shares the data.
+            let data = self.tensor(input).expect("all operands are constants").data.clone();
+            let held = dtype == self.dtype(input) || data.iter().all(|&value| dtype.hold(value) == Some(value));
+            if held {
+                return Ok(self.push(FloatOp::Constant(Tensor { shape: shape.clone(), data }), shape, dtype));
+            }
+        }
+        let tensors: Vec<&Tensor> =
+            operands.iter().map(|operand| self.tensor(*operand).expect("all operands are constants")).collect();
+        let data = apply(&op, &shape, &tensors).data.to_vec();
+        self.constant(shape, data, dtype)
+    }
+
+    fn push(&mut self, op: FloatOp, shape: Vec<usize>, dtype: DType) -> ValueId {
+        let provenance = vec![self.label.clone()];
+        self.nodes.push(FloatNode { provenance, op, shape, element: dtype.element() });
+        self.dtypes.push(dtype);
+        ValueId(self.nodes.len() - 1)
+    }
+
+    fn spend(&mut self, work: u64) -> Result<(), NodeError> {
+        self.work_left = self.work_left.checked_sub(work).ok_or(NodeError::TooLarge {
+            what: "multiply-adds to fold constants",
+            found: MAX_WORK - self.work_left + work,
+            limit: MAX_WORK,
+        })?;
+        Ok(())
+    }
+
+    /// About how many element operations it takes to evaluate.
+    fn work(&self, op: &FloatOp, elements: u64) -> u64 {
+        let per_element: u64 = match op {
+            FloatOp::MatMul(a, _) => self.shape(*a).last().copied().unwrap_or(1) as u64,
+            FloatOp::Conv { weights, .. } => self.shape(*weights)[1..].iter().product::<usize>() as u64,
+            FloatOp::ConvTranspose { weights, .. } => {
+                let shape = self.shape(*weights);
+                (shape[0] * shape[2] * shape[3]) as u64
+            }
+            FloatOp::MaxPool { window, .. } | FloatOp::AveragePool { window, .. } => {
+                (window.kernel[0] as u64).saturating_mul(window.kernel[1] as u64)
+            }
+            FloatOp::Reduce { input, .. } | FloatOp::ArgExtremum { input, .. } => {
+                self.elements(*input) as u64 / elements.max(1) + 1
+            }
+            _ => 1,
+        };
+        elements.saturating_mul(per_element)
+    }
+}
+
+fn bounded(shape: &[usize]) -> Result<u64, NodeError> {
+    let elements = shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+    let found = elements.unwrap_or(u64::MAX);
+    // An empty tensor may not hide an absurd size either.
+    let largest = shape.iter().map(|&size| size as u64).max().unwrap_or(0);
+    if found.max(largest) > MAX_ELEMENTS {
+        return Err(NodeError::TooLarge { what: "elements of a value", found, limit: MAX_ELEMENTS });
+    }
+    Ok(found)
+}
+
+fn hold(value: f64, dtype: DType) -> Result<f64, NodeError> {
+    dtype.hold(value).ok_or(NodeError::Inexact { value, data_type: dtype.name() })
+}

@@ -1,0 +1,12 @@
+//! From the decoded model to the float graph, by partial evaluation at concrete shapes.
+
+pub(crate) mod attributes;
+pub(crate) mod builder;
+pub(crate) mod call;
+pub(crate) mod emit;
+mod scope;
+mod walk;
+
+pub(crate) use builder::Builder;
+pub(crate) use call::Call;
+pub(crate) use walk::lower;

@@ -1,0 +1,116 @@
+//! Cast and CastLike.
+//!
+//! Constants are converted. Run-time data keeps its value: a cast that would have to round or wrap it is refused.
+
+use crate::dtype::DType;
+use crate::error::NodeError;
+use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
+use crate::lower::{Builder, Call};
+use crate::registry::{onnx, since, Operator};
+
+type Result<T> = std::result::Result<T, NodeError>;
+
+pub(super) const OPERATORS: &[Operator] =
+    &[onnx("Cast", &[since(6, 1, 1, 1)], cast), onnx("CastLike", &[since(15, 2, 2, 1)], cast_like)];
+
+fn cast(call: &mut Call) -> Result<Vec<ValueId>> {
+    let code = call.attributes.int("to")?.ok_or_else(|| NodeError::attribute("to", "it is missing"))?;
+    let to = target_type(code, "to")?;
+    convert(call, to)
+}
+
+fn cast_like(call: &mut Call) -> Result<Vec<ValueId>> {
+    let to = call.dtype(call.input(1)?);
+    convert(call, to)
+}
+
+/// The element type that an attribute names.
+pub(super) fn target_type(code: i64, attribute: &str) -> Result<DType> {
+    i32::try_from(code)
+        .map_err(|_| format!("number {code}"))
+        .and_then(DType::from_onnx)
+        .map_err(|name| NodeError::attribute(attribute, format!("element type {name} is not supported")))
+}
+
+fn convert(call: &mut Call, to: DType) -> Result<Vec<ValueId>> {
+    // Both concern 8-bit floats only, which are refused.
+    if call.version >= 19 {
+        call.attributes.int("saturate")?;
+    }
+    if call.version >= 24 {
+        call.attributes.string("round_mode")?;
+    }
+    let input = call.input(0)?;
+    let from = call.dtype(input);
+    if from == to {
+        return Ok(vec![input]);
+    }
+    let result = match call.builder.tensor(input).cloned() {
+        Some(tensor) => {
+            let data = tensor.data.iter().map(|&value| convert_number(value, to)).collect();
+            call.builder.constant(tensor.shape, data, to)?
+        }
+        None => convert_data(call.builder, input, from, to)?,
+    };
+    Ok(vec![result])
+}
+
+/// Reals are truncated towards zero; what an integer type then cannot hold is refused by the builder.
+fn convert_number(value: f64, to: DType) -> f64 {
+    if to == DType::Bool {
+        f64::from(u8::from(value != 0.0))
+    } else if to.is_integer() {
+        value.trunc()
+    } else {
+        value
+    }
+}
+
+fn convert_data(builder: &mut Builder, input: ValueId, from: DType, to: DType) -> Result<ValueId> {
+    if to == DType::Bool {
+        let zero = builder.scalar(0.0, from)?;
+        let equal = builder.binary(BinaryFunction::Equal, input, zero)?;
+        return builder.affine(equal, -1.0, 1.0);
+    }
+    if to.is_integer() && !from.is_integer() && from != DType::Bool && !is_integral(builder, input) {
+        return Err(NodeError::unsupported(
+            format!("a cast of {} data to {} would have to round it", from.name(), to.name()),
+            "apply Round or Floor before it, or leave the cast out of the exported model",
+        ));
+    }
+    let wraps = to.may_wrap() && from != DType::Bool && !contains(to, from);
+    if wraps {
+        return Err(NodeError::unsupported(
+            format!("a cast of {} data to {} may wrap around", from.name(), to.name()),
+            "cast to int64 instead",
+        ));
+    }
+    builder.retype(input, to)
+}
+
+fn contains(outer: DType, inner: DType) -> bool {
+    match (outer.integer_range(), inner.integer_range()) {
+        (Some((lo, hi)), Some((least, most))) => lo <= least && most <= hi,
+        _ => false,
+    }
+}
+
+/// Whether every value is an integer by the way it is computed.
+fn is_integral(builder: &Builder, value: ValueId) -> bool {
+    use UnaryFunction as F;
+    if !builder.dtype(value).is_float() {
+        return true;
+    }
+    match builder.op(value) {
+        FloatOp::Constant(tensor) => tensor.data.iter().all(|value| value.fract() == 0.0),
+        FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::MaxPool { input, .. } => {
+            is_integral(builder, *input)
+        }
+        FloatOp::Reindex { input, fill, .. } => fill.fract() == 0.0 && is_integral(builder, *input),
+        FloatOp::Gather { input, .. } => is_integral(builder, *input),
+        FloatOp::Concat { inputs, .. } => inputs.iter().all(|&input| is_integral(builder, input)),
+        FloatOp::Unary { function: F::Floor | F::Ceil | F::Round | F::Sign, .. } => true,
+        FloatOp::Unary { function: F::Relu | F::Abs | F::Neg, input } => is_integral(builder, *input),
+        _ => false,
+    }
+}

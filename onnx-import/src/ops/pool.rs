@@ -1,0 +1,102 @@
+//! Pooling over one or two spatial axes, and over all of them.
+
+use super::window;
+use crate::error::NodeError;
+use crate::float::evaluate::window_taps;
+use crate::float::graph::{FloatOp, ReduceKind, ValueId, Window};
+use crate::lower::Call;
+use crate::registry::{onnx, since, Operator};
+
+type Result<T> = std::result::Result<T, NodeError>;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    onnx("MaxPool", &[since(1, 1, 1, 1), since(8, 1, 1, 2)], max_pool),
+    onnx("AveragePool", &[since(7, 1, 1, 1)], average_pool),
+    onnx("GlobalMaxPool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Max)),
+    onnx("GlobalAveragePool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Mean)),
+];
+
+fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+    // Only the second output, the positions of the maxima, depends on the storage order.
+    call.attributes.flag("storage_order", false)?;
+    if call.used_outputs.get(1) == Some(&true) {
+        return Err(NodeError::unsupported(
+            "the positions of maxima (second output) are not supported",
+            "use ConvTranspose or Resize instead of MaxUnpool",
+        ));
+    }
+    let pool = Pool::read(call, call.version >= 10)?;
+    let op = FloatOp::MaxPool { input: pool.input, window: pool.window };
+    pool.finish(call, op)
+}
+
+fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+    let count_padding = call.attributes.flag("count_include_pad", false)?;
+    let mut pool = Pool::read(call, call.version >= 19)?;
+    let grown = pool.window.padding != pool.declared_padding;
+    if count_padding && grown {
+        // Padding that only rounding up added does not count: the declared one becomes zeros of the operand.
+        let shape = call.shape(pool.input);
+        let axis = |axis: usize| -> Vec<Option<usize>> {
+            let zeros = |count: usize| std::iter::repeat_n(None, count);
+            let (before, after) = (pool.declared_padding[axis], pool.declared_padding[axis + 2]);
+            zeros(before).chain((0..shape[axis + 2]).map(Some)).chain(zeros(after)).collect()
+        };
+        let all = |size: usize| (0..size).map(Some).collect();
+        pool.input = call.builder.pick(pool.input, &[all(shape[0]), all(shape[1]), axis(0), axis(1)], 0.0)?;
+        for (side, declared) in pool.declared_padding.into_iter().enumerate() {
+            pool.window.padding[side] -= declared;
+        }
+        let op = FloatOp::AveragePool { input: pool.input, window: pool.window, count_padding: false };
+        return pool.finish(call, op);
+    }
+    let op = FloatOp::AveragePool { input: pool.input, window: pool.window, count_padding };
+    pool.finish(call, op)
+}
+
+struct Pool {
+    input: ValueId,
+    window: Window,
+    declared_padding: [usize; 4],
+    outputs: [usize; 2],
+    axes: usize,
+}
+
+impl Pool {
+    fn read(call: &mut Call, dilated: bool) -> Result<Self> {
+        let ceil = call.version >= 10 && call.attributes.flag("ceil_mode", false)?;
+        let axes = call.rank(call.input(0)?).saturating_sub(2);
+        let input = window::lift(call, call.input(0)?)?;
+        let mut geometry = window::read(call, axes, None, dilated)?;
+        let shape = call.shape(input);
+        let before = geometry.window.padding;
+        let automatic = geometry.auto_pad != window::AutoPad::NotSet;
+        let outputs = geometry.resolve([shape[2], shape[3]], ceil)?;
+        let window = geometry.window;
+        let declared_padding = if automatic { window.padding } else { before };
+        let empty =
+            (0..2).any(|axis| (0..outputs[axis]).any(|at| window_taps(&window, axis, at, shape[axis + 2]).is_empty()));
+        if empty {
+            return Err(NodeError::shape("a window lies in the padding only"));
+        }
+        Ok(Self { input, window, declared_padding, outputs, axes })
+    }
+
+    fn finish(self, call: &mut Call, op: FloatOp) -> Result<Vec<ValueId>> {
+        let shape = call.shape(self.input);
+        let [height, width] = self.outputs;
+        let dtype = call.dtype(self.input);
+        let result = call.builder.emit(op, vec![shape[0], shape[1], height, width], dtype)?;
+        Ok(vec![window::lower(call, result, self.axes)?])
+    }
+}
+
+fn global(call: &mut Call, kind: ReduceKind) -> Result<Vec<ValueId>> {
+    let input = call.input(0)?;
+    let rank = call.rank(input);
+    if rank < 3 {
+        return Err(NodeError::shape(format!("its operand has shape {:?}, without spatial axes", call.shape(input))));
+    }
+    let axes: Vec<usize> = (2..rank).collect();
+    Ok(vec![call.builder.reduce(input, kind, &axes, true)?])
+}

@@ -1,0 +1,231 @@
+//! Resize and Upsample: interpolation along each axis on its own.
+//!
+//! Nearest neighbours are a view. Linear and cubic interpolation, with or without antialiasing, is a product with a
+//! constant matrix along each axis that changes, which is exact because the interpolation is separable.
+
+mod coordinates;
+mod kernel;
+
+use crate::error::NodeError;
+use crate::float::graph::ValueId;
+use crate::lower::call::resolve_axes;
+use crate::lower::{Builder, Call};
+use crate::registry::{onnx, since, Operator};
+use coordinates::{Axis, Coordinates, Rounding};
+use kernel::Kernel;
+
+type Result<T> = std::result::Result<T, NodeError>;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    onnx("Resize", &[since(10, 2, 2, 1), since(11, 3, 4, 1), since(13, 1, 4, 1)], resize),
+    onnx("Upsample", &[since(7, 1, 1, 1), since(9, 2, 2, 1)], upsample),
+];
+
+/// Largest size of an axis of the result.
+const MAX_SIZE: f64 = (1 << 28) as f64;
+
+fn upsample(call: &mut Call) -> Result<Vec<ValueId>> {
+    if call.version >= 10 {
+        return Err(NodeError::UnknownOperator { version: call.version });
+    }
+    let scales = if call.version < 9 { call.attributes.floats("scales")? } else { numbers(call, 1, "scales")? };
+    first_generation(call, scales)
+}
+
+/// Operator set 10 and before: coordinates scale from the corner, and nearest is the one before. What nearest means for
+/// a smaller result was not said.
+fn first_generation(call: &mut Call, scales: Option<Vec<f64>>) -> Result<Vec<ValueId>> {
+    let input = call.input(0)?;
+    let mode = call.attributes.string_or("mode", "nearest")?;
+    let scales = scales.ok_or_else(|| NodeError::shape("no scales"))?;
+    let axes = by_scales(&call.shape(input), &scales, &(0..call.rank(input)).collect::<Vec<_>>())?;
+    match mode.as_str() {
+        "nearest" if scales.iter().any(|&scale| scale < 1.0) => Err(NodeError::unsupported(
+            "nearest neighbours of a smaller result are not defined before operator set 11",
+            "export the model with a later one",
+        )),
+        "nearest" => nearest(call.builder, input, &axes, Coordinates::Asymmetric, Rounding::Floor, 0.0),
+        "linear" => interpolate(call.builder, input, &axes, Coordinates::Asymmetric, Kernel::LINEAR, 0.0),
+        other => Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
+    }
+}
+
+fn resize(call: &mut Call) -> Result<Vec<ValueId>> {
+    if call.version < 11 {
+        let scales = numbers(call, 1, "scales")?;
+        return first_generation(call, scales);
+    }
+    let input = call.input(0)?;
+    let attributes = &call.attributes;
+    let mode = attributes.string_or("mode", "nearest")?;
+    let coordinates =
+        Coordinates::read(&attributes.string_or("coordinate_transformation_mode", "half_pixel")?, call.version)?;
+    let rounding = Rounding::read(&attributes.string_or("nearest_mode", "round_prefer_floor")?)?;
+    let cubic = attributes.float_or("cubic_coeff_a", -0.75)?;
+    let exclude_outside = attributes.flag("exclude_outside", false)?;
+    let extrapolation = attributes.float_or("extrapolation_value", 0.0)?;
+    let antialias = call.version >= 18 && attributes.flag("antialias", false)?;
+    let axes = axes(call, input, coordinates)?;
+    let kernel = match mode.as_str() {
+        "nearest" if antialias => return Err(NodeError::attribute("antialias", "nearest neighbours have none")),
+        "nearest" => return nearest(call.builder, input, &axes, coordinates, rounding, extrapolation),
+        "linear" => Kernel { antialias, ..Kernel::LINEAR },
+        "cubic" => Kernel { cubic: Some(cubic), antialias, exclude_outside },
+        other => return Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
+    };
+    interpolate(call.builder, input, &axes, coordinates, kernel, extrapolation)
+}
+
+/// A constant operand of numbers, `None` where it is left out or empty.
+fn numbers(call: &Call, index: usize, operand: &'static str) -> Result<Option<Vec<f64>>> {
+    let Some(value) = call.optional(index) else { return Ok(None) };
+    let values = call.constant(value, operand)?.data.to_vec();
+    Ok(if values.is_empty() { None } else { Some(values) })
+}
+
+/// How each axis changes, from scales or sizes, and the region of interest.
+fn axes(call: &Call, input: ValueId, coordinates: Coordinates) -> Result<Vec<Axis>> {
+    let shape = call.shape(input);
+    let chosen = match if call.version >= 18 { call.attributes.ints("axes")? } else { None } {
+        Some(axes) => resolve_axes(&axes, shape.len())?,
+        None => (0..shape.len()).collect(),
+    };
+    let policy = match call.version {
+        18.. => call.attributes.string_or("keep_aspect_ratio_policy", "stretch")?,
+        _ => "stretch".into(),
+    };
+    let mut axes = match (numbers(call, 2, "scales")?, numbers(call, 3, "sizes")?) {
+        (Some(scales), None) => by_scales(&shape, &scales, &chosen)?,
+        (None, Some(sizes)) => by_sizes(&shape, &sizes, &chosen, &policy)?,
+        _ => return Err(NodeError::shape("exactly one of scales and sizes must be given")),
+    };
+    if coordinates == Coordinates::CropAndResize {
+        let region = numbers(call, 1, "region of interest")?.unwrap_or_default();
+        if region.len() != 2 * chosen.len() {
+            let expected = 2 * chosen.len();
+            return Err(NodeError::shape(format!("a region of interest of {} numbers, not {expected}", region.len())));
+        }
+        for (index, &axis) in chosen.iter().enumerate() {
+            axes[axis].region = [region[index] as f32, region[chosen.len() + index] as f32];
+        }
+    }
+    Ok(axes)
+}
+
+fn by_scales(shape: &[usize], scales: &[f64], chosen: &[usize]) -> Result<Vec<Axis>> {
+    if scales.len() != chosen.len() || scales.iter().any(|scale| !scale.is_finite() || *scale <= 0.0) {
+        return Err(NodeError::shape(format!("scales {scales:?} of {} axes", chosen.len())));
+    }
+    let mut axes: Vec<Axis> = shape.iter().map(|&size| Axis::unchanged(size)).collect();
+    for (&axis, &scale) in chosen.iter().zip(scales) {
+        let scale = scale as f32;
+        // In single precision, as runtimes do: 0.6 · 5 is 3 there.
+        let output = f64::from((scale * shape[axis] as f32).floor());
+        if output > MAX_SIZE {
+            return Err(NodeError::TooLarge { what: "size of an axis", found: output as u64, limit: MAX_SIZE as u64 });
+        }
+        axes[axis] = Axis { output: output as usize, scale, ..axes[axis] };
+    }
+    Ok(axes)
+}
+
+/// With `not_larger` and `not_smaller` all axes take the smallest or largest of the scales that the sizes give.
+fn by_sizes(shape: &[usize], sizes: &[f64], chosen: &[usize], policy: &str) -> Result<Vec<Axis>> {
+    let possible = |size: &f64| (1.0..=MAX_SIZE).contains(size);
+    if sizes.len() != chosen.len() || !sizes.iter().all(possible) || chosen.iter().any(|&axis| shape[axis] == 0) {
+        return Err(NodeError::shape(format!("sizes {sizes:?} of axes {chosen:?} of {shape:?}")));
+    }
+    let ratios = chosen.iter().zip(sizes).map(|(&axis, &size)| size as f32 / shape[axis] as f32);
+    let common = match policy {
+        "stretch" => None,
+        "not_larger" => Some(ratios.clone().fold(f32::INFINITY, f32::min)),
+        "not_smaller" => Some(ratios.clone().fold(0.0, f32::max)),
+        other => return Err(NodeError::attribute("keep_aspect_ratio_policy", format!("`{other}` is unknown"))),
+    };
+    let mut axes: Vec<Axis> = shape.iter().map(|&size| Axis::unchanged(size)).collect();
+    for ((&axis, &size), ratio) in chosen.iter().zip(sizes).zip(ratios) {
+        let scale = common.unwrap_or(ratio);
+        let output = common.map_or(size, |scale| f64::from((scale * shape[axis] as f32 + 0.5).floor()));
+        axes[axis] = Axis { output: output as usize, scale, ..axes[axis] };
+    }
+    Ok(axes)
+}
+
+fn nearest(
+    builder: &mut Builder,
+    input: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+    rounding: Rounding,
+    extrapolation: f64,
+) -> Result<Vec<ValueId>> {
+    let elements = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(axis.output));
+    if elements.is_none_or(|elements| elements as f64 > MAX_SIZE) || axes.iter().any(|axis| axis.input == 0) {
+        return Err(NodeError::shape("its result is empty or too large"));
+    }
+    let mut picked = vec![];
+    for axis in axes {
+        let positions = coordinates.of_axis(axis)?;
+        let held = |at: f32| (rounding.apply(at).max(0.0) as usize).min(axis.input - 1);
+        picked.push(positions.into_iter().map(|at| at.map(held)).collect::<Vec<_>>());
+    }
+    Ok(vec![builder.pick(input, &picked, extrapolation)?])
+}
+
+fn interpolate(
+    builder: &mut Builder,
+    input: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+    kernel: Kernel,
+    extrapolation: f64,
+) -> Result<Vec<ValueId>> {
+    if !builder.dtype(input).is_float() {
+        return Err(NodeError::unsupported("interpolation of integers rounds", "cast to a float type first"));
+    }
+    let mut value = input;
+    let mut outside: Vec<Vec<bool>> = vec![];
+    for (index, axis) in axes.iter().enumerate() {
+        if axis.is_unchanged() {
+            outside.push(vec![false; axis.output]);
+            continue;
+        }
+        let positions = coordinates.of_axis(axis)?;
+        if axis.output == 1 && coordinates == Coordinates::PytorchHalfPixel && kernel.is_wide() {
+            return Err(NodeError::unsupported(
+                "runtimes differ on cubic or antialiased interpolation to a single element",
+                "use another coordinate transformation",
+            ));
+        }
+        outside.push(positions.iter().map(Option::is_none).collect());
+        let weights = kernel.matrix(axis, &positions);
+        value = apply_along(builder, value, index, axis, weights)?;
+    }
+    if outside.iter().flatten().any(|&is_outside| is_outside) {
+        let shape = builder.shape(value).to_vec();
+        let mut flat = 0..;
+        value = builder.view(value, shape, extrapolation, |position| {
+            let index = flat.next();
+            let is_outside = position.iter().zip(&outside).any(|(&at, axis)| axis[at]);
+            index.filter(|_| !is_outside)
+        })?;
+    }
+    Ok(vec![value])
+}
+
+/// Multiplies by an `output × input` matrix along an axis.
+fn apply_along(builder: &mut Builder, value: ValueId, index: usize, axis: &Axis, weights: Vec<f64>) -> Result<ValueId> {
+    let mut shape = builder.shape(value).to_vec();
+    let (outer, inner): (usize, usize) = (shape[..index].iter().product(), shape[index + 1..].iter().product());
+    let matrix = builder.constant(vec![axis.output, axis.input], weights, builder.dtype(value))?;
+    let product = if inner == 1 {
+        let rows = builder.reshape(value, vec![outer, axis.input])?;
+        let turned = builder.transpose(matrix, &[1, 0])?;
+        builder.matmul(rows, turned)?
+    } else {
+        let blocks = builder.reshape(value, vec![outer, axis.input, inner])?;
+        builder.matmul(matrix, blocks)?
+    };
+    shape[index] = axis.output;
+    builder.reshape(product, shape)
+}

@@ -1,0 +1,255 @@
+//! Calibration: the float model on sample inputs, and the range of every value.
+
+use super::error::QuantizeError;
+use super::plan::Range;
+use crate::float::evaluate::evaluate_with;
+use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor};
+use crate::samples::{InputSpec, Samples};
+
+/// Samples drawn where no file is given.
+const RANDOM_SAMPLES: usize = 64;
+/// Values kept per node and sample for percentiles; larger tensors are thinned evenly.
+const KEPT_PER_SAMPLE: usize = 4096;
+
+/// What the float model does on the calibration samples.
+#[derive(Debug)]
+pub(super) struct Calibration {
+    /// One per node of the graph; `[0, 0]` where nothing finite was seen.
+    pub ranges: Vec<Range>,
+    /// One per input of the graph.
+    pub inputs: Vec<InputStatistics>,
+    /// The inputs of each sample.
+    pub samples: Vec<Vec<Tensor>>,
+    /// The outputs of each sample.
+    pub outputs: Vec<Vec<Tensor>>,
+    /// The labels of each sample, where the file has them.
+    pub labels: Vec<Tensor>,
+    /// Whether the samples are random because no file was given.
+    pub random: bool,
+}
+
+/// What calibration knows about an input beyond its range.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct InputStatistics {
+    pub range: Range,
+    /// All values are integer multiples of this, and few enough levels occur for that to be no accident.
+    pub grid: Option<f64>,
+    /// Whether the largest magnitude was met several times, as with a bounded sensor; then nothing larger is expected.
+    pub bounded: bool,
+    /// `log2` of the ratio between the largest feature and the median one, where features differ a lot.
+    pub spread_bits: u32,
+}
+
+/// Runs the float model on at most `limit` samples of the file, or on random ones.
+///
+/// # Errors
+/// Samples that do not fit the model; NaN computed by the model.
+pub(super) fn calibrate(
+    graph: &FloatGraph,
+    samples: Option<&Samples>,
+    limit: usize,
+    percentile: Option<f64>,
+) -> Result<Calibration, QuantizeError> {
+    let specs = InputSpec::of_graph(graph);
+    let inputs = match samples {
+        Some(samples) => {
+            let count = samples.count(&specs)?.min(limit);
+            (0..count).map(|i| samples.inputs(&specs, i)).collect::<Result<Vec<_>, _>>()?
+        }
+        None => random_inputs(graph, &specs),
+    };
+    let mut observers = vec![Observer::default(); graph.nodes.len()];
+    let mut outputs = Vec::with_capacity(inputs.len());
+    for (sample, tensors) in inputs.iter().enumerate() {
+        let mut failure = None;
+        outputs.push(evaluate_with(graph, tensors, |value, tensor| {
+            if matches!(graph.nodes[value.0].op, FloatOp::Constant(_)) && sample > 0 {
+                return;
+            }
+            let nan = tensor.data.iter().copied().find(|v| v.is_nan());
+            if let (Some(value_found), None) = (nan, &failure) {
+                let node = graph.nodes[value.0].provenance.join("+");
+                failure = Some(QuantizeError::Calibration { node, sample, value: value_found });
+            }
+            observers[value.0].observe(&tensor.data, percentile.is_some());
+        })?);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+    }
+    let ranges = graph
+        .nodes
+        .iter()
+        .zip(&mut observers)
+        .map(|(node, observer)| match node.op {
+            FloatOp::Input(_) => observer.range(None),
+            _ => observer.range(percentile),
+        })
+        .collect();
+    let statistics = (0..graph.inputs.len())
+        .map(|j| InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>()))
+        .collect();
+    let labels = samples.map(Samples::labels).unwrap_or_default();
+    Ok(Calibration { ranges, inputs: statistics, samples: inputs, outputs, labels, random: samples.is_none() })
+}
+
+#[derive(Clone, Debug)]
+struct Observer {
+    lo: f64,
+    hi: f64,
+    kept: Vec<f64>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY, kept: Vec::new() }
+    }
+}
+
+impl Observer {
+    fn observe(&mut self, values: &[f64], keep: bool) {
+        for &value in values.iter().filter(|value| value.is_finite()) {
+            self.lo = self.lo.min(value);
+            self.hi = self.hi.max(value);
+        }
+        if keep {
+            let stride = values.len().div_ceil(KEPT_PER_SAMPLE).max(1);
+            self.kept.extend(values.iter().step_by(stride).filter(|value| value.is_finite()));
+        }
+    }
+
+    fn range(&mut self, percentile: Option<f64>) -> Range {
+        if self.lo > self.hi {
+            return Range { lo: 0.0, hi: 0.0 };
+        }
+        match percentile {
+            Some(percentile) if !self.kept.is_empty() => {
+                self.kept.sort_by(f64::total_cmp);
+                let last = self.kept.len() - 1;
+                let at = |fraction: f64| self.kept[(fraction * last as f64).round() as usize];
+                Range { lo: at(1.0 - percentile / 100.0), hi: at(percentile / 100.0) }
+            }
+            _ => Range { lo: self.lo, hi: self.hi },
+        }
+    }
+}
+
+impl InputStatistics {
+    fn of(samples: &[&Tensor]) -> Self {
+        let mut observer = Observer::default();
+        samples.iter().for_each(|tensor| observer.observe(&tensor.data, false));
+        let range = observer.range(None);
+        let largest = range.magnitude();
+        let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();
+        Self { range, grid: grid(samples), bounded: attained >= 3, spread_bits: spread_bits(samples) }
+    }
+}
+
+/// The smallest positive magnitude, if every value is a multiple of it and the levels recur.
+fn grid(samples: &[&Tensor]) -> Option<f64> {
+    let values = || samples.iter().flat_map(|tensor| tensor.data.iter().map(|v| v.abs()));
+    let step = values().filter(|&v| v > 0.0).fold(f64::INFINITY, f64::min);
+    let largest = values().fold(0.0, f64::max);
+    let levels = (largest / step).round();
+    let recurring = levels >= 1.0 && (values().count() as f64) >= 16.0 * levels;
+    let on_grid = |v: f64| (v / step - (v / step).round()).abs() < 1e-4;
+    (recurring && values().all(on_grid)).then_some(largest / levels)
+}
+
+fn spread_bits(samples: &[&Tensor]) -> u32 {
+    let Some(first) = samples.first() else { return 0 };
+    let mut features = vec![0f64; first.data.len()];
+    for tensor in samples {
+        for (feature, value) in features.iter_mut().zip(tensor.data.iter()) {
+            *feature = feature.max(value.abs());
+        }
+    }
+    features.retain(|&feature| feature > 0.0);
+    features.sort_by(f64::total_cmp);
+    match (features.get(features.len() / 2), features.last()) {
+        // A factor of 16 is within what one step size serves.
+        (Some(median), Some(largest)) if largest / median >= 16.0 => (largest / median).log2().ceil() as u32,
+        _ => 0,
+    }
+}
+
+/// Reproducible inputs: reals uniform in [−1, 1], integers in the range that their use admits.
+fn random_inputs(graph: &FloatGraph, specs: &[InputSpec]) -> Vec<Vec<Tensor>> {
+    let mut state = 0x5eed_u64;
+    // SplitMix64: the values only need to be spread out and the same everywhere.
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / u64::MAX as f64
+    };
+    let levels: Vec<_> = (0..specs.len()).map(|port| index_levels(graph, port)).collect();
+    let mut one = |port: usize| {
+        let count = specs[port].shape.iter().product::<usize>();
+        let boolean = graph.nodes[graph.inputs[port].value.0].element == Element::Bool;
+        let mut value = || match (specs[port].integer, levels[port]) {
+            (true, _) if boolean => next().round(),
+            (true, levels) => (next() * (levels.unwrap_or(10) - 1) as f64).round(),
+            (false, _) => 2.0 * next() - 1.0,
+        };
+        let data = (0..count).map(|_| value()).collect::<Vec<_>>();
+        Tensor { shape: specs[port].shape.clone(), data: data.into() }
+    };
+    (0..RANDOM_SAMPLES).map(|_| (0..specs.len()).map(&mut one).collect()).collect()
+}
+
+/// The rows of the smallest table that input `port` indexes (directly or re-indexed), if any.
+pub(super) fn index_levels(graph: &FloatGraph, port: usize) -> Option<usize> {
+    let mut derived = vec![false; graph.nodes.len()];
+    let mut levels: Option<usize> = None;
+    for (index, node) in graph.nodes.iter().enumerate() {
+        match &node.op {
+            FloatOp::Input(number) => derived[index] = *number == port,
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, .. } => {
+                derived[index] = derived[input.0];
+            }
+            FloatOp::Gather { input, indices, axis } if derived[indices.0] => {
+                let rows = graph.nodes[input.0].shape[*axis];
+                levels = Some(levels.map_or(rows, |levels| levels.min(rows)));
+            }
+            _ => {}
+        }
+    }
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(data: &[f64]) -> Tensor {
+        Tensor { shape: vec![data.len()], data: data.into() }
+    }
+
+    #[test]
+    fn grids_are_found_only_where_levels_recur() {
+        let pixels: Vec<f64> = (0..640).map(|i| f64::from(i % 17) / 16.0).collect();
+        let found = grid(&[&tensor(&pixels)]).unwrap();
+        assert!((found - 1.0 / 16.0).abs() < 1e-9);
+        let reals: Vec<f64> = (0..640).map(|i| f64::from(i).sqrt()).collect();
+        assert_eq!(grid(&[&tensor(&reals)]), None);
+    }
+
+    #[test]
+    fn uneven_features_are_noticed() {
+        let uneven = tensor(&[1000.0, 0.5, 0.25]);
+        assert_eq!(spread_bits(&[&uneven]), 11);
+        assert_eq!(spread_bits(&[&tensor(&[1.0, 0.5, 0.25])]), 0);
+    }
+
+    #[test]
+    fn percentiles_cut_outliers() {
+        let mut observer = Observer::default();
+        let mut values: Vec<f64> = (0..1000).map(f64::from).collect();
+        values.push(1e9);
+        observer.observe(&values, true);
+        assert_eq!(observer.range(None).hi, 1e9);
+        assert!(observer.range(Some(99.5)).hi < 1001.0);
+    }
+}

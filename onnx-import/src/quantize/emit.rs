@@ -1,0 +1,657 @@
+//! From the plan and its steps to the integer program: rounding, shifts, tables.
+//!
+//! An accumulator of a convolution, a combination or a sum has the step `pre_step / 2^shift`; real weights are rounded to
+//! multiples of it, so the multiplier of the requantization is part of the weights. The shift is the same for the whole
+//! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement};
+
+use super::error::QuantizeError;
+use super::function::Function;
+use super::plan::{element, MapRules, Plan, PlanId, PlanNode, PlanOp};
+use super::scales::{active_range, widened, Class, Scales, Storage};
+use crate::float::graph::ValueId;
+
+/// Largest estimated error by rounded weights, in steps of the result, before a finer shift is taken.
+const WEIGHT_ERROR: f64 = 0.25;
+/// Standard deviation of a rounding error.
+const ROUNDING_ERROR: f64 = 0.289;
+/// Largest magnitude of factors and biases.
+const MAX_FACTOR: f64 = (1u64 << 48) as f64;
+
+/// An integer tensor and what its unit stands for.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    tensor: TensorId,
+    step: f64,
+}
+
+/// What emission hands back: the parts of a program, and for each output its tensor and step.
+pub(super) struct Emitted {
+    pub nodes: Vec<Node>,
+    pub tables: Vec<Table>,
+    /// The value of the float graph that each node equals, element by element.
+    pub origins: Vec<Option<ValueId>>,
+    /// By number of the input.
+    pub inputs: BTreeMap<usize, TensorId>,
+    pub outputs: Vec<(TensorId, f64)>,
+}
+
+/// Emits all live nodes; `shift` is the shift to use where nothing speaks against it.
+///
+/// # Errors
+/// Numbers that fit no integer program, functions that are nowhere defined.
+pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, QuantizeError> {
+    let count = plan.nodes.len();
+    let mut emitter = Emitter {
+        plan,
+        scales,
+        shifts: vec![None; count],
+        steps: vec![0.0; count],
+        small: vec![None; count],
+        exact: vec![None; count],
+        bounds: Vec::new(),
+        reshaped: BTreeMap::new(),
+        out: Emitted {
+            nodes: Vec::new(),
+            tables: Vec::new(),
+            origins: Vec::new(),
+            inputs: BTreeMap::new(),
+            outputs: Vec::new(),
+        },
+    };
+    let order = plan.order();
+    emitter.choose_shifts(&order, shift)?;
+    for &id in &order {
+        emitter.node(id)?;
+    }
+    for &output in &plan.outputs {
+        let stored = emitter.leaf(output);
+        emitter.out.outputs.push((stored.tensor, stored.step));
+    }
+    Ok(emitter.out)
+}
+
+struct Emitter<'a> {
+    plan: &'a Plan,
+    scales: &'a Scales,
+    /// The shift of each accumulator that has one of its own.
+    shifts: Vec<Option<u32>>,
+    /// The step of each adjustable accumulator.
+    steps: Vec<f64>,
+    small: Vec<Option<TensorId>>,
+    exact: Vec<Option<Stored>>,
+    /// Smallest and largest value of the tensors that may be looked up.
+    bounds: Vec<(i64, i64)>,
+    reshaped: BTreeMap<(TensorId, Vec<usize>), TensorId>,
+    out: Emitted,
+}
+
+// Shifts and accumulator steps.
+impl Emitter<'_> {
+    /// From the outputs backwards: an accumulator that another one takes in exactly has that one's step.
+    fn choose_shifts(&mut self, order: &[PlanId], default: u32) -> Result<(), QuantizeError> {
+        for &id in order.iter().rev() {
+            if !self.is_adjustable(id) || self.steps[id.0] != 0.0 {
+                continue;
+            }
+            let pre = self.scales.pre_step(id);
+            let step = |shift: u32| pre / f64::from(shift).exp2();
+            let mut shift = default;
+            while shift > 0 && !self.fits(id, step(shift)) {
+                shift -= shift.min(2);
+            }
+            if !self.fits(id, step(shift)) {
+                return Err(self.too_large(id, "a weight", "use fewer --bits, or rescale the layer"));
+            }
+            let coarse = |shift: u32| self.rounding(id, step(shift)) > WEIGHT_ERROR * pre;
+            while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits(id, step(shift + 2)) {
+                shift += 2;
+            }
+            self.shifts[id.0] = Some(shift);
+            self.set_step(id, step(shift));
+        }
+        Ok(())
+    }
+
+    fn set_step(&mut self, id: PlanId, step: f64) {
+        self.steps[id.0] = step;
+        for (operand, factor) in self.exact_operands(id) {
+            self.set_step(operand, step / factor.abs());
+        }
+    }
+
+    /// Whether the step of the accumulator is free to choose.
+    fn is_adjustable(&self, id: PlanId) -> bool {
+        match self.plan.node(id).op {
+            PlanOp::Linear { .. } => true,
+            PlanOp::Combine { lattice, .. } => !lattice,
+            PlanOp::Sum { exact, .. } => !exact,
+            _ => false,
+        }
+    }
+
+    /// The operands that are taken in exactly at a step of our choice, with their factors.
+    fn exact_operands(&self, id: PlanId) -> Vec<(PlanId, f64)> {
+        let operands = match self.plan.node(id).op {
+            PlanOp::Combine { operands, factors, lattice: false, .. } => {
+                vec![(operands[0], factors[0]), (operands[1], factors[1])]
+            }
+            PlanOp::Sum { input, factor, exact: false } => vec![(input, factor)],
+            _ => vec![],
+        };
+        let exact = |id: PlanId| self.is_adjustable(id) && *self.scales.storage(id) == Storage::Exact;
+        operands.into_iter().filter(|&(operand, factor)| factor != 0.0 && exact(operand)).collect()
+    }
+
+    fn terms(&self, id: PlanId) -> Vec<(PlanId, f64)> {
+        match self.plan.node(id).op {
+            PlanOp::Combine { operands, factors, .. } => vec![(operands[0], factors[0]), (operands[1], factors[1])],
+            PlanOp::Sum { input, factor, .. } => vec![(input, factor)],
+            _ => vec![],
+        }
+    }
+
+    /// Whether weights and factors fit when the accumulator has this step.
+    fn fits(&self, id: PlanId, step: f64) -> bool {
+        if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
+            let unit = self.scales.class(*input).step / step;
+            let largest = weights.iter().fold(0f64, |largest, w| largest.max(w.abs())) * unit;
+            let largest_bias = bias.iter().fold(0f64, |largest, b| largest.max(b.abs())) / step;
+            return largest < f64::from(i32::MAX) && largest_bias < MAX_FACTOR;
+        }
+        let exact = self.exact_operands(id);
+        let constant = match self.plan.node(id).op {
+            PlanOp::Combine { constant, .. } => constant,
+            _ => 0.0,
+        };
+        constant.abs() / step < MAX_FACTOR
+            && self.terms(id).iter().all(|&(operand, factor)| match exact.iter().any(|e| e.0 == operand) {
+                true => self.fits(operand, step / factor.abs()),
+                false => factor.abs() * self.operand_step(operand) / step < MAX_FACTOR,
+            })
+    }
+
+    /// Estimated standard error of the result by rounding weights and factors to this step.
+    fn rounding(&self, id: PlanId, step: f64) -> f64 {
+        if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
+            let terms = (weights.len() / bias.len()) as f64;
+            return ROUNDING_ERROR * step * self.operand_magnitude(*input) * terms.sqrt();
+        }
+        let exact = self.exact_operands(id);
+        let count = match self.plan.node(id).op {
+            PlanOp::Sum { input, .. } => self.plan.node(input).shape.last().copied().unwrap_or(1) as f64,
+            _ => 1.0,
+        };
+        let term = |&(operand, factor): &(PlanId, f64)| match exact.iter().any(|e| e.0 == operand) {
+            true => factor.abs() * count.sqrt() * self.rounding(operand, step / factor.abs()),
+            false if factor == 0.0 => 0.0,
+            false => ROUNDING_ERROR * step * self.operand_magnitude(operand) * count,
+        };
+        self.terms(id).iter().map(term).sum()
+    }
+
+    /// The step of an operand that is not adjusted to its reader.
+    fn operand_step(&self, id: PlanId) -> f64 {
+        match &self.plan.node(id).op {
+            PlanOp::Product { operands } if *self.scales.storage(id) == Storage::Exact => {
+                self.scales.class(operands[0]).step * self.scales.class(operands[1]).step
+            }
+            PlanOp::Sum { input, exact: true, .. } => self.scales.class(*input).step,
+            _ => self.scales.class(id).step,
+        }
+    }
+
+    /// The largest integer that calibration puts into an operand.
+    fn operand_magnitude(&self, id: PlanId) -> f64 {
+        self.plan.node(id).range.magnitude() / self.operand_step(id)
+    }
+}
+
+// Nodes.
+impl Emitter<'_> {
+    fn node(&mut self, id: PlanId) -> Result<(), QuantizeError> {
+        let node = self.plan.node(id);
+        match &node.op {
+            PlanOp::Input { port } => self.input(id, *port),
+            PlanOp::View { sources, map } => self.view(id, sources, map),
+            PlanOp::Max { input } => {
+                let (operand, shape) = self.rows(*input);
+                let bounds = self.bounds[operand.0 as usize];
+                self.emit_small(id, Op::Max { input: operand }, shape, bounds)
+            }
+            PlanOp::ArgMax { input } => {
+                let (operand, shape) = self.rows(*input);
+                let last = *self.plan.node(*input).shape.last().expect("rows have an axis") as i64;
+                self.emit_small(id, Op::ArgMax { input: operand }, shape, (0, last - 1))
+            }
+            PlanOp::Map { input, function, rules } => {
+                if self.small[id.0].is_none() {
+                    self.lookup(id, *input, function, *rules)?;
+                }
+            }
+            PlanOp::Reciprocal { input, numerator_bits } => {
+                let operand = self.exact[input.0].expect("divisors are exact sums").tensor;
+                let op = Op::Reciprocal { input: operand, numerator_bits: *numerator_bits };
+                self.emit_small(id, op, node.shape.clone(), (0, 1 << numerator_bits));
+            }
+            PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
+            PlanOp::Linear { .. } | PlanOp::Combine { .. } | PlanOp::Product { .. } | PlanOp::Sum { .. } => {
+                self.accumulator(id)?;
+            }
+            PlanOp::Scale { .. } => unreachable!("rewriting settles all scales"),
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, id: PlanId, port: usize) {
+        let node = self.plan.node(id);
+        let class = self.scales.class(id);
+        let (lo, hi) =
+            if node.integer { (node.range.lo.floor() as i64, node.range.hi.ceil() as i64) } else { (class.lo, class.hi) };
+        self.emit_small(id, Op::Input { lo, hi }, node.shape.clone(), (lo, hi));
+        self.out.inputs.insert(port, self.read(id));
+    }
+
+    fn view(&mut self, id: PlanId, sources: &[PlanId], map: &Arc<[ViewElement]>) {
+        let shape = self.plan.node(id).shape.clone();
+        let exact = self.exact[sources[0].0].filter(|_| self.scales.is_leaf_view(id));
+        let tensors: Vec<_> = match exact {
+            Some(stored) => vec![stored.tensor],
+            None => sources.iter().map(|&source| self.read(source)).collect(),
+        };
+        let zero = if map.contains(&ViewElement::Zero) { Some((0, 0)) } else { None };
+        let bounds = tensors.iter().map(|tensor| self.bounds[tensor.0 as usize]).chain(zero);
+        let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0));
+        let step = exact.map_or_else(|| self.scales.class(id).step, |stored| stored.step);
+        let tensor = self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds);
+        match exact {
+            Some(stored) => self.exact[id.0] = Some(Stored { tensor, step: stored.step }),
+            None => self.small[id.0] = Some(tensor),
+        }
+    }
+
+    fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
+        let operand = self.read(input);
+        let bounds = self.bounds[operand.0 as usize];
+        let request = TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
+        let table = self.function_table(&request)?;
+        let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
+        let shape = self.out.nodes[operand.0 as usize].shape.clone();
+        self.emit_small(id, Op::Lookup { input: operand, table }, shape, image);
+        Ok(())
+    }
+
+    /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries.
+    fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &[f64]) -> Result<(), QuantizeError> {
+        let Class { step, lo, hi } = self.scales.class(id);
+        let entries = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
+        let table = self.store(Table::new(format!("entries of {}", self.label(id)), 0, entries).expect("not empty"));
+        let operand = self.read(input);
+        let count = self.plan.node(input).elements();
+        let bounds = self.out.tables[table.0 as usize].image(i64::MIN, i64::MAX);
+        if columns == 1 {
+            self.emit_small(id, Op::Lookup { input: operand, table }, vec![count], bounds);
+            return Ok(());
+        }
+        let input = self.reshape(operand, vec![1, count, 1]);
+        let address = Op::Conv {
+            input,
+            geometry: ConvGeometry::POINTWISE,
+            weights: vec![columns as i32; columns].into(),
+            bias: (0..columns as i64).collect(),
+            requantize: Some(Requantize { shift: 0, table }),
+        };
+        let node = self.plan.node(id);
+        let picked = self.emit(node, address, vec![columns, count, 1], step, bounds);
+        if count == 1 {
+            self.small[id.0] = Some(picked);
+            return Ok(());
+        }
+        let map = (0..count * columns).map(|i| element(i % columns * count + i / columns)).collect();
+        self.emit_small(id, Op::View { sources: vec![picked], map }, node.shape.clone(), bounds);
+        Ok(())
+    }
+
+    fn accumulator(&mut self, id: PlanId) -> Result<(), QuantizeError> {
+        let (op, shape, natural) = self.accumulation(id)?;
+        let node = self.plan.node(id);
+        match self.scales.storage(id).clone() {
+            Storage::Exact => {
+                let bounds = self.difference_bounds(&op);
+                let tensor = self.emit(node, op, shape, natural, bounds);
+                self.exact[id.0] = Some(Stored { tensor, step: natural });
+                if matches!(node.op, PlanOp::Combine { lattice: true, .. }) {
+                    self.small[id.0] = Some(tensor);
+                }
+            }
+            Storage::Raw => {
+                let requantize = self.requantize(id, None, natural)?;
+                self.emit_requantized(id, id, op, shape, requantize);
+            }
+            Storage::Fused(map) => {
+                let requantize = self.requantize(id, Some(map), natural)?;
+                self.emit_requantized(id, map, op, shape, requantize);
+            }
+            Storage::ExactAnd { raw, maps } => {
+                let tensor = self.emit(node, op, shape.clone(), natural, (0, 0));
+                self.exact[id.0] = Some(Stored { tensor, step: natural });
+                // With a plain value at hand, functions look that up.
+                let targets = if raw { vec![None] } else { maps.into_iter().map(Some).collect() };
+                for map in targets {
+                    let requantize = self.requantize(id, map, natural)?;
+                    let again =
+                        Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
+                    self.emit_requantized(id, map.unwrap_or(id), again, shape.clone(), requantize);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The operator without requantization, its shape, and the step of its accumulator.
+    fn accumulation(&mut self, id: PlanId) -> Result<(Op, Vec<usize>, f64), QuantizeError> {
+        let node = self.plan.node(id);
+        let step = self.steps[id.0];
+        match &node.op {
+            PlanOp::Linear { input, geometry, weights, bias } => {
+                let operand = self.shaped(*input);
+                let unit = self.scales.class(*input).step / step;
+                let weights: Arc<[i32]> = weights.iter().map(|w| (w * unit).round() as i32).collect();
+                let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
+                let size = conv_size(geometry, &self.plan.node(*input).shape);
+                let shape = vec![bias.len(), size[0], size[1]];
+                Ok((Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize: None }, shape, step))
+            }
+            PlanOp::Combine { operands, factors, constant, lattice } => {
+                let step = if *lattice { self.scales.class(id).step } else { step };
+                let stored = operands.map(|operand| self.exactly(operand));
+                let factor = |side: usize| (factors[side] * stored[side].step / step).round() as i64;
+                let op = Op::Affine {
+                    operands: stored.map(|stored| stored.tensor),
+                    factors: [factor(0), factor(1)],
+                    constant: (constant / step).round() as i64,
+                    requantize: None,
+                };
+                Ok((op, node.shape.clone(), step))
+            }
+            PlanOp::Product { operands } => {
+                let stored = operands.map(|operand| self.read(operand));
+                let steps = operands.map(|operand| self.scales.class(operand).step);
+                Ok((Op::Product { operands: stored, requantize: None }, node.shape.clone(), steps[0] * steps[1]))
+            }
+            PlanOp::Sum { input, factor, exact } => {
+                let stored = if *exact {
+                    Stored { tensor: self.read(*input), step: self.scales.class(*input).step }
+                } else {
+                    self.exactly(*input)
+                };
+                let step = if *exact { stored.step } else { step };
+                let mut shape = self.plan.node(*input).shape.clone();
+                let operand = self.reshape(stored.tensor, shape.clone());
+                shape.pop();
+                let factor = (factor * stored.step / step).round() as i64;
+                Ok((Op::Sum { input: operand, factor, requantize: None }, non_scalar(shape), step))
+            }
+            _ => unreachable!("only accumulating operators come here"),
+        }
+    }
+
+    /// Bounds of an exact difference of small values; other accumulators are never looked up.
+    fn difference_bounds(&self, op: &Op) -> (i64, i64) {
+        let Op::Affine { operands, factors, constant, .. } = op else { return (0, 0) };
+        let term = |side: usize| {
+            let (lo, hi) = self.bounds[operands[side].0 as usize];
+            let (a, b) = (lo.saturating_mul(factors[side]), hi.saturating_mul(factors[side]));
+            (a.min(b), a.max(b))
+        };
+        let (a, b) = (term(0), term(1));
+        (a.0.saturating_add(b.0).saturating_add(*constant), a.1.saturating_add(b.1).saturating_add(*constant))
+    }
+
+    /// How accumulator `id` of step `natural` becomes the argument of the table of `map`, or of its own clamp.
+    fn requantize(&mut self, id: PlanId, map: Option<PlanId>, natural: f64) -> Result<Requantize, QuantizeError> {
+        let wanted = self.scales.pre_step(id);
+        let shift = match (self.shifts[id.0], &self.plan.node(id).op) {
+            (Some(shift), _) => shift,
+            (None, PlanOp::Combine { .. }) => 0,
+            // A product has no factor to adjust: the largest even shift that does not lose precision.
+            (None, _) => ((wanted / natural).log2().max(0.0) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
+        };
+        let pre_step = natural * f64::from(shift).exp2();
+        let range = widened(self.plan.node(id).range);
+        let to_steps = |range: super::plan::Range| {
+            ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64)
+        };
+        let Some(map) = map else {
+            let class = self.scales.class(id);
+            // One more step on both sides: the ends of the clamp must be reached.
+            let reach = |bound: i64| bound as f64 * class.step / pre_step;
+            let domain = (reach(class.lo).floor() as i64 - 1, reach(class.hi).ceil() as i64 + 1);
+            let (function, rules) = (&Function::Argument, MapRules::default());
+            let table = self.function_table(&TableRequest { map: id, function, rules, pre_step, domain })?;
+            return Ok(Requantize { shift, table });
+        };
+        let PlanOp::Map { function, rules, .. } = &self.plan.node(map).op else { unreachable!("maps are maps") };
+        let class = self.scales.class(map);
+        let domain = if matches!(self.plan.node(id).op, PlanOp::Combine { lattice: true, .. }) {
+            let (lo, hi) = to_steps(self.plan.node(id).range);
+            (lo - 1, hi.max(0))
+        } else if function.is_homogeneous() {
+            // Powers of two, so that layers of different ranges still share the table.
+            let limit = 1i64 << (self.scales.bits + 3);
+            let (lo, hi) = to_steps(range);
+            let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
+            (if lo < 0 { -round(lo) } else { 0 }.min(class.lo), round(hi.max(1)).max(class.hi))
+        } else {
+            to_steps(active_range(function, range, class.step))
+        };
+        let table = self.function_table(&TableRequest { map, function, rules: *rules, pre_step, domain })?;
+        Ok(Requantize { shift, table })
+    }
+
+    fn emit_requantized(&mut self, id: PlanId, result: PlanId, mut op: Op, shape: Vec<usize>, with: Requantize) {
+        match &mut op {
+            Op::Conv { requantize, .. }
+            | Op::Affine { requantize, .. }
+            | Op::Product { requantize, .. }
+            | Op::Sum { requantize, .. } => *requantize = Some(with),
+            _ => unreachable!("only accumulating operators are requantized"),
+        }
+        let bounds = self.out.tables[with.table.0 as usize].image(i64::MIN, i64::MAX);
+        let step = self.scales.class(result).step;
+        let mut node = self.plan.node(result).clone();
+        if result != id {
+            let own = self.plan.node(id).names.iter().filter(|name| !node.names.contains(name)).cloned();
+            node.names = own.chain(node.names.iter().cloned()).collect();
+        }
+        let tensor = self.emit(&node, op, shape, step, bounds);
+        self.small[result.0] = Some(tensor);
+    }
+}
+
+// Tensors.
+impl Emitter<'_> {
+    fn emit(&mut self, node: &PlanNode, op: Op, shape: Vec<usize>, scale: f64, bounds: (i64, i64)) -> TensorId {
+        self.out.nodes.push(Node { name: node.label(), op, shape: non_scalar(shape), scale });
+        self.out.origins.push(node.origin);
+        self.bounds.push(bounds);
+        TensorId((self.out.nodes.len() - 1) as u32)
+    }
+
+    fn emit_small(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) {
+        let step = self.scales.class(id).step;
+        let tensor = self.emit(self.plan.node(id), op, shape, step, bounds);
+        self.small[id.0] = Some(tensor);
+    }
+
+    /// The small integers of a node.
+    fn read(&self, id: PlanId) -> TensorId {
+        self.small[id.0].expect("operands are stored before they are read")
+    }
+
+    /// The exact accumulator of a node that is kept so for its reader, the small integers otherwise.
+    fn exactly(&self, id: PlanId) -> Stored {
+        let alone = self.plan.node(id).op.accumulates() && *self.scales.storage(id) == Storage::Exact;
+        match self.exact[id.0] {
+            Some(stored) if alone => stored,
+            _ => Stored { tensor: self.read(id), step: self.scales.class(id).step },
+        }
+    }
+
+    /// What an output shows: the exact accumulator where there is one.
+    fn leaf(&self, id: PlanId) -> Stored {
+        self.exact[id.0].unwrap_or_else(|| Stored { tensor: self.read(id), step: self.scales.class(id).step })
+    }
+
+    /// An operand under the shape that the plan gives it.
+    fn shaped(&mut self, id: PlanId) -> TensorId {
+        self.reshape(self.read(id), self.plan.node(id).shape.clone())
+    }
+
+    /// An operand of a reduction and the shape of its result.
+    fn rows(&mut self, input: PlanId) -> (TensorId, Vec<usize>) {
+        let mut shape = self.plan.node(input).shape.clone();
+        let operand = self.shaped(input);
+        shape.pop();
+        (operand, shape)
+    }
+
+    fn reshape(&mut self, tensor: TensorId, shape: Vec<usize>) -> TensorId {
+        let node = &self.out.nodes[tensor.0 as usize];
+        if node.shape == shape {
+            return tensor;
+        }
+        if let Some(&known) = self.reshaped.get(&(tensor, shape.clone())) {
+            return known;
+        }
+        let map = (0..node.elements()).map(element).collect();
+        let (name, scale) = (node.name.clone(), node.scale);
+        self.out.nodes.push(Node { name, op: Op::View { sources: vec![tensor], map }, shape: shape.clone(), scale });
+        self.out.origins.push(self.out.origins[tensor.0 as usize]);
+        self.bounds.push(self.bounds[tensor.0 as usize]);
+        let id = TensorId((self.out.nodes.len() - 1) as u32);
+        self.reshaped.insert((tensor, shape), id);
+        id
+    }
+
+    fn label(&self, id: PlanId) -> String {
+        self.plan.node(id).label()
+    }
+
+    fn too_large(&self, id: PlanId, what: &'static str, remedy: &'static str) -> QuantizeError {
+        QuantizeError::TooLarge { node: self.label(id), what, remedy }
+    }
+}
+
+/// A table to make: `function` of arguments of step `pre_step` in `domain`, for the result of `map`.
+struct TableRequest<'a> {
+    map: PlanId,
+    function: &'a Function,
+    rules: MapRules,
+    pre_step: f64,
+    domain: (i64, i64),
+}
+
+// Tables.
+impl Emitter<'_> {
+    fn function_table(&mut self, request: &TableRequest) -> Result<TableId, QuantizeError> {
+        let TableRequest { map, function, rules, pre_step, domain: (lo, hi) } = *request;
+        let class = self.scales.class(map);
+        if hi.abs_diff(lo) >= Limits::MAX_TABLE as u64 || lo.unsigned_abs() > 1 << 40 {
+            return Err(self.too_large(map, "the domain of a table", "use fewer --bits"));
+        }
+        let floor = rules.floor.map_or(class.lo, |floor| class.lo.max(i64::from(floor)));
+        let value = |y: i64| {
+            let value = function.evaluate(y as f64 * pre_step) / class.step;
+            // Half up, as everywhere else; the clamp takes infinities in.
+            (!value.is_nan()).then(|| ((value + 0.5).floor() as i64).clamp(floor, class.hi) as i32)
+        };
+        let values: Vec<_> = (lo..=hi).map(value).collect();
+        let Some(values) = fill_gaps(&values) else {
+            return Err(QuantizeError::Undefined {
+                node: self.label(map),
+                function: function.name(),
+                lo: lo as f64 * pre_step,
+                hi: hi as f64 * pre_step,
+            });
+        };
+        let (first, values) = trim(&values);
+        let name = match function {
+            Function::Argument => "clamp".to_owned(),
+            function => function.name(),
+        };
+        Ok(self.store(Table::new(name, lo + first as i64, values.to_vec()).expect("trimming leaves a value")))
+    }
+
+    /// The table, or the equal one that is there already.
+    fn store(&mut self, table: Table) -> TableId {
+        let same = |known: &Table| known.lo() == table.lo() && known.values() == table.values();
+        let position = self.out.tables.iter().position(same).unwrap_or_else(|| {
+            self.out.tables.push(table);
+            self.out.tables.len() - 1
+        });
+        TableId(position as u32)
+    }
+}
+
+/// Where a function is not defined it takes the value of the nearest argument where it is.
+fn fill_gaps(values: &[Option<i32>]) -> Option<Vec<i32>> {
+    let known: Vec<_> = values.iter().enumerate().filter_map(|(i, v)| v.map(|v| (i, v))).collect();
+    if known.len() == values.len() {
+        return Some(known.into_iter().map(|(_, v)| v).collect());
+    }
+    let nearest = |i: usize| {
+        let after = known.partition_point(|&(at, _)| at < i);
+        let candidates = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|k| known.get(k));
+        candidates.min_by_key(|(at, _)| at.abs_diff(i)).map(|&(_, v)| v)
+    };
+    (0..values.len()).map(nearest).collect()
+}
+
+/// Drops repeated values at both ends, which saturation supplies: equal functions become equal tables.
+fn trim(values: &[i32]) -> (usize, &[i32]) {
+    let repeats = |values: &mut dyn Iterator<Item = &i32>, end: i32| values.take_while(|&&v| v == end).count();
+    let first = repeats(&mut values.iter(), values[0]) - 1;
+    let rest = &values[first..];
+    let last = repeats(&mut rest.iter().rev(), rest[rest.len() - 1]) - 1;
+    (first, &rest[..rest.len() - last])
+}
+
+/// A scalar is `[1]` in the integer program.
+fn non_scalar(shape: Vec<usize>) -> Vec<usize> {
+    if shape.is_empty() {
+        vec![1]
+    } else {
+        shape
+    }
+}
+
+fn conv_size(geometry: &ConvGeometry, input: &[usize]) -> [usize; 2] {
+    [0, 1].map(|axis| {
+        let padded = input[axis + 1] + (geometry.padding[axis] + geometry.padding[axis + 2]) as usize;
+        let reach = (geometry.dilation[axis] * (geometry.kernel[axis] - 1)) as usize;
+        (padded - reach - 1) / geometry.stride[axis] as usize + 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_trimmed_to_where_they_change() {
+        assert_eq!(trim(&[0, 0, 0, 1, 2, 2]), (2, &[0, 1, 2][..]));
+        assert_eq!(trim(&[5, 5]), (1, &[5][..]));
+        assert_eq!(trim(&[5]), (0, &[5][..]));
+    }
+
+    #[test]
+    fn gaps_take_the_nearest_value() {
+        assert_eq!(fill_gaps(&[None, None, Some(4), None, Some(9)]), Some(vec![4, 4, 4, 4, 9]));
+        assert_eq!(fill_gaps(&[None]), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! What can go wrong between the float graph and the integer program.
+
+use circuits::graph::ProgramError;
+use circuits::reference::RunError;
+use thiserror::Error;
+
+use crate::float::evaluate::EvaluateError;
+use crate::samples::SampleError;
+
+/// Why a float graph can't be turned into an integer program. `node` names the model's nodes.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum QuantizeError {
+    /// An operator that has no integer form yet.
+    #[error("node {node:?}: {what} can't be proved; {remedy}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// What is asked for.
+        what: String,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A constant of the model that is NaN or infinite where a number is needed.
+    #[error("node {node:?}: {what} is {value}; replace it in the model by a finite number")]
+    NotFinite {
+        /// The node.
+        node: String,
+        /// Which constant.
+        what: &'static str,
+        /// The value.
+        value: f64,
+    },
+    /// The float model itself computes NaN or an infinity on a calibration sample.
+    #[error("node {node:?} computes {value} on calibration sample {sample}; check the samples and the model")]
+    Calibration {
+        /// The node.
+        node: String,
+        /// The sample.
+        sample: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A function that is not defined anywhere on the values that reach it.
+    #[error("node {node:?}: {function} is not defined on the values [{lo}, {hi}] that reach it")]
+    Undefined {
+        /// The node.
+        node: String,
+        /// The function.
+        function: String,
+        /// Smallest argument.
+        lo: f64,
+        /// Largest argument.
+        hi: f64,
+    },
+    /// A divisor that is zero, or changes its sign, on the calibration samples.
+    #[error("node {node:?} divides by values in [{lo}, {hi}]; a divisor must stay away from zero on the samples")]
+    Divisor {
+        /// The node.
+        node: String,
+        /// Smallest divisor.
+        lo: f64,
+        /// Largest divisor.
+        hi: f64,
+    },
+    /// A number that does not fit the integer program.
+    #[error("node {node:?}: {what} does not fit the integer program; {remedy}")]
+    TooLarge {
+        /// The node.
+        node: String,
+        /// Which number.
+        what: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// An option outside what is supported.
+    #[error("{option} is {value}, and must lie in {admissible}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// What is admissible.
+        admissible: &'static str,
+    },
+    /// A port that the model does not have.
+    #[error("the model has no {direction} named {name:?}")]
+    NoSuchPort {
+        /// Input or output.
+        direction: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The calibration file does not fit the model.
+    #[error(transparent)]
+    Samples(#[from] SampleError),
+    /// The float model can't be run on the samples.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The program violates an invariant of its type.
+    #[error("the compiled program is not well formed: {0}")]
+    Program(#[from] ProgramError),
+    /// The program can't be run on the calibration samples.
+    #[error("the compiled program can't be run: {0}")]
+    Run(#[from] RunError),
+}

@@ -1,0 +1,118 @@
+//! Which values of the float graph are functions of one earlier value, and of which.
+//!
+//! A chain or a small network of elementwise operators that reads a single tensor, such as `x · sigmoid(x)` or the five
+//! nodes of GELU, becomes one [`Function`]. A value is *kept* when something other than such a fusion reads it; functions
+//! reach back to the nearest kept value.
+
+use std::sync::Arc;
+
+use super::function::Function;
+use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+
+/// Largest expression that is followed; beyond it the value is kept.
+const MAX_SIZE: usize = 256;
+
+/// The result of the analysis.
+#[derive(Debug)]
+pub(super) struct Fusion {
+    choices: Vec<Vec<Choice>>,
+    kept: Vec<bool>,
+}
+
+/// A value as `function(root)`.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    pub root: ValueId,
+    pub function: Function,
+    size: usize,
+}
+
+impl Fusion {
+    /// Analyses a graph.
+    pub(super) fn of(graph: &FloatGraph) -> Self {
+        let mut choices: Vec<Vec<Choice>> = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let found = choices_of(graph, node, &choices);
+            choices.push(found);
+        }
+        let mut kept = vec![false; graph.nodes.len()];
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if !choices[index].is_empty() {
+                continue;
+            }
+            // A divisor is read through its reciprocal, which fuses with the divisor's own function.
+            let reads = match node.op {
+                FloatOp::Binary { function: BinaryFunction::Div, operands } => vec![operands[0]],
+                ref op => op.operands(),
+            };
+            reads.into_iter().for_each(|operand| kept[operand.0] = true);
+        }
+        graph.outputs.iter().for_each(|port| kept[port.value.0] = true);
+        Self { choices, kept }
+    }
+
+    /// `value` as a function of the nearest kept or primitive value before it; `None` where it is primitive itself.
+    pub(super) fn resolve(&self, value: ValueId) -> Option<&Choice> {
+        let settled = |choice: &&Choice| self.kept[choice.root.0] || self.choices[choice.root.0].is_empty();
+        self.choices[value.0].iter().find(settled)
+    }
+}
+
+/// The tensor of a constant with one value throughout.
+pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
+    let first = *tensor.data.first()?;
+    tensor.data.iter().all(|&v| v == first).then_some(first)
+}
+
+fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Vec<Choice> {
+    let operands = node.op.operands();
+    let lists: Vec<_> = operands.iter().map(|&operand| options(graph, node, operand, known)).collect();
+    let Some(lists) = lists.into_iter().collect::<Option<Vec<_>>>() else { return Vec::new() };
+    let build = |parts: &[Arc<Function>]| match &node.op {
+        FloatOp::Unary { function, .. } => Some(Function::Unary(*function, parts[0].clone())),
+        FloatOp::Binary { function, .. } => Some(Function::Binary(*function, parts[0].clone(), parts[1].clone())),
+        FloatOp::Select { .. } => Some(Function::Select(parts[0].clone(), parts[1].clone(), parts[2].clone())),
+        _ => None,
+    };
+    if build(&vec![Arc::new(Function::Argument); lists.len().max(3)]).is_none() {
+        return Vec::new();
+    }
+    let roots = lists.iter().find(|list| !matches!(list, Options::Constant(_)));
+    let Some(Options::Data(roots)) = roots else { return Vec::new() };
+    roots
+        .iter()
+        .filter_map(|candidate| {
+            let mut size = 1;
+            let mut parts = Vec::with_capacity(lists.len());
+            for list in &lists {
+                match list {
+                    Options::Constant(value) => parts.push(Arc::new(Function::Constant(*value))),
+                    Options::Data(list) => {
+                        let choice = list.iter().find(|choice| choice.root == candidate.root)?;
+                        size += choice.size;
+                        parts.push(Arc::new(choice.function.clone()));
+                    }
+                }
+            }
+            (size <= MAX_SIZE).then(|| Choice { root: candidate.root, function: build(&parts).expect("elementwise"), size })
+        })
+        .collect()
+}
+
+/// What an operand can be read as: a number, or functions of earlier values, itself first.
+enum Options {
+    Constant(f64),
+    Data(Vec<Choice>),
+}
+
+/// `None` where the operand is broadcast data or a constant of several values.
+fn options(graph: &FloatGraph, node: &FloatNode, operand: ValueId, known: &[Vec<Choice>]) -> Option<Options> {
+    match graph.constant(operand) {
+        Some(tensor) => uniform(tensor).filter(|value| !value.is_nan()).map(Options::Constant),
+        None if graph.node(operand).elements() != node.elements() => None,
+        None => {
+            let own = Choice { root: operand, function: Function::Argument, size: 1 };
+            Some(Options::Data(std::iter::once(own).chain(known[operand.0].iter().cloned()).collect()))
+        }
+    }
+}

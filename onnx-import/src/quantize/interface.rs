@@ -1,0 +1,111 @@
+//! Between real tensors and the integers of a program's ports.
+
+use circuits::graph::{Op, PortKind, Program};
+use thiserror::Error;
+
+use crate::float::graph::Tensor;
+
+/// Input values as the program takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuantizedInputs {
+    /// One list per input port, row-major.
+    pub values: Vec<Vec<i64>>,
+    /// How many values lay outside the range of their input by more than rounding and were set to its nearest end.
+    pub clamped: usize,
+}
+
+/// Why tensors can't be inputs of a program.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// Not as many tensors as inputs.
+    #[error("the program takes {expected} inputs, {found} were given")]
+    Count {
+        /// Inputs of the program.
+        expected: usize,
+        /// Tensors given.
+        found: usize,
+    },
+    /// A tensor of another size.
+    #[error("input {input:?} takes shape {expected:?}, {found:?} was given")]
+    Shape {
+        /// The input.
+        input: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// NaN or an infinity.
+    #[error("input {input:?}: element {index} is {value}, and only finite numbers can be proved")]
+    NotFinite {
+        /// The input.
+        input: String,
+        /// Position of the value.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A fraction, or an index that the program does not admit.
+    #[error("input {input:?}: element {index} is {value}, and the input takes integers in [{lo}, {hi}]")]
+    Index {
+        /// The input.
+        input: String,
+        /// Position of the value.
+        index: usize,
+        /// The value.
+        value: f64,
+        /// Smallest admissible integer.
+        lo: i64,
+        /// Largest admissible integer.
+        hi: i64,
+    },
+}
+
+/// The integers that stand for real inputs: rounded half up, and clamped to the range that was calibrated.
+///
+/// # Errors
+/// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
+pub fn quantize_inputs(program: &Program, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
+    if tensors.len() != program.inputs.len() {
+        return Err(InputError::Count { expected: program.inputs.len(), found: tensors.len() });
+    }
+    let mut quantized = QuantizedInputs { values: Vec::with_capacity(tensors.len()), clamped: 0 };
+    for (port, tensor) in program.inputs.iter().zip(tensors) {
+        let name = || port.name.clone();
+        if tensor.data.len() != port.shape.iter().product::<usize>() {
+            return Err(InputError::Shape { input: name(), expected: port.shape.clone(), found: tensor.shape.clone() });
+        }
+        let (lo, hi) = match program.node(port.tensor).op {
+            Op::Input { lo, hi } => (lo, hi),
+            _ => unreachable!("validated input ports name input nodes"),
+        };
+        let one = |(index, &value): (usize, &f64)| {
+            if !value.is_finite() {
+                return Err(InputError::NotFinite { input: name(), index, value });
+            }
+            let rounded = (value / port.scale + 0.5).floor();
+            let inside = (lo as f64 <= rounded) && (rounded <= hi as f64);
+            if port.kind == PortKind::Index && (!inside || value.fract() != 0.0) {
+                return Err(InputError::Index { input: name(), index, value, lo, hi });
+            }
+            quantized.clamped += usize::from(!inside);
+            Ok(rounded.clamp(lo as f64, hi as f64) as i64)
+        };
+        let values = tensor.data.iter().enumerate().map(one).collect::<Result<_, _>>()?;
+        quantized.values.push(values);
+    }
+    Ok(quantized)
+}
+
+/// The reals that integer outputs stand for, in the shapes of the model; labels and indices as they are.
+///
+/// # Panics
+/// When the values are not those of this program's outputs.
+pub fn dequantize_outputs(program: &Program, outputs: &[Vec<i64>]) -> Vec<Tensor> {
+    assert_eq!(outputs.len(), program.outputs.len(), "one list of values per output");
+    let tensor = |(port, values): (&circuits::graph::Port, &Vec<i64>)| {
+        Tensor::new(port.shape.clone(), values.iter().map(|&v| v as f64 * port.scale).collect())
+    };
+    program.outputs.iter().zip(outputs).map(tensor).collect()
+}

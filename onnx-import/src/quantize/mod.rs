@@ -1,0 +1,292 @@
+//! Quantization: from the float graph to the integer program that is proved.
+//!
+//! ```text
+//! float graph ─► calibrate ─► lower ─► rewrite ─► scales ─► emit ─► integer program
+//!                ranges       plan     plan       steps     rounding, tables
+//! ```
+//!
+//! Every tensor is symmetric fixed point, `real = scale · q`. The multiplier that brings an accumulator to the scale of its
+//! result is part of the integer weights; so each output channel has its own for free. What goes straight to an
+//! output of the model stays an exact accumulator. Nothing depends on time, threads or hash order: the same model,
+//! samples and options give the same program.
+
+mod calibrate;
+mod emit;
+mod error;
+mod function;
+mod fuse;
+mod interface;
+mod lower;
+mod plan;
+mod rewrite;
+mod scales;
+
+use std::collections::BTreeMap;
+
+use circuits::graph::{Op, Port, PortKind, Program, Visibility};
+
+pub use error::QuantizeError;
+pub use interface::{dequantize_outputs, quantize_inputs, InputError, QuantizedInputs};
+
+use crate::accuracy::{self, Fidelity};
+use crate::float::graph::{Element, FloatGraph, ValueId};
+use crate::samples::Samples;
+use calibrate::Calibration;
+
+/// Widths that [`Bits::Auto`] tries, in this order.
+const AUTO_BITS: [u32; 4] = [8, 9, 10, 12];
+/// Multiply-adds that the choice of a width may take; large models are judged on fewer samples.
+const AUTO_WORK: u64 = 1 << 29;
+/// Fewest samples that a width is judged on.
+const AUTO_LEAST_SAMPLES: usize = 4;
+
+/// How many bits activations have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bits {
+    /// The fewest of 8, 9, 10 and 12 that keep the accuracy of the float model on the calibration samples.
+    #[default]
+    Auto,
+    /// So many, 8 to 16.
+    Fixed(u32),
+}
+
+/// What can be chosen when a model is compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizeOptions {
+    /// Bits of activations.
+    pub bits: Bits,
+    /// Bits dropped by requantization, even, 8 to 32; `None` chooses by the bits. Single nodes may need another shift.
+    pub shift: Option<u32>,
+    /// Who sees the inputs that are not in `ports`.
+    pub input: Visibility,
+    /// Who sees the outputs that are not in `ports`.
+    pub output: Visibility,
+    /// Who sees single inputs and outputs, by name.
+    pub ports: BTreeMap<String, Visibility>,
+    /// Cuts the ranges of inner values to this percentile of what calibration saw (above 50, below 100).
+    pub percentile: Option<f64>,
+    /// Most samples of the calibration file that are used.
+    pub calibration_limit: usize,
+}
+
+impl Default for QuantizeOptions {
+    fn default() -> Self {
+        Self {
+            bits: Bits::Auto,
+            shift: None,
+            input: Visibility::Public,
+            output: Visibility::Public,
+            ports: BTreeMap::new(),
+            percentile: None,
+            calibration_limit: 256,
+        }
+    }
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The integer program, well formed.
+    pub program: Program,
+    /// For each node of the program the value of the float graph that it stands for, element by element, where there is
+    /// one.
+    pub origins: Vec<Option<ValueId>>,
+    /// How it came about.
+    pub report: CompileReport,
+}
+
+/// What the compiler chose and how well it does.
+#[derive(Clone, Debug)]
+pub struct CompileReport {
+    /// Bits of activations.
+    pub bits: u32,
+    /// The common shift.
+    pub shift: u32,
+    /// Samples used for calibration.
+    pub calibration_samples: usize,
+    /// How close the program is to the float model on calibration samples, for each width that was tried, the chosen one
+    /// last.
+    pub tried: Vec<(u32, Fidelity)>,
+    /// Things to know about, for people.
+    pub warnings: Vec<String>,
+}
+
+/// Compiles a float graph into an integer program.
+///
+/// Without a calibration file the ranges come from random inputs, which is rarely what a trained model expects; the
+/// report then warns.
+///
+/// # Errors
+/// Operators without an integer form, samples that do not fit, options out of range; see [`QuantizeError`].
+pub fn compile(
+    graph: &FloatGraph,
+    calibration: Option<&Samples>,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
+    check_options(graph, options)?;
+    let calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.percentile)?;
+    let widths = match options.bits {
+        Bits::Auto => AUTO_BITS.to_vec(),
+        Bits::Fixed(bits) => vec![bits],
+    };
+    let mut tried = Vec::new();
+    let mut best = None;
+    for bits in widths {
+        let (program, origins) = compile_at(graph, &calibrated, bits, options)?;
+        let fidelity = fidelity(graph, &program, &calibrated)?;
+        let good = fidelity.is_good();
+        tried.push((bits, fidelity));
+        best = Some((bits, program, origins));
+        if good {
+            break;
+        }
+    }
+    let (bits, program, origins) = best.expect("at least one width is tried");
+    let report = CompileReport {
+        bits,
+        shift: options.shift.unwrap_or_else(|| default_shift(bits)),
+        calibration_samples: calibrated.samples.len(),
+        warnings: warnings(graph, &calibrated, options, &tried),
+        tried,
+    };
+    Ok(Compiled { program, origins, report })
+}
+
+fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), QuantizeError> {
+    let refuse = |option, value: String, admissible| Err(QuantizeError::Option { option, value, admissible });
+    match options.bits {
+        Bits::Fixed(bits) if !(8..=16).contains(&bits) => return refuse("bits", bits.to_string(), "8 to 16"),
+        _ => {}
+    }
+    match options.shift {
+        Some(shift) if !(8..=32).contains(&shift) || shift % 2 == 1 => {
+            return refuse("shift", shift.to_string(), "the even numbers from 8 to 32");
+        }
+        _ => {}
+    }
+    match options.percentile {
+        Some(percentile) if !(percentile > 50.0 && percentile < 100.0) => {
+            return refuse("percentile", percentile.to_string(), "the open interval from 50 to 100");
+        }
+        _ => {}
+    }
+    if options.calibration_limit == 0 {
+        return refuse("calibration limit", "0".into(), "the positive integers");
+    }
+    let known = |name: &String| graph.inputs.iter().chain(&graph.outputs).any(|port| port.name == *name);
+    match options.ports.keys().find(|name| !known(name)) {
+        Some(name) => Err(QuantizeError::NoSuchPort { direction: "input or output", name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Limb tables have half as many bits; more bits of activation need finer weights.
+fn default_shift(bits: u32) -> u32 {
+    match bits {
+        ..=10 => 16,
+        11..=12 => 18,
+        _ => 20,
+    }
+}
+
+fn compile_at(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    bits: u32,
+    options: &QuantizeOptions,
+) -> Result<(Program, Vec<Option<ValueId>>), QuantizeError> {
+    let mut plan = lower::lower(graph, calibration, bits)?;
+    rewrite::rewrite(&mut plan);
+    let scales = scales::Scales::choose(&plan, calibration, bits);
+    let emitted = emit::emit(&plan, &scales, options.shift.unwrap_or_else(|| default_shift(bits)))?;
+    let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
+    let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
+        let tensor = emitted.inputs[&number];
+        let node = graph.node(port.value);
+        let step = emitted.nodes[tensor.0 as usize].scale;
+        let visibility = visibility(&port.name, options.input);
+        let kind = kind_of(node.element, step);
+        Port { name: port.name.clone(), tensor, shape: node.shape.clone(), scale: step, kind, visibility }
+    };
+    let output = |(port, &(tensor, step)): (&crate::float::graph::FloatPort, &_)| {
+        let node = graph.node(port.value);
+        let visibility = visibility(&port.name, options.output);
+        let kind = kind_of(node.element, step);
+        Port { name: port.name.clone(), tensor, shape: node.shape.clone(), scale: step, kind, visibility }
+    };
+    let inputs = graph.inputs.iter().enumerate().map(input).collect();
+    let outputs = graph.outputs.iter().zip(&emitted.outputs).map(output).collect();
+    let program = Program {
+        name: graph.name.clone(),
+        source_digest: graph.source_digest,
+        inputs,
+        outputs,
+        tables: emitted.tables,
+        nodes: emitted.nodes,
+    };
+    program.validate()?;
+    Ok((program, emitted.origins))
+}
+
+fn kind_of(element: Element, step: f64) -> PortKind {
+    if element != Element::Real && step == 1.0 {
+        PortKind::Index
+    } else {
+        PortKind::Real
+    }
+}
+
+/// Multiply-adds of one run.
+fn work(program: &Program) -> u64 {
+    let of = |node: &circuits::graph::Node| match &node.op {
+        Op::Conv { weights, bias, .. } => (weights.len() / bias.len().max(1)) as u64 * node.elements() as u64,
+        _ => node.elements() as u64,
+    };
+    program.nodes.iter().map(of).sum()
+}
+
+fn fidelity(graph: &FloatGraph, program: &Program, calibration: &Calibration) -> Result<Fidelity, QuantizeError> {
+    let affordable = (AUTO_WORK / work(program).max(1)) as usize;
+    let count = calibration.samples.len().min(affordable.max(AUTO_LEAST_SAMPLES));
+    let mut integer = Vec::with_capacity(count);
+    for inputs in &calibration.samples[..count] {
+        let quantized = quantize_inputs(program, inputs).expect("calibration samples fit the model and are finite");
+        let trace = circuits::reference::run(program, &quantized.values)?;
+        integer.push(dequantize_outputs(program, &trace.outputs(program)));
+    }
+    let indices = graph.outputs.iter().map(|port| graph.node(port.value).element != Element::Real).collect::<Vec<_>>();
+    let labels = &calibration.labels[..calibration.labels.len().min(count)];
+    Ok(accuracy::fidelity(&calibration.outputs[..count], &integer, &indices, labels))
+}
+
+fn warnings(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+    tried: &[(u32, Fidelity)],
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if calibration.random {
+        warnings.push(format!(
+            "no calibration samples were given: ranges come from {} random inputs in [-1, 1]; give a sample file for an \
+             accurate program",
+            calibration.samples.len()
+        ));
+    }
+    for (port, statistics) in graph.inputs.iter().zip(&calibration.inputs) {
+        if statistics.spread_bits > 0 {
+            warnings.push(format!(
+                "input {:?}: features differ by a factor of 2^{}, so the input takes that many bits more; scale the \
+                 features to like ranges for a smaller circuit",
+                port.name, statistics.spread_bits
+            ));
+        }
+    }
+    if let (Some((bits, fidelity)), Bits::Auto) = (tried.last(), options.bits) {
+        if !fidelity.is_good() {
+            warnings.push(format!("even {bits} bits do not keep the accuracy of the float model: {fidelity}"));
+        }
+    }
+    warnings
+}
+

@@ -1,0 +1,207 @@
+//! The plan: the operators of the integer program, still with real weights and functions.
+//!
+//! Lowering makes a plan from the float graph, [`super::rewrite`] simplifies it, [`super::scales`] chooses the steps,
+//! [`super::emit`] rounds. Each node carries the range of reals that calibration saw on it.
+
+use std::sync::Arc;
+
+use circuits::graph::{ConvGeometry, ViewElement};
+
+use super::function::Function;
+use crate::float::graph::ValueId;
+
+/// Names a node of a [`Plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct PlanId(pub usize);
+
+/// An interval of reals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Range {
+    pub lo: f64,
+    pub hi: f64,
+}
+
+impl Range {
+    /// The smallest interval that holds both.
+    pub(super) fn union(self, other: Self) -> Self {
+        Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
+    }
+
+    /// Largest magnitude.
+    pub(super) fn magnitude(self) -> f64 {
+        self.lo.abs().max(self.hi.abs())
+    }
+}
+
+/// What a table of a [`PlanOp::Map`] has to obey beyond its function.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct MapRules {
+    /// The step of the result, where it is not free.
+    pub step: Option<f64>,
+    /// Smallest value of the table, where its consumer needs one (a divisor of at least 1).
+    pub floor: Option<i32>,
+}
+
+/// An operator of the plan; shapes are those of the integer operator it becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum PlanOp {
+    /// Input number `port`.
+    Input { port: usize },
+    /// A re-indexing.
+    View { sources: Vec<PlanId>, map: Arc<[ViewElement]> },
+    /// A convolution with constant weights and bias.
+    Linear { input: PlanId, geometry: ConvGeometry, weights: Vec<f64>, bias: Vec<f64> },
+    /// `factor_i · x_i + offset_i`, elementwise with coefficients for each element.
+    Scale { input: PlanId, factors: Vec<f64>, offsets: Vec<f64> },
+    /// `factors[0]·a + factors[1]·b + constant`; with `lattice` the operands have one step and so has the result.
+    Combine { operands: [PlanId; 2], factors: [f64; 2], constant: f64, lattice: bool },
+    /// `a · b`.
+    Product { operands: [PlanId; 2] },
+    /// `factor · Σ` over the last axis; with `exact` never requantized.
+    Sum { input: PlanId, factor: f64, exact: bool },
+    /// Maximum over the last axis.
+    Max { input: PlanId },
+    /// First index of the maximum over the last axis.
+    ArgMax { input: PlanId },
+    /// A function of each element.
+    Map { input: PlanId, function: Function, rules: MapRules },
+    /// `1 / x` for positive integers, as `floor(2^bits / x)`.
+    Reciprocal { input: PlanId, numerator_bits: u32 },
+    /// Rows of a constant table `[n, columns]`: `[…] → […, columns]`.
+    Pick { input: PlanId, columns: usize, values: Arc<[f64]> },
+}
+
+impl PlanOp {
+    /// The nodes it reads.
+    pub(super) fn operands(&self) -> Vec<PlanId> {
+        match self {
+            Self::Input { .. } => vec![],
+            Self::View { sources, .. } => sources.clone(),
+            Self::Combine { operands, .. } | Self::Product { operands } => operands.to_vec(),
+            Self::Linear { input, .. }
+            | Self::Scale { input, .. }
+            | Self::Sum { input, .. }
+            | Self::Max { input }
+            | Self::ArgMax { input }
+            | Self::Map { input, .. }
+            | Self::Reciprocal { input, .. }
+            | Self::Pick { input, .. } => vec![*input],
+        }
+    }
+
+    /// Whether it computes an accumulator, which may be kept exact or requantized through a table.
+    pub(super) fn accumulates(&self) -> bool {
+        matches!(self, Self::Linear { .. } | Self::Combine { .. } | Self::Product { .. } | Self::Sum { .. })
+    }
+}
+
+/// A node of the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PlanNode {
+    pub op: PlanOp,
+    pub shape: Vec<usize>,
+    /// Names of the model's nodes behind it.
+    pub names: Vec<String>,
+    /// The reals that calibration saw.
+    pub range: Range,
+    /// Whether the values are integers that stand for themselves.
+    pub integer: bool,
+    /// The value of the float graph that it equals, element by element.
+    pub origin: Option<ValueId>,
+}
+
+impl PlanNode {
+    pub(super) fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The names for messages.
+    pub(super) fn label(&self) -> String {
+        self.names.join("+")
+    }
+}
+
+/// A program with real weights.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    pub nodes: Vec<PlanNode>,
+    /// One per output of the model.
+    pub outputs: Vec<PlanId>,
+}
+
+impl Plan {
+    pub(super) fn node(&self, id: PlanId) -> &PlanNode {
+        &self.nodes[id.0]
+    }
+
+    pub(super) fn push(&mut self, node: PlanNode) -> PlanId {
+        self.nodes.push(node);
+        PlanId(self.nodes.len() - 1)
+    }
+
+    /// The same values of `source` under another shape or order, as a view with provenance and range of its source.
+    pub(super) fn view(&mut self, source: PlanId, shape: Vec<usize>, map: Vec<ViewElement>) -> PlanId {
+        let of = self.node(source);
+        let (names, range, integer) = (of.names.clone(), of.range, of.integer);
+        let range = if map.contains(&ViewElement::Zero) { range.union(Range { lo: 0.0, hi: 0.0 }) } else { range };
+        let op = PlanOp::View { sources: vec![source], map: map.into() };
+        self.push(PlanNode { op, shape, names, range, integer, origin: None })
+    }
+
+    /// `source` under another shape; `source` itself where the shape is its own.
+    pub(super) fn reshape(&mut self, source: PlanId, shape: Vec<usize>) -> PlanId {
+        if self.node(source).shape == shape {
+            return source;
+        }
+        let map = (0..self.node(source).elements()).map(element).collect();
+        self.view(source, shape, map)
+    }
+
+    /// The nodes in an order in which operands come first, from the outputs and the inputs; the rest is dead.
+    pub(super) fn order(&self) -> Vec<PlanId> {
+        let mut done = vec![false; self.nodes.len()];
+        let mut order = Vec::new();
+        let inputs = (0..self.nodes.len()).filter(|&i| matches!(self.nodes[i].op, PlanOp::Input { .. })).map(PlanId);
+        // Inputs first: they are part of the interface even where nothing reads them.
+        for root in inputs.chain(self.outputs.iter().copied()) {
+            let mut stack = vec![(root, false)];
+            while let Some((id, ready)) = stack.pop() {
+                if done[id.0] {
+                    continue;
+                }
+                if ready {
+                    done[id.0] = true;
+                    order.push(id);
+                    continue;
+                }
+                stack.push((id, true));
+                stack.extend(self.node(id).op.operands().into_iter().rev().map(|operand| (operand, false)));
+            }
+        }
+        order
+    }
+
+    /// For each node how many live nodes and outputs read it.
+    pub(super) fn users(&self) -> Vec<usize> {
+        let mut users = vec![0; self.nodes.len()];
+        for id in self.order() {
+            for operand in self.node(id).op.operands() {
+                users[operand.0] += 1;
+            }
+        }
+        for output in &self.outputs {
+            users[output.0] += 1;
+        }
+        users
+    }
+}
+
+/// Element `index` of the only source of a view.
+pub(super) fn element(index: usize) -> ViewElement {
+    ViewElement::Element { source: 0, index: index as u32 }
+}
+
+/// Whether a view of one source repeats it unchanged.
+pub(super) fn is_identity(sources: usize, map: &[ViewElement], source_elements: usize) -> bool {
+    sources == 1 && map.len() == source_elements && map.iter().enumerate().all(|(i, &e)| e == element(i))
+}

@@ -1,0 +1,510 @@
+//! Steps: how much one unit of each integer stands for, and which accumulators are stored exactly.
+//!
+//! Values that views, maxima or exact differences tie together form a *class* with one step. A class takes as many levels
+//! as the activation bits allow, more where an index of a maximum or a softmax reads it, and 16 bits where tables alone
+//! write it and only outputs read it: entries of a table cost nothing by their size.
+//!
+//! An accumulator has a *pre-step*, the step of its shifted value, which is the argument of its table. Functions that are
+//! the same on similar ranges share pre-step and step, hence the table.
+
+use super::calibrate::Calibration;
+use super::function::Function;
+use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
+
+/// Extra bits of classes whose order or differences decide.
+const FINE_BITS: u32 = 2;
+/// Bits of table results that go straight to an output.
+const OUTPUT_BITS: u32 = 16;
+/// Extra bits of the argument of a table that is no mere clamp.
+const TABLE_BITS: u32 = 2;
+/// Most bits of an input.
+const MAX_INPUT_BITS: u32 = 20;
+/// Room beyond the calibrated range of an input that is not known to be bounded.
+const INPUT_HEADROOM: f64 = 1.25;
+/// Room beyond the calibrated argument range of a table.
+const ARGUMENT_HEADROOM: f64 = 0.125;
+/// Tables and classes are shared between uses whose ranges are within this factor.
+const SHARING_FACTOR: f64 = 2.0;
+
+/// How an accumulating node is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Storage {
+    /// The exact accumulator alone.
+    Exact,
+    /// Requantized to the step of its class; functions look it up.
+    Raw,
+    /// Requantized through the table of this function, its only reader.
+    Fused(PlanId),
+    /// The exact accumulator, and requantizations of it for the other readers.
+    ExactAnd {
+        /// Whether something reads the plain value.
+        raw: bool,
+        /// The functions that read it.
+        maps: Vec<PlanId>,
+    },
+}
+
+/// A set of nodes with one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Class {
+    pub step: f64,
+    /// Smallest and largest integer that tables write.
+    pub lo: i64,
+    pub hi: i64,
+}
+
+/// The choices for a plan.
+#[derive(Debug)]
+pub(super) struct Scales {
+    classes: Vec<Option<Class>>,
+    parents: Vec<usize>,
+    storage: Vec<Option<Storage>>,
+    /// Step of the argument of an accumulator's table.
+    pre_steps: Vec<f64>,
+    /// Views of one source that only outputs read; they pass exact accumulators on.
+    leaf_views: Vec<bool>,
+    /// The bits that the activations have.
+    pub bits: u32,
+}
+
+impl Scales {
+    /// Chooses everything that does not depend on rounded weights.
+    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32) -> Self {
+        let order = plan.order();
+        let reads = Reads::of(plan, &order);
+        let mut scales = Self {
+            classes: vec![None; plan.nodes.len()],
+            parents: (0..plan.nodes.len()).collect(),
+            storage: order_storage(plan, &order, &reads),
+            pre_steps: vec![0.0; plan.nodes.len()],
+            leaf_views: reads.leaf_views(plan),
+            bits,
+        };
+        scales.tie(plan, &order);
+        let facts = Facts::of(plan, calibration, &order, &reads, &scales);
+        scales.share_functions(plan, &order, &facts);
+        let facts = Facts::of(plan, calibration, &order, &reads, &scales);
+        scales.set_steps(plan, &order, &facts);
+        scales.set_pre_steps(plan, &order);
+        scales
+    }
+
+    /// The class of a node that holds small integers.
+    pub(super) fn class(&self, id: PlanId) -> Class {
+        self.classes[self.root(id)].expect("nodes that are read as small integers have a class")
+    }
+
+    /// How an accumulating node is stored.
+    pub(super) fn storage(&self, id: PlanId) -> &Storage {
+        self.storage[id.0].as_ref().expect("live accumulating nodes have a storage")
+    }
+
+    /// Whether a view hands its source to outputs and nothing else.
+    pub(super) fn is_leaf_view(&self, id: PlanId) -> bool {
+        self.leaf_views[id.0]
+    }
+
+    /// The step of the argument of an accumulator's table.
+    pub(super) fn pre_step(&self, id: PlanId) -> f64 {
+        self.pre_steps[id.0]
+    }
+
+    fn root(&self, id: PlanId) -> usize {
+        let mut root = id.0;
+        while self.parents[root] != root {
+            root = self.parents[root];
+        }
+        root
+    }
+
+    fn unite(&mut self, a: PlanId, b: PlanId) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The smaller index wins, so the result does not depend on the order of unions.
+        self.parents[a.max(b)] = a.min(b);
+    }
+
+    /// Ties what shares a step by its nature.
+    fn tie(&mut self, plan: &Plan, order: &[PlanId]) {
+        for &id in order {
+            match &plan.node(id).op {
+                PlanOp::View { sources, .. } => sources.iter().for_each(|&source| self.unite(id, source)),
+                PlanOp::Max { input } => self.unite(id, *input),
+                PlanOp::Combine { operands, lattice: true, .. } => {
+                    self.unite(id, operands[0]);
+                    self.unite(id, operands[1]);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Unites the result classes of equal functions on similar ranges, so that their tables can be the same.
+    fn share_functions(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts) {
+        let mut seen: Vec<PlanId> = Vec::new();
+        for &id in order {
+            let PlanOp::Map { input, function, rules } = &plan.node(id).op else { continue };
+            if *rules != MapRules::default() || function.is_homogeneous() || !plan.node(*input).op.accumulates() {
+                continue;
+            }
+            let same = seen.iter().copied().find(|&other| {
+                let PlanOp::Map { function: known, .. } = &plan.node(other).op else { return false };
+                let (a, b) = (&facts.0[self.root(id)], &facts.0[self.root(other)]);
+                known == function && a.shares_with(b)
+            });
+            match same {
+                Some(other) => self.unite(id, other),
+                None => seen.push(id),
+            }
+        }
+    }
+
+    fn set_steps(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts) {
+        for &id in order {
+            let root = self.root(id);
+            // The step of a reciprocal follows from its operand, which comes before it.
+            if let PlanOp::Reciprocal { input, numerator_bits } = plan.node(id).op {
+                let PlanOp::Sum { input: summed, .. } = plan.node(input).op else {
+                    unreachable!("reciprocals are taken of exact sums")
+                };
+                let step = 1.0 / (f64::from(numerator_bits).exp2() * self.class(summed).step);
+                self.classes[root] = Some(Class { step, lo: 0, hi: 1 << numerator_bits });
+            } else if self.classes[root].is_none() {
+                self.classes[root] = Some(facts.0[root].class(self.bits));
+            }
+        }
+    }
+
+    fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
+        let mut shared: Vec<(&Function, Class, Range, f64)> = Vec::new();
+        for &id in order {
+            let node = plan.node(id);
+            let Some(storage) = self.storage[id.0].clone() else { continue };
+            let maps = match storage {
+                Storage::Exact => vec![],
+                Storage::Raw | Storage::ExactAnd { raw: true, .. } => {
+                    self.pre_steps[id.0] = self.class(id).step;
+                    continue;
+                }
+                Storage::Fused(map) => vec![map],
+                Storage::ExactAnd { maps, .. } => maps,
+            };
+            let [map] = maps[..] else {
+                let levels = f64::from(self.bits + TABLE_BITS - u32::from(maps.is_empty()) * (TABLE_BITS + 1)).exp2();
+                let width = if maps.is_empty() { node.range.magnitude() } else { node.range.hi - node.range.lo };
+                self.pre_steps[id.0] = positive(width / (levels - 1.0));
+                continue;
+            };
+            let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
+            let class = self.class(map);
+            if function.is_homogeneous() {
+                self.pre_steps[id.0] = class.step;
+                continue;
+            }
+            let active = active_range(function, widened(node.range), class.step);
+            let similar = shared.iter().find(|(known, known_class, range, _)| {
+                let ratio = (range.hi - range.lo) / (active.hi - active.lo);
+                *known == function && *known_class == class && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
+            });
+            self.pre_steps[id.0] = match similar {
+                Some((.., step)) => *step,
+                None => {
+                    let step = positive((active.hi - active.lo) / f64::from(self.bits + TABLE_BITS).exp2());
+                    shared.push((function, class, active, step));
+                    step
+                }
+            };
+        }
+    }
+}
+
+/// Steps must be positive; a range of a single zero has any.
+fn positive(step: f64) -> f64 {
+    if step > f64::MIN_POSITIVE {
+        step
+    } else {
+        1.0
+    }
+}
+
+/// A calibrated range with room for what calibration did not see.
+pub(super) fn widened(range: Range) -> Range {
+    let room = ARGUMENT_HEADROOM * (range.hi - range.lo).max(range.magnitude() * 1e-3);
+    Range { lo: range.lo - room, hi: range.hi + room }
+}
+
+/// The part of `range` outside which the function is flat to within half a step.
+pub(super) fn active_range(function: &Function, range: Range, step: f64) -> Range {
+    const POINTS: usize = 4096;
+    // However flat the function is elsewhere, the argument is not cut finer than this.
+    const LEAST_PART: f64 = 1.0 / 64.0;
+    let width = range.hi - range.lo;
+    let at = |i: usize| range.lo + width * i as f64 / POINTS as f64;
+    let close = |a: f64, b: f64| (a - b).abs() <= 0.5 * step || a == b || (a.is_nan() && b.is_nan());
+    let (first, last) = (function.evaluate(range.lo), function.evaluate(range.hi));
+    let low = (0..POINTS).find(|&i| !close(function.evaluate(at(i + 1)), first)).unwrap_or(0);
+    let high = (low..POINTS).rev().find(|&i| !close(function.evaluate(at(i)), last)).map_or(POINTS, |i| i + 1);
+    let (lo, hi) = (at(low), at(high));
+    let lack = (LEAST_PART * width - (hi - lo)).max(0.0) / 2.0;
+    Range { lo: (lo - lack).max(range.lo), hi: (hi + lack).min(range.hi) }
+}
+
+/// Who reads a node and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Read {
+    /// Outputs, directly or through a view of nothing else.
+    ports: usize,
+    /// Readers of small integers other than functions.
+    raw: usize,
+    /// Functions.
+    maps: Vec<PlanId>,
+    /// Sums and combinations, which can take an exact accumulator.
+    exactable: usize,
+    /// Whether an index of a maximum reads it.
+    ordered: bool,
+}
+
+impl Read {
+    fn only_ports(&self) -> bool {
+        self.raw == 0 && self.maps.is_empty() && self.exactable == 0
+    }
+}
+
+struct Reads(Vec<Read>);
+
+impl Reads {
+    fn leaf_views(&self, plan: &Plan) -> Vec<bool> {
+        let leaf = |(node, read): (&super::plan::PlanNode, &Read)| {
+            matches!(&node.op, PlanOp::View { sources, .. } if sources.len() == 1) && read.only_ports()
+        };
+        plan.nodes.iter().zip(&self.0).map(leaf).collect()
+    }
+
+    fn of(plan: &Plan, order: &[PlanId]) -> Self {
+        let mut reads = vec![Read::default(); plan.nodes.len()];
+        plan.outputs.iter().for_each(|output| reads[output.0].ports += 1);
+        for &id in order.iter().rev() {
+            match &plan.node(id).op {
+                PlanOp::View { sources, .. } => {
+                    let own = reads[id.0].clone();
+                    let leaves = own.only_ports() && sources.len() == 1;
+                    for source in sources {
+                        let read = &mut reads[source.0];
+                        if leaves {
+                            read.ports += 1;
+                        } else {
+                            read.raw += 1;
+                        }
+                        read.ordered |= own.ordered;
+                    }
+                }
+                PlanOp::Map { input, .. } => reads[input.0].maps.push(id),
+                PlanOp::Combine { operands, lattice: false, .. } => {
+                    operands.iter().for_each(|operand| reads[operand.0].exactable += 1);
+                }
+                PlanOp::Sum { input, exact: false, .. } => reads[input.0].exactable += 1,
+                PlanOp::ArgMax { input } => {
+                    reads[input.0].raw += 1;
+                    reads[input.0].ordered = true;
+                }
+                op => {
+                    for operand in op.operands() {
+                        reads[operand.0].raw += 1;
+                        reads[operand.0].ordered |= matches!(op, PlanOp::Max { .. }) && reads[id.0].ordered;
+                    }
+                }
+            }
+        }
+        reads.iter_mut().for_each(|read| read.maps.sort());
+        Self(reads)
+    }
+}
+
+fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Storage>> {
+    let mut storage = vec![None; plan.nodes.len()];
+    for &id in order {
+        let op = &plan.node(id).op;
+        if !op.accumulates() {
+            continue;
+        }
+        let read = &reads.0[id.0];
+        let lattice = matches!(op, PlanOp::Combine { lattice: true, .. });
+        let alone = read.raw + read.maps.len() == 0;
+        let chosen = if matches!(op, PlanOp::Sum { exact: true, .. }) {
+            Storage::Exact
+        } else if lattice {
+            match (&read.maps[..], read.raw + read.ports + read.exactable) {
+                (&[map], 0) => Storage::Fused(map),
+                // An exact difference is small by itself.
+                _ => Storage::Exact,
+            }
+        } else if alone && (read.exactable == 0 || (read.exactable == 1 && read.ports == 0)) {
+            Storage::Exact
+        } else if read.ports > 0 {
+            Storage::ExactAnd { raw: read.raw + read.exactable > 0, maps: read.maps.clone() }
+        } else if read.raw + read.exactable > 0 {
+            Storage::Raw
+        } else if let [map] = read.maps[..] {
+            Storage::Fused(map)
+        } else if matches!(op, PlanOp::Product { .. }) {
+            Storage::Raw
+        } else {
+            Storage::ExactAnd { raw: false, maps: read.maps.clone() }
+        };
+        storage[id.0] = Some(chosen);
+    }
+    storage
+}
+
+/// What is known about a class before its step is chosen.
+#[derive(Clone, Debug)]
+struct ClassFacts {
+    range: Option<Range>,
+    nonnegative: bool,
+    forced: Option<f64>,
+    integer: bool,
+    fine: bool,
+    /// Written by tables alone and read by outputs alone.
+    leaves: bool,
+    input: Option<InputFacts>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InputFacts {
+    bits: u32,
+    grid: Option<f64>,
+    bounded: bool,
+}
+
+impl ClassFacts {
+    fn shares_with(&self, other: &Self) -> bool {
+        let (Some(a), Some(b)) = (self.range, other.range) else { return false };
+        let ratio = a.magnitude() / b.magnitude();
+        let free = |facts: &Self| facts.forced.is_none() && facts.input.is_none();
+        free(self)
+            && free(other)
+            && (self.nonnegative, self.fine, self.leaves) == (other.nonnegative, other.fine, other.leaves)
+            && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
+    }
+
+    fn class(&self, bits: u32) -> Class {
+        let range = self.range.unwrap_or(Range { lo: 0.0, hi: 0.0 });
+        if self.integer {
+            // Labels and indices are never clamped.
+            return Class { step: 1.0, lo: i64::from(i32::MIN), hi: i64::from(i32::MAX) };
+        }
+        if let Some(step) = self.forced {
+            return Class { step, lo: (range.lo / step).floor() as i64, hi: (range.hi / step).ceil() as i64 };
+        }
+        let bits = match self.input {
+            Some(input) => input.bits.max(bits + u32::from(self.fine) * FINE_BITS),
+            None if self.leaves => bits.max(OUTPUT_BITS),
+            None if self.fine => bits + FINE_BITS,
+            None => bits,
+        };
+        let (lo, hi) =
+            if self.nonnegative { (0, (1i64 << bits) - 1) } else { (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1) };
+        let unbounded = self.input.is_some_and(|input| !input.bounded);
+        let largest = range.magnitude() * if unbounded { INPUT_HEADROOM } else { 1.0 };
+        let step = match self.input.and_then(|input| input.grid) {
+            // As fine as the levels allow while every value of the grid stays exact.
+            Some(grid) if hi as f64 * grid >= range.magnitude() * (1.0 - 1e-9) => {
+                grid / (hi as f64 * grid / range.magnitude() + 1e-9).floor().max(1.0)
+            }
+            _ => positive(largest / hi as f64),
+        };
+        Class { step, lo, hi }
+    }
+}
+
+/// Facts by class root.
+struct Facts(Vec<ClassFacts>);
+
+impl Facts {
+    fn of(plan: &Plan, calibration: &Calibration, order: &[PlanId], reads: &Reads, scales: &Scales) -> Self {
+        let empty = ClassFacts { range: None, nonnegative: true, forced: None, integer: false, fine: false, leaves: true, input: None };
+        let mut facts = vec![empty; plan.nodes.len()];
+        let nonnegative = nonnegative(plan, order);
+        for &id in order {
+            let node = plan.node(id);
+            let class = &mut facts[scales.root(id)];
+            let read = &reads.0[id.0];
+            let lattice = matches!(node.op, PlanOp::Combine { lattice: true, .. });
+            // The difference itself may be larger than what it is a difference of.
+            if !lattice {
+                class.range = Some(class.range.map_or(node.range, |range| range.union(node.range)));
+                class.nonnegative &= nonnegative[id.0];
+            }
+            class.fine |= lattice || read.ordered;
+            let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
+            // A view reads its sources raw; it answers for itself.
+            let inner = read.raw > 0 && !only_views_read(plan, order, id);
+            class.leaves &= written_freely && !inner && read.maps.is_empty() && read.exactable == 0;
+            if node.integer {
+                class.forced = Some(1.0);
+                class.integer = true;
+            }
+            match &node.op {
+                PlanOp::Map { rules: MapRules { step: Some(step), .. }, .. } => class.forced = Some(*step),
+                PlanOp::Input { port } => class.add_input(&calibration.inputs[*port], scales.bits),
+                _ => {}
+            }
+        }
+        Self(facts)
+    }
+}
+
+impl ClassFacts {
+    fn add_input(&mut self, statistics: &super::calibrate::InputStatistics, bits: u32) {
+        let own = InputFacts {
+            bits: (bits + statistics.spread_bits).min(MAX_INPUT_BITS),
+            grid: statistics.grid,
+            bounded: statistics.bounded,
+        };
+        self.input = Some(match self.input {
+            None => own,
+            Some(other) => InputFacts {
+                bits: own.bits.max(other.bits),
+                grid: own.grid.filter(|_| own.grid == other.grid),
+                bounded: own.bounded && other.bounded,
+            },
+        });
+    }
+}
+
+fn only_views_read(plan: &Plan, order: &[PlanId], id: PlanId) -> bool {
+    order.iter().all(|&reader| {
+        !plan.node(reader).op.operands().contains(&id) || matches!(plan.node(reader).op, PlanOp::View { .. })
+    })
+}
+
+/// Which nodes can't be negative whatever the input, by their operators.
+fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
+    let mut known = vec![false; plan.nodes.len()];
+    for &id in order {
+        let node = plan.node(id);
+        known[id.0] = match &node.op {
+            PlanOp::Input { .. } => node.range.lo >= 0.0,
+            PlanOp::View { sources, .. } => sources.iter().all(|source| known[source.0]),
+            PlanOp::Linear { input, weights, bias, .. } => {
+                known[input.0] && weights.iter().chain(bias).all(|&w| w >= 0.0)
+            }
+            PlanOp::Combine { operands, factors, constant, .. } => {
+                *constant >= 0.0 && (0..2).all(|i| factors[i] == 0.0 || (factors[i] > 0.0 && known[operands[i].0]))
+            }
+            PlanOp::Product { operands } => operands.iter().all(|operand| known[operand.0]),
+            PlanOp::Sum { input, factor, .. } => *factor >= 0.0 && known[input.0],
+            PlanOp::Max { input } => known[input.0],
+            PlanOp::Map { input, function, .. } => {
+                // Beyond what calibration saw on the side where the argument may go on.
+                let Range { lo, hi } = plan.node(*input).range;
+                let far = (hi - lo).max(1.0);
+                let lo = if known[input.0] { 0.0 } else { lo - far };
+                function.is_nonnegative_on(lo, hi.max(0.0) + far)
+            }
+            PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } => true,
+            PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
+            PlanOp::Scale { .. } => false,
+        };
+    }
+    known
+}
