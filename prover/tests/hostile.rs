@@ -1,6 +1,5 @@
 //! Files that somebody altered with care: whatever their content, they are read or refused, without a panic.
 
-#[allow(unreachable_pub, reason = "the module belongs to the tests of another crate")]
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 

@@ -1,7 +1,6 @@
 //! Keys and proofs of the machine itself, through the library and through `zkinfer-verify`.
 
 mod common;
-#[allow(unreachable_pub, reason = "the module belongs to the tests of another crate")]
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 

@@ -1,6 +1,6 @@
 //! The structured reference string: powers of a secret `τ` in the groups of BN254.
 //!
-//! An SRS is imported from a ceremony's file ([`ptau`]), or it is the development SRS ([`development`]), whose `τ`
+//! An SRS is imported from a ceremony's file ([`ptau`]), or it is the development SRS ([`Srs::development`]), whose `τ`
 //! everybody knows and which is marked in its file and in every key that is made with it.
 //!
 //! # File
