@@ -90,6 +90,20 @@ fn argmax(values: &[f64]) -> usize {
     (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
 
+/// A lead of the largest element over the next, as a part of the range of outputs, that counts as a decision.
+const DECISIVE_MARGIN: f64 = 0.05;
+
+/// The lead of the largest element; 0 for less than two.
+fn margin(values: &[f64]) -> f64 {
+    let best = argmax(values);
+    let rest = values.iter().enumerate().filter(|(i, _)| *i != best).map(|(_, &v)| v).fold(f64::NEG_INFINITY, f64::max);
+    if rest.is_finite() {
+        values[best] - rest
+    } else {
+        0.0
+    }
+}
+
 /// How far one output is off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
@@ -133,7 +147,8 @@ pub struct Fidelity {
     pub samples: usize,
     /// Scores of the float model and of the program, where the samples are labelled.
     pub scores: Option<(Metric, f64, f64)>,
-    /// Share of samples on which output 0 has the same largest element, for outputs of several elements.
+    /// Share of samples on which output 0 has the same largest element, where the float model usually decides clearly
+    /// between its elements, as classifiers do.
     pub agreement: Option<f64>,
     /// One per output; labels and indices are counted as they are.
     pub differences: Vec<Difference>,
@@ -188,16 +203,16 @@ pub(crate) fn fidelity(
 fn fidelity_by(metric: Option<Metric>, float: &[Vec<Tensor>], integer: &[Vec<Tensor>], labels: &[Tensor]) -> Fidelity {
     let outputs = float.first().map_or(0, Vec::len);
     let pairs = |j: usize| float.iter().zip(integer).map(move |(a, b)| (&a[j], &b[j]));
-    let several = float.first().and_then(|outputs| outputs.first()).is_some_and(|output| output.data.len() > 1);
-    let agreement = several.then(|| {
-        let same = pairs(0).filter(|(a, b)| argmax(&a.data) == argmax(&b.data)).count();
-        same as f64 / float.len().max(1) as f64
-    });
+    let differences: Vec<_> = (0..outputs).map(|j| Difference::of(pairs(j))).collect();
+    let width = differences.first().map_or(0.0, |difference| difference.width);
+    let decided = float.iter().filter(|outputs| margin(&outputs[0].data) > DECISIVE_MARGIN * width).count();
+    let same = || pairs(0).filter(|(a, b)| argmax(&a.data) == argmax(&b.data)).count();
+    let agreement = (2 * decided > float.len()).then(|| same() as f64 / float.len() as f64);
     Fidelity {
         samples: float.len(),
         scores: metric.map(|metric| (metric, metric.score(float, labels), metric.score(integer, labels))),
         agreement: agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax)),
-        differences: (0..outputs).map(|j| Difference::of(pairs(j))).collect(),
+        differences,
     }
 }
 
@@ -288,8 +303,7 @@ pub fn evaluate(
     for sample in 0..count {
         let inputs = samples.inputs(&specs, sample)?;
         float.push(float_outputs(reference, program, samples, sample, &inputs)?);
-        let quantized =
-            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         clamped += quantized.clamped;
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
@@ -363,8 +377,7 @@ pub fn worst_nodes(
     for sample in 0..samples.count(&specs)?.min(limit) {
         let inputs = samples.inputs(&specs, sample)?;
         let values = evaluate_all(graph, &inputs)?;
-        let quantized =
-            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
         for (index, origin) in compiled.origins.iter().enumerate() {

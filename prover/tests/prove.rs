@@ -1,6 +1,5 @@
 //! Real proofs of small programs, from the program to the verdict.
 
-#[allow(unreachable_pub, reason = "the module belongs to the tests of another crate")]
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 

@@ -91,6 +91,22 @@ fn truncated_and_extended_files_are_refused() {
     assert!(matches!(result, Err(PtauError::Malformed { .. })), "{result:?}");
 }
 
+/// In `power4-truncated.ptau` section 12 is the last but three; its bases of 1, 2, 4 and 8 points precede that of 16.
+#[test]
+fn a_changed_lagrange_basis_is_refused() {
+    let file = std::fs::read(data("power4-truncated.ptau")).expect("readable");
+    let start = file.len() - (3968 + 12) - 2 * (1984 + 12) - 4032;
+    assert_eq!(file[start - 12..start - 8], 12u32.to_le_bytes());
+    let changed = |points: &[u8]| {
+        let mut file = file.clone();
+        file[start + 64 * 17..][..points.len()].copy_from_slice(points);
+        imported(&file, 4)
+    };
+    let result = changed(&file[start + 64 * 18..][..64]);
+    assert!(matches!(result, Err(PtauError::Srs(SrsError::Inconsistent(_)))), "{result:?}");
+    assert!(matches!(changed(&[1; 64]), Err(PtauError::Point { section: 12, index: 17, .. })));
+}
+
 /// Offsets in `power6.ptau`: the points of section 2 start at 80, those of section 3 at 8220.
 #[test]
 fn changed_files_are_refused() {

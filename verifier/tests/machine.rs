@@ -1,7 +1,6 @@
 //! Keys and proofs of the machine itself, through the library and through `zkinfer-verify`.
 
 mod common;
-#[allow(unreachable_pub, reason = "the module belongs to the tests of another crate")]
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 
@@ -17,7 +16,7 @@ use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use halo2_proofs::transcript::TranscriptWriterBuffer;
 use rand_core::OsRng;
-use verifier::container::Bytes;
+use verifier::container::{frame, unframe, Bytes, Kind};
 use verifier::key::KeyDescription;
 use verifier::srs::{development_tau, SrsMark, SrsOrigin};
 use verifier::transcript::KeccakTranscript;
@@ -87,6 +86,29 @@ fn proofs_of_the_machine_are_judged() {
             let mut other = proof.clone();
             other.public.0[tensor][index] ^= 1;
             assert!(verify(key, &other.public, &other).is_err(), "value {index} of tensor {tensor}");
+        }
+    }
+}
+
+/// The widths lie at the start of a key's payload. Other widths are another constraint system, or none.
+#[test]
+fn keys_with_other_widths_accept_nothing() {
+    let Proven { key, proof } = proven();
+    let payload = unframe(Kind::VerifyingKey, key.file()).expect("whole");
+    for offset in 0..40 {
+        for byte in [0, 1, 2, 3, 5, 24, 25, 26, 32, 33, 0x7f, 0x80, 0xff] {
+            let mut changed = payload.to_vec();
+            changed[offset] = byte;
+            if changed == payload {
+                continue;
+            }
+            let file = frame(Kind::VerifyingKey, &changed).expect("it is small");
+            if let Ok(other) = VerifyingKey::from_file(file) {
+                let renamed = Proof { key: other.digest(), ..proof.clone() };
+                let accepted = verify(&other, &proof.public, &renamed).is_ok();
+                let same_system = other.description().params == key.description().params;
+                assert!(!accepted || same_system, "byte {offset} set to {byte}");
+            }
         }
     }
 }

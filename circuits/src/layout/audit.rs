@@ -336,9 +336,11 @@ impl LeftSide<'_> {
 }
 
 /// An identity of a layout, for the audit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LaidIdentity {
     pub(super) tensor: TensorId,
+    /// Where the exact accumulators are, if they are requantized elsewhere.
+    pub(super) accumulators: Option<Vec<Place>>,
     pub(super) left: u32,
     pub(super) right: u32,
 }
@@ -390,7 +392,7 @@ impl<'a> SymbolicRun<'a> {
             return refuse("the two sides of its identity are not tied");
         }
         let right = self.scalar(identity.right);
-        let homes = self.expected(identity.tensor);
+        let homes = self.expected(identity);
         let mut monomials = HashSet::new();
         let mut elements = 0;
         for (row, chi, rho) in (LeftSide { skeleton: self.skeleton }).rows(identity.left) {
@@ -413,7 +415,7 @@ impl<'a> SymbolicRun<'a> {
                         if self.canonical(&found) != self.form_of(identity.tensor, *index) {
                             return refuse("its right side is not the operator's linear form");
                         }
-                        if !self.finishes(identity.tensor, row, lane) {
+                        if !self.finishes(identity, row, lane) {
                             return refuse("its left side does not requantize as the operator does");
                         }
                     }
@@ -443,8 +445,8 @@ impl<'a> SymbolicRun<'a> {
             .any(|column| self.on(column, row) != 0)
     }
 
-    fn expected(&self, tensor: TensorId) -> HashMap<(u32, u32), usize> {
-        let places = &self.layout.homes[tensor.0 as usize];
+    fn expected(&self, identity: &LaidIdentity) -> HashMap<(u32, u32), usize> {
+        let places = identity.accumulators.as_ref().unwrap_or(&self.layout.homes[identity.tensor.0 as usize]);
         places.iter().enumerate().map(|(index, place)| ((place.row, place.lane), index)).collect()
     }
 
@@ -461,14 +463,19 @@ impl<'a> SymbolicRun<'a> {
     }
 
     /// Whether the lane's left side is the operator's accumulator: exact, or shifted with limbs of the right widths.
-    fn finishes(&self, tensor: TensorId, row: u32, lane: u32) -> bool {
+    fn finishes(&self, identity: &LaidIdentity, row: u32, lane: u32) -> bool {
+        let tensor = identity.tensor;
         let on = |column| self.on(column, row);
         let limbs = on(FixedColumn::LimbSwitch(lane)) == 1;
         let plain = on(FixedColumn::NextValueCoefficient) == 0 && on(FixedColumn::NextPreCoefficient) == 0;
         let low_width = on(FixedColumn::LowTag);
         let widths = low_width + on(FixedColumn::HighTag);
-        match &self.program.node(tensor).op {
-            Op::Conv { requantize: None, .. } => {
+        let requantize = match &self.program.node(tensor).op {
+            Op::Conv { requantize, .. } if identity.accumulators.is_none() => *requantize,
+            _ => None,
+        };
+        match requantize {
+            None => {
                 limbs
                     && plain
                     && widths == 0
@@ -477,7 +484,7 @@ impl<'a> SymbolicRun<'a> {
                     && on(FixedColumn::Constant) == 0
                     && on(FixedColumn::Saturate) == 0
             }
-            Op::Conv { requantize: Some(requantize), .. } => {
+            Some(requantize) => {
                 let half = if requantize.shift == 0 { 0 } else { 1i64 << (requantize.shift - 1) };
                 limbs
                     && plain
@@ -490,7 +497,6 @@ impl<'a> SymbolicRun<'a> {
                     && on(FixedColumn::ValueSwitch(lane)) == 1
                     && self.tag_is_function(tensor, row, lane)
             }
-            _ => false,
         }
     }
 

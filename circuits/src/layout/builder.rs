@@ -8,7 +8,7 @@ use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::origin::{origins, Origin};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
-use super::tables::{Saturation, TablePlan};
+use super::tables::{FunctionUse, Saturation, TablePlan};
 use super::weights::WeightBlocks;
 use super::LayoutError;
 use crate::analysis::{Interval, NodeRange};
@@ -19,11 +19,19 @@ use crate::machine::{AdviceColumn, Cell, FixedColumn};
 /// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
 const ACCUMULATOR_BITS: u32 = 61;
 
+/// Bits of an overflow from which on it takes several limbs: a table of that size costs more than the further rows.
+const WIDE_BITS: u32 = 10;
+
+/// Bits of a limb of a range chain.
+pub(super) const RANGE_LIMB: u32 = 8;
+
 /// Where the left side of an identity is found, and the scalar that it must equal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct IdentityCheck {
     /// The tensor that the identity defines.
     pub(super) tensor: TensorId,
+    /// Where its exact accumulators are, if they are requantized elsewhere.
+    pub(super) accumulators: Option<Vec<Place>>,
     /// Row of the identity reader's result.
     pub(super) row: u32,
     /// The right side.
@@ -32,10 +40,28 @@ pub(super) struct IdentityCheck {
     pub(super) flat: bool,
 }
 
+impl Wide {
+    /// The requantization of a function's use, if it may saturate by more than one limb.
+    fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
+        let Saturation { lo, hi, bits } = function.saturation.filter(|saturation| saturation.bits > WIDE_BITS)?;
+        Some(Self { table, tag: function.tag, shift, saturation: (lo, hi), overflow_bits: bits })
+    }
+}
+
+/// Rows of a range chain for `bits` bits.
+fn range_rows(bits: u32) -> u32 {
+    bits.div_ceil(2 * RANGE_LIMB).max(1)
+}
+
 impl IdentityCheck {
     /// What the audit needs to know of it.
     pub(super) fn laid(&self) -> super::audit::LaidIdentity {
-        super::audit::LaidIdentity { tensor: self.tensor, left: self.row, right: self.right.row() }
+        super::audit::LaidIdentity {
+            tensor: self.tensor,
+            accumulators: self.accumulators.clone(),
+            left: self.row,
+            right: self.right.row(),
+        }
     }
 }
 
@@ -55,6 +81,8 @@ pub(super) struct Builder<'a> {
     pub(super) origins: Vec<Option<Arc<[Origin]>>>,
     pub(super) arrangements: HashMap<TensorId, Arrangement>,
     pub(super) pitches: HashMap<TensorId, usize>,
+    /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
+    pub(super) geometries: HashMap<TensorId, [usize; 2]>,
     pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
     pub(super) places: Vec<Vec<Place>>,
 }
@@ -65,6 +93,18 @@ pub(super) struct Accumulated {
     pub(super) lane: Lane,
     pub(super) overflow_tag: Option<i64>,
     pub(super) finish: Finish,
+    /// The elements are still to be requantized by [`Builder::finish_wide`]; these rows hold exact accumulators.
+    pub(super) wide: Option<Wide>,
+}
+
+/// A requantization that may saturate by more than one limb.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wide {
+    table: TableId,
+    tag: i64,
+    shift: u32,
+    saturation: (i64, i64),
+    overflow_bits: u32,
 }
 
 impl<'a> Builder<'a> {
@@ -83,6 +123,7 @@ impl<'a> Builder<'a> {
             origins: origins(program),
             arrangements: HashMap::new(),
             pitches: HashMap::new(),
+            geometries: HashMap::new(),
             plane_reads: HashMap::new(),
             places: vec![Vec::new(); program.nodes.len()],
         }
@@ -90,7 +131,7 @@ impl<'a> Builder<'a> {
 
     /// Builds all nodes, then the packing of public values.
     pub(super) fn build(&mut self, interface: &Interface) -> Result<(), LayoutError> {
-        self.arrange()?;
+        self.arrange();
         for index in 0..self.program.nodes.len() {
             self.node(TensorId(index as u32))?;
         }
@@ -114,22 +155,26 @@ impl<'a> Builder<'a> {
                 rows.finish.constant = rows.form.constant;
                 (rows.form.next_value, rows.form.next_pre) = (-factors[0], -factors[1]);
                 let operands = operands.map(|operand| self.elements(operand));
-                let places = self.pointwise(tensor, rows, &operands);
-                let (places, finish) = places;
+                let places = self.pointwise(tensor, &rows, &operands);
+                let accumulators = places.clone();
+                let finish = rows.finish;
                 self.fills.push(Fill::Affine { operands, factors: *factors, constant: *constant, places, finish });
+                self.finish_wide(tensor, &rows, &accumulators);
             }
             Op::Product { operands, requantize } => {
                 let mut rows = self.accumulated(node, requantize, &range)?;
                 rows.form.product = -1;
                 let operands = operands.map(|operand| self.elements(operand));
-                let (places, finish) = self.pointwise(tensor, rows, &operands);
-                self.fills.push(Fill::Product { operands, places, finish });
+                let places = self.pointwise(tensor, &rows, &operands);
+                let accumulators = places.clone();
+                self.fills.push(Fill::Product { operands, places, finish: rows.finish });
+                self.finish_wide(tensor, &rows, &accumulators);
             }
             Op::Sum { input, factor, requantize } => self.sum(tensor, *input, *factor, requantize)?,
             Op::Max { input } => self.maximum(tensor, *input)?,
             Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
-            Op::Lookup { input, table } => self.lookup(tensor, *input, *table)?,
-            Op::Reciprocal { input, numerator_bits } => self.reciprocal(tensor, *input, *numerator_bits)?,
+            Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
+            Op::Reciprocal { input, numerator_bits } => self.reciprocal(tensor, *input, *numerator_bits),
         }
         Ok(())
     }
@@ -190,6 +235,14 @@ impl<'a> Builder<'a> {
             Some(arrangement) => arrangement.addresses(elements, units),
             None => (0..elements).collect(),
         };
+        let (block, places, spare) = self.allocate_at(addresses, stride);
+        self.settle(tensor, places.clone());
+        (block, places, spare)
+    }
+
+    /// Rows with cells at some addresses; returns the block, their places, and the other places.
+    fn allocate_at(&mut self, addresses: Vec<usize>, stride: usize) -> (Block, Vec<Place>, Vec<Place>) {
+        let units = self.rows.units();
         let logical = addresses.iter().max().map_or(0, |last| last / units + 1);
         let block = self.rows.block(logical, stride);
         let mut spare = vec![true; logical * units];
@@ -198,7 +251,7 @@ impl<'a> Builder<'a> {
         }
         let places: Vec<_> = addresses.iter().map(|&address| self.rows.place(block, address)).collect();
         let spare = (0..spare.len()).filter(|&a| spare[a]).map(|address| self.rows.place(block, address)).collect();
-        self.settle(tensor, places.clone());
+        places.iter().for_each(|&place| self.rows.take(place));
         (block, places, spare)
     }
 
@@ -212,10 +265,14 @@ impl<'a> Builder<'a> {
         let Some(Requantize { shift, table }) = *requantize else {
             let form = RowForm { value: 1, low: 1, ..RowForm::default() };
             let finish = Finish { requantize: None, constant: 0 };
-            return Ok(Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish });
+            return Ok(Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None });
         };
         let argument = range.argument.expect("a requantized accumulator has an argument");
-        let function = self.tables.function(&node.name, table, argument)?;
+        let function = self.tables.function(table, argument);
+        if let Some(wide) = Wide::new(table, shift, function) {
+            let exact = self.accumulated(node, &None, range)?;
+            return Ok(Accumulated { wide: Some(wide), ..exact });
+        }
         let low_bits = shift.div_ceil(2);
         let constant = if shift == 0 { 0 } else { -(1i64 << (shift - 1)) };
         let saturation = function.saturation.map(|Saturation { lo, hi, .. }| (lo, hi));
@@ -232,8 +289,9 @@ impl<'a> Builder<'a> {
         Ok(Accumulated {
             form,
             lane: Lane::Function(function.tag),
-            overflow_tag: function.saturation.map(|saturation| i64::from(saturation.limb)),
+            overflow_tag: function.saturation.map(|saturation| self.tables.limb(saturation.bits)),
             finish: Finish { requantize: Some(FinishRequantize { table, shift, low_bits, saturation }), constant },
+            wide: None,
         })
     }
 
@@ -247,15 +305,28 @@ impl<'a> Builder<'a> {
     }
 
     /// Rows in pairs: the element above, its two operands (copies) below, tied by the row's form.
-    fn pointwise(&mut self, tensor: TensorId, rows: Accumulated, operands: &[Vec<Element>; 2]) -> (Vec<Place>, Finish) {
-        let (block, places, spare) = self.allocate(tensor, 2);
+    fn pointwise(&mut self, tensor: TensorId, rows: &Accumulated, operands: &[Vec<Element>; 2]) -> Vec<Place> {
+        let (block, places, spare) = self.allocate_accumulators(tensor, rows, 2);
         self.pointwise_rows(block, &rows, &places, &spare);
         for (index, place) in places.iter().enumerate() {
             let below = place.below(1);
             self.copies.push((self.element_cell(operands[0][index]), below.value()));
             self.copies.push((self.element_cell(operands[1][index]), below.pre()));
         }
-        (places, rows.finish)
+        places
+    }
+
+    /// Rows for the elements of a tensor, or for exact accumulators that are still to be requantized.
+    fn allocate_accumulators(
+        &mut self,
+        tensor: TensorId,
+        rows: &Accumulated,
+        stride: usize,
+    ) -> (Block, Vec<Place>, Vec<Place>) {
+        match rows.wide {
+            None => self.allocate(tensor, stride),
+            Some(_) => self.allocate_at((0..self.program.node(tensor).elements()).collect(), stride),
+        }
     }
 
     fn pointwise_rows(&mut self, block: Block, rows: &Accumulated, places: &[Place], spare: &[Place]) {
@@ -293,14 +364,16 @@ impl<'a> Builder<'a> {
         rows.form.next_value = -factor;
         let windows = self.windows(input);
         let sums: Vec<Cell> = windows.iter().map(|window| self.scalar_sum(window).cell()).collect();
-        let (block, places, spare) = self.allocate(tensor, 2);
+        let (block, places, spare) = self.allocate_accumulators(tensor, &rows, 2);
         self.pointwise_rows(block, &rows, &places, &spare);
         for (place, &sum) in places.iter().zip(&sums) {
             // The operand below is first-phase: it equals a sum of first-phase cells in which no challenge occurs.
             self.copies.push((sum, place.below(1).value()));
             self.copies.push((ScalarRef::ZERO.cell(), place.below(1).pre()));
         }
+        let accumulators = places.clone();
         self.fills.push(Fill::Sum { windows, factor, places, finish: rows.finish });
+        self.finish_wide(tensor, &rows, &accumulators);
         Ok(())
     }
 
@@ -415,11 +488,15 @@ impl<'a> Builder<'a> {
         self.fills.push(Fill::Elements { tensor, places, input: false });
     }
 
-    fn lookup(&mut self, tensor: TensorId, input: TensorId, table: TableId) -> Result<(), LayoutError> {
-        let node = self.program.node(tensor);
+    fn lookup(&mut self, tensor: TensorId, input: TensorId, table: TableId) {
         let argument = self.ranges[tensor.0 as usize].argument.expect("a lookup has an argument");
-        let function = self.tables.function(&node.name, table, argument)?;
+        let function = self.tables.function(table, argument);
         let operands = self.elements(input);
+        if let Some(wide) = Wide::new(table, 0, function) {
+            let sources: Vec<_> = operands.iter().map(|&operand| self.element_cell(operand)).collect();
+            self.requantize_wide(tensor, &wide, &sources);
+            return;
+        }
         let places = match function.saturation {
             None => {
                 let (_, places, _) = self.allocate(tensor, 1);
@@ -429,77 +506,171 @@ impl<'a> Builder<'a> {
                 }
                 places
             }
-            Some(Saturation { lo, hi, limb }) => {
+            Some(Saturation { lo, hi, bits }) => {
+                let form = RowForm { pre: 1, low: 1, next_value: -1, saturate: Some((lo, hi)), ..RowForm::default() };
                 let rows = Accumulated {
-                    form: RowForm { pre: 1, low: 1, next_value: -1, saturate: Some((lo, hi)), ..RowForm::default() },
+                    form,
                     lane: Lane::Function(function.tag),
-                    overflow_tag: Some(i64::from(limb)),
+                    overflow_tag: Some(self.tables.limb(bits)),
                     finish: Finish { requantize: None, constant: 0 },
+                    wide: None,
                 };
                 let zeros = vec![None; operands.len()];
-                self.pointwise(tensor, rows, &[operands.clone(), zeros]).0
+                self.pointwise(tensor, &rows, &[operands.clone(), zeros])
             }
         };
         let saturation = function.saturation.map(|Saturation { lo, hi, .. }| (lo, hi));
         self.fills.push(Fill::Lookup { tensor, operands, places, saturation });
-        Ok(())
     }
 
-    /// M-RECIPROCAL: four rows, `quotient·divisor + remainder = 2^n` and the ranges of remainder and quotient.
-    fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator_bits: u32) -> Result<(), LayoutError> {
-        let node = self.program.node(tensor);
+    /// Requantizes exact accumulators where their rows did not.
+    pub(super) fn finish_wide(&mut self, tensor: TensorId, rows: &Accumulated, accumulators: &[Place]) {
+        if let Some(wide) = rows.wide {
+            let sources: Vec<_> = accumulators.iter().map(|place| place.value()).collect();
+            self.requantize_wide(tensor, &wide, &sources);
+        }
+    }
+
+    /// M-WIDE: requantization with overflows of several limbs, by rows of the forms that there are already.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | `x`, `y` | `2^s·y + r − 2^(s−1) = acc − 2^s·o` |
+    /// | 1 | `acc`, `o` | `o = o⁺ − o⁻` |
+    /// | 2 | `o⁺`, `o⁻` | `o⁺·y = hi·o⁺` |
+    /// | 3 | `o⁺`, `y` | `o⁻·y = lo·o⁻` |
+    /// | 4 | `o⁻`, `y` | |
+    /// | 5 … | limbs of `o⁺`, then of `o⁻` | see [`Builder::range_chain`] |
+    fn requantize_wide(&mut self, tensor: TensorId, wide: &Wide, sources: &[Cell]) {
+        let chain = range_rows(wide.overflow_bits);
+        let (block, places, spare) = self.allocate(tensor, 5 + 2 * chain as usize);
+        let low_bits = wide.shift.div_ceil(2);
+        let step = 1i64 << wide.shift;
+        let half = step / 2;
+        let (lo, hi) = wide.saturation;
+        let product = RowForm { product: 1, pointwise: true, ..RowForm::default() };
+        let forms = [
+            RowForm {
+                pre: step,
+                low: 1,
+                high: 1 << low_bits,
+                constant: -half,
+                next_value: -1,
+                next_pre: step,
+                pointwise: true,
+                low_tag: self.tables.limb(low_bits),
+                high_tag: self.tables.limb(wide.shift - low_bits),
+                ..RowForm::default()
+            },
+            RowForm { pre: 1, next_value: -1, next_pre: 1, pointwise: true, ..RowForm::default() },
+            RowForm { next_value: -hi, ..product },
+            RowForm { next_value: -lo, ..product },
+        ];
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            (row..).zip(&forms).for_each(|(row, form)| self.rows.set_form(row, form));
+            self.range_chain(row + 5, chain);
+            self.range_chain(row + 5 + chain, chain);
+        }
+        for (&place, &source) in places.iter().zip(sources) {
+            self.rows.set_lane(place, Lane::Function(wide.tag));
+            (1..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            let (over, under) = (place.below(5).pre(), place.below(5 + chain).pre());
+            self.copies.extend([
+                (source, place.below(1).value()),
+                (over, place.below(2).value()),
+                (under, place.below(2).pre()),
+                (over, place.below(3).value()),
+                (place.pre(), place.below(3).pre()),
+                (under, place.below(4).value()),
+                (place.pre(), place.below(4).pre()),
+            ]);
+        }
+        spare.iter().for_each(|&place| self.rows.set_lane(place, Lane::Border));
+        self.fills.push(Fill::Borders { places: spare, constant: -half });
+        let requantize =
+            FinishRequantize { table: wide.table, shift: wide.shift, low_bits, saturation: Some((lo, hi)) };
+        self.fills.push(Fill::Wide { sources: sources.to_vec(), places, requantize, chain });
+    }
+
+    /// Rows whose first `pre` is in `[0, 2^(16·rows))`: `pre = low + 2^8·high + 2^16·pre₊`.
+    fn range_chain(&mut self, first: u32, rows: u32) {
+        let tag = self.tables.limb(RANGE_LIMB);
+        for step in 0..rows {
+            let next_pre = if step + 1 < rows { -(1 << (2 * RANGE_LIMB)) } else { 0 };
+            let form = RowForm {
+                pre: 1,
+                low: -1,
+                high: -(1 << RANGE_LIMB),
+                next_pre,
+                pointwise: true,
+                low_tag: tag,
+                high_tag: tag,
+                ..RowForm::default()
+            };
+            self.rows.set_form(first + step, &form);
+        }
+    }
+
+    /// M-RECIPROCAL: `q·d + r = 2^n` with `q`, `r` and `d − 1 − r` in range.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | –, `r` | `r + q·d = 2^n` |
+    /// | 1 | `q`, `d` | |
+    /// | 2 | –, `t` | `t = d − 1 − r` |
+    /// | 3 | `d`, `r` | |
+    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chain`] |
+    fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator_bits: u32) {
         let operands = self.elements(input);
         let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
-        let limb = (128 - largest.leading_zeros()).div_ceil(2).max(1);
-        if limb > super::tables::MAX_LIMB {
-            return Err(LayoutError::Comparison {
-                node: node.name.clone(),
-                bits: 2 * limb,
-                limit: 2 * super::tables::MAX_LIMB,
-            });
-        }
-        let tag = self.tables.limb(limb);
-        let chains = self.chains(operands.len(), 4);
+        let chain = range_rows(128 - largest.leading_zeros());
+        let chains = self.chains(operands.len(), 4 + 3 * chain as usize);
         let numerator = 1i64 << numerator_bits;
-        let ranged =
-            RowForm { low: -1, high: -(1 << limb), low_tag: tag, high_tag: tag, pointwise: true, ..RowForm::default() };
         let forms = [
-            // pre = 2^n − value₊₁·pre₊₁
-            RowForm { pre: 1, constant: -numerator, product: 1, low: 1, pointwise: true, ..RowForm::default() },
-            // pre − 1 − pre₊₁ is two limbs: the remainder is below the divisor
-            RowForm { pre: 1, constant: -1, next_pre: -1, ..ranged },
-            // so are the remainder and the quotient
-            RowForm { pre: 1, ..ranged },
-            RowForm { pre: 1, ..ranged },
+            (0, RowForm { pre: 1, low: 1, constant: -numerator, product: 1, pointwise: true, ..RowForm::default() }),
+            (
+                2,
+                RowForm {
+                    pre: 1,
+                    low: 1,
+                    constant: 1,
+                    next_value: -1,
+                    next_pre: 1,
+                    pointwise: true,
+                    ..RowForm::default()
+                },
+            ),
         ];
-        for (step, form) in (0..).zip(&forms) {
-            for row in chains.rows() {
-                self.rows.set_form(row + step, form);
-            }
+        for row in chains.rows() {
+            forms.iter().for_each(|(step, form)| self.rows.set_form(row + step, form));
+            (0..3).for_each(|index| self.range_chain(row + 4 + index * chain, chain));
         }
         let mut places = Vec::with_capacity(operands.len());
         for slot in 0..chains.slots() {
             let place = chains.place(slot);
-            if let Some(&operand) = operands.get(slot) {
-                for step in 0..4 {
-                    self.rows.set_lane(place.below(step), Lane::Pinned);
-                }
-                self.copies.push((self.element_cell(operand), place.below(1).pre()));
-                self.copies.push((place.pre(), place.below(2).pre()));
-                self.copies.push((place.below(1).value(), place.below(3).pre()));
-                places.push(place);
-            } else {
+            let Some(&operand) = operands.get(slot) else {
                 // No operand: `value = pre = 0` throughout, and the free `low` makes up for the constants.
-                for (step, form) in (0..).zip(&forms) {
-                    self.rows.set_lane(place.below(step), Lane::Border);
-                    let constant = form.constant * form.low;
-                    self.fills.push(Fill::Borders { places: vec![place.below(step)], constant });
+                for (step, form) in &forms {
+                    self.rows.set_lane(place.below(*step), Lane::Border);
+                    self.fills.push(Fill::Borders { places: vec![place.below(*step)], constant: form.constant });
                 }
-            }
+                continue;
+            };
+            (0..4 + 3 * chain).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            let divisor = self.element_cell(operand);
+            self.copies.extend([
+                (divisor, place.below(1).pre()),
+                (divisor, place.below(3).value()),
+                (place.pre(), place.below(3).pre()),
+                (place.below(2).pre(), place.below(4).pre()),
+                (place.pre(), place.below(4 + chain).pre()),
+                (place.below(1).value(), place.below(4 + 2 * chain).pre()),
+            ]);
+            places.push(place);
         }
         self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
-        self.fills.push(Fill::Reciprocal { operands, numerator_bits, limb, places });
-        Ok(())
+        self.fills.push(Fill::Reciprocal { operands, numerator_bits, chain, places });
     }
 
     /// `count` chains of `length` rows, side by side in the lanes.

@@ -105,7 +105,11 @@ impl Job {
     fn new(builder: &Builder<'_>, tensor: TensorId) -> Self {
         let (input, geometry, weights, bias) = conv_parts(builder.program, tensor);
         let shape = &builder.program.node(input).shape;
-        let [channels, height, width] = [shape[0], shape[1], shape[2]];
+        let out = &builder.program.node(tensor).shape;
+        let (channels, [height, width], [out_height, out_width]) = match builder.geometries.get(&tensor) {
+            Some(&picture) => (shape[0], picture, picture),
+            None => (shape[0], [shape[1], shape[2]], [out[1], out[2]]),
+        };
         let stride = geometry.stride.map(|s| s as usize);
         let groups = geometry.groups as usize;
         let (per_group, outputs) = (channels / groups, bias.len() / groups);
@@ -150,14 +154,13 @@ impl Job {
             }
             planes
         };
-        let out = &builder.program.node(tensor).shape;
         Self {
             groups: (0..groups).map(group).collect(),
             height: plane_height,
             width: plane_width,
             outputs,
-            out_height: out[1],
-            out_width: out[2],
+            out_height,
+            out_width,
         }
     }
 
@@ -193,39 +196,67 @@ impl Job {
 impl Builder<'_> {
     /// Chooses pitches, and asks the producers that can lay out their elements freely to do so as the planes of their first
     /// convolution.
-    pub(super) fn arrange(&mut self) -> Result<(), LayoutError> {
-        let convs: Vec<_> = (0..self.program.nodes.len() as u32)
-            .map(TensorId)
-            .filter(|&tensor| matches!(self.program.node(tensor).op, Op::Conv { .. }))
-            .map(|tensor| (tensor, Job::new(self, tensor)))
-            .filter(|(_, job)| !job.is_dense())
-            .collect();
-        for (tensor, job) in convs.iter().rev() {
-            let asked = self.pitches.get(tensor).copied().unwrap_or(0);
+    pub(super) fn arrange(&mut self) {
+        let nodes = (0..self.program.nodes.len() as u32).map(TensorId);
+        let convs: Vec<_> = nodes.filter(|&tensor| self.is_conv(tensor)).collect();
+        for &tensor in convs.iter().rev() {
+            let job = Job::new(self, tensor);
+            if job.is_dense() {
+                continue;
+            }
+            let asked = self.pitches.get(&tensor).copied().unwrap_or(0);
             let pitch = job.least_pitch().max(asked);
-            self.pitches.insert(*tensor, pitch);
-            if let Some(source) = job.only_tensor() {
-                if matches!(self.program.node(source).op, Op::Conv { .. }) {
-                    let known = self.pitches.entry(source).or_insert(0);
-                    *known = pitch.max(*known);
-                }
+            self.pitches.insert(tensor, pitch);
+            self.ask_producer(&job, pitch);
+        }
+        for &tensor in &convs {
+            let job = Job::new(self, tensor);
+            if !job.is_dense() {
+                self.arrange_source(&job, self.pitches[&tensor]);
             }
         }
-        for (tensor, job) in &convs {
-            let Some(source) = job.only_tensor() else { continue };
-            let free = !matches!(self.program.node(source).op, Op::Conv { .. } | Op::Reciprocal { .. });
-            if free && !self.arrangements.contains_key(&source) {
-                let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
-                let arrangement = Arrangement {
-                    grid: job.planes().flat_map(|plane| plane.origins.iter().map(element)).collect(),
-                    height: job.height,
-                    width: job.width,
-                    pitch: self.pitches[tensor],
-                };
-                self.arrangements.insert(source, arrangement);
-            }
+    }
+
+    fn is_conv(&self, tensor: TensorId) -> bool {
+        matches!(self.program.node(tensor).op, Op::Conv { .. })
+    }
+
+    /// Where a convolution reads all of another's result, channel by channel: asks that one for its pitch, and if it takes
+    /// positions one by one (1 × 1), for the shape of its pictures too.
+    fn ask_producer(&mut self, job: &Job, pitch: usize) {
+        let Some(source) = job.only_tensor().filter(|&source| self.is_conv(source)) else { return };
+        let in_order = |(index, origin): (usize, &Origin)| origin.tensor == source && origin.index as usize == index;
+        if !job.planes().flat_map(|plane| &plane.origins).enumerate().all(in_order) {
+            return;
         }
-        Ok(())
+        let (_, geometry, _, bias) = conv_parts(self.program, source);
+        let shape = &self.program.node(source).shape;
+        let picture = [job.height, job.width];
+        if job.planes().count() != bias.len() {
+            return;
+        }
+        if *geometry == (ConvGeometry { groups: geometry.groups, ..ConvGeometry::POINTWISE }) {
+            self.geometries.insert(source, picture);
+        } else if picture != [shape[1], shape[2]] {
+            return;
+        }
+        let known = self.pitches.entry(source).or_insert(0);
+        *known = pitch.max(*known);
+    }
+
+    fn arrange_source(&mut self, job: &Job, pitch: usize) {
+        let Some(source) = job.only_tensor() else { return };
+        let free = !matches!(self.program.node(source).op, Op::Conv { .. } | Op::Reciprocal { .. });
+        if free && !self.arrangements.contains_key(&source) {
+            let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
+            let arrangement = Arrangement {
+                grid: job.planes().flat_map(|plane| plane.origins.iter().map(element)).collect(),
+                height: job.height,
+                width: job.width,
+                pitch,
+            };
+            self.arrangements.insert(source, arrangement);
+        }
     }
 
     /// Lays out a convolution and its identity.
@@ -282,10 +313,21 @@ impl Builder<'_> {
         }
         let last = self.read_flat(block, &rows);
         let right = self.dense_right_side(&groups, &bias);
-        self.identities.push(IdentityCheck { tensor, row: last, right, flat: true });
-        self.settle(tensor, places.clone());
+        let accumulators = self.settle_accumulators(tensor, &rows, &places);
+        self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: true });
         self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
-        self.fills.push(Fill::Dense { groups, bias, places, finish: rows.finish });
+        self.fills.push(Fill::Dense { groups, bias, places: places.clone(), finish: rows.finish });
+        self.finish_wide(tensor, &rows, &places);
+    }
+
+    /// The places of a layer's accumulators are the homes of its elements, unless they are requantized elsewhere.
+    fn settle_accumulators(&mut self, tensor: TensorId, rows: &Accumulated, places: &[Place]) -> Option<Vec<Place>> {
+        if rows.wide.is_none() {
+            self.settle(tensor, places.to_vec());
+            return None;
+        }
+        places.iter().for_each(|&place| self.rows.take(place));
+        Some(places.to_vec())
     }
 
     /// The identity reader over a block with powers of `ρ`; returns the row of its result.
@@ -373,17 +415,20 @@ impl Builder<'_> {
     // --- planes --------------------------------------------------------------------------------------------------
 
     fn plane_conv(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) {
+        let pitch = self.pitches[&tensor];
         let placed = match self.find_planes(job) {
-            Some(placed) => placed,
-            None => self.copy_planes(job, self.pitches[&tensor]),
+            Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, Self::stride_of(&rows)) => placed,
+            _ => self.copy_planes(job, pitch),
         };
         let shape = ProductShape::new(job, &placed, self.rows.units());
-        let (block, places) = self.output_block(tensor, job, &placed, &shape, &rows);
+        let (block, places, homes) = self.output_block(job, &placed, &shape, &rows);
+        let accumulators = self.settle_accumulators(tensor, &rows, &homes);
         let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
         let right = self.plane_right_side(tensor, job, &placed, &shape);
-        self.identities.push(IdentityCheck { tensor, row: last, right, flat: false });
+        self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: false });
         let conv = self.plane_fill(tensor, job, &placed, &shape, places);
         self.fills.push(Fill::Planes { conv, finish: rows.finish });
+        self.finish_wide(tensor, &rows, &homes);
     }
 
     /// The planes where they are, if all lie in the rows at one pitch with nothing but zeros around.
@@ -450,10 +495,21 @@ impl Builder<'_> {
         PlaneRead { first_row, last_row }
     }
 
+    /// Whether planes that lie in the rows already take fewer cells than copies at a pitch of our own: planes that are spread
+    /// wide make long products.
+    fn is_worth_reading_in_place(&self, job: &Job, placed: &PlacedPlanes, pitch: usize, stride: usize) -> bool {
+        let units = self.rows.units();
+        let copied = PlacedPlanes { pitch, base: 0, cells: copied_cells(job, pitch, units), starts: Vec::new() };
+        let product = |placed: &PlacedPlanes| {
+            job.groups.len() * job.outputs * stride * ProductShape::new(job, placed, units).cells
+        };
+        product(placed) <= product(&copied) + job.planes().count() * copied.cells
+    }
+
     /// Planes in rows of their own, element by element copied from their homes.
     fn copy_planes(&mut self, job: &Job, pitch: usize) -> PlacedPlanes {
         let units = self.rows.units();
-        let cells = ((job.height - 1) * pitch + job.width).div_ceil(units) * units;
+        let cells = copied_cells(job, pitch, units);
         let planes: Vec<&Plane> = job.planes().collect();
         let block = self.rows.block(planes.len() * cells / units, 1);
         for (index, plane) in planes.iter().enumerate() {
@@ -469,15 +525,15 @@ impl Builder<'_> {
         PlacedPlanes { pitch, base: 0, cells, starts }
     }
 
-    /// The cells of the product, channel by channel; returns the block and each cell's place and whether it is an element.
+    /// The cells of the product, channel by channel; returns the block, each cell's place and whether it is an element, and
+    /// the places of the elements.
     fn output_block(
         &mut self,
-        tensor: TensorId,
         job: &Job,
         placed: &PlacedPlanes,
         shape: &ProductShape,
         rows: &Accumulated,
-    ) -> (Block, Vec<(Place, bool)>) {
+    ) -> (Block, Vec<(Place, bool)>, Vec<Place>) {
         let units = self.rows.units();
         let channels = job.groups.len() * job.outputs;
         let block = self.rows.block(channels * shape.cells / units, Self::stride_of(rows));
@@ -496,8 +552,7 @@ impl Builder<'_> {
         for &(place, is_element) in &places {
             self.rows.set_lane(place, if is_element { rows.lane } else { Lane::Border });
         }
-        self.settle(tensor, homes);
-        (block, places)
+        (block, places, homes)
     }
 
     /// The identity reader over channels: `χ` within, `ρ` between them; returns the row of its result.
@@ -643,6 +698,11 @@ impl Tap {
     fn flat(&self, pitch: usize) -> i64 {
         self.offset[0] * pitch as i64 + self.offset[1]
     }
+}
+
+/// Cells of a plane at a pitch.
+fn copied_cells(job: &Job, pitch: usize, units: usize) -> usize {
+    ((job.height - 1) * pitch + job.width).div_ceil(units) * units
 }
 
 /// Inputs of a dense layer with their weights.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::builder::RANGE_LIMB;
 use super::rows::Place;
 use crate::graph::{Program, TableId, TensorId};
-use crate::machine::{AdviceColumn, Assignment};
+use crate::machine::{AdviceColumn, Assignment, Cell};
 use crate::reference::{shift_half_up, Trace};
 
 /// How an accumulator becomes an element.
@@ -73,7 +74,9 @@ pub(super) enum Fill {
     /// Bits and distances of an arg max, from the row above the first operand down.
     ArgMaximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
     /// Quotient, remainder and their limbs.
-    Reciprocal { operands: Vec<Element>, numerator_bits: u32, limb: u32, places: Vec<Place> },
+    Reciprocal { operands: Vec<Element>, numerator_bits: u32, chain: u32, places: Vec<Place> },
+    /// Requantization of accumulators that are there already, with overflows of several limbs.
+    Wide { sources: Vec<Cell>, places: Vec<Place>, requantize: FinishRequantize, chain: u32 },
     /// Cells that make up for the constant of their row's form.
     Borders { places: Vec<Place>, constant: i64 },
 }
@@ -147,10 +150,16 @@ impl Filler<'_> {
                     self.arg_maximum(window, place);
                 }
             }
-            Fill::Reciprocal { operands, numerator_bits, limb, places } => {
+            Fill::Reciprocal { operands, numerator_bits, chain, places } => {
                 for (&operand, &place) in operands.iter().zip(places) {
                     let operand = self.element(operand);
-                    self.reciprocal(operand, *numerator_bits, *limb, place);
+                    self.reciprocal(operand, *numerator_bits, *chain, place);
+                }
+            }
+            Fill::Wide { sources, places, requantize, chain } => {
+                for (&source, &place) in sources.iter().zip(places) {
+                    let accumulator = self.value_at(source);
+                    self.wide(accumulator, requantize, *chain, place);
                 }
             }
             Fill::Borders { places, constant } => {
@@ -278,19 +287,51 @@ impl Filler<'_> {
         }
     }
 
-    /// See `M-RECIPROCAL` in `docs/arithmetization.md` for the four rows.
-    fn reciprocal(&mut self, divisor: i64, numerator_bits: u32, limb: u32, place: Place) {
+    /// See `Builder::reciprocal` for the rows.
+    fn reciprocal(&mut self, divisor: i64, numerator_bits: u32, chain: u32, place: Place) {
         let numerator = 1i64 << numerator_bits;
         let quotient = numerator / divisor;
         let remainder = numerator - quotient * divisor;
         self.set(AdviceColumn::Pre, place, remainder);
         self.set_value(place.below(1), quotient);
-        self.set(AdviceColumn::Pre, place.below(1), divisor);
-        self.set(AdviceColumn::Pre, place.below(2), remainder);
-        self.set(AdviceColumn::Pre, place.below(3), quotient);
-        for (row, ranged) in [(1, divisor - 1 - remainder), (2, remainder), (3, quotient)] {
-            self.set(AdviceColumn::Low, place.below(row), ranged & ((1 << limb) - 1));
-            self.set(AdviceColumn::High, place.below(row), ranged >> limb);
+        self.set(AdviceColumn::Pre, place.below(2), divisor - 1 - remainder);
+        for (index, ranged) in (0..).zip([divisor - 1 - remainder, remainder, quotient]) {
+            self.range_chain(place.below(4 + index * chain), ranged, chain);
+        }
+    }
+
+    /// See `Builder::requantize_wide` for the rows.
+    fn wide(&mut self, accumulator: i64, requantize: &FinishRequantize, chain: u32, place: Place) {
+        let finish = Finish { requantize: Some(FinishRequantize { saturation: None, ..*requantize }), constant: 0 };
+        self.finish(place, accumulator.into(), &finish);
+        let shifted = shift_half_up(accumulator.into(), requantize.shift) as i64;
+        let (lo, hi) = requantize.saturation.expect("a wide requantization saturates");
+        let kept = shifted.clamp(lo, hi);
+        self.set(AdviceColumn::Pre, place, kept);
+        self.set(AdviceColumn::Pre, place.below(1), shifted - kept);
+        self.range_chain(place.below(5), (shifted - kept).max(0), chain);
+        self.range_chain(place.below(5 + chain), (kept - shifted).max(0), chain);
+    }
+
+    /// See `Builder::range_chain` for the rows.
+    fn range_chain(&mut self, place: Place, value: i64, rows: u32) {
+        let mask = (1 << RANGE_LIMB) - 1;
+        let mut rest = value;
+        for row in 0..rows {
+            self.set(AdviceColumn::Pre, place.below(row), rest);
+            self.set(AdviceColumn::Low, place.below(row), rest & mask);
+            self.set(AdviceColumn::High, place.below(row), rest >> RANGE_LIMB & mask);
+            rest >>= 2 * RANGE_LIMB;
+        }
+    }
+
+    /// A first-phase cell that is filled already; cells of the scalar unit that stand for zero are zero.
+    fn value_at(&self, cell: Cell) -> i64 {
+        match cell {
+            Cell::Advice(column, row) if self.assignment.first_phase.contains_key(&column) => {
+                self.assignment.get(column, row as usize)
+            }
+            _ => 0,
         }
     }
 }

@@ -62,16 +62,6 @@ pub enum LayoutError {
         /// Bits admitted.
         limit: u32,
     },
-    /// A value may saturate by more than an overflow limb holds.
-    #[error("node {node:?}: it may saturate by {bits} bits, {limit} are admitted; use a larger shift or scale")]
-    Overflow {
-        /// The node.
-        node: String,
-        /// Bits of the overflow.
-        bits: u32,
-        /// Bits admitted.
-        limit: u32,
-    },
     /// Values too wide to be compared.
     #[error("node {node:?}: its operands differ by {bits} bits, {limit} are admitted; requantize them first")]
     Comparison {

@@ -12,7 +12,6 @@
 
 use std::collections::BTreeMap;
 
-use super::LayoutError;
 use crate::analysis::{Interval, NodeRange};
 use crate::graph::{Op, Program, Requantize, TableId};
 
@@ -31,8 +30,8 @@ pub(super) struct Saturation {
     pub(super) lo: i64,
     /// Ends of the table.
     pub(super) hi: i64,
-    /// Width of the overflow limbs.
-    pub(super) limb: u32,
+    /// Bits of the largest overflow.
+    pub(super) bits: u32,
 }
 
 /// How a node looks up its function.
@@ -115,24 +114,14 @@ impl TablePlan {
         i64::from(width)
     }
 
-    /// How `node` looks up its function, for arguments in `argument`.
-    pub(super) fn function(
-        &mut self,
-        node: &str,
-        table: TableId,
-        argument: Interval,
-    ) -> Result<FunctionUse, LayoutError> {
+    /// How a function is looked up for arguments in `argument`.
+    pub(super) fn function(&self, table: TableId, argument: Interval) -> FunctionUse {
         let FunctionPlan { tag, lo, hi } = self.functions[&table];
         let overflow = (argument.hi - i128::from(hi)).max(i128::from(lo) - argument.lo);
         if overflow <= 0 {
-            return Ok(FunctionUse { tag, saturation: None });
+            return FunctionUse { tag, saturation: None };
         }
-        let limb = 128 - overflow.leading_zeros();
-        if limb > MAX_LIMB {
-            return Err(LayoutError::Overflow { node: node.into(), bits: limb, limit: MAX_LIMB });
-        }
-        self.limb(limb);
-        Ok(FunctionUse { tag, saturation: Some(Saturation { lo, hi, limb }) })
+        FunctionUse { tag, saturation: Some(Saturation { lo, hi, bits: 128 - overflow.leading_zeros() }) }
     }
 
     /// All entries `(key, image, tag)`.

@@ -42,7 +42,7 @@ fn pad(call: &mut Call) -> Result<Vec<ValueId>> {
         Some(axes) => resolve_axes(&axes, shape.len())?,
         None => (0..shape.len()).collect(),
     };
-    if amounts.len() != 2 * axes.len() || amounts.iter().any(|amount| amount.abs() > MAX_PAD) {
+    if amounts.len() != 2 * axes.len() || amounts.iter().any(|amount| !(-MAX_PAD..=MAX_PAD).contains(amount)) {
         return Err(NodeError::shape(format!("padding {amounts:?} of axes {axes:?} of {shape:?}")));
     }
     let mut picked: Vec<Vec<Option<usize>>> = shape.iter().map(|&size| (0..size).map(Some).collect()).collect();

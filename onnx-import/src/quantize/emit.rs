@@ -11,8 +11,8 @@ use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId
 
 use super::error::QuantizeError;
 use super::function::Function;
-use super::plan::{element, MapRules, Plan, PlanId, PlanNode, PlanOp};
-use super::scales::{active_range, widened, Class, Scales, Storage};
+use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
+use super::scales::{Class, Scales, Storage};
 use crate::float::graph::ValueId;
 
 /// Largest estimated error by rounded weights, in steps of the result, before a finer shift is taken.
@@ -250,8 +250,11 @@ impl Emitter<'_> {
     fn input(&mut self, id: PlanId, port: usize) {
         let node = self.plan.node(id);
         let class = self.scales.class(id);
-        let (lo, hi) =
-            if node.integer { (node.range.lo.floor() as i64, node.range.hi.ceil() as i64) } else { (class.lo, class.hi) };
+        let (lo, hi) = if node.integer {
+            (node.range.lo.floor() as i64, node.range.hi.ceil() as i64)
+        } else {
+            (class.lo, class.hi)
+        };
         self.emit_small(id, Op::Input { lo, hi }, node.shape.clone(), (lo, hi));
         self.out.inputs.insert(port, self.read(id));
     }
@@ -267,17 +270,34 @@ impl Emitter<'_> {
         let bounds = tensors.iter().map(|tensor| self.bounds[tensor.0 as usize]).chain(zero);
         let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0));
         let step = exact.map_or_else(|| self.scales.class(id).step, |stored| stored.step);
-        let tensor = self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds);
+        let source = &self.out.nodes[tensors[0].0 as usize];
+        let tensor = if source.shape == shape && is_identity(tensors.len(), map, source.elements()) {
+            tensors[0]
+        } else if let Some(known) = self.known_view(&tensors, map, &shape) {
+            known
+        } else {
+            self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds)
+        };
         match exact {
             Some(stored) => self.exact[id.0] = Some(Stored { tensor, step: stored.step }),
             None => self.small[id.0] = Some(tensor),
         }
     }
 
+    /// A view that was emitted before with the same elements and shape.
+    fn known_view(&self, tensors: &[TensorId], elements: &[ViewElement], wanted: &[usize]) -> Option<TensorId> {
+        let same = |node: &Node| match &node.op {
+            Op::View { sources, map } => sources == tensors && node.shape == wanted && map[..] == *elements,
+            _ => false,
+        };
+        self.out.nodes.iter().position(same).map(|position| TensorId(position as u32))
+    }
+
     fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let bounds = self.bounds[operand.0 as usize];
-        let request = TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
+        let request =
+            TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
         let table = self.function_table(&request)?;
         let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
         let shape = self.out.nodes[operand.0 as usize].shape.clone();
@@ -343,8 +363,7 @@ impl Emitter<'_> {
                 let targets = if raw { vec![None] } else { maps.into_iter().map(Some).collect() };
                 for map in targets {
                     let requantize = self.requantize(id, map, natural)?;
-                    let again =
-                        Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
+                    let again = Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
                     self.emit_requantized(id, map.unwrap_or(id), again, shape.clone(), requantize);
                 }
             }
@@ -419,13 +438,13 @@ impl Emitter<'_> {
             (Some(shift), _) => shift,
             (None, PlanOp::Combine { .. }) => 0,
             // A product has no factor to adjust: the largest even shift that does not lose precision.
-            (None, _) => ((wanted / natural).log2().max(0.0) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
+            // The tolerance is for steps that were chosen to make it a power of two.
+            (None, _) => (((wanted / natural).log2().max(0.0) + 1e-9) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
         };
         let pre_step = natural * f64::from(shift).exp2();
-        let range = widened(self.plan.node(id).range);
-        let to_steps = |range: super::plan::Range| {
-            ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64)
-        };
+        let range = self.scales.arguments(id);
+        let to_steps =
+            |range: super::plan::Range| ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64);
         let Some(map) = map else {
             let class = self.scales.class(id);
             // One more step on both sides: the ends of the clamp must be reached.
@@ -440,14 +459,14 @@ impl Emitter<'_> {
         let domain = if matches!(self.plan.node(id).op, PlanOp::Combine { lattice: true, .. }) {
             let (lo, hi) = to_steps(self.plan.node(id).range);
             (lo - 1, hi.max(0))
-        } else if function.is_homogeneous() {
+        } else if function.keeps_steps() {
             // Powers of two, so that layers of different ranges still share the table.
             let limit = 1i64 << (self.scales.bits + 3);
             let (lo, hi) = to_steps(range);
             let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
             (if lo < 0 { -round(lo) } else { 0 }.min(class.lo), round(hi.max(1)).max(class.hi))
         } else {
-            to_steps(active_range(function, range, class.step))
+            to_steps(range)
         };
         let table = self.function_table(&TableRequest { map, function, rules: *rules, pre_step, domain })?;
         Ok(Requantize { shift, table })

@@ -89,8 +89,13 @@ impl Function {
         (affine.0.is_finite() && affine.1.is_finite()).then_some(affine)
     }
 
+    /// Whether its table takes arguments of the step of its results.
+    pub(super) fn keeps_steps(&self) -> bool {
+        self.is_homogeneous() || self.has_unit_slopes()
+    }
+
     /// Whether `f(c·v) = c·f(v)` for every positive `c`: such a table does not depend on the scale.
-    pub(super) fn is_homogeneous(&self) -> bool {
+    fn is_homogeneous(&self) -> bool {
         match self {
             Self::Argument => true,
             Self::Constant(value) => *value == 0.0,
@@ -117,6 +122,36 @@ impl Function {
             },
             Self::Select(..) => false,
         }
+    }
+
+    /// Whether all slopes are 0 or ±1, by the form: then the argument needs no finer steps than the result.
+    fn has_unit_slopes(&self) -> bool {
+        match self {
+            Self::Argument | Self::Constant(_) => true,
+            Self::Unary(function, inner) => {
+                let unit = match *function {
+                    UnaryFunction::Relu | UnaryFunction::Abs | UnaryFunction::Neg | UnaryFunction::Clip { .. } => true,
+                    UnaryFunction::Affine { factor, .. } => factor.abs() == 1.0,
+                    _ => false,
+                };
+                unit && inner.has_unit_slopes()
+            }
+            Self::Binary(function, a, b) => {
+                matches!(function, BinaryFunction::Max | BinaryFunction::Min)
+                    && a.has_unit_slopes()
+                    && b.has_unit_slopes()
+            }
+            Self::Select(..) => false,
+        }
+    }
+
+    /// The steepest slope between neighbouring points of a grid on `[lo, hi]`.
+    pub(super) fn steepest_on(&self, lo: f64, hi: f64) -> f64 {
+        const POINTS: usize = 4096;
+        let step = (hi - lo) / POINTS as f64;
+        let at = |i: usize| self.evaluate(lo + step * i as f64);
+        let slopes = (0..POINTS).map(|i| ((at(i + 1) - at(i)) / step).abs());
+        slopes.filter(|slope| slope.is_finite()).fold(0.0, f64::max)
     }
 
     /// Whether the function never decreases, by its form; such a function commutes with a maximum.
@@ -207,7 +242,10 @@ mod tests {
     #[test]
     fn properties_by_form() {
         assert!(Function::unary(UnaryFunction::LeakyRelu(0.1)).is_homogeneous());
-        assert!(!Function::unary(UnaryFunction::Clip { lo: 0.0, hi: 6.0 }).is_homogeneous());
+        let relu6 = Function::unary(UnaryFunction::Clip { lo: 0.0, hi: 6.0 });
+        assert!(!relu6.is_homogeneous() && relu6.has_unit_slopes());
+        assert!(!Function::unary(UnaryFunction::Tanh).has_unit_slopes());
+        assert!((Function::unary(UnaryFunction::Sigmoid).steepest_on(-8.0, 8.0) - 0.25).abs() < 1e-3);
         assert!(Function::unary(UnaryFunction::Tanh).is_monotone());
         assert!(!swish().is_monotone());
         assert!(Function::unary(UnaryFunction::Relu).is_nonnegative_on(-1.0, 1.0));

@@ -197,8 +197,9 @@ fn compile_at(
 ) -> Result<(Program, Vec<Option<ValueId>>), QuantizeError> {
     let mut plan = lower::lower(graph, calibration, bits)?;
     rewrite::rewrite(&mut plan);
-    let scales = scales::Scales::choose(&plan, calibration, bits);
-    let emitted = emit::emit(&plan, &scales, options.shift.unwrap_or_else(|| default_shift(bits)))?;
+    let shift = options.shift.unwrap_or_else(|| default_shift(bits));
+    let scales = scales::Scales::choose(&plan, calibration, bits, shift);
+    let emitted = emit::emit(&plan, &scales, shift)?;
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
         let tensor = emitted.inputs[&number];
@@ -289,4 +290,3 @@ fn warnings(
     }
     warnings
 }
-

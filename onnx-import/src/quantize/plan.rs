@@ -27,6 +27,10 @@ impl Range {
         Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
 
+    pub(super) fn width(self) -> f64 {
+        self.hi - self.lo
+    }
+
     /// Largest magnitude.
     pub(super) fn magnitude(self) -> f64 {
         self.lo.abs().max(self.hi.abs())
@@ -179,20 +183,6 @@ impl Plan {
             }
         }
         order
-    }
-
-    /// For each node how many live nodes and outputs read it.
-    pub(super) fn users(&self) -> Vec<usize> {
-        let mut users = vec![0; self.nodes.len()];
-        for id in self.order() {
-            for operand in self.node(id).op.operands() {
-                users[operand.0] += 1;
-            }
-        }
-        for output in &self.outputs {
-            users[output.0] += 1;
-        }
-        users
     }
 }
 

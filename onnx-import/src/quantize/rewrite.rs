@@ -30,9 +30,10 @@ pub(super) fn rewrite(plan: &mut Plan) {
 
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     compose_views,
     skip_reshape,
+    absorb_reshape,
     drop_neutral_scale,
     merge_scales,
     scale_into_linear,
@@ -162,6 +163,30 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     true
 }
 
+/// An operator whose result may have any shape takes the one that its only reader, a reshape, wants.
+fn absorb_reshape(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
+    let PlanOp::View { sources, map } = &plan.node(id).op else { return false };
+    let (source, shape) = (sources[0], plan.node(id).shape.clone());
+    let reshape = is_identity(sources.len(), map, plan.node(source).elements());
+    if !reshape || plan.node(source).shape == shape || !readers.single(source) {
+        return false;
+    }
+    match plan.node(source).op {
+        PlanOp::Input { .. } | PlanOp::Combine { .. } | PlanOp::Product { .. } | PlanOp::Map { .. } => {}
+        PlanOp::Sum { input, .. } | PlanOp::Max { input } | PlanOp::ArgMax { input } => {
+            let last = plan.node(input).shape.last().copied().expect("rows have an axis");
+            let rows = plan.reshape(input, [&shape[..], &[last]].concat());
+            match &mut plan.nodes[source.0].op {
+                PlanOp::Sum { input, .. } | PlanOp::Max { input } | PlanOp::ArgMax { input } => *input = rows,
+                _ => unreachable!("matched above"),
+            }
+        }
+        _ => return false,
+    }
+    plan.nodes[source.0].shape = shape;
+    true
+}
+
 fn drop_neutral_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let PlanOp::Scale { input, factors, offsets } = &plan.node(id).op else { return false };
     if factors.iter().any(|&f| f != 1.0) || offsets.iter().any(|&o| o != 0.0) {
@@ -243,8 +268,7 @@ fn scale_through_view(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     if zero_moves || !readers.single(*view) || !sources.iter().all(|&source| readers.single(source)) || !once() {
         return false;
     }
-    let mut parts: Vec<_> =
-        sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
+    let mut parts: Vec<_> = sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
     for (i, entry) in map.iter().enumerate() {
         if let ViewElement::Element { source, index } = entry {
             parts[*source as usize][*index as usize] = (factors[i], offsets[i]);
@@ -485,7 +509,8 @@ fn map_through_maximum(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     }
     let (map, function, rules) = (map.clone(), function.clone(), *rules);
     let PlanNode { names, range, integer, .. } = plan.node(id).clone();
-    let like = |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
+    let like =
+        |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
     let shape = plan.node(source).shape.clone();
     let mapped = plan.push(like(PlanOp::Map { input: source, function, rules }, shape));
     let shape = plan.node(windows).shape.clone();
@@ -496,24 +521,33 @@ fn map_through_maximum(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
 
 /// Two dense layers without anything between them become one, where that takes no more weights.
 fn multiply_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
-    let PlanOp::Linear { input: inner_id, geometry, weights: outer, bias: outer_bias } = &plan.node(id).op else {
+    let PlanOp::Linear { input: operand, geometry, weights: outer, bias: outer_bias } = &plan.node(id).op else {
         return false;
     };
-    let PlanOp::Linear { input, geometry: inner_geometry, weights: inner, bias: inner_bias } = &plan.node(*inner_id).op
+    let inner_id = match &plan.node(*operand).op {
+        PlanOp::View { sources, map } if is_identity(sources.len(), map, plan.node(sources[0]).elements()) => {
+            sources[0]
+        }
+        _ => *operand,
+    };
+    let PlanOp::Linear { input, geometry: inner_geometry, weights: inner, bias: inner_bias } = &plan.node(inner_id).op
     else {
         return false;
     };
     let pointwise = *geometry == ConvGeometry::POINTWISE && *inner_geometry == ConvGeometry::POINTWISE;
     let (outputs, middle) = (outer_bias.len(), inner_bias.len());
     let inputs = inner.len() / middle;
-    if !pointwise || !readers.single(*inner_id) || outputs * inputs > outer.len() + inner.len() {
+    let single = readers.single(inner_id) && readers.single(*operand);
+    // The channels of one are those of the other, whatever reshapes lie between.
+    let aligned = plan.node(*operand).shape[0] == middle;
+    if !pointwise || !aligned || !single || outputs * inputs > outer.len() + inner.len() {
         return false;
     }
     let dot = |o: usize, at: &dyn Fn(usize) -> f64| (0..middle).map(|m| outer[o * middle + m] * at(m)).sum::<f64>();
     let weights = (0..outputs * inputs).map(|i| dot(i / inputs, &|m| inner[m * inputs + i % inputs])).collect();
     let bias = (0..outputs).map(|o| outer_bias[o] + dot(o, &|m| inner_bias[m])).collect();
     let op = PlanOp::Linear { input: *input, geometry: *geometry, weights, bias };
-    let names = plan.node(*inner_id).names.clone();
+    let names = plan.node(inner_id).names.clone();
     plan.nodes[id.0].op = op;
     absorb_names(plan, id, &names);
     true
@@ -538,8 +572,8 @@ fn split_channels(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
         weights: channels.iter().flat_map(|&c| weights[c * per_channel..(c + 1) * per_channel].to_vec()).collect(),
         bias: channels.iter().map(|&c| bias[c]).collect(),
     };
-    let PlanNode { mut shape, names, .. } = plan.node(source).clone();
-    shape[0] = channels.len();
+    let shape = vec![channels.len(), plan.node(source).elements() / bias.len()];
+    let names = plan.node(source).names.clone();
     // The view keeps its shape for what reads it; the part is a node before it.
     let PlanNode { range, integer, .. } = *plan.node(id);
     let part = plan.push(PlanNode { op, shape, names: names.clone(), range, integer, origin: None });

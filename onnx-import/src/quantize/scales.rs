@@ -61,6 +61,8 @@ pub(super) struct Scales {
     storage: Vec<Option<Storage>>,
     /// Step of the argument of an accumulator's table.
     pre_steps: Vec<f64>,
+    /// The arguments that an accumulator's table covers.
+    arguments: Vec<Range>,
     /// Views of one source that only outputs read; they pass exact accumulators on.
     leaf_views: Vec<bool>,
     /// The bits that the activations have.
@@ -69,7 +71,7 @@ pub(super) struct Scales {
 
 impl Scales {
     /// Chooses everything that does not depend on rounded weights.
-    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32) -> Self {
+    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32, shift: u32) -> Self {
         let order = plan.order();
         let reads = Reads::of(plan, &order);
         let mut scales = Self {
@@ -77,6 +79,7 @@ impl Scales {
             parents: (0..plan.nodes.len()).collect(),
             storage: order_storage(plan, &order, &reads),
             pre_steps: vec![0.0; plan.nodes.len()],
+            arguments: vec![Range { lo: 0.0, hi: 0.0 }; plan.nodes.len()],
             leaf_views: reads.leaf_views(plan),
             bits,
         };
@@ -85,6 +88,7 @@ impl Scales {
         scales.share_functions(plan, &order, &facts);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
         scales.set_steps(plan, &order, &facts);
+        scales.set_gates(plan, &order, &facts, shift);
         scales.set_pre_steps(plan, &order);
         scales
     }
@@ -107,6 +111,11 @@ impl Scales {
     /// The step of the argument of an accumulator's table.
     pub(super) fn pre_step(&self, id: PlanId) -> f64 {
         self.pre_steps[id.0]
+    }
+
+    /// The arguments that the table behind an accumulator covers; beyond them it saturates.
+    pub(super) fn arguments(&self, id: PlanId) -> Range {
+        self.arguments[id.0]
     }
 
     fn root(&self, id: PlanId) -> usize {
@@ -143,7 +152,7 @@ impl Scales {
         let mut seen: Vec<PlanId> = Vec::new();
         for &id in order {
             let PlanOp::Map { input, function, rules } = &plan.node(id).op else { continue };
-            if *rules != MapRules::default() || function.is_homogeneous() || !plan.node(*input).op.accumulates() {
+            if *rules != MapRules::default() || function.keeps_steps() || !plan.node(*input).op.accumulates() {
                 continue;
             }
             let same = seen.iter().copied().find(|&other| {
@@ -174,10 +183,55 @@ impl Scales {
         }
     }
 
-    fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
-        let mut shared: Vec<(&Function, Class, Range, f64)> = Vec::new();
+    /// Where a table alone writes one operand of a product, and nothing else reads it, its step makes the product's
+    /// accumulator shift by the common `shift` to the step of the result: no other shift, no rescaling table.
+    fn set_gates(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts, shift: u32) {
         for &id in order {
-            let node = plan.node(id);
+            let PlanOp::Product { operands } = plan.node(id).op else { continue };
+            let result = match self.storage(id) {
+                Storage::Raw => id,
+                Storage::Fused(map) => *map,
+                _ => continue,
+            };
+            let unit = match &plan.node(result).op {
+                PlanOp::Map { function, .. } => function.keeps_steps(),
+                _ => true,
+            };
+            let gate = operands.into_iter().find(|&operand| self.is_gate_of(plan, order, facts, operand, id));
+            let (true, Some(gate)) = (unit, gate) else { continue };
+            let other = if operands[0] == gate { operands[1] } else { operands[0] };
+            let wanted = self.class(result).step / (self.class(other).step * f64::from(shift).exp2());
+            let range = facts.0[self.root(gate)].range.unwrap_or(plan.node(gate).range);
+            // Finer than before, and of no more bits than table results for outputs may have.
+            if wanted <= self.class(gate).step && range.magnitude() / wanted < f64::from(OUTPUT_BITS + 2).exp2() {
+                let (lo, hi) = ((range.lo / wanted).floor() as i64, (range.hi / wanted).ceil() as i64);
+                let root = self.root(gate);
+                self.classes[root] = Some(Class { step: wanted, lo, hi });
+            }
+        }
+    }
+
+    /// Whether the class of `gate` is written by tables alone and read by `product` alone.
+    fn is_gate_of(&self, plan: &Plan, order: &[PlanId], facts: &Facts, gate: PlanId, product: PlanId) -> bool {
+        let root = self.root(gate);
+        let member = |id: PlanId| self.root(id) == root;
+        let written = |&id: &PlanId| matches!(plan.node(id).op, PlanOp::Map { .. } | PlanOp::View { .. });
+        let read_elsewhere = |&id: &PlanId| {
+            let view_within = member(id) && matches!(plan.node(id).op, PlanOp::View { .. });
+            id != product && !view_within && plan.node(id).op.operands().into_iter().any(member)
+        };
+        let twice = plan.node(product).op.operands().into_iter().filter(|&operand| member(operand)).count() > 1;
+        facts.0[root].forced.is_none()
+            && !twice
+            && !member(product)
+            && !plan.outputs.iter().any(|&output| member(output))
+            && order.iter().filter(|&&id| member(id)).all(written)
+            && !order.iter().any(read_elsewhere)
+    }
+
+    fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
+        let mut groups: Vec<TableGroup> = Vec::new();
+        for &id in order {
             let Some(storage) = self.storage[id.0].clone() else { continue };
             let maps = match storage {
                 Storage::Exact => vec![],
@@ -188,32 +242,73 @@ impl Scales {
                 Storage::Fused(map) => vec![map],
                 Storage::ExactAnd { maps, .. } => maps,
             };
-            let [map] = maps[..] else {
-                let levels = f64::from(self.bits + TABLE_BITS - u32::from(maps.is_empty()) * (TABLE_BITS + 1)).exp2();
-                let width = if maps.is_empty() { node.range.magnitude() } else { node.range.hi - node.range.lo };
-                self.pre_steps[id.0] = positive(width / (levels - 1.0));
-                continue;
-            };
-            let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
-            let class = self.class(map);
-            if function.is_homogeneous() {
-                self.pre_steps[id.0] = class.step;
-                continue;
-            }
-            let active = active_range(function, widened(node.range), class.step);
-            let similar = shared.iter().find(|(known, known_class, range, _)| {
-                let ratio = (range.hi - range.lo) / (active.hi - active.lo);
-                *known == function && *known_class == class && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
-            });
-            self.pre_steps[id.0] = match similar {
-                Some((.., step)) => *step,
-                None => {
-                    let step = positive((active.hi - active.lo) / f64::from(self.bits + TABLE_BITS).exp2());
-                    shared.push((function, class, active, step));
-                    step
+            let range = plan.node(id).range;
+            match maps[..] {
+                [] => self.pre_steps[id.0] = positive(range.magnitude() / f64::from(self.bits - 1).exp2()),
+                [map] => self.join_group(plan, id, map, &mut groups),
+                _ => {
+                    self.arguments[id.0] = widened(range);
+                    self.pre_steps[id.0] = positive((range.hi - range.lo) / f64::from(self.bits + TABLE_BITS).exp2());
                 }
-            };
+            }
         }
+        for group in groups {
+            let step = group.pre_step(self.bits);
+            for id in group.members {
+                self.pre_steps[id.0] = step;
+                self.arguments[id.0] = group.arguments;
+            }
+        }
+    }
+
+    /// Puts an accumulator with one function to those that share its table, if it needs a table of its own steps.
+    fn join_group<'a>(&mut self, plan: &'a Plan, id: PlanId, map: PlanId, groups: &mut Vec<TableGroup<'a>>) {
+        let PlanOp::Map { function, .. } = &plan.node(map).op else { unreachable!("maps are maps") };
+        let class = self.class(map);
+        let range = widened(plan.node(id).range);
+        self.arguments[id.0] = range;
+        if function.keeps_steps() {
+            self.pre_steps[id.0] = class.step;
+            return;
+        }
+        let arguments = active_range(function, range, class.step);
+        let fits = |group: &&mut TableGroup| {
+            let joint = group.arguments.union(arguments);
+            let narrowest = group.narrowest.min(arguments.width());
+            *group.function == *function && group.class == class && joint.width() <= SHARING_FACTOR * narrowest
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.arguments = group.arguments.union(arguments);
+                group.narrowest = group.narrowest.min(arguments.width());
+                group.members.push(id);
+            }
+            None => {
+                let narrowest = arguments.width();
+                groups.push(TableGroup { function, class, arguments, narrowest, members: vec![id] });
+            }
+        }
+    }
+}
+
+/// Accumulators that share a table.
+struct TableGroup<'a> {
+    function: &'a Function,
+    class: Class,
+    /// The arguments of all members together.
+    arguments: Range,
+    /// Width of the arguments of the member with the fewest.
+    narrowest: f64,
+    members: Vec<PlanId>,
+}
+
+impl TableGroup<'_> {
+    /// Two arguments to a step of the result at the steepest point, or as many as a table may have.
+    fn pre_step(&self, bits: u32) -> f64 {
+        let Range { lo, hi } = self.arguments;
+        let wanted = 0.5 * self.class.step / self.function.steepest_on(lo, hi);
+        let finest = self.arguments.width() / f64::from(bits + TABLE_BITS).exp2();
+        positive(if wanted.is_finite() { finest.max(wanted) } else { finest })
     }
 }
 
@@ -227,13 +322,13 @@ fn positive(step: f64) -> f64 {
 }
 
 /// A calibrated range with room for what calibration did not see.
-pub(super) fn widened(range: Range) -> Range {
+fn widened(range: Range) -> Range {
     let room = ARGUMENT_HEADROOM * (range.hi - range.lo).max(range.magnitude() * 1e-3);
     Range { lo: range.lo - room, hi: range.hi + room }
 }
 
 /// The part of `range` outside which the function is flat to within half a step.
-pub(super) fn active_range(function: &Function, range: Range, step: f64) -> Range {
+fn active_range(function: &Function, range: Range, step: f64) -> Range {
     const POINTS: usize = 4096;
     // However flat the function is elsewhere, the argument is not cut finer than this.
     const LEAST_PART: f64 = 1.0 / 64.0;
@@ -421,7 +516,15 @@ struct Facts(Vec<ClassFacts>);
 
 impl Facts {
     fn of(plan: &Plan, calibration: &Calibration, order: &[PlanId], reads: &Reads, scales: &Scales) -> Self {
-        let empty = ClassFacts { range: None, nonnegative: true, forced: None, integer: false, fine: false, leaves: true, input: None };
+        let empty = ClassFacts {
+            range: None,
+            nonnegative: true,
+            forced: None,
+            integer: false,
+            fine: false,
+            leaves: true,
+            input: None,
+        };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
         for &id in order {
@@ -445,6 +548,11 @@ impl Facts {
             }
             match &node.op {
                 PlanOp::Map { rules: MapRules { step: Some(step), .. }, .. } => class.forced = Some(*step),
+                // Its argument has the same step, and so would as many levels as the result.
+                PlanOp::Map { function, .. } if function.keeps_steps() => {
+                    class.leaves = false;
+                    class.fine |= read.ports > 0;
+                }
                 PlanOp::Input { port } => class.add_input(&calibration.inputs[*port], scales.bits),
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! The structured reference string: powers of a secret `τ` in the groups of BN254.
 //!
-//! An SRS is imported from a ceremony's file ([`ptau`]), or it is the development SRS ([`development`]), whose `τ`
+//! An SRS is imported from a ceremony's file ([`ptau`]), or it is the development SRS ([`Srs::development`]), whose `τ`
 //! everybody knows and which is marked in its file and in every key that is made with it.
 //!
 //! # File
@@ -112,17 +112,19 @@ impl Srs {
         Ok(development::srs(k))
     }
 
-    /// Makes an SRS of `2^k` powers from `powers` (one more is kept, others are dropped) and computes the Lagrange basis.
+    /// Makes an SRS of `2^k` powers from `powers` (one more is kept, others are dropped). Computes the Lagrange basis where
+    /// it is not given.
     fn from_powers(
         k: u32,
         mut powers: Vec<G1Affine>,
+        lagrange: Option<Vec<G1Affine>>,
         origin: SrsOrigin,
         tau_g2: G2Affine,
     ) -> Result<Self, SrsMarkError> {
         let mark = SrsMark::new(origin, tau_g2)?;
         let next_power = powers.get(1 << k).copied();
         powers.truncate(1 << k);
-        Ok(Self { mark, next_power, params: library_srs(k, powers, None, tau_g2) })
+        Ok(Self { mark, next_power, params: library_srs(k, powers, lagrange, tau_g2) })
     }
 
     /// The SRS has `2^k` powers.
@@ -146,7 +148,8 @@ impl Srs {
     }
 
     /// The SRS with `2^k` powers. A smaller one has a Lagrange basis of its own, which is computed: for an imported SRS
-    /// that takes about `k · 2^k` multiplications in the group, so keep the result in a file.
+    /// that takes `k · 2^(k−1)` multiplications in the group (minutes from `k = 16` on), so keep the result in a file, or import
+    /// the size that you need from a prepared `.ptau` file.
     ///
     /// # Errors
     /// `k` is out of bounds or larger than the SRS.
@@ -160,7 +163,7 @@ impl Srs {
                 let powers = self.params.get_g()[..=1 << k].to_vec();
                 let (origin, tau_g2) = (self.mark.origin(), self.mark.tau_g2());
                 drop(self);
-                Ok(Self::from_powers(k, powers, origin, tau_g2)?)
+                Ok(Self::from_powers(k, powers, None, origin, tau_g2)?)
             }
         }
     }
@@ -465,7 +468,8 @@ mod tests {
         // The general way gives the same points as the one that knows tau.
         let srs = Srs::development(6).expect("a possible size");
         let powers = srs.params.get_g()[..=32].to_vec();
-        let general = Srs::from_powers(5, powers, SrsOrigin::Development, srs.mark.tau_g2()).expect("development");
+        let general =
+            Srs::from_powers(5, powers, None, SrsOrigin::Development, srs.mark.tau_g2()).expect("development");
         assert!(same(&general, &cut));
         assert!(matches!(cut.fit(6), Err(SrsError::TooSmall { needed: 6, found: 5 })));
         assert!(matches!(Srs::development(0), Err(SrsError::Size { found: 0 })));

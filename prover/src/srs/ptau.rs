@@ -7,9 +7,11 @@
 //! | 1 | size of a coordinate (32), modulus, power, power of the ceremony |
 //! | 2 | `[τ^i]₁` for `i` below `2·2^power − 1` |
 //! | 3 | `[τ^i]₂` for `i` below `2^power` |
+//! | 12 | Lagrange bases of 1, 2, 4, … points; in files prepared for phase 2 |
 //!
-//! Coordinates are Montgomery residues in little-endian order. The Lagrange bases that prepared files hold are not
-//! read: they belong to another root of unity; ours are computed.
+//! Coordinates are Montgomery residues in little-endian order. A Lagrange basis is in the order of the powers of the
+//! root of unity of `snarkjs`, which is another than that of the proof library: the points are the same, and are put in
+//! our order. Where the section is missing, the basis is computed, which takes long for large sizes.
 //!
 //! What the import checks: that all points are on the curve and that `[τ]₂` is in the group of order `r`, and, by a
 //! pairing over a random combination of all powers, that they are the powers of one `τ` other than 1. What it can't
@@ -20,7 +22,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use halo2_proofs::halo2curves::bn256::{Fq, G1Affine, G2Affine};
+use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use thiserror::Error;
 use verifier::encoding::PointError;
@@ -36,6 +38,7 @@ const MAX_POWER: u32 = 28;
 const HEADER: u32 = 1;
 const TAU_G1: u32 = 2;
 const TAU_G2: u32 = 3;
+const LAGRANGE_G1: u32 = 12;
 
 /// Why a `.ptau` file is not imported.
 #[derive(Debug, Error)]
@@ -94,6 +97,7 @@ pub struct Ptau {
     power: u32,
     tau_g1: u64,
     tau_g2: u64,
+    lagrange: Option<u64>,
 }
 
 impl Ptau {
@@ -110,7 +114,12 @@ impl Ptau {
         let points = 1u64 << power;
         let tau_g1 = sections.get(TAU_G1)?.expect_size((2 * points - 1) * POINT as u64)?;
         let tau_g2 = sections.get(TAU_G2)?.expect_size(points * POINT2 as u64)?;
-        Ok(Self { reader, power, tau_g1, tau_g2 })
+        // Bases for all sizes up to twice the number of powers in G2.
+        let lagrange = match sections.find(LAGRANGE_G1) {
+            Some(section) => Some(section.expect_size((4 * points - 1) * POINT as u64)?),
+            None => None,
+        };
+        Ok(Self { reader, power, tau_g1, tau_g2, lagrange })
     }
 
     /// The file can give an SRS of up to `2^power` powers.
@@ -128,21 +137,27 @@ impl Ptau {
             return Err(SrsError::TooSmall { needed: k, found: self.power }.into());
         }
         // One power more than 2^k: with k at most the file's power, and that at least 1, it is there.
-        let powers = self.powers((1 << k) + 1)?;
+        let powers = self.points(TAU_G1, self.tau_g1, 0, (1 << k) + 1)?;
         let tau_g2 = self.tau_g2()?;
-        let srs = Srs::from_powers(k, powers, SrsOrigin::Imported, tau_g2)?;
+        // The bases of 1, 2, 4, … points before the one of 2^k have 2^k − 1 points together.
+        let lagrange =
+            self.lagrange.map(|offset| self.points(LAGRANGE_G1, offset, (1 << k) - 1, 1 << k)).transpose()?;
+        let lagrange = lagrange.map(|points| in_our_order(k, &points));
+        let srs = Srs::from_powers(k, powers, lagrange, SrsOrigin::Imported, tau_g2)?;
         srs.check()?;
         Ok(srs)
     }
 
-    fn powers(&mut self, count: u64) -> Result<Vec<G1Affine>, PtauError> {
-        self.reader.seek(SeekFrom::Start(self.tau_g1))?;
-        let mut point = |index| {
+    /// `count` points of the section at `offset`, from the `first` one on.
+    fn points(&mut self, section: u32, offset: u64, first: u64, count: u64) -> Result<Vec<G1Affine>, PtauError> {
+        self.reader.seek(SeekFrom::Start(offset + first * POINT as u64))?;
+        let mut points = Vec::with_capacity(count as usize);
+        for index in first..first + count {
             let mut bytes = [0; POINT];
             self.reader.read_exact(&mut bytes)?;
-            montgomery_point(&bytes).map_err(|error| PtauError::Point { section: TAU_G1, index, error })
-        };
-        (0..count).map(&mut point).collect()
+            points.push(montgomery_point(&bytes).map_err(|error| PtauError::Point { section, index, error })?);
+        }
+        Ok(points)
     }
 
     fn tau_g2(&mut self) -> Result<G2Affine, PtauError> {
@@ -226,10 +241,39 @@ impl Sections {
         })
     }
 
-    fn get(&self, id: u32) -> Result<Section, PtauError> {
-        let missing = PtauError::Malformed { offset: self.file_bytes, what: "a section is missing" };
-        self.list.iter().find(|section| section.id == id).copied().ok_or(missing)
+    fn find(&self, id: u32) -> Option<Section> {
+        self.list.iter().find(|section| section.id == id).copied()
     }
+
+    fn get(&self, id: u32) -> Result<Section, PtauError> {
+        self.find(id).ok_or(PtauError::Malformed { offset: self.file_bytes, what: "a section is missing" })
+    }
+}
+
+/// Puts a Lagrange basis from the order of the powers of `snarkjs`'s root of unity into that of ours.
+fn in_our_order(k: u32, points: &[G1Affine]) -> Vec<G1Affine> {
+    let logarithm = our_root_by_theirs(k);
+    // k is at most 26, and so is the number of bits of the logarithm.
+    (0..points.len()).map(|index| points[index * logarithm % points.len()]).collect()
+}
+
+/// The logarithm of our `2^k`-th root of unity to the base of theirs, bit by bit from the lowest.
+fn our_root_by_theirs(k: u32) -> usize {
+    // Theirs is a power of 5, the smallest non-residue; the exponent is the odd part of r − 1.
+    let group_order = (-Fr::ONE).to_repr();
+    let limb = |i: usize| u64::from_le_bytes(group_order[8 * i..][..8].try_into().expect("eight bytes"));
+    let odd_part: [u64; 4] = std::array::from_fn(|i| {
+        let above = if i == 3 { 0 } else { limb(i + 1) << (64 - Fr::S) };
+        limb(i) >> Fr::S | above
+    });
+    let of_order = |root: Fr| (k..Fr::S).fold(root, |root, _| root.square());
+    let (theirs, ours) = (of_order(Fr::from(5).pow(odd_part)), of_order(Fr::ROOT_OF_UNITY));
+    let inverse = theirs.invert().expect("a root of unity is not zero");
+    (0..k).fold(0, |logarithm: usize, bit| {
+        let rest = ours * inverse.pow([logarithm as u64]);
+        let is_set = rest.pow([1 << (k - 1 - bit)]) != Fr::ONE;
+        logarithm | usize::from(is_set) << bit
+    })
 }
 
 /// The power that the header tells.

@@ -54,3 +54,6 @@ fn import_with(bytes: &[u8], options: &ImportOptions, external: &ExternalData) -
     passes::check_finite(&graph)?;
     Ok(graph)
 }
+
+#[cfg(test)]
+mod tests;

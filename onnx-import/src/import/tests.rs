@@ -1,0 +1,484 @@
+//! Models built by hand: what is accepted, and what is refused with which error.
+
+use super::*;
+use crate::error::NodeError;
+use crate::float::evaluate::evaluate_outputs;
+use crate::float::graph::{FloatOp, Tensor};
+use crate::proto::*;
+use prost::Message;
+
+fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&size: &i64| DimensionProto { dim_value: Some(size), dim_param: None };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let tensor_type = Some(TensorTypeProto { elem_type: 1, shape });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}
+
+fn named_dimension(name: &str, dimension: &str) -> ValueInfoProto {
+    let mut input = value(name, &[1, 2]);
+    let shape = input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut()).and_then(|t| t.shape.as_mut());
+    shape.expect("a shape").dim[0] = DimensionProto { dim_value: None, dim_param: Some(dimension.into()) };
+    input
+}
+
+fn floats(name: &str, dims: &[i64], data: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        data_type: 1,
+        dims: dims.to_vec(),
+        float_data: data.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn integers(name: &str, data: &[i64]) -> TensorProto {
+    let dims = vec![data.len() as i64];
+    TensorProto { name: name.into(), data_type: 7, dims, int64_data: data.to_vec(), ..Default::default() }
+}
+
+fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    NodeProto {
+        op_type: op.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: outputs.iter().map(|&name| name.into()).collect(),
+        ..Default::default()
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), kind: attribute_kind::INT, i: Some(value), ..Default::default() }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), kind: attribute_kind::INTS, ints: values.to_vec(), ..Default::default() }
+}
+
+fn with(mut node: NodeProto, attributes: impl IntoIterator<Item = AttributeProto>) -> NodeProto {
+    node.attribute.extend(attributes);
+    node
+}
+
+fn graph(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> GraphProto {
+    GraphProto {
+        node: nodes,
+        name: "test".into(),
+        initializer,
+        input: vec![value("x", &[1, 2])],
+        output: vec![value("y", &[])],
+        ..Default::default()
+    }
+}
+
+fn model(graph: GraphProto) -> ModelProto {
+    let set = OperatorSetIdProto { domain: String::new(), version: 17 };
+    ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![set], functions: vec![] }
+}
+
+fn run(model: &ModelProto) -> Result<FloatGraph, ImportError> {
+    import(&model.encode_to_vec(), &ImportOptions::default())
+}
+
+/// Why the only questionable node of a model is refused.
+fn node_error(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> NodeError {
+    match run(&model(graph(nodes, initializer))) {
+        Err(ImportError::Node { error, .. }) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dense() -> ModelProto {
+    let nodes =
+        vec![NodeProto { name: "fc".into(), ..node("Gemm", &["x", "w", "b"], &["h"]) }, node("Relu", &["h"], &["y"])];
+    let stored = vec![floats("w", &[2, 3], &[1.0, 2.0, 3.0, -1.0, 0.5, 0.25]), floats("b", &[3], &[0.0, 1.0, -9.0])];
+    model(graph(nodes, stored))
+}
+
+fn outputs(graph: &FloatGraph, input: &[f64]) -> Vec<f64> {
+    let tensor = Tensor::new(vec![1, input.len()], input.to_vec());
+    evaluate_outputs(graph, &[tensor]).expect("the input fits")[0].data.to_vec()
+}
+
+#[test]
+fn a_dense_layer_is_imported_with_names() {
+    let graph = run(&dense()).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 2.0]), [0.0, 4.0, 0.0]);
+    let names: Vec<_> = graph.nodes.iter().map(|node| node.provenance.join("+")).collect();
+    assert_eq!(names, ["x", "w", "b", "fc", "fc", "y"]);
+    assert_eq!((graph.name.as_str(), graph.inputs.len(), graph.outputs.len()), ("test", 1, 1));
+}
+
+#[test]
+fn every_shorter_file_is_refused() {
+    let bytes = dense().encode_to_vec();
+    for length in 0..bytes.len() {
+        assert!(import(&bytes[..length], &ImportOptions::default()).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    for bytes in [&b""[..], b"hello", b"\x89PNG\r\n\x1a\n", &[0xff; 64], &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]] {
+        assert!(matches!(import(bytes, &ImportOptions::default()), Err(ImportError::NotOnnx { .. })), "{bytes:?}");
+    }
+    let without_graph = ModelProto { graph: None, ..dense() };
+    assert!(matches!(run(&without_graph), Err(ImportError::NotOnnx { .. })));
+    assert!(matches!(run(&ModelProto { opset_import: vec![], ..dense() }), Err(ImportError::NotOnnx { .. })));
+}
+
+#[test]
+fn initializers_may_be_listed_as_inputs() {
+    let mut model = dense();
+    model.graph.as_mut().unwrap().input.push(value("w", &[2, 3]));
+    assert_eq!(run(&model).unwrap().inputs.len(), 1);
+}
+
+#[test]
+fn dynamic_dimensions_are_one_unless_given() {
+    let mut model = dense();
+    model.graph.as_mut().unwrap().input[0] = named_dimension("x", "batch");
+    let graph = run(&model).unwrap();
+    assert_eq!(graph.node(graph.outputs[0].value).shape, [1, 3]);
+    let options = |name: &str| ImportOptions { dims: [(name.to_owned(), 4)].into() };
+    let graph = import(&model.encode_to_vec(), &options("batch")).unwrap();
+    assert_eq!(graph.node(graph.outputs[0].value).shape, [4, 3]);
+    let error = import(&model.encode_to_vec(), &options("length")).unwrap_err();
+    assert!(matches!(error, ImportError::UnknownDimension { known, .. } if known == "batch"));
+}
+
+#[test]
+fn shape_arithmetic_folds_away() {
+    // reshape(x, concat(shape(x)[0:1], [-1, 1]))
+    let nodes = vec![
+        node("Shape", &["x"], &["s"]),
+        node("Gather", &["s", "zero"], &["n"]),
+        node("Concat", &["n", "rest"], &["t"]),
+        with(node("Concat", &["n", "rest"], &["t2"]), [int("axis", 0)]),
+        node("Reshape", &["x", "t2"], &["y"]),
+    ];
+    let mut nodes = nodes;
+    nodes.remove(2);
+    nodes[1].attribute.push(int("axis", 0));
+    let mut model = model(graph(nodes, vec![integers("zero", &[0]), integers("rest", &[-1, 1])]));
+    let graph = run(&model).unwrap();
+    assert_eq!(graph.node(graph.outputs[0].value).shape, [1, 2, 1]);
+    assert_eq!(graph.nodes.len(), 2);
+    // The axis is required.
+    model.graph.as_mut().unwrap().node[2].attribute.clear();
+    assert!(matches!(run(&model), Err(ImportError::Node { error: NodeError::Attribute { .. }, .. })));
+}
+
+#[test]
+fn operators_attributes_domains_and_arity_are_checked() {
+    let relu = || node("Relu", &["x"], &["y"]);
+    assert!(matches!(
+        node_error(vec![node("Frob", &["x"], &["y"])], vec![]),
+        NodeError::UnknownOperator { version: 17 }
+    ));
+    let unknown = node_error(vec![with(relu(), [int("alpha", 1)])], vec![]);
+    assert_eq!(unknown, NodeError::UnknownAttribute { attribute: "alpha".into(), version: 17 });
+    let other = NodeProto { domain: "com.example".into(), ..relu() };
+    assert_eq!(node_error(vec![other], vec![]), NodeError::UnknownDomain { domain: "com.example".into() });
+    let two = node_error(vec![node("Relu", &["x", "x"], &["y"])], vec![]);
+    assert_eq!(two, NodeError::Arity { what: "inputs", expected: "1".into(), found: 2 });
+    assert!(matches!(node_error(vec![node("Relu", &[""], &["y"])], vec![]), NodeError::Arity { .. }));
+    let twice = with(node("LeakyRelu", &["x"], &["y"]), [int("alpha", 1), int("alpha", 1)]);
+    assert!(matches!(node_error(vec![twice], vec![]), NodeError::Attribute { .. }));
+    let wrong_type = with(node("LeakyRelu", &["x"], &["y"]), [int("alpha", 1)]);
+    assert!(matches!(node_error(vec![wrong_type], vec![]), NodeError::Attribute { .. }));
+    for version in [6, 29, i64::MIN] {
+        let mut model = dense();
+        model.opset_import[0].version = version;
+        assert!(matches!(run(&model), Err(ImportError::OperatorSet { .. })), "{version}");
+    }
+}
+
+#[test]
+fn an_unknown_operator_that_nothing_needs_does_not_matter() {
+    let nodes = vec![node("Frob", &["x"], &["dead"]), node("Relu", &["x"], &["y"])];
+    assert!(run(&model(graph(nodes, vec![]))).is_ok());
+}
+
+#[test]
+fn cycles_missing_values_and_double_definitions_are_refused() {
+    let cycle = vec![node("Add", &["x", "b"], &["a"]), node("Relu", &["a"], &["b"]), node("Relu", &["b"], &["y"])];
+    assert_eq!(node_error(cycle, vec![]), NodeError::Undefined { value: "b".into() });
+    let missing = vec![node("Relu", &["nowhere"], &["y"])];
+    assert_eq!(node_error(missing, vec![]), NodeError::Undefined { value: "nowhere".into() });
+    let no_output = run(&model(graph(vec![], vec![])));
+    assert!(matches!(no_output, Err(ImportError::Output { .. })));
+    for nodes in [
+        vec![node("Relu", &["x"], &["y"]), node("Tanh", &["x"], &["y"])],
+        vec![node("Relu", &["x"], &["x"]), node("Tanh", &["x"], &["y"])],
+    ] {
+        assert!(matches!(run(&model(graph(nodes, vec![]))), Err(ImportError::Graph { .. })));
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused_by_name() {
+    let mut model = dense();
+    model.graph.as_mut().unwrap().initializer[0].float_data[4] = f32::NAN;
+    assert!(matches!(run(&model), Err(ImportError::Tensor { name, .. }) if name == "w"));
+    model.graph.as_mut().unwrap().initializer[0].float_data[4] = f32::INFINITY;
+    assert!(matches!(run(&model), Err(ImportError::NotFinite { name, .. }) if name.contains('w')));
+}
+
+#[test]
+fn infinities_that_fold_away_are_allowed() {
+    let nodes = vec![node("Clip", &["x", "lo", "hi"], &["y"])];
+    let stored = vec![floats("lo", &[], &[f32::NEG_INFINITY]), floats("hi", &[], &[1.0])];
+    let graph = run(&model(graph(nodes, stored))).unwrap();
+    assert_eq!(outputs(&graph, &[-5.0, 5.0]), [-5.0, 1.0]);
+}
+
+#[test]
+fn absurd_sizes_are_refused_at_once() {
+    for dims in [&[i64::MAX][..], &[1 << 40, 1 << 40], &[0], &[-1], &[1 << 20, 1 << 20]] {
+        let mut model = dense();
+        model.graph.as_mut().unwrap().input[0] = value("x", dims);
+        assert!(matches!(run(&model), Err(ImportError::Input { .. })), "{dims:?}");
+    }
+    let huge = 1i64 << 40;
+    let cases: Vec<(NodeProto, TensorProto)> = vec![
+        (node("Expand", &["x", "c"], &["y"]), integers("c", &[huge, 1, 2])),
+        (node("Expand", &["x", "c"], &["y"]), integers("c", &[1 << 14, 1 << 14, 2])),
+        (node("Tile", &["x", "c"], &["y"]), integers("c", &[huge, 1])),
+        (node("Pad", &["x", "c"], &["y"]), integers("c", &[0, huge, 0, 0])),
+        (node("Pad", &["x", "c"], &["y"]), integers("c", &[1 << 27, 0, 0, 1 << 27])),
+        (node("Pad", &["x", "c"], &["y"]), integers("c", &[i64::MIN, i64::MIN, i64::MIN, i64::MIN])),
+        (node("Reshape", &["x", "c"], &["y"]), integers("c", &[huge, huge])),
+        (node("ConstantOfShape", &["c"], &["y"]), integers("c", &[huge])),
+        (node("ConstantOfShape", &["c"], &["y"]), integers("c", &[1 << 15, 1 << 15])),
+        (node("Resize", &["x", "", "c"], &["y"]), floats("c", &[2], &[1e30, 1.0])),
+        (node("Resize", &["x", "", "c"], &["y"]), floats("c", &[2], &[1.0, 1e8])),
+        (node("Slice", &["x", "c", "c", "c", "c"], &["y"]), integers("c", &[i64::MIN])),
+        (with(node("Split", &["x", "c"], &["y"]), [int("axis", 1)]), integers("c", &[i64::MAX])),
+        (node("Unsqueeze", &["x", "c"], &["y"]), integers("c", &[i64::MIN, 7])),
+    ];
+    for (node, stored) in cases {
+        let name = node.op_type.clone();
+        let result = run(&model(graph(vec![node], vec![stored])));
+        assert!(matches!(result, Err(ImportError::Node { .. })), "{name}: {result:?}");
+    }
+}
+
+#[test]
+fn absurd_windows_are_refused() {
+    let image = value("x", &[1, 1, 4, 4]);
+    let pool = |attributes: Vec<AttributeProto>| {
+        let mut graph = graph(vec![with(node("MaxPool", &["x"], &["y"]), attributes)], vec![]);
+        graph.input[0] = image.clone();
+        run(&model(graph))
+    };
+    assert!(pool(vec![ints("kernel_shape", &[2, 2])]).is_ok());
+    for attributes in [
+        vec![],
+        vec![ints("kernel_shape", &[0, 2])],
+        vec![ints("kernel_shape", &[2])],
+        vec![ints("kernel_shape", &[5, 5])],
+        vec![ints("kernel_shape", &[i64::MAX, 1])],
+        vec![ints("kernel_shape", &[2, 2]), ints("strides", &[0, 1])],
+        vec![ints("kernel_shape", &[2, 2]), ints("dilations", &[1 << 28, 1])],
+        vec![ints("kernel_shape", &[2, 2]), ints("pads", &[1 << 27, 0, 0, 0])],
+        vec![ints("kernel_shape", &[2, 2]), ints("pads", &[2, 0, 0, 0])],
+        vec![ints("kernel_shape", &[2, 2]), ints("pads", &[-1, 0, 0, 0])],
+    ] {
+        assert!(matches!(pool(attributes.clone()), Err(ImportError::Node { .. })), "{attributes:?}");
+    }
+}
+
+#[test]
+fn memory_for_folding_is_bounded_over_the_whole_model() {
+    let mut nodes = vec![];
+    for index in 0..64 {
+        nodes.push(node("Expand", &["x", "c"], &[&format!("e{index}")]));
+    }
+    let names: Vec<String> = (0..64).map(|index| format!("e{index}")).collect();
+    nodes.push(node("Sum", &names.iter().map(String::as_str).collect::<Vec<_>>(), &["y"]));
+    let error = node_error(nodes, vec![integers("c", &[1 << 11, 1 << 11, 2])]);
+    assert!(matches!(error, NodeError::TooLarge { .. }), "{error:?}");
+}
+
+#[test]
+fn work_for_folding_is_bounded() {
+    let nodes = vec![
+        node("ConstantOfShape", &["c"], &["m"]),
+        node("MatMul", &["m", "m"], &["p"]),
+        node("MatMul", &["p", "m"], &["q"]),
+        node("ReduceSum", &["q"], &["s"]),
+        node("Add", &["x", "s"], &["y"]),
+    ];
+    let error = node_error(nodes, vec![integers("c", &[4096, 4096])]);
+    assert!(matches!(error, NodeError::TooLarge { what: "multiply-adds to fold constants", .. }), "{error:?}");
+}
+
+#[test]
+fn functions_are_inlined_with_their_attributes() {
+    let mut model = dense();
+    let reference = AttributeProto {
+        name: "alpha".into(),
+        kind: attribute_kind::FLOAT,
+        ref_attr_name: "slope".into(),
+        ..Default::default()
+    };
+    model.functions.push(FunctionProto {
+        name: "Bend".into(),
+        domain: "local".into(),
+        input: vec!["a".into()],
+        output: vec!["r".into()],
+        attribute: vec!["slope".into()],
+        node: vec![with(node("LeakyRelu", &["a"], &["r"]), [reference])],
+        opset_import: model.opset_import.clone(),
+        ..Default::default()
+    });
+    let slope =
+        AttributeProto { name: "slope".into(), kind: attribute_kind::FLOAT, f: Some(0.5), ..Default::default() };
+    let call = NodeProto { domain: "local".into(), name: "bend".into(), ..with(node("Bend", &["x"], &["y"]), [slope]) };
+    model.graph.as_mut().unwrap().node = vec![call.clone()];
+    let imported = run(&model).unwrap();
+    assert_eq!(outputs(&imported, &[-4.0, 4.0]), [-2.0, 4.0]);
+    assert_eq!(imported.nodes[1].provenance, ["bend/r"]);
+    let strange = with(call.clone(), [int("other", 1)]);
+    model.graph.as_mut().unwrap().node = vec![strange];
+    assert!(matches!(run(&model), Err(ImportError::Node { error: NodeError::Attribute { .. }, .. })));
+    // A function that calls itself, and one whose calls multiply.
+    for calls in 1..=2 {
+        let body = (0..calls).map(|index| {
+            let output = if index == 0 { "r" } else { "s" };
+            NodeProto { domain: "local".into(), ..node("Bend", &[if index == 0 { "s" } else { "a" }], &[output]) }
+        });
+        let mut body: Vec<_> = body.collect();
+        body.reverse();
+        if calls == 1 {
+            body[0].input = vec!["a".into()];
+        }
+        model.functions[0].node = body;
+        model.graph.as_mut().unwrap().node = vec![call.clone()];
+        assert!(matches!(run(&model), Err(ImportError::Node { error: NodeError::TooLarge { .. }, .. })));
+    }
+}
+
+#[test]
+fn a_constant_condition_chooses_a_branch() {
+    let branch = |op: &str, name: &str| AttributeProto {
+        name: name.into(),
+        kind: attribute_kind::GRAPH,
+        g: Some(GraphProto {
+            node: vec![node(op, &["x"], &["r"])],
+            output: vec![value("r", &[])],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let choice = with(node("If", &["c"], &["y"]), [branch("Neg", "then_branch"), branch("Frob", "else_branch")]);
+    let condition = |value: i32| TensorProto {
+        name: "c".into(),
+        data_type: 9,
+        int32_data: vec![value],
+        dims: vec![],
+        ..Default::default()
+    };
+    let graph_of = |value| model(graph(vec![choice.clone()], vec![condition(value)]));
+    assert_eq!(outputs(&run(&graph_of(1)).unwrap(), &[1.0, 2.0]), [-1.0, -2.0]);
+    assert!(matches!(run(&graph_of(0)), Err(ImportError::Node { node, .. }) if node == "y/r"));
+    let by_data = vec![node("ReduceSum", &["x"], &["s"]), node("Greater", &["s", "zero"], &["c"]), choice.clone()];
+    let error = node_error(by_data, vec![floats("zero", &[], &[0.0])]);
+    assert_eq!(error, NodeError::NotConstant { operand: "condition" });
+}
+
+#[test]
+fn external_data_needs_a_file() {
+    let mut model = dense();
+    let weights = &mut model.graph.as_mut().unwrap().initializer[0];
+    let data: Vec<u8> = weights.float_data.drain(..).flat_map(f32::to_le_bytes).collect();
+    weights.data_location = 1;
+    weights.external_data = vec![StringStringEntryProto { key: "location".into(), value: "w.bin".into() }];
+    assert!(matches!(run(&model), Err(ImportError::ExternalData { name, .. }) if name == "w"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.onnx"), model.encode_to_vec()).unwrap();
+    let read = || import_file(&folder.path().join("model.onnx"), &ImportOptions::default());
+    assert!(matches!(read(), Err(ImportError::ExternalData { .. })));
+    std::fs::write(folder.path().join("w.bin"), data).unwrap();
+    assert_eq!(read().unwrap().nodes.len(), run(&dense()).unwrap().nodes.len());
+    assert!(matches!(import_file(folder.path(), &ImportOptions::default()), Err(ImportError::File { .. })));
+}
+
+#[test]
+fn casts_that_would_round_are_refused_with_a_way_out() {
+    let nodes = vec![with(node("Cast", &["x"], &["y"]), [int("to", 7)])];
+    let error = node_error(nodes, vec![]).to_string();
+    assert!(error.contains("Round or Floor"), "{error}");
+    let nodes = vec![node("Floor", &["x"], &["f"]), with(node("Cast", &["f"], &["y"]), [int("to", 7)])];
+    assert!(run(&model(graph(nodes, vec![]))).is_ok());
+}
+
+#[test]
+fn softmax_takes_all_later_axes_before_operator_set_13() {
+    let nodes = vec![with(node("Softmax", &["x"], &["y"]), [int("axis", 1)])];
+    let mut model = model(graph(nodes, vec![]));
+    model.graph.as_mut().unwrap().input[0] = value("x", &[1, 2, 2]);
+    let sum = |model: &ModelProto| {
+        let graph = run(model).unwrap();
+        let outputs = evaluate_outputs(&graph, &[Tensor::new(vec![1, 2, 2], vec![0.0; 4])]).unwrap();
+        outputs[0].data.iter().sum::<f64>()
+    };
+    assert_eq!(sum(&model), 2.0);
+    model.opset_import[0].version = 11;
+    assert_eq!(sum(&model), 1.0);
+}
+
+#[test]
+fn string_labels_are_refused_only_where_they_are_read() {
+    let strings = |name: &str| AttributeProto {
+        name: name.into(),
+        kind: attribute_kind::STRINGS,
+        strings: vec![b"no".as_slice().into(), b"yes".as_slice().into()],
+        ..Default::default()
+    };
+    let list = |name: &str, data: &[f32]| AttributeProto {
+        name: name.into(),
+        kind: attribute_kind::FLOATS,
+        floats: data.to_vec(),
+        ..Default::default()
+    };
+    let attributes =
+        [list("coefficients", &[1.0, 2.0, -1.0, 0.5]), list("intercepts", &[0.0, 1.0]), strings("classlabels_strings")];
+    let classifier = |outputs: &[&str]| NodeProto {
+        domain: "ai.onnx.ml".into(),
+        ..with(node("LinearClassifier", &["x"], outputs), attributes.clone())
+    };
+    let ml = |nodes| {
+        let mut model = model(graph(nodes, vec![]));
+        model.opset_import.push(OperatorSetIdProto { domain: "ai.onnx.ml".into(), version: 1 });
+        model
+    };
+    let graph = run(&ml(vec![classifier(&["label", "y"])])).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 2.0]), [5.0, 1.0]);
+    let error = run(&ml(vec![classifier(&["y", "scores"])])).unwrap_err().to_string();
+    assert!(error.contains("integer labels"), "{error}");
+}
+
+#[test]
+fn constants_of_the_model_are_evaluated_once() {
+    let nodes = vec![node("Exp", &["c"], &["e"]), node("Mul", &["x", "e"], &["y"])];
+    let graph = run(&model(graph(nodes, vec![floats("c", &[2], &[0.0, 1.0])]))).unwrap();
+    let constants = graph.nodes.iter().filter(|node| matches!(node.op, FloatOp::Constant(_))).count();
+    assert_eq!((graph.nodes.len(), constants), (3, 1));
+}
+
+proptest::proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        let _ = import(&bytes, &ImportOptions::default());
+    }
+
+    #[test]
+    fn changed_bytes_never_panic(changes in proptest::collection::vec((0usize..4096, proptest::prelude::any::<u8>()), 1..6)) {
+        let mut bytes = dense().encode_to_vec();
+        for (position, value) in changes {
+            let length = bytes.len();
+            bytes[position % length] = value;
+        }
+        let _ = import(&bytes, &ImportOptions::default());
+    }
+}

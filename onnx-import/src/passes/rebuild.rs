@@ -1,0 +1,84 @@
+//! Going through a graph while building the next one.
+
+use crate::float::evaluate::apply;
+use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, FloatPort, Tensor, ValueId};
+
+/// The graph that a pass builds.
+#[derive(Default)]
+pub(super) struct Output {
+    nodes: Vec<FloatNode>,
+}
+
+impl Output {
+    /// The node that defines a value.
+    pub(super) fn node(&self, value: ValueId) -> &FloatNode {
+        &self.nodes[value.0]
+    }
+
+    /// The tensor of a value that is a constant.
+    pub(super) fn tensor(&self, value: ValueId) -> Option<&Tensor> {
+        match &self.node(value).op {
+            FloatOp::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// Appends a node, evaluated where all that it reads is known.
+    pub(super) fn push(&mut self, mut node: FloatNode) -> ValueId {
+        let operands = node.op.operands();
+        let tensors: Option<Vec<&Tensor>> = operands.iter().map(|&operand| self.tensor(operand)).collect();
+        if let Some(tensors) = tensors.filter(|tensors| !tensors.is_empty()) {
+            node.op = FloatOp::Constant(apply(&node.op, &node.shape, &tensors));
+        }
+        self.nodes.push(node);
+        ValueId(self.nodes.len() - 1)
+    }
+
+    /// Appends a constant real.
+    pub(super) fn push_constant(&mut self, tensor: Tensor, provenance: &[String]) -> ValueId {
+        let shape = tensor.shape.clone();
+        let op = FloatOp::Constant(tensor);
+        self.push(FloatNode { provenance: provenance.to_vec(), op, shape, element: Element::Real })
+    }
+}
+
+/// Builds a new graph. `step` is given each node in order, its operands renamed, with its index in the old graph; it
+/// appends what the node becomes and gives the value.
+pub(super) fn rebuild(graph: FloatGraph, mut step: impl FnMut(&mut Output, usize, FloatNode) -> ValueId) -> FloatGraph {
+    let mut output = Output::default();
+    let mut renamed: Vec<ValueId> = Vec::with_capacity(graph.nodes.len());
+    for (index, mut node) in graph.nodes.into_iter().enumerate() {
+        node.op = node.op.clone_with(|operand| renamed[operand.0]);
+        let value = step(&mut output, index, node);
+        renamed.push(value);
+    }
+    let port = |port: FloatPort| FloatPort { value: renamed[port.value.0], ..port };
+    FloatGraph {
+        nodes: output.nodes,
+        inputs: graph.inputs.into_iter().map(port).collect(),
+        outputs: graph.outputs.into_iter().map(port).collect(),
+        name: graph.name,
+        source_digest: graph.source_digest,
+    }
+}
+
+/// How often each value is read, by nodes and as an output.
+pub(super) fn use_counts(graph: &FloatGraph) -> Vec<usize> {
+    let mut counts = vec![0; graph.nodes.len()];
+    let operands = graph.nodes.iter().flat_map(|node| node.op.operands());
+    for value in operands.chain(graph.outputs.iter().map(|port| port.value)) {
+        counts[value.0] += 1;
+    }
+    counts
+}
+
+/// The names of several nodes in order, each once.
+pub(super) fn joined(lists: &[&[String]]) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for name in lists.iter().flat_map(|list| list.iter()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}

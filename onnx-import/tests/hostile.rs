@@ -1,0 +1,66 @@
+//! Damaged models of every operator: an error or a graph, never a panic.
+
+use onnx_import::{import, ImportOptions};
+use std::io::{Cursor, Read};
+
+/// Damaged copies of each model.
+const COPIES: usize = 60;
+
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % bound.max(1)
+    }
+}
+
+fn damage(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len());
+        match random.below(5) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+            2 => bytes.truncate(at.max(1)),
+            3 => {
+                bytes.remove(at);
+                if bytes.is_empty() {
+                    bytes.push(0);
+                }
+            }
+            _ => {
+                let piece = bytes[at..(at + random.below(16)).min(bytes.len())].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_models_never_panic() {
+    let mut archive = zip::ZipArchive::new(Cursor::new(&include_bytes!("cases.zip")[..])).expect("a zip archive");
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut refused, mut accepted) = (0, 0);
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).expect("the entry exists");
+        if !entry.name().expect("the name is UTF-8").ends_with(".onnx") {
+            continue;
+        }
+        let mut bytes = vec![];
+        entry.read_to_end(&mut bytes).expect("the entry is readable");
+        for _ in 0..COPIES {
+            match import(&damage(&bytes, &mut random), &ImportOptions::default()) {
+                Ok(_) => accepted += 1,
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    println!("{refused} refused, {accepted} accepted");
+    assert!(refused > 0 && accepted > 0, "some damage shows and some does not");
+}

@@ -1,0 +1,159 @@
+//! Trained models, compiled: the integer program keeps the accuracy of the float model.
+
+use std::path::PathBuf;
+
+use onnx_import::accuracy::{evaluate, AccuracyOptions, FloatReference, Metric};
+use onnx_import::float::graph::Tensor;
+use onnx_import::quantize::{compile, Compiled, QuantizeOptions};
+use onnx_import::samples::{InputSpec, Samples};
+use onnx_import::{import_file, ImportOptions};
+use serde_json::Value;
+
+/// Rows of the test file that calibration sees.
+const CALIBRATION_ROWS: usize = 100;
+
+/// Models whose operators belong to the stages that are supported: dense, convolutional and linear.
+const MODELS: [&str; 33] = [
+    "autoencoder_convtranspose_8",
+    "autoencoder_resize_16",
+    "autoencoder_vae_dense",
+    "cnn_batchnorm_8",
+    "cnn_dynamo_16",
+    "cnn_tiny_8",
+    "conv1d_rows_8",
+    "keras_autoencoder_8",
+    "keras_cnn_bn_12",
+    "keras_mlp_digits",
+    "keras_resgap_12",
+    "lenet_28",
+    "lenet_tanh_avgpool_28",
+    "mlp_acts_digits",
+    "mlp_dynbatch_digits",
+    "mlp_gelu_digits",
+    "mlp_gelu_erf_digits",
+    "mlp_relu_diabetes",
+    "mlp_relu_digits",
+    "mlp_sigmoid_cancer",
+    "mlp_tanh_wine",
+    "mobilenet_block_16",
+    "resnet_gap_16",
+    "sk_lasso_diabetes",
+    "sk_linearsvc_cancer",
+    "sk_logreg_cancer",
+    "sk_logreg_iris",
+    "sk_mlp_digits",
+    "sk_poly_logreg_iris",
+    "sk_ridge_diabetes",
+    "sk_scaler_pca_logreg_cancer",
+    "sk_gaussiannb_wine",
+    "two_inputs_verify_digits",
+];
+
+fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models")));
+    folder.is_dir().then_some(folder)
+}
+
+/// The first rows of every input, with their labels left out: calibration by inputs alone is the harder case.
+fn calibration(samples: &Samples, specs: &[InputSpec]) -> Samples {
+    let rows = samples.count(specs).unwrap().min(CALIBRATION_ROWS);
+    let mut batches = vec![Vec::new(); specs.len()];
+    for row in 0..rows {
+        for (batch, tensor) in batches.iter_mut().zip(samples.inputs(specs, row).unwrap()) {
+            batch.extend_from_slice(&tensor.data);
+        }
+    }
+    let shape = |spec: &InputSpec| [&[rows], &spec.shape[..]].concat();
+    let tensors = specs.iter().zip(batches).map(|(spec, data)| Tensor::new(shape(spec), data));
+    Samples::from_batches(tensors.collect())
+}
+
+struct Row {
+    name: &'static str,
+    compiled: Compiled,
+    metric: Metric,
+    float: f64,
+    integer: f64,
+    largest: f64,
+    relative: f64,
+    clamped: usize,
+}
+
+impl Row {
+    fn is_good(&self) -> bool {
+        match self.metric {
+            Metric::RSquared => self.integer >= self.float - 0.005,
+            Metric::MeanSquaredError => self.integer <= self.float * 1.02,
+            _ => self.integer >= self.float - 0.005,
+        }
+    }
+}
+
+fn row(name: &'static str) -> Result<Row, String> {
+    let folder = corpus().expect("checked before").join(name);
+    let meta: Value = serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap();
+    let metric = Metric::from_name(meta["metric"].as_str().unwrap()).unwrap();
+    let graph = import_file(&folder.join("model.onnx"), &ImportOptions::default()).map_err(|e| e.to_string())?;
+    let samples = Samples::read(folder.join("test.npz")).map_err(|e| e.to_string())?;
+    let calibration = calibration(&samples, &InputSpec::of_graph(&graph));
+    let compiled = compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
+    let options = AccuracyOptions { limit: None, metric: Some(metric) };
+    let report =
+        evaluate(FloatReference::Recorded, &compiled.program, &samples, &options).map_err(|e| e.to_string())?;
+    let (_, float, integer) = report.fidelity.scores.unwrap();
+    let recorded = meta["ort_score"].as_f64().unwrap();
+    assert!((float - recorded).abs() < 1e-3, "{name}: scored {float}, the corpus says {recorded}");
+    let differences = &report.fidelity.differences;
+    Ok(Row {
+        name,
+        compiled,
+        metric,
+        float,
+        integer,
+        largest: differences.iter().map(|d| d.largest).fold(0.0, f64::max),
+        relative: differences.iter().map(|d| d.relative()).fold(0.0, f64::max),
+        clamped: report.clamped,
+    })
+}
+
+#[test]
+fn trained_models_keep_their_accuracy() {
+    if corpus().is_none() {
+        println!("skipped: no model corpus");
+        return;
+    }
+    println!(
+        "{:28} {:>4} {:>5} {:>6} {:>8} {:>8} {:>8} {:>9} {:>7} {:>5}",
+        "model", "bits", "nodes", "tables", "entries", "float", "integer", "largest", "rel", "clamp"
+    );
+    let mut failures = Vec::new();
+    for name in MODELS {
+        match row(name) {
+            Ok(row) => {
+                let program = &row.compiled.program;
+                println!(
+                    "{:28} {:4} {:5} {:6} {:8} {:8.5} {:8.5} {:9.2e} {:7.4} {:5}",
+                    row.name,
+                    row.compiled.report.bits,
+                    program.nodes.len(),
+                    program.tables.len(),
+                    program.tables.iter().map(|table| table.values().len()).sum::<usize>(),
+                    row.float,
+                    row.integer,
+                    row.largest,
+                    row.relative,
+                    row.clamped
+                );
+                if !row.is_good() {
+                    failures.push(format!("{name}: {} {} against {}", row.metric.name(), row.integer, row.float));
+                }
+            }
+            Err(error) => {
+                println!("{name:28} {error}");
+                failures.push(format!("{name}: {error}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}

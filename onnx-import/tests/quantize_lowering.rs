@@ -1,0 +1,649 @@
+//! Every lowering against the float evaluator: small graphs with random weights, compiled at 12 bits and run on the samples
+//! they were calibrated on; the outputs differ by a few steps at most.
+
+use std::sync::Arc;
+
+use circuits::graph::{Op, PortKind, Visibility};
+use circuits::reference;
+use onnx_import::float::evaluate::evaluate_outputs;
+use onnx_import::float::graph::{
+    BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
+    Window,
+};
+use onnx_import::quantize::{
+    compile, dequantize_outputs, quantize_inputs, Bits, Compiled, InputError, QuantizeError, QuantizeOptions,
+};
+use onnx_import::samples::{InputSpec, Samples};
+use proptest::prelude::*;
+
+const SAMPLES: usize = 24;
+
+/// Reproducible numbers in [−1, 1].
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    fn tensor(&mut self, shape: &[usize]) -> Tensor {
+        let count = shape.iter().product::<usize>();
+        Tensor::new(shape.to_vec(), (0..count).map(|_| self.next()).collect())
+    }
+}
+
+/// Builds graphs whose shapes the caller states.
+struct Builder {
+    graph: FloatGraph,
+    numbers: Numbers,
+}
+
+impl Builder {
+    fn new() -> Self {
+        let graph =
+            FloatGraph { name: "test".into(), source_digest: [0; 32], nodes: vec![], inputs: vec![], outputs: vec![] };
+        Self { graph, numbers: Numbers(7) }
+    }
+
+    fn node(&mut self, op: FloatOp, shape: &[usize], element: Element) -> ValueId {
+        let name = format!("n{}", self.graph.nodes.len());
+        self.graph.nodes.push(FloatNode { provenance: vec![name], op, shape: shape.to_vec(), element });
+        ValueId(self.graph.nodes.len() - 1)
+    }
+
+    fn real(&mut self, op: FloatOp, shape: &[usize]) -> ValueId {
+        self.node(op, shape, Element::Real)
+    }
+
+    fn input(&mut self, shape: &[usize], element: Element) -> ValueId {
+        let number = self.graph.inputs.len();
+        let value = self.node(FloatOp::Input(number), shape, element);
+        self.graph.inputs.push(FloatPort { name: format!("x{number}"), value });
+        value
+    }
+
+    fn constant(&mut self, tensor: Tensor) -> ValueId {
+        let shape = tensor.shape.clone();
+        self.real(FloatOp::Constant(tensor), &shape)
+    }
+
+    fn random(&mut self, shape: &[usize]) -> ValueId {
+        let tensor = self.numbers.tensor(shape);
+        self.constant(tensor)
+    }
+
+    fn unary(&mut self, input: ValueId, function: UnaryFunction) -> ValueId {
+        let shape = self.graph.nodes[input.0].shape.clone();
+        self.real(FloatOp::Unary { input, function }, &shape)
+    }
+
+    fn binary(&mut self, function: BinaryFunction, operands: [ValueId; 2], shape: &[usize]) -> ValueId {
+        self.real(FloatOp::Binary { function, operands }, shape)
+    }
+
+    /// A dense layer `[1, inputs] → [1, outputs]`.
+    fn dense(&mut self, input: ValueId, inputs: usize, outputs: usize) -> ValueId {
+        let weights = self.random(&[inputs, outputs]);
+        let product = self.real(FloatOp::MatMul(input, weights), &[1, outputs]);
+        let bias = self.random(&[outputs]);
+        self.binary(BinaryFunction::Add, [product, bias], &[1, outputs])
+    }
+
+    fn output(&mut self, value: ValueId) {
+        let name = format!("y{}", self.graph.outputs.len());
+        self.graph.outputs.push(FloatPort { name, value });
+    }
+
+    fn finish(mut self, output: ValueId) -> FloatGraph {
+        self.output(output);
+        self.graph
+    }
+}
+
+fn samples(graph: &FloatGraph) -> Samples {
+    let mut numbers = Numbers(99);
+    let batches = InputSpec::of_graph(graph).into_iter().map(|spec| {
+        let tensor = numbers.tensor(&[&[SAMPLES], &spec.shape[..]].concat());
+        if !spec.integer {
+            return tensor;
+        }
+        let data = tensor.data.iter().map(|v| ((v + 1.0) * 2.0).floor().min(3.0)).collect();
+        Tensor::new(tensor.shape, data)
+    });
+    Samples::from_batches(batches.collect())
+}
+
+fn compile_on(graph: &FloatGraph, samples: &Samples) -> Compiled {
+    let options = QuantizeOptions { bits: Bits::Fixed(12), ..QuantizeOptions::default() };
+    compile(graph, Some(samples), &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Largest difference of any output on any sample, as a part of the output's range.
+fn error_of(graph: &FloatGraph, compiled: &Compiled, samples: &Samples) -> f64 {
+    let specs = InputSpec::of_graph(graph);
+    let outputs = graph.outputs.len();
+    let (mut difference, mut lo, mut hi) = (vec![0f64; outputs], vec![f64::MAX; outputs], vec![f64::MIN; outputs]);
+    for sample in 0..samples.count(&specs).unwrap() {
+        let inputs = samples.inputs(&specs, sample).unwrap();
+        let float = evaluate_outputs(graph, &inputs).unwrap();
+        let quantized = quantize_inputs(&compiled.program, &inputs).unwrap();
+        assert_eq!(quantized.clamped, 0, "calibration samples are within range");
+        let trace = reference::run(&compiled.program, &quantized.values).unwrap();
+        let integer = dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program));
+        for (j, (a, b)) in float.iter().zip(&integer).enumerate() {
+            assert_eq!(a.shape, b.shape);
+            for (a, b) in a.data.iter().zip(b.data.iter()) {
+                difference[j] = difference[j].max((a - b).abs());
+                (lo[j], hi[j]) = (lo[j].min(*a), hi[j].max(*a));
+            }
+        }
+    }
+    let relative = |j: usize| difference[j] / (hi[j] - lo[j]).max(lo[j].abs()).max(1e-9);
+    (0..outputs).map(relative).fold(0.0, f64::max)
+}
+
+/// Compiles, checks the outputs, and hands the program back.
+fn check(graph: &FloatGraph) -> Compiled {
+    let samples = samples(graph);
+    let compiled = compile_on(graph, &samples);
+    let error = error_of(graph, &compiled, &samples);
+    assert!(error < 0.006, "the outputs are off by {error} of their range");
+    compiled
+}
+
+fn count(compiled: &Compiled, wanted: fn(&Op) -> bool) -> usize {
+    compiled.program.nodes.iter().filter(|node| wanted(&node.op)).count()
+}
+
+fn relu(b: &mut Builder, x: ValueId) -> ValueId {
+    b.unary(x, UnaryFunction::Relu)
+}
+
+#[test]
+fn dense_layers_end_in_the_exact_accumulator() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 8], Element::Real);
+    let hidden = b.dense(x, 8, 16);
+    let hidden = relu(&mut b, hidden);
+    let y = b.dense(hidden, 16, 3);
+    let compiled = check(&b.finish(y));
+    // Bias and activation are part of the convolutions.
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), 2);
+    assert_eq!(compiled.program.nodes.len(), 3);
+    assert!(matches!(compiled.program.nodes[2].op, Op::Conv { requantize: None, .. }));
+    assert_eq!(compiled.program.tables.len(), 1);
+}
+
+#[test]
+fn matrix_products_of_every_form() {
+    for (left, right, out, constant_left) in [
+        (vec![5, 4], vec![4, 3], vec![5, 3], false),
+        (vec![4], vec![4, 3], vec![3], false),
+        (vec![2, 5, 4], vec![4], vec![2, 5], false),
+        (vec![3, 4], vec![4, 6], vec![3, 6], true),
+        (vec![3, 4], vec![2, 4, 6], vec![2, 3, 6], true),
+        (vec![2, 3, 4], vec![2, 4, 5], vec![2, 3, 5], false),
+        (vec![3, 4], vec![2, 4, 5], vec![2, 3, 5], false),
+    ] {
+        let mut b = Builder::new();
+        let (a, c) = if constant_left {
+            let weights = b.random(&left);
+            (weights, b.input(&right, Element::Real))
+        } else {
+            let x = b.input(&left, Element::Real);
+            (x, b.random(&right))
+        };
+        let y = b.real(FloatOp::MatMul(a, c), &out);
+        let y = relu(&mut b, y);
+        check(&b.finish(y));
+    }
+}
+
+#[test]
+fn product_of_two_data_matrices() {
+    let mut b = Builder::new();
+    let x = b.input(&[2, 3, 4], Element::Real);
+    let z = b.input(&[2, 4, 5], Element::Real);
+    let y = b.real(FloatOp::MatMul(x, z), &[2, 3, 5]);
+    let y = b.unary(y, UnaryFunction::Tanh);
+    check(&b.finish(y));
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let pair = |range: std::ops::Range<usize>| [range.clone(), range];
+    (pair(1..4), pair(1..4), pair(1..3), [0usize..3, 0usize..3, 0usize..3, 0usize..3])
+        .prop_map(|(kernel, stride, dilation, padding)| Window { kernel, stride, dilation, padding })
+}
+
+fn pooled(window: &Window, size: [usize; 2]) -> Option<[usize; 2]> {
+    let axis = |axis: usize| {
+        let padded = size[axis] + window.padding[axis] + window.padding[axis + 2];
+        let reach = window.dilation[axis] * (window.kernel[axis] - 1) + 1;
+        padded.checked_sub(reach).map(|rest| rest / window.stride[axis] + 1)
+    };
+    Some([axis(0)?, axis(1)?])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn convolutions(window in window(), groups in 1usize..3, size in [4usize..7, 4usize..7], batch in 1usize..3) {
+        let Some(out) = pooled(&window, size) else { return Ok(()) };
+        let mut b = Builder::new();
+        let input = b.input(&[batch, 2 * groups, size[0], size[1]], Element::Real);
+        let weights = b.random(&[3 * groups, 2, window.kernel[0], window.kernel[1]]);
+        let bias = Some(b.random(&[3 * groups]));
+        let op = FloatOp::Conv { input, weights, bias, window, groups };
+        let y = b.real(op, &[batch, 3 * groups, out[0], out[1]]);
+        let y = relu(&mut b, y);
+        check(&b.finish(y));
+    }
+
+    #[test]
+    fn transposed_convolutions(
+        kernel in [1usize..5, 1usize..5], stride in [1usize..4, 1usize..4], dilation in [1usize..3, 1usize..3],
+        padding in [0usize..2, 0usize..2, 0usize..2, 0usize..2], extra in [0usize..2, 0usize..2], groups in 1usize..3,
+    ) {
+        let window = Window { kernel, stride, dilation, padding };
+        let extra = [extra[0].min(stride[0] - 1), extra[1].min(stride[1] - 1)];
+        let size = [3usize, 4];
+        let axis = |i: usize| {
+            let full = stride[i] * (size[i] - 1) + extra[i] + dilation[i] * (kernel[i] - 1) + 1;
+            full.checked_sub(padding[i] + padding[i + 2]).filter(|&n| n > 0)
+        };
+        let (Some(height), Some(width)) = (axis(0), axis(1)) else { return Ok(()) };
+        let mut b = Builder::new();
+        let input = b.input(&[1, 2 * groups, size[0], size[1]], Element::Real);
+        let weights = b.random(&[2 * groups, 3, kernel[0], kernel[1]]);
+        let bias = Some(b.random(&[3 * groups]));
+        let op = FloatOp::ConvTranspose { input, weights, bias, window, output_padding: extra, groups };
+        let y = b.real(op, &[1, 3 * groups, height, width]);
+        let y = relu(&mut b, y);
+        check(&b.finish(y));
+    }
+
+    #[test]
+    fn pools(window in window(), count_padding in any::<bool>(), size in [4usize..7, 4usize..7]) {
+        // A pooling pads less than its kernel reaches, so that each window reads something.
+        let mut window = window;
+        for i in 0..4 {
+            window.padding[i] = window.padding[i].min(window.kernel[i % 2] / 2);
+        }
+        window.dilation = [1, 1];
+        let Some(out) = pooled(&window, size) else { return Ok(()) };
+        for largest in [false, true] {
+            let mut b = Builder::new();
+            let input = b.input(&[1, 2, size[0], size[1]], Element::Real);
+            let op = match largest {
+                true => FloatOp::MaxPool { input, window },
+                false => FloatOp::AveragePool { input, window, count_padding },
+            };
+            let y = b.real(op, &[1, 2, out[0], out[1]]);
+            let y = b.unary(y, UnaryFunction::Sigmoid);
+            check(&b.finish(y));
+        }
+    }
+
+    #[test]
+    fn reductions(axes in proptest::sample::subsequence(vec![0usize, 1, 2], 1..=3), kind in 0usize..5) {
+        let kind = [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min, ReduceKind::Product][kind];
+        let shape = [2, 3, 2];
+        let mut b = Builder::new();
+        let x = b.input(&shape, Element::Real);
+        let x = b.unary(x, UnaryFunction::Affine { factor: 0.5, offset: 1.0 });
+        let kept: Vec<_> = (0..3).map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] }).collect();
+        let y = b.real(FloatOp::Reduce { input: x, kind, axes }, &kept);
+        let graph = b.finish(y);
+        let samples = samples(&graph);
+        let error = error_of(&graph, &compile_on(&graph, &samples), &samples);
+        // Each factor of a product is rounded.
+        prop_assert!(error < if kind == ReduceKind::Product { 0.03 } else { 0.006 }, "{kind:?}: {error}");
+    }
+}
+
+#[test]
+fn functions_of_one_value_become_one_table() {
+    let functions = [
+        UnaryFunction::Relu,
+        UnaryFunction::LeakyRelu(0.1),
+        UnaryFunction::Elu(1.0),
+        UnaryFunction::Selu { alpha: 1.67, gamma: 1.05 },
+        UnaryFunction::Sigmoid,
+        UnaryFunction::Tanh,
+        UnaryFunction::Softplus,
+        UnaryFunction::Softsign,
+        UnaryFunction::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        UnaryFunction::HardSwish,
+        UnaryFunction::Gelu,
+        UnaryFunction::GeluTanh,
+        UnaryFunction::Erf,
+        UnaryFunction::Exp,
+        UnaryFunction::Abs,
+        UnaryFunction::Neg,
+        UnaryFunction::Sin,
+        UnaryFunction::Cos,
+        UnaryFunction::Clip { lo: -0.5, hi: 1.0 },
+        UnaryFunction::Power(2.0),
+    ];
+    for function in functions {
+        let mut b = Builder::new();
+        let x = b.input(&[1, 6], Element::Real);
+        let y = b.dense(x, 6, 9);
+        let y = b.unary(y, function);
+        let compiled = check(&b.finish(y));
+        assert_eq!(count(&compiled, |op| matches!(op, Op::Lookup { .. })), 0, "{function:?} joins the dense layer");
+    }
+}
+
+#[test]
+fn networks_of_elementwise_nodes_become_one_table() {
+    // GELU by erf: 0.5·x·(1 + erf(x/√2)), five nodes; and softsign as x / (1 + |x|).
+    let mut b = Builder::new();
+    let x = b.input(&[1, 6], Element::Real);
+    let x = b.dense(x, 6, 9);
+    let root = b.constant(Tensor::scalar(2f64.sqrt()));
+    let scaled = b.binary(BinaryFunction::Div, [x, root], &[1, 9]);
+    let erf = b.unary(scaled, UnaryFunction::Erf);
+    let one = b.constant(Tensor::scalar(1.0));
+    let shifted = b.binary(BinaryFunction::Add, [erf, one], &[1, 9]);
+    let product = b.binary(BinaryFunction::Mul, [x, shifted], &[1, 9]);
+    let half = b.constant(Tensor::scalar(0.5));
+    let gelu = b.binary(BinaryFunction::Mul, [product, half], &[1, 9]);
+    let dense = b.dense(gelu, 9, 4);
+    let magnitude = b.unary(dense, UnaryFunction::Abs);
+    let divisor = b.binary(BinaryFunction::Add, [magnitude, one], &[1, 4]);
+    let softsign = b.binary(BinaryFunction::Div, [dense, divisor], &[1, 4]);
+    let compiled = check(&b.finish(softsign));
+    assert_eq!(compiled.program.nodes.len(), 3);
+    assert_eq!(compiled.program.tables.len(), 2);
+}
+
+#[test]
+fn constant_operands_fold_into_weights() {
+    // Input normalization, batch normalization behind a convolution, a scale before the next layer.
+    let mut b = Builder::new();
+    let input = b.input(&[1, 2, 4, 4], Element::Real);
+    let scale = b.random(&[2, 1, 1]);
+    let input = b.binary(BinaryFunction::Mul, [input, scale], &[1, 2, 4, 4]);
+    let weights = b.random(&[3, 2, 3, 3]);
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
+    let conv = b.real(FloatOp::Conv { input, weights, bias: None, window, groups: 1 }, &[1, 3, 2, 2]);
+    let gain = b.random(&[1, 3, 1, 1]);
+    let scaled = b.binary(BinaryFunction::Mul, [conv, gain], &[1, 3, 2, 2]);
+    let offset = b.random(&[1, 3, 1, 1]);
+    let shifted = b.binary(BinaryFunction::Add, [scaled, offset], &[1, 3, 2, 2]);
+    let y = relu(&mut b, shifted);
+    let flat = b.real(FloatOp::Reshape(y), &[1, 12]);
+    let mean = b.random(&[12]);
+    let centered = b.binary(BinaryFunction::Sub, [flat, mean], &[1, 12]);
+    let y = b.dense(centered, 12, 2);
+    let compiled = check(&b.finish(y));
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), 2);
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Lookup { .. } | Op::Affine { .. } | Op::Product { .. })), 0);
+}
+
+#[test]
+fn two_data_operands() {
+    use BinaryFunction::{Add, Div, Less, Max, Min, Mul, Sub};
+    for function in [Add, Sub, Mul, Div, Max, Min, Less] {
+        let mut b = Builder::new();
+        let x = b.input(&[2, 3], Element::Real);
+        let z = b.input(&[3], Element::Real);
+        let z = b.unary(z, UnaryFunction::Affine { factor: 0.4, offset: 1.0 });
+        let y = b.binary(function, [x, z], &[2, 3]);
+        if function == Less {
+            b.graph.nodes[y.0].element = Element::Bool;
+        }
+        let graph = b.finish(y);
+        let compiled = check(&graph);
+        let kind = if function == Less { PortKind::Index } else { PortKind::Real };
+        assert_eq!(compiled.program.outputs[0].kind, kind);
+    }
+}
+
+#[test]
+fn a_residual_sum_takes_the_convolution_exactly() {
+    let mut b = Builder::new();
+    let input = b.input(&[1, 2, 4, 4], Element::Real);
+    let weights = b.random(&[2, 2, 1, 1]);
+    let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
+    let conv = b.real(FloatOp::Conv { input, weights, bias: None, window, groups: 1 }, &[1, 2, 4, 4]);
+    let sum = b.binary(BinaryFunction::Add, [conv, input], &[1, 2, 4, 4]);
+    let y = relu(&mut b, sum);
+    let compiled = check(&b.finish(y));
+    assert!(compiled.program.nodes.iter().any(|node| matches!(node.op, Op::Conv { requantize: None, .. })));
+    assert!(compiled.program.nodes.iter().any(|node| matches!(node.op, Op::Affine { requantize: Some(_), .. })));
+}
+
+#[test]
+fn selections() {
+    let mut b = Builder::new();
+    let x = b.input(&[2, 3], Element::Real);
+    let z = b.input(&[2, 3], Element::Real);
+    let condition =
+        b.node(FloatOp::Binary { function: BinaryFunction::Less, operands: [x, z] }, &[2, 3], Element::Bool);
+    let chosen = b.real(FloatOp::Select { condition, then: x, otherwise: z }, &[2, 3]);
+    let mask = b.constant(Tensor::new(vec![3], vec![1.0, 0.0, 1.0]));
+    let seven = b.constant(Tensor::scalar(0.7));
+    let y = b.real(FloatOp::Select { condition: mask, then: chosen, otherwise: seven }, &[2, 3]);
+    check(&b.finish(y));
+}
+
+#[test]
+fn views_of_all_kinds() {
+    let mut b = Builder::new();
+    let x = b.input(&[2, 3], Element::Real);
+    let t = b.real(FloatOp::Transpose { input: x, permutation: vec![1, 0] }, &[3, 2]);
+    let map: Arc<[Option<u32>]> = [Some(5), None, Some(0), Some(0)].into();
+    let picked = b.real(FloatOp::Reindex { input: t, map, fill: 0.25 }, &[2, 2]);
+    let constant = b.random(&[2, 1]);
+    let y = b.real(FloatOp::Concat { inputs: vec![picked, constant, picked], axis: 1 }, &[2, 5]);
+    let y = b.real(FloatOp::Reshape(y), &[10]);
+    check(&b.finish(y));
+}
+
+#[test]
+fn softmax_over_any_axis() {
+    for axis in 0..3 {
+        for logarithm in [false, true] {
+            let mut b = Builder::new();
+            let x = b.input(&[2, 3, 2], Element::Real);
+            let x = b.unary(x, UnaryFunction::Affine { factor: 4.0, offset: 0.0 });
+            let op = match logarithm {
+                false => FloatOp::Softmax { input: x, axis },
+                true => FloatOp::LogSoftmax { input: x, axis },
+            };
+            let y = b.real(op, &[2, 3, 2]);
+            check(&b.finish(y));
+        }
+    }
+}
+
+#[test]
+fn softmax_inside_a_model() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let logits = b.dense(x, 4, 6);
+    let gate = b.real(FloatOp::Softmax { input: logits, axis: 1 }, &[1, 6]);
+    let y = b.dense(gate, 6, 3);
+    check(&b.finish(y));
+}
+
+#[test]
+fn indices_of_extrema() {
+    for (smallest, last) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut b = Builder::new();
+        let x = b.input(&[3, 5], Element::Integer);
+        let op = FloatOp::ArgExtremum { input: x, axis: 1, smallest, last };
+        let y = b.node(op, &[3, 1], Element::Integer);
+        let graph = b.finish(y);
+        let samples = samples(&graph);
+        let compiled = compile_on(&graph, &samples);
+        assert_eq!(error_of(&graph, &compiled, &samples), 0.0, "ties are common here");
+        assert_eq!(compiled.program.outputs[0].kind, PortKind::Index);
+    }
+}
+
+#[test]
+fn rows_of_a_table_picked_by_an_input() {
+    for (shape, axis, out) in [(vec![4, 3], 0, vec![2, 3]), (vec![3, 4], 1, vec![3, 2]), (vec![4], 0, vec![2])] {
+        let mut b = Builder::new();
+        let indices = b.input(&[2], Element::Integer);
+        let input = b.random(&shape);
+        let y = b.real(FloatOp::Gather { input, indices, axis }, &out);
+        let compiled = check(&b.finish(y));
+        assert!(matches!(compiled.program.nodes[0].op, Op::Input { lo: 0, hi: 3 }));
+    }
+}
+
+#[test]
+fn labels_from_an_index() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let scores = b.dense(x, 4, 3);
+    let op = FloatOp::ArgExtremum { input: scores, axis: 1, smallest: false, last: false };
+    let indices = b.node(op, &[1], Element::Integer);
+    let input = b.constant(Tensor::new(vec![3], vec![-5.0, 100.0, 7.0]));
+    let label = b.node(FloatOp::Gather { input, indices, axis: 0 }, &[1], Element::Integer);
+    b.output(label);
+    let graph = b.finish(scores);
+    let samples = samples(&graph);
+    let compiled = compile_on(&graph, &samples);
+    assert_eq!(compiled.program.outputs[0].kind, PortKind::Index);
+    let inputs = samples.inputs(&InputSpec::of_graph(&graph), 0).unwrap();
+    let trace =
+        reference::run(&compiled.program, &quantize_inputs(&compiled.program, &inputs).unwrap().values).unwrap();
+    let expected = evaluate_outputs(&graph, &inputs).unwrap();
+    assert_eq!(trace.outputs(&compiled.program)[0], [expected[0].data[0] as i64]);
+}
+
+#[test]
+fn parts_of_a_layer_with_functions_of_their_own() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let hidden = b.dense(x, 4, 6);
+    let functions = [UnaryFunction::Relu, UnaryFunction::Tanh, UnaryFunction::Softplus];
+    let parts = functions.iter().enumerate().map(|(i, &function)| {
+        let map: Arc<[Option<u32>]> = [Some(2 * i as u32), Some(2 * i as u32 + 1)].into();
+        let part = b.real(FloatOp::Reindex { input: hidden, map, fill: 0.0 }, &[1, 2]);
+        b.unary(part, function)
+    });
+    let inputs = parts.collect();
+    let joined = b.real(FloatOp::Concat { inputs, axis: 1 }, &[1, 6]);
+    let y = b.dense(joined, 6, 2);
+    let compiled = check(&b.finish(y));
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Lookup { .. })), 0, "each part joins its function");
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), 4);
+}
+
+#[test]
+fn a_logit_and_its_probability() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let logit = b.dense(x, 4, 1);
+    let probability = b.unary(logit, UnaryFunction::Sigmoid);
+    b.output(logit);
+    let compiled = check(&b.finish(probability));
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), 1, "the weights are read once");
+}
+
+#[test]
+fn normalization_over_an_axis() {
+    // (x − mean) / sqrt(var + ε) · γ + β, then a function.
+    let mut b = Builder::new();
+    let x = b.input(&[3, 8], Element::Real);
+    let mean = b.real(FloatOp::Reduce { input: x, kind: ReduceKind::Mean, axes: vec![1] }, &[3, 1]);
+    let centered = b.binary(BinaryFunction::Sub, [x, mean], &[3, 8]);
+    let square = b.binary(BinaryFunction::Mul, [centered, centered], &[3, 8]);
+    let variance = b.real(FloatOp::Reduce { input: square, kind: ReduceKind::Mean, axes: vec![1] }, &[3, 1]);
+    let epsilon = b.constant(Tensor::scalar(1e-5));
+    let variance = b.binary(BinaryFunction::Add, [variance, epsilon], &[3, 1]);
+    let deviation = b.unary(variance, UnaryFunction::Sqrt);
+    let normal = b.binary(BinaryFunction::Div, [centered, deviation], &[3, 8]);
+    let gain = b.random(&[8]);
+    let scaled = b.binary(BinaryFunction::Mul, [normal, gain], &[3, 8]);
+    let offset = b.random(&[8]);
+    let shifted = b.binary(BinaryFunction::Add, [scaled, offset], &[3, 8]);
+    let y = relu(&mut b, shifted);
+    check(&b.finish(y));
+}
+
+#[test]
+fn refusals_name_the_node_and_the_way_out() {
+    let refuse =
+        |graph: &FloatGraph, options: &QuantizeOptions| compile(graph, Some(&samples(graph)), options).unwrap_err();
+    let default = QuantizeOptions::default();
+
+    let mut b = Builder::new();
+    let x = b.input(&[4], Element::Real);
+    let z = b.input(&[4], Element::Real);
+    let y = b.binary(BinaryFunction::Div, [x, z], &[4]);
+    assert!(matches!(refuse(&b.finish(y), &default), QuantizeError::Divisor { node, .. } if node == "n2"));
+
+    let mut b = Builder::new();
+    let x = b.input(&[4], Element::Real);
+    let infinite = b.constant(Tensor::new(vec![4], vec![0.0, f64::NEG_INFINITY, 0.0, 0.0]));
+    let y = b.binary(BinaryFunction::Add, [x, infinite], &[4]);
+    assert!(matches!(refuse(&b.finish(y), &default), QuantizeError::NotFinite { node, .. } if node == "n2"));
+
+    let mut b = Builder::new();
+    let x = b.input(&[4], Element::Real);
+    let y = b.unary(x, UnaryFunction::Log);
+    assert!(matches!(refuse(&b.finish(y), &default), QuantizeError::Calibration { node, .. } if node == "n1"));
+
+    let mut b = Builder::new();
+    let x = b.input(&[1, 1, 3, 3], Element::Real);
+    let weights = b.input(&[1, 1, 2, 2], Element::Real);
+    let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
+    let y = b.real(FloatOp::Conv { input: x, weights, bias: None, window, groups: 1 }, &[1, 1, 2, 2]);
+    let graph = b.finish(y);
+    assert!(matches!(refuse(&graph, &default), QuantizeError::Unsupported { node, .. } if node == "n2"));
+    let narrow = QuantizeOptions { bits: Bits::Fixed(4), ..default.clone() };
+    assert!(matches!(refuse(&graph, &narrow), QuantizeError::Option { option: "bits", .. }));
+    let ports = [("nothing".to_owned(), Visibility::Private)].into();
+    let unknown = QuantizeOptions { ports, ..default };
+    assert!(matches!(refuse(&graph, &unknown), QuantizeError::NoSuchPort { name, .. } if name == "nothing"));
+}
+
+#[test]
+fn inputs_are_rounded_clamped_and_checked() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 2], Element::Real);
+    let indices = b.input(&[1], Element::Integer);
+    let y = b.dense(x, 2, 2);
+    let input = b.random(&[4, 2]);
+    let row = b.real(FloatOp::Gather { input, indices, axis: 0 }, &[1, 2]);
+    let y = b.binary(BinaryFunction::Add, [y, row], &[1, 2]);
+    let compiled = check(&b.finish(y));
+    let program = &compiled.program;
+    let real = |a: f64, b: f64| Tensor::new(vec![1, 2], vec![a, b]);
+    let index = |v: f64| Tensor::new(vec![1], vec![v]);
+    assert_eq!(quantize_inputs(program, &[real(0.0, 1e6), index(3.0)]).unwrap().clamped, 1);
+    let refuse = |inputs: &[Tensor]| quantize_inputs(program, inputs).unwrap_err();
+    assert!(matches!(refuse(&[real(0.0, f64::NAN), index(0.0)]), InputError::NotFinite { index: 1, .. }));
+    assert!(matches!(refuse(&[real(0.0, 0.0), index(4.0)]), InputError::Index { hi: 3, .. }));
+    assert!(matches!(refuse(&[real(0.0, 0.0), index(0.5)]), InputError::Index { .. }));
+    assert!(matches!(refuse(&[real(0.0, 0.0)]), InputError::Count { expected: 2, found: 1 }));
+    assert!(matches!(refuse(&[index(0.0), index(0.0)]), InputError::Shape { .. }));
+}
+
+#[test]
+fn programs_are_reproducible_and_ports_keep_their_visibility() {
+    let build = || {
+        let mut b = Builder::new();
+        let x = b.input(&[1, 8], Element::Real);
+        let hidden = b.dense(x, 8, 16);
+        let hidden = b.unary(hidden, UnaryFunction::Gelu);
+        let y = b.dense(hidden, 16, 3);
+        b.finish(y)
+    };
+    let options = QuantizeOptions { input: Visibility::Private, ..QuantizeOptions::default() };
+    let first = compile(&build(), None, &options).unwrap();
+    let second = compile(&build(), None, &options).unwrap();
+    assert_eq!(first.program, second.program);
+    assert_eq!(first.program.inputs[0].visibility, Visibility::Private);
+    assert_eq!(first.program.outputs[0].visibility, Visibility::Public);
+    assert!(first.report.warnings.iter().any(|warning| warning.contains("no calibration samples")));
+}
