@@ -165,7 +165,7 @@ fn borders() -> (Case, usize) {
     let is_element = |&row: &usize| {
         skeleton.fixed(FixedColumn::PreCoefficient, row) != 0 && skeleton.fixed(FixedColumn::LimbSwitch(0), row) != 0
     };
-    let home = (0..skeleton.params.usable_rows()).filter(is_element).last().expect("it has elements");
+    let home = (0..skeleton.params.usable_rows()).rfind(is_element).expect("it has elements");
     (case, home)
 }
 

@@ -114,12 +114,12 @@ fn convolve(b: &mut ProgramBuilder, input: TensorId, shape: &Shape, last: bool) 
     let divisors: Vec<usize> = (1..=channels).filter(|d| channels % d == 0).collect();
     let groups = divisors[shape.groups % divisors.len()];
     let outputs = groups * shape.outputs_per_group;
-    let mut size = [height, width];
-    for axis in 0..2 {
-        let padded = size[axis] + (shape.padding[axis] + shape.padding[axis + 2]) as usize;
+    let output = |axis: usize, size: usize| {
+        let padded = size + (shape.padding[axis] + shape.padding[axis + 2]) as usize;
         let reach = (shape.dilation[axis] * (shape.kernel[axis] - 1)) as usize + 1;
-        size[axis] = padded.checked_sub(reach)? / shape.stride[axis] as usize + 1;
-    }
+        Some(padded.checked_sub(reach)? / shape.stride[axis] as usize + 1)
+    };
+    let size = [output(0, height)?, output(1, width)?];
     let count = outputs * channels / groups * (shape.kernel[0] * shape.kernel[1]) as usize;
     let weights: Arc<[i32]> =
         (0..count).map(|_| if b.random(0, 7) < shape.density as i64 { b.random(-3, 3) as i32 } else { 0 }).collect();

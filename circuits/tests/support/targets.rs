@@ -58,9 +58,9 @@ pub fn borders() -> ProgramBuilder {
 pub fn strided() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(3);
     let x = input(&mut b, &[2, 3, 4], [-2, 1], Visibility::Public);
-    let geometry = ConvGeometry { groups: 2, stride: [2, 3], ..geometry(2, 1, 1) };
+    let geometry = ConvGeometry { groups: 2, stride: [2, 1], ..geometry(2, 1, 1) };
     let weights = [1, 2, -1, 1, 3, -1, 1, 2, 0, 1, 1, -2, 2, 0, -1, 1];
-    let y = conv(&mut b, x, geometry, &weights, &[4, 2, 2], None);
+    let y = conv(&mut b, x, geometry, &weights, &[4, 2, 5], None);
     b.output(y, Visibility::Private);
     b
 }
