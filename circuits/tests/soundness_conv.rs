@@ -61,9 +61,22 @@ fn shape() -> impl Strategy<Value = Shape> {
         (axis(4), axis(3), axis(3), prop::array::uniform4(0u32..=4)),
         (0usize..4, 1usize..=3, 0u64..=8, any::<bool>(), prop::option::of(0u32..=7), prop::bool::weighted(0.2)),
     )
-        .prop_map(|((kernel, stride, dilation, padding), (groups, outputs_per_group, density, zero_bias, shift, narrow))| {
-            Shape { kernel, stride, dilation, padding, groups, outputs_per_group, density, zero_bias, shift, narrow }
-        })
+        .prop_map(
+            |((kernel, stride, dilation, padding), (groups, outputs_per_group, density, zero_bias, shift, narrow))| {
+                Shape {
+                    kernel,
+                    stride,
+                    dilation,
+                    padding,
+                    groups,
+                    outputs_per_group,
+                    density,
+                    zero_bias,
+                    shift,
+                    narrow,
+                }
+            },
+        )
 }
 
 fn between() -> impl Strategy<Value = Between> {
@@ -86,8 +99,13 @@ fn network() -> impl Strategy<Value = Network> {
         prop::collection::vec((between(), shape()), 1..=3),
         prop::option::weighted(0.3, shape()),
     )
-        .prop_map(|(seed, units, (c, h, w), lo, layers, sibling)| {
-            Network { seed, units, input: [c, h, w], lo, layers, sibling }
+        .prop_map(|(seed, units, (c, h, w), lo, layers, sibling)| Network {
+            seed,
+            units,
+            input: [c, h, w],
+            lo,
+            layers,
+            sibling,
         })
 }
 
@@ -104,9 +122,8 @@ fn convolve(b: &mut ProgramBuilder, input: TensorId, shape: &Shape, last: bool) 
         size[axis] = padded.checked_sub(reach)? / shape.stride[axis] as usize + 1;
     }
     let count = outputs * channels / groups * (shape.kernel[0] * shape.kernel[1]) as usize;
-    let weights: Arc<[i32]> = (0..count)
-        .map(|_| if b.random(0, 7) < shape.density as i64 { b.random(-3, 3) as i32 } else { 0 })
-        .collect();
+    let weights: Arc<[i32]> =
+        (0..count).map(|_| if b.random(0, 7) < shape.density as i64 { b.random(-3, 3) as i32 } else { 0 }).collect();
     let bias = (0..outputs).map(|_| if shape.zero_bias { 0 } else { b.random(-9, 9) }).collect();
     let requantize = shape.shift.or(if last { None } else { Some(4) }).map(|shift| {
         let reach = if shape.narrow { 2 } else { 15 };
@@ -138,7 +155,13 @@ fn apply(b: &mut ProgramBuilder, input: TensorId, between: Between) -> TensorId 
         }
         Between::Scramble => {
             let map = (0..elements)
-                .map(|_| if b.random(0, 4) == 0 { ViewElement::Zero } else { element(b.random(0, i64::from(elements) - 1) as u32) })
+                .map(|_| {
+                    if b.random(0, 4) == 0 {
+                        ViewElement::Zero
+                    } else {
+                        element(b.random(0, i64::from(elements) - 1) as u32)
+                    }
+                })
                 .collect();
             b.view(&[input], map, &shape)
         }

@@ -241,7 +241,8 @@ impl System {
         for (_, name, polynomial) in self.constraints() {
             let lane = *lanes.entry(name.clone()).and_modify(|lane| *lane += 1).or_insert(0);
             for row in 0..rows {
-                let advice = |query: AdviceQuery, row: usize| Polynomial::cell((query.column_index() * rows + row) as u32);
+                let advice =
+                    |query: AdviceQuery, row: usize| Polynomial::cell((query.column_index() * rows + row) as u32);
                 let arithmetic: [&dyn Fn(Polynomial, Polynomial) -> Polynomial; 2] =
                     [&|a, b| a.plus(b), &|a, b| a.times(&b)];
                 let terms = self.evaluate(polynomial, row, Polynomial::constant, advice, arithmetic).0;
@@ -266,7 +267,8 @@ impl System {
         }
         let free = |column: AdviceColumn, row: usize| !chosen.contains_key(&(column, row));
         let order = |equation: &Equation| {
-            let stages = ["M-HELPER", "M-TABLE", "M-SUM", "M-ID-INNER", "M-ID-OUTER", "M-PLANE", "M-W-INNER", "M-W-OUTER"];
+            let stages =
+                ["M-HELPER", "M-TABLE", "M-SUM", "M-ID-INNER", "M-ID-OUTER", "M-PLANE", "M-W-INNER", "M-W-OUTER"];
             stages.iter().position(|&stage| stage == equation.name)
         };
         let mut staged: Vec<_> = equations.equations.iter().filter_map(|e| Some((order(e)?, e))).collect();
@@ -463,7 +465,11 @@ impl Equation {
 
 impl Cells {
     fn clone_row(&self, equation: &Equation, rows: usize) -> BTreeMap<u32, Fr> {
-        equation.cells().into_iter().map(|cell| (cell, self.advice[cell as usize / rows][cell as usize % rows])).collect()
+        equation
+            .cells()
+            .into_iter()
+            .map(|cell| (cell, self.advice[cell as usize / rows][cell as usize % rows]))
+            .collect()
     }
 }
 
