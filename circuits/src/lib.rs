@@ -2,12 +2,16 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
+//! | [`analysis`] | what each tensor can hold at most |
 //! | [`graph`] | the integer program: tensors, operators, tables |
 //! | [`interface`] | public ports and how they are packed into instance words |
+//! | [`layout`] | which cell holds what, and the cost model |
 //! | [`machine`] | the family of constraint systems |
 //! | [`reference`] | the plain interpreter; its result is the definition |
 
+pub mod analysis;
 pub mod graph;
 pub mod interface;
+pub mod layout;
 pub mod machine;
 pub mod reference;

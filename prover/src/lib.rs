@@ -1,1 +1,38 @@
 //! Keys, witness and proofs for compiled integer programs.
+//!
+//! ```no_run
+//! use circuits::layout::LayoutOptions;
+//! use prover::{prove, Plan, ProveOptions};
+//! use prover::srs::Srs;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let program = prover::program::read("program.zki".as_ref())?;
+//! let plan = Plan::new(program, LayoutOptions::default())?;
+//! let srs = Srs::development(plan.k())?;
+//! let (key, _) = plan.setup(&srs, &())?;
+//! let proved = prove(&key, &srs, &[vec![1, 2, 3]], &ProveOptions::default())?;
+//! key.verifying_key().write("model.vk".as_ref())?;
+//! proved.proof.write("proof.zkp".as_ref())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`keys`] | layout, setup, the proving key and its file |
+//! | [`program`] | the program's file |
+//! | [`prove`](mod@prove) | making proofs |
+//! | [`report`] | what stages cost, and progress |
+//! | [`srs`] | the structured reference string |
+//!
+//! Programs, keys and SRS files are functions of what they are made from; proofs are drawn at random.
+
+pub mod keys;
+pub mod program;
+pub mod prove;
+pub mod report;
+pub mod srs;
+
+pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
+pub use prove::{prove, Engine, Entropy, ProveError, ProveOptions, Proved, Prover};
+pub use report::{Progress, Report, Stage, StageReport};

@@ -1,1 +1,20 @@
-//! Checks zkinfer proofs: statement, key and proof formats, Keccak transcript.
+#![doc = include_str!("../README.md")]
+
+pub mod container;
+mod degree;
+pub mod digest;
+pub mod encoding;
+pub mod key;
+pub mod proof;
+pub mod shape;
+pub mod srs;
+pub mod statement;
+pub mod transcript;
+mod verify;
+
+pub use degree::{refuse_degree_override, DegreeOverride};
+pub use digest::Digest;
+pub use key::{KeyError, VerifyingKey};
+pub use proof::{Proof, PublicInputs, Randomness};
+pub use statement::Statement;
+pub use verify::{verify, verify_file, verify_under, Policy, Refusal};

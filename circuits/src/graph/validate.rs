@@ -86,7 +86,8 @@ impl Program {
     /// The first violation found, with the node that it lies in.
     pub fn validate(&self) -> Result<(), ProgramError> {
         for table in &self.tables {
-            if table.values().len() > Limits::MAX_TABLE || table.lo().unsigned_abs() > 1 << 40 {
+            let sizes = 1..=Limits::MAX_TABLE;
+            if !sizes.contains(&table.values().len()) || table.lo().unsigned_abs() > 1 << 40 {
                 return Err(ProgramError::OutOfBounds { node: table.name().into(), what: "the table's domain" });
             }
         }
@@ -162,7 +163,7 @@ struct NodeCheck<'a> {
 
 impl NodeCheck<'_> {
     fn run(&self) -> Result<(), ProgramError> {
-        let elements = checked_elements(&self.node.shape).filter(|&n| n >= 1 && n <= Limits::MAX_ELEMENTS);
+        let elements = checked_elements(&self.node.shape).filter(|n| (1..=Limits::MAX_ELEMENTS).contains(n));
         let elements = elements.ok_or_else(|| self.bounds("the number of elements"))?;
         if !(self.node.scale.is_finite() && self.node.scale > 0.0) {
             return Err(ProgramError::Scale { node: self.node.name.clone() });

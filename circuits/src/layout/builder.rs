@@ -1,0 +1,732 @@
+//! Builds the machine's cells for a program, operator by operator.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::conv::Arrangement;
+use super::fill::{Element, Fill, Finish, FinishRequantize};
+use super::origin::{origins, Origin};
+use super::rows::{Block, Lane, Place, RowForm, UnitRows};
+use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
+use super::tables::{FunctionUse, Saturation, TablePlan};
+use super::weights::WeightBlocks;
+use super::LayoutError;
+use crate::analysis::{Interval, NodeRange};
+use crate::graph::{Node, Op, Program, Requantize, TableId, TensorId};
+use crate::interface::Interface;
+use crate::machine::{AdviceColumn, Cell, FixedColumn};
+
+/// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
+const ACCUMULATOR_BITS: u32 = 61;
+
+/// Bits of an overflow from which on it takes several limbs: a table of that size costs more than the further rows.
+const WIDE_BITS: u32 = 10;
+
+/// Bits of a limb of a range chain.
+pub(super) const RANGE_LIMB: u32 = 8;
+
+/// Where the left side of an identity is found, and the scalar that it must equal.
+#[derive(Clone, Debug)]
+pub(super) struct IdentityCheck {
+    /// The tensor that the identity defines.
+    pub(super) tensor: TensorId,
+    /// Where its exact accumulators are, if they are requantized elsewhere.
+    pub(super) accumulators: Option<Vec<Place>>,
+    /// Row of the identity reader's result.
+    pub(super) row: u32,
+    /// The right side.
+    pub(super) right: ScalarRef,
+    /// Whether the outer accumulator must still absorb the inner one there.
+    pub(super) flat: bool,
+}
+
+impl Wide {
+    /// The requantization of a function's use, if it may saturate by more than one limb.
+    fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
+        let Saturation { lo, hi, bits } = function.saturation.filter(|saturation| saturation.bits > WIDE_BITS)?;
+        Some(Self { table, tag: function.tag, shift, saturation: (lo, hi), overflow_bits: bits })
+    }
+}
+
+/// Rows of a range chain for `bits` bits.
+fn range_rows(bits: u32) -> u32 {
+    bits.div_ceil(2 * RANGE_LIMB).max(1)
+}
+
+impl IdentityCheck {
+    /// What the audit needs to know of it.
+    pub(super) fn laid(&self) -> super::audit::LaidIdentity {
+        super::audit::LaidIdentity {
+            tensor: self.tensor,
+            accumulators: self.accumulators.clone(),
+            left: self.row,
+            right: self.right.row(),
+        }
+    }
+}
+
+/// The machine of a program before its widths `k`, `W` and the number of tables are chosen.
+pub(super) struct Builder<'a> {
+    pub(super) program: &'a Program,
+    pub(super) ranges: &'a [NodeRange],
+    pub(super) tables: TablePlan,
+    pub(super) rows: UnitRows,
+    pub(super) scalar: ScalarUnit,
+    pub(super) weights: WeightBlocks,
+    pub(super) copies: Vec<(Cell, Cell)>,
+    pub(super) fills: Vec<Fill>,
+    pub(super) identities: Vec<IdentityCheck>,
+    /// Scalars that are copied to instance rows, in order.
+    pub(super) instances: Vec<ScalarRef>,
+    pub(super) origins: Vec<Option<Arc<[Origin]>>>,
+    pub(super) arrangements: HashMap<TensorId, Arrangement>,
+    pub(super) pitches: HashMap<TensorId, usize>,
+    /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
+    pub(super) geometries: HashMap<TensorId, [usize; 2]>,
+    pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
+    pub(super) places: Vec<Vec<Place>>,
+}
+
+/// The rows of a node whose elements are finished accumulators.
+pub(super) struct Accumulated {
+    pub(super) form: RowForm,
+    pub(super) lane: Lane,
+    pub(super) overflow_tag: Option<i64>,
+    pub(super) finish: Finish,
+    /// The elements are still to be requantized by [`Builder::finish_wide`]; these rows hold exact accumulators.
+    pub(super) wide: Option<Wide>,
+}
+
+/// A requantization that may saturate by more than one limb.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wide {
+    table: TableId,
+    tag: i64,
+    shift: u32,
+    saturation: (i64, i64),
+    overflow_bits: u32,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(program: &'a Program, ranges: &'a [NodeRange], units: u32, max_table: i128) -> Self {
+        Self {
+            program,
+            ranges,
+            tables: TablePlan::new(program, ranges, max_table),
+            rows: UnitRows::new(units),
+            scalar: ScalarUnit::new(),
+            weights: WeightBlocks::default(),
+            copies: Vec::new(),
+            fills: Vec::new(),
+            identities: Vec::new(),
+            instances: Vec::new(),
+            origins: origins(program),
+            arrangements: HashMap::new(),
+            pitches: HashMap::new(),
+            geometries: HashMap::new(),
+            plane_reads: HashMap::new(),
+            places: vec![Vec::new(); program.nodes.len()],
+        }
+    }
+
+    /// Builds all nodes, then the packing of public values.
+    pub(super) fn build(&mut self, interface: &Interface) -> Result<(), LayoutError> {
+        self.arrange();
+        for index in 0..self.program.nodes.len() {
+            self.node(TensorId(index as u32))?;
+        }
+        self.pack(interface);
+        Ok(())
+    }
+
+    fn node(&mut self, tensor: TensorId) -> Result<(), LayoutError> {
+        let node = self.program.node(tensor);
+        let range = self.ranges[tensor.0 as usize];
+        if let Some(accumulator) = range.accumulator {
+            self.check_width(node, accumulator)?;
+        }
+        match &node.op {
+            Op::Input { lo, hi } => self.input(tensor, *lo, *hi),
+            Op::View { .. } => {}
+            Op::Conv { .. } => self.conv(tensor)?,
+            Op::Affine { operands, factors, constant, requantize } => {
+                let mut rows = self.accumulated(node, requantize, &range)?;
+                rows.form.constant -= constant;
+                rows.finish.constant = rows.form.constant;
+                (rows.form.next_value, rows.form.next_pre) = (-factors[0], -factors[1]);
+                let operands = operands.map(|operand| self.elements(operand));
+                let places = self.pointwise(tensor, &rows, &operands);
+                let accumulators = places.clone();
+                let finish = rows.finish;
+                self.fills.push(Fill::Affine { operands, factors: *factors, constant: *constant, places, finish });
+                self.finish_wide(tensor, &rows, &accumulators);
+            }
+            Op::Product { operands, requantize } => {
+                let mut rows = self.accumulated(node, requantize, &range)?;
+                rows.form.product = -1;
+                let operands = operands.map(|operand| self.elements(operand));
+                let places = self.pointwise(tensor, &rows, &operands);
+                let accumulators = places.clone();
+                self.fills.push(Fill::Product { operands, places, finish: rows.finish });
+                self.finish_wide(tensor, &rows, &accumulators);
+            }
+            Op::Sum { input, factor, requantize } => self.sum(tensor, *input, *factor, requantize)?,
+            Op::Max { input } => self.maximum(tensor, *input)?,
+            Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
+            Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
+            Op::Reciprocal { input, numerator_bits } => self.reciprocal(tensor, *input, *numerator_bits),
+        }
+        Ok(())
+    }
+
+    fn check_width(&self, node: &Node, accumulator: Interval) -> Result<(), LayoutError> {
+        let bits = 128 - accumulator.magnitude().leading_zeros();
+        if bits > ACCUMULATOR_BITS {
+            return Err(LayoutError::Accumulator { node: node.name.clone(), bits, limit: ACCUMULATOR_BITS });
+        }
+        Ok(())
+    }
+
+    /// Where element `index` of a tensor comes from.
+    pub(super) fn origin(&self, tensor: TensorId, index: usize) -> Origin {
+        match &self.origins[tensor.0 as usize] {
+            Some(origins) => origins[index],
+            None => Origin { tensor, index: index as u32 },
+        }
+    }
+
+    /// The place of an element that is not zero.
+    pub(super) fn place(&self, origin: Origin) -> Place {
+        self.places[origin.tensor.0 as usize][origin.index as usize]
+    }
+
+    /// The elements of a tensor, views seen through.
+    pub(super) fn elements(&self, tensor: TensorId) -> Vec<Element> {
+        (0..self.program.node(tensor).elements())
+            .map(|index| {
+                let origin = self.origin(tensor, index);
+                (!origin.is_zero()).then_some((origin.tensor, origin.index))
+            })
+            .collect()
+    }
+
+    /// The cell that holds an element.
+    fn element_cell(&self, element: Element) -> Cell {
+        match element {
+            Some((tensor, index)) => self.place(Origin { tensor, index }).value(),
+            None => ScalarRef::ZERO.cell(),
+        }
+    }
+
+    /// Says where the elements of a tensor live.
+    pub(super) fn settle(&mut self, tensor: TensorId, places: Vec<Place>) {
+        for &place in &places {
+            self.rows.take(place);
+        }
+        self.places[tensor.0 as usize] = places;
+    }
+
+    /// Rows for the elements of a tensor in the arrangement that its consumer asked for, or one after the other; returns
+    /// the block, the places of the elements, and the other places of the block's first physical rows.
+    fn allocate(&mut self, tensor: TensorId, stride: usize) -> (Block, Vec<Place>, Vec<Place>) {
+        let elements = self.program.node(tensor).elements();
+        let units = self.rows.units();
+        let addresses = match self.arrangements.get(&tensor) {
+            Some(arrangement) => arrangement.addresses(elements, units),
+            None => (0..elements).collect(),
+        };
+        let (block, places, spare) = self.allocate_at(addresses, stride);
+        self.settle(tensor, places.clone());
+        (block, places, spare)
+    }
+
+    /// Rows with cells at some addresses; returns the block, their places, and the other places.
+    fn allocate_at(&mut self, addresses: Vec<usize>, stride: usize) -> (Block, Vec<Place>, Vec<Place>) {
+        let units = self.rows.units();
+        let logical = addresses.iter().max().map_or(0, |last| last / units + 1);
+        let block = self.rows.block(logical, stride);
+        let mut spare = vec![true; logical * units];
+        for &address in &addresses {
+            spare[address] = false;
+        }
+        let places: Vec<_> = addresses.iter().map(|&address| self.rows.place(block, address)).collect();
+        let spare = (0..spare.len()).filter(|&a| spare[a]).map(|address| self.rows.place(block, address)).collect();
+        places.iter().for_each(|&place| self.rows.take(place));
+        (block, places, spare)
+    }
+
+    /// The rows of accumulators of a node: their form, what their lanes are, and how a witness finishes them.
+    pub(super) fn accumulated(
+        &mut self,
+        node: &Node,
+        requantize: &Option<Requantize>,
+        range: &NodeRange,
+    ) -> Result<Accumulated, LayoutError> {
+        let Some(Requantize { shift, table }) = *requantize else {
+            let form = RowForm { value: 1, low: 1, ..RowForm::default() };
+            let finish = Finish { requantize: None, constant: 0 };
+            return Ok(Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None });
+        };
+        let argument = range.argument.expect("a requantized accumulator has an argument");
+        let function = self.tables.function(table, argument);
+        if let Some(wide) = Wide::new(table, shift, function) {
+            let exact = self.accumulated(node, &None, range)?;
+            return Ok(Accumulated { wide: Some(wide), ..exact });
+        }
+        let low_bits = shift.div_ceil(2);
+        let constant = if shift == 0 { 0 } else { -(1i64 << (shift - 1)) };
+        let saturation = function.saturation.map(|Saturation { lo, hi, .. }| (lo, hi));
+        let form = RowForm {
+            pre: 1 << shift,
+            low: 1,
+            high: 1 << low_bits,
+            constant,
+            low_tag: self.tables.limb(low_bits),
+            high_tag: self.tables.limb(shift - low_bits),
+            saturate: saturation,
+            ..RowForm::default()
+        };
+        Ok(Accumulated {
+            form,
+            lane: Lane::Function(function.tag),
+            overflow_tag: function.saturation.map(|saturation| self.tables.limb(saturation.bits)),
+            finish: Finish { requantize: Some(FinishRequantize { table, shift, low_bits, saturation }), constant },
+            wide: None,
+        })
+    }
+
+    fn input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
+        let tag = self.tables.input_range(lo, hi);
+        let (_, places, _) = self.allocate(tensor, 1);
+        for &place in &places {
+            self.rows.set_lane(place, Lane::Function(tag));
+        }
+        self.fills.push(Fill::Elements { tensor, places, input: true });
+    }
+
+    /// Rows in pairs: the element above, its two operands (copies) below, tied by the row's form.
+    fn pointwise(&mut self, tensor: TensorId, rows: &Accumulated, operands: &[Vec<Element>; 2]) -> Vec<Place> {
+        let (block, places, spare) = self.allocate_accumulators(tensor, rows, 2);
+        self.pointwise_rows(block, &rows, &places, &spare);
+        for (index, place) in places.iter().enumerate() {
+            let below = place.below(1);
+            self.copies.push((self.element_cell(operands[0][index]), below.value()));
+            self.copies.push((self.element_cell(operands[1][index]), below.pre()));
+        }
+        places
+    }
+
+    /// Rows for the elements of a tensor, or for exact accumulators that are still to be requantized.
+    fn allocate_accumulators(
+        &mut self,
+        tensor: TensorId,
+        rows: &Accumulated,
+        stride: usize,
+    ) -> (Block, Vec<Place>, Vec<Place>) {
+        match rows.wide {
+            None => self.allocate(tensor, stride),
+            Some(_) => self.allocate_at((0..self.program.node(tensor).elements()).collect(), stride),
+        }
+    }
+
+    fn pointwise_rows(&mut self, block: Block, rows: &Accumulated, places: &[Place], spare: &[Place]) {
+        let form = RowForm { pointwise: true, ..rows.form };
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            self.rows.set_form(row, &form);
+            let tag = rows.overflow_tag.unwrap_or(0);
+            self.rows.set_form(row + 1, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
+        }
+        for &place in places {
+            self.rows.set_lane(place, rows.lane);
+            self.rows.set_lane(place.below(1), Lane::Pinned);
+        }
+        for &place in spare {
+            self.rows.set_lane(place, Lane::Border);
+        }
+        self.fills.push(Fill::Borders { places: spare.to_vec(), constant: form.constant });
+    }
+
+    fn windows(&self, input: TensorId) -> Vec<Vec<Element>> {
+        let last = *self.program.node(input).shape.last().expect("validated operands have an axis");
+        self.elements(input).chunks(last).map(<[Element]>::to_vec).collect()
+    }
+
+    fn sum(
+        &mut self,
+        tensor: TensorId,
+        input: TensorId,
+        factor: i64,
+        requantize: &Option<Requantize>,
+    ) -> Result<(), LayoutError> {
+        let node = self.program.node(tensor);
+        let mut rows = self.accumulated(node, requantize, &self.ranges[tensor.0 as usize])?;
+        rows.form.next_value = -factor;
+        let windows = self.windows(input);
+        let sums: Vec<Cell> = windows.iter().map(|window| self.scalar_sum(window).cell()).collect();
+        let (block, places, spare) = self.allocate_accumulators(tensor, &rows, 2);
+        self.pointwise_rows(block, &rows, &places, &spare);
+        for (place, &sum) in places.iter().zip(&sums) {
+            // The operand below is first-phase: it equals a sum of first-phase cells in which no challenge occurs.
+            self.copies.push((sum, place.below(1).value()));
+            self.copies.push((ScalarRef::ZERO.cell(), place.below(1).pre()));
+        }
+        let accumulators = places.clone();
+        self.fills.push(Fill::Sum { windows, factor, places, finish: rows.finish });
+        self.finish_wide(tensor, &rows, &accumulators);
+        Ok(())
+    }
+
+    /// A chain of scalar rows that adds up a window.
+    fn scalar_sum(&mut self, window: &[Element]) -> ScalarRef {
+        let mut sum = ScalarRef::ZERO;
+        let mut previous = Previous::Drop;
+        for &element in window.iter().filter(|element| element.is_some()) {
+            let cell = self.element_cell(element);
+            sum = self.scalar.add(previous, 1, Operand::Cell(cell), 0);
+            previous = Previous::Times(1);
+        }
+        sum
+    }
+
+    /// Bits of a limb that holds all differences of two values of an interval.
+    fn difference_bits(&self, node: &Node, interval: Interval) -> Result<u32, LayoutError> {
+        let bits = (128 - interval.width().leading_zeros()).max(1);
+        if bits > super::tables::MAX_LIMB {
+            return Err(LayoutError::Comparison { node: node.name.clone(), bits, limit: super::tables::MAX_LIMB });
+        }
+        Ok(bits)
+    }
+
+    fn maximum(&mut self, tensor: TensorId, input: TensorId) -> Result<(), LayoutError> {
+        let node = self.program.node(tensor);
+        let windows = self.windows(input);
+        let length = windows[0].len();
+        let bits = self.difference_bits(node, self.ranges[input.0 as usize].value)?;
+        let tag = self.tables.limb(bits);
+        let (block, places, _) = self.allocate(tensor, length);
+        for logical in 0..block.logical {
+            for step in 0..length as u32 - 1 {
+                let row = block.first + logical * block.stride + step;
+                self.rows.set(FixedColumn::Maximum, row, 1);
+                self.rows.set_form(row, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
+            }
+        }
+        let last = length as u32 - 1;
+        for (window, place) in windows.iter().zip(&places) {
+            for (step, &element) in (0..).zip(window) {
+                let here = place.below(step);
+                self.rows.set_lane(here, Lane::Pinned);
+                let operand = if step == last { here.value() } else { here.pre() };
+                self.copies.push((self.element_cell(element), operand));
+            }
+        }
+        self.fills.push(Fill::Maximum { windows, places });
+        Ok(())
+    }
+
+    fn arg_maximum(&mut self, tensor: TensorId, input: TensorId) -> Result<(), LayoutError> {
+        let node = self.program.node(tensor);
+        let windows = self.windows(input);
+        let length = windows[0].len() as u32;
+        let bits = self.difference_bits(node, self.ranges[input.0 as usize].value)?;
+        let tag = self.tables.limb(bits);
+        let chains = self.chains(windows.len(), length as usize + 1);
+        for step in 0..=length {
+            for row in chains.rows().map(|row| row + step) {
+                self.rows.set(FixedColumn::ArgMaximum, row, i64::from(step < length));
+                let low_tag = if step > 0 { tag } else { 0 };
+                self.rows.set_form(row, &RowForm { low_tag, ..RowForm::default() });
+            }
+        }
+        let one = self.scalar.constant(1).cell();
+        let zero = ScalarRef::ZERO.cell();
+        let mut indices = Vec::with_capacity(windows.len());
+        for slot in 0..chains.slots() {
+            let place = chains.place(slot);
+            let window = windows.get(slot);
+            // The cell above the first operand: its `low` is free and pinned by the next row's maximum.
+            self.rows.set_lane(place, Lane::Border);
+            self.copies.push((one, place.below(length).value()));
+            for step in 1..=length {
+                let here = place.below(step);
+                self.rows.set_lane(here, Lane::Pinned);
+                let operand = window.map_or(zero, |window| self.element_cell(window[step as usize - 1]));
+                self.copies.push((operand, here.pre()));
+            }
+            if window.is_some() {
+                indices.push(self.scalar_index(place, length).cell());
+            }
+        }
+        self.exact_copies(tensor, &indices);
+        let zeros = vec![None; length as usize];
+        let windows = (0..chains.slots()).map(|slot| windows.get(slot).unwrap_or(&zeros).clone()).collect();
+        let places = (0..chains.slots()).map(|slot| chains.place(slot)).collect();
+        self.fills.push(Fill::ArgMaximum { windows, places });
+        Ok(())
+    }
+
+    /// `length − Σ value`: the number of operands before the first largest one.
+    fn scalar_index(&mut self, place: Place, length: u32) -> ScalarRef {
+        let mut previous = Previous::Drop;
+        let mut constant = i64::from(length);
+        let mut index = ScalarRef::ZERO;
+        for step in 1..=length {
+            index = self.scalar.add(previous, -1, Operand::Cell(place.below(step).value()), constant);
+            (previous, constant) = (Previous::Times(1), 0);
+        }
+        index
+    }
+
+    /// Gives the elements of a tensor homes that are copies of scalars without challenges.
+    fn exact_copies(&mut self, tensor: TensorId, scalars: &[Cell]) {
+        let (_, places, _) = self.allocate(tensor, 1);
+        for (&place, &scalar) in places.iter().zip(scalars) {
+            self.rows.set_lane(place, Lane::Pinned);
+            self.copies.push((scalar, place.value()));
+        }
+        self.fills.push(Fill::Elements { tensor, places, input: false });
+    }
+
+    fn lookup(&mut self, tensor: TensorId, input: TensorId, table: TableId) {
+        let argument = self.ranges[tensor.0 as usize].argument.expect("a lookup has an argument");
+        let function = self.tables.function(table, argument);
+        let operands = self.elements(input);
+        if let Some(wide) = Wide::new(table, 0, function) {
+            let sources: Vec<_> = operands.iter().map(|&operand| self.element_cell(operand)).collect();
+            self.requantize_wide(tensor, &wide, &sources);
+            return;
+        }
+        let places = match function.saturation {
+            None => {
+                let (_, places, _) = self.allocate(tensor, 1);
+                for (place, &operand) in places.iter().zip(&operands) {
+                    self.rows.set_lane(*place, Lane::Function(function.tag));
+                    self.copies.push((self.element_cell(operand), place.pre()));
+                }
+                places
+            }
+            Some(Saturation { lo, hi, bits }) => {
+                let form = RowForm { pre: 1, low: 1, next_value: -1, saturate: Some((lo, hi)), ..RowForm::default() };
+                let rows = Accumulated {
+                    form,
+                    lane: Lane::Function(function.tag),
+                    overflow_tag: Some(self.tables.limb(bits)),
+                    finish: Finish { requantize: None, constant: 0 },
+                    wide: None,
+                };
+                let zeros = vec![None; operands.len()];
+                self.pointwise(tensor, &rows, &[operands.clone(), zeros])
+            }
+        };
+        let saturation = function.saturation.map(|Saturation { lo, hi, .. }| (lo, hi));
+        self.fills.push(Fill::Lookup { tensor, operands, places, saturation });
+    }
+
+    /// Requantizes exact accumulators where their rows did not.
+    pub(super) fn finish_wide(&mut self, tensor: TensorId, rows: &Accumulated, accumulators: &[Place]) {
+        if let Some(wide) = rows.wide {
+            let sources: Vec<_> = accumulators.iter().map(|place| place.value()).collect();
+            self.requantize_wide(tensor, &wide, &sources);
+        }
+    }
+
+    /// M-WIDE: requantization with overflows of several limbs, by rows of the forms that there are already.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | `x`, `y` | `2^s·y + r − 2^(s−1) = acc − 2^s·o` |
+    /// | 1 | `acc`, `o` | `o = o⁺ − o⁻` |
+    /// | 2 | `o⁺`, `o⁻` | `o⁺·y = hi·o⁺` |
+    /// | 3 | `o⁺`, `y` | `o⁻·y = lo·o⁻` |
+    /// | 4 | `o⁻`, `y` | |
+    /// | 5 … | limbs of `o⁺`, then of `o⁻` | see [`Builder::range_chain`] |
+    fn requantize_wide(&mut self, tensor: TensorId, wide: &Wide, sources: &[Cell]) {
+        let chain = range_rows(wide.overflow_bits);
+        let (block, places, spare) = self.allocate(tensor, 5 + 2 * chain as usize);
+        let low_bits = wide.shift.div_ceil(2);
+        let step = 1i64 << wide.shift;
+        let half = step / 2;
+        let (lo, hi) = wide.saturation;
+        let product = RowForm { product: 1, pointwise: true, ..RowForm::default() };
+        let forms = [
+            RowForm {
+                pre: step,
+                low: 1,
+                high: 1 << low_bits,
+                constant: -half,
+                next_value: -1,
+                next_pre: step,
+                pointwise: true,
+                low_tag: self.tables.limb(low_bits),
+                high_tag: self.tables.limb(wide.shift - low_bits),
+                ..RowForm::default()
+            },
+            RowForm { pre: 1, next_value: -1, next_pre: 1, pointwise: true, ..RowForm::default() },
+            RowForm { next_value: -hi, ..product },
+            RowForm { next_value: -lo, ..product },
+        ];
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            (row..).zip(&forms).for_each(|(row, form)| self.rows.set_form(row, form));
+            self.range_chain(row + 5, chain);
+            self.range_chain(row + 5 + chain, chain);
+        }
+        for (&place, &source) in places.iter().zip(sources) {
+            self.rows.set_lane(place, Lane::Function(wide.tag));
+            (1..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            let (over, under) = (place.below(5).pre(), place.below(5 + chain).pre());
+            self.copies.extend([
+                (source, place.below(1).value()),
+                (over, place.below(2).value()),
+                (under, place.below(2).pre()),
+                (over, place.below(3).value()),
+                (place.pre(), place.below(3).pre()),
+                (under, place.below(4).value()),
+                (place.pre(), place.below(4).pre()),
+            ]);
+        }
+        spare.iter().for_each(|&place| self.rows.set_lane(place, Lane::Border));
+        self.fills.push(Fill::Borders { places: spare, constant: -half });
+        let requantize =
+            FinishRequantize { table: wide.table, shift: wide.shift, low_bits, saturation: Some((lo, hi)) };
+        self.fills.push(Fill::Wide { sources: sources.to_vec(), places, requantize, chain });
+    }
+
+    /// Rows whose first `pre` is in `[0, 2^(16·rows))`: `pre = low + 2^8·high + 2^16·pre₊`.
+    fn range_chain(&mut self, first: u32, rows: u32) {
+        let tag = self.tables.limb(RANGE_LIMB);
+        for step in 0..rows {
+            let next_pre = if step + 1 < rows { -(1 << (2 * RANGE_LIMB)) } else { 0 };
+            let form = RowForm {
+                pre: 1,
+                low: -1,
+                high: -(1 << RANGE_LIMB),
+                next_pre,
+                pointwise: true,
+                low_tag: tag,
+                high_tag: tag,
+                ..RowForm::default()
+            };
+            self.rows.set_form(first + step, &form);
+        }
+    }
+
+    /// M-RECIPROCAL: `q·d + r = 2^n` with `q`, `r` and `d − 1 − r` in range.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | –, `r` | `r + q·d = 2^n` |
+    /// | 1 | `q`, `d` | |
+    /// | 2 | –, `t` | `t = d − 1 − r` |
+    /// | 3 | `d`, `r` | |
+    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chain`] |
+    fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator_bits: u32) {
+        let operands = self.elements(input);
+        let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
+        let chain = range_rows(128 - largest.leading_zeros());
+        let chains = self.chains(operands.len(), 4 + 3 * chain as usize);
+        let numerator = 1i64 << numerator_bits;
+        let forms = [
+            (0, RowForm { pre: 1, low: 1, constant: -numerator, product: 1, pointwise: true, ..RowForm::default() }),
+            (
+                2,
+                RowForm {
+                    pre: 1,
+                    low: 1,
+                    constant: 1,
+                    next_value: -1,
+                    next_pre: 1,
+                    pointwise: true,
+                    ..RowForm::default()
+                },
+            ),
+        ];
+        for row in chains.rows() {
+            forms.iter().for_each(|(step, form)| self.rows.set_form(row + step, form));
+            (0..3).for_each(|index| self.range_chain(row + 4 + index * chain, chain));
+        }
+        let mut places = Vec::with_capacity(operands.len());
+        for slot in 0..chains.slots() {
+            let place = chains.place(slot);
+            let Some(&operand) = operands.get(slot) else {
+                // No operand: `value = pre = 0` throughout, and the free `low` makes up for the constants.
+                for (step, form) in &forms {
+                    self.rows.set_lane(place.below(*step), Lane::Border);
+                    self.fills.push(Fill::Borders { places: vec![place.below(*step)], constant: form.constant });
+                }
+                continue;
+            };
+            (0..4 + 3 * chain).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            let divisor = self.element_cell(operand);
+            self.copies.extend([
+                (divisor, place.below(1).pre()),
+                (divisor, place.below(3).value()),
+                (place.pre(), place.below(3).pre()),
+                (place.below(2).pre(), place.below(4).pre()),
+                (place.pre(), place.below(4 + chain).pre()),
+                (place.below(1).value(), place.below(4 + 2 * chain).pre()),
+            ]);
+            places.push(place);
+        }
+        self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
+        self.fills.push(Fill::Reciprocal { operands, numerator_bits, chain, places });
+    }
+
+    /// `count` chains of `length` rows, side by side in the lanes.
+    fn chains(&mut self, count: usize, length: usize) -> Chains {
+        let units = self.rows.units();
+        let block = self.rows.block(count.div_ceil(units), length);
+        Chains { block, units }
+    }
+
+    fn pack(&mut self, interface: &Interface) {
+        let ports: Vec<TensorId> =
+            self.program.inputs.iter().chain(&self.program.outputs).map(|port| port.tensor).collect();
+        for (port, &tensor) in interface.ports.iter().zip(&ports) {
+            if port.words() == 0 {
+                continue;
+            }
+            let elements = self.elements(tensor);
+            for word in elements.chunks(port.values_per_word()) {
+                let mut packed = ScalarRef::ZERO;
+                let mut previous = Previous::Drop;
+                for &element in word.iter().rev() {
+                    let cell = self.element_cell(element);
+                    packed = self.scalar.add(previous, 1, Operand::Cell(cell), -port.lo);
+                    previous = Previous::Times(1 << port.bits());
+                }
+                self.instances.push(packed);
+            }
+        }
+    }
+
+    /// The copy of an identity's right side to its left side, once the columns are known.
+    pub(super) fn identity_copies(&self, column: AdviceColumn) -> impl Iterator<Item = (Cell, Cell)> + '_ {
+        self.identities.iter().map(move |check| (check.right.cell(), Cell::Advice(column, check.row)))
+    }
+}
+
+/// Chains of rows, side by side in the lanes.
+struct Chains {
+    block: Block,
+    units: usize,
+}
+
+impl Chains {
+    fn slots(&self) -> usize {
+        self.block.logical as usize * self.units
+    }
+
+    fn place(&self, slot: usize) -> Place {
+        Place {
+            row: self.block.first + (slot / self.units) as u32 * self.block.stride,
+            lane: (slot % self.units) as u32,
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = u32> {
+        let Block { first, logical, stride } = self.block;
+        (0..logical).map(move |index| first + index * stride)
+    }
+}

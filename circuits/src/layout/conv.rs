@@ -1,0 +1,754 @@
+//! Convolutions and dense layers as polynomial identities (`docs/arithmetization.md`, section "Linear layers").
+//!
+//! *Dense* (one output position): `Σ_o ρ^(O−1−o)·acc_o = Σ_i x_i · (Σ_o ρ^(O−1−o)·w_(o,i)) + Σ_o ρ^(O−1−o)·b_o`.
+//!
+//! *Planes*: each input channel is a polynomial in `χ` whose coefficient at `N − 1 − a` is the cell at address `a`; rows of a
+//! picture follow one another at a common pitch, so a tap is a shift of addresses. A stride of `s` splits a channel into
+//! `s²` planes (polyphase) that are read with stride 1. The product has a coefficient at every address; those that the layer
+//! does not use are border cells.
+
+use std::collections::HashMap;
+
+use super::builder::{Accumulated, Builder, IdentityCheck};
+use super::fill::{DenseGroup, Fill, PlaneConv, PlaneTaps};
+use super::origin::Origin;
+use super::rows::{Block, Lane, Place, RowForm};
+use super::scalar::{Base, Operand, Previous, ScalarRef};
+use super::weights::WeightBlock;
+use super::LayoutError;
+use crate::graph::{ConvGeometry, Op, Program, TensorId};
+use crate::machine::{AdviceColumn, Cell, FixedColumn};
+
+/// A convolution with stride 1 on planes.
+struct Job {
+    groups: Vec<Vec<Plane>>,
+    height: usize,
+    width: usize,
+    /// Output channels per group.
+    outputs: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+/// One input plane and how it is read: output `(y, x)` takes `Σ plane(y + t.0, x + t.1)·weights`.
+struct Plane {
+    /// `height × width`.
+    origins: Vec<Origin>,
+    taps: Vec<Tap>,
+}
+
+struct Tap {
+    offset: [i64; 2],
+    /// One per output channel of the group.
+    weights: Vec<i64>,
+}
+
+/// How a tensor is asked to be laid out: planes of equal size at a common pitch.
+#[derive(Clone, Debug)]
+pub(super) struct Arrangement {
+    /// `planes × height × width` element numbers; `None` is zero.
+    grid: Vec<Option<u32>>,
+    height: usize,
+    width: usize,
+    pitch: usize,
+}
+
+impl Arrangement {
+    fn plane_cells(&self, units: usize) -> usize {
+        ((self.height - 1) * self.pitch + self.width).div_ceil(units) * units
+    }
+
+    /// The address of each of `elements` elements; those that no plane holds come after the planes.
+    pub(super) fn addresses(&self, elements: usize, units: usize) -> Vec<usize> {
+        let cells = self.plane_cells(units);
+        let mut addresses = vec![usize::MAX; elements];
+        for (slot, element) in self.grid.iter().enumerate() {
+            if let Some(element) = element {
+                let (plane, position) = (slot / (self.height * self.width), slot % (self.height * self.width));
+                let (row, column) = (position / self.width, position % self.width);
+                addresses[*element as usize] = plane * cells + row * self.pitch + column;
+            }
+        }
+        let behind = self.grid.len() / (self.height * self.width) * cells;
+        let unplaced = addresses.iter_mut().filter(|address| **address == usize::MAX);
+        (behind..).zip(unplaced).for_each(|(next, address)| *address = next);
+        addresses
+    }
+}
+
+/// A range of rows that the plane reader reads as one plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlaneRead {
+    first_row: u32,
+    last_row: u32,
+}
+
+/// Planes that lie in the rows already: a common pitch, offset and number of cells.
+struct PlacedPlanes {
+    pitch: usize,
+    /// Address of the first element relative to the first cell read.
+    base: usize,
+    /// Cells read per plane.
+    cells: usize,
+    /// Per plane: the block, and the address of the first cell read.
+    starts: Vec<(Block, usize)>,
+}
+
+fn conv_parts(program: &Program, tensor: TensorId) -> (TensorId, &ConvGeometry, &[i32], &[i64]) {
+    match &program.node(tensor).op {
+        Op::Conv { input, geometry, weights, bias, .. } => (*input, geometry, weights, bias),
+        _ => unreachable!("the node is a convolution"),
+    }
+}
+
+impl Job {
+    fn new(builder: &Builder<'_>, tensor: TensorId) -> Self {
+        let (input, geometry, weights, bias) = conv_parts(builder.program, tensor);
+        let shape = &builder.program.node(input).shape;
+        let out = &builder.program.node(tensor).shape;
+        let (channels, [height, width], [out_height, out_width]) = match builder.geometries.get(&tensor) {
+            Some(&picture) => (shape[0], picture, picture),
+            None => (shape[0], [shape[1], shape[2]], [out[1], out[2]]),
+        };
+        let stride = geometry.stride.map(|s| s as usize);
+        let groups = geometry.groups as usize;
+        let (per_group, outputs) = (channels / groups, bias.len() / groups);
+        let [kernel_height, kernel_width] = geometry.kernel.map(|k| k as usize);
+        let plane_height = height.div_ceil(stride[0]);
+        let plane_width = width.div_ceil(stride[1]);
+        // A tap at distance `q = t·dilation − padding` from the output's position reads phase `q mod stride`.
+        let phase = |axis: usize, t: usize| {
+            let q = (t * geometry.dilation[axis] as usize) as i64 - i64::from(geometry.padding[axis]);
+            let s = stride[axis] as i64;
+            (q.rem_euclid(s) as usize, q.div_euclid(s))
+        };
+        let plane = |channel: usize, a: [usize; 2]| {
+            let at = |row: usize, column: usize| match row < height && column < width {
+                true => builder.origin(input, (channel * height + row) * width + column),
+                false => Origin::ZERO,
+            };
+            (0..plane_height * plane_width)
+                .map(|i| at(i / plane_width * stride[0] + a[0], i % plane_width * stride[1] + a[1]))
+                .collect()
+        };
+        let group = |g: usize| {
+            let mut planes = Vec::new();
+            for c in 0..per_group {
+                let mut phases: Vec<([usize; 2], Vec<Tap>)> = Vec::new();
+                for ky in 0..kernel_height {
+                    for kx in 0..kernel_width {
+                        let ((a_y, t_y), (a_x, t_x)) = (phase(0, ky), phase(1, kx));
+                        let weight = |o: usize| {
+                            let o = g * outputs + o;
+                            i64::from(weights[((o * per_group + c) * kernel_height + ky) * kernel_width + kx])
+                        };
+                        let tap = Tap { offset: [t_y, t_x], weights: (0..outputs).map(weight).collect() };
+                        match phases.iter_mut().find(|(a, _)| *a == [a_y, a_x]) {
+                            Some((_, taps)) => taps.push(tap),
+                            None => phases.push(([a_y, a_x], vec![tap])),
+                        }
+                    }
+                }
+                let channel = g * per_group + c;
+                planes.extend(phases.into_iter().map(|(a, taps)| Plane { origins: plane(channel, a), taps }));
+            }
+            planes
+        };
+        Self {
+            groups: (0..groups).map(group).collect(),
+            height: plane_height,
+            width: plane_width,
+            outputs,
+            out_height,
+            out_width,
+        }
+    }
+
+    fn is_dense(&self) -> bool {
+        self.out_height * self.out_width == 1
+    }
+
+    /// The smallest pitch at which no tap of an output wraps onto an element of another row.
+    fn least_pitch(&self) -> usize {
+        let columns = self.groups.iter().flatten().flat_map(|plane| &plane.taps).map(|tap| tap.offset[1]);
+        let (least, most) = columns.fold((0, 0), |(least, most), t| (t.min(least), t.max(most)));
+        let beyond = (most + self.out_width as i64 - self.width as i64).max(0);
+        self.width + beyond.max(-least) as usize
+    }
+
+    fn planes(&self) -> impl Iterator<Item = &Plane> {
+        self.groups.iter().flatten()
+    }
+
+    /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
+    fn only_tensor(&self) -> Option<TensorId> {
+        let mut seen = std::collections::HashSet::new();
+        let mut tensor = None;
+        for origin in self.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero()) {
+            if *tensor.get_or_insert(origin.tensor) != origin.tensor || !seen.insert(origin.index) {
+                return None;
+            }
+        }
+        tensor
+    }
+}
+
+impl Builder<'_> {
+    /// Chooses pitches, and asks the producers that can lay out their elements freely to do so as the planes of their first
+    /// convolution.
+    pub(super) fn arrange(&mut self) {
+        let nodes = (0..self.program.nodes.len() as u32).map(TensorId);
+        let convs: Vec<_> = nodes.filter(|&tensor| self.is_conv(tensor)).collect();
+        for &tensor in convs.iter().rev() {
+            let job = Job::new(self, tensor);
+            if job.is_dense() {
+                continue;
+            }
+            let asked = self.pitches.get(&tensor).copied().unwrap_or(0);
+            let pitch = job.least_pitch().max(asked);
+            self.pitches.insert(tensor, pitch);
+            self.ask_producer(&job, pitch);
+        }
+        for &tensor in &convs {
+            let job = Job::new(self, tensor);
+            if !job.is_dense() {
+                self.arrange_source(&job, self.pitches[&tensor]);
+            }
+        }
+    }
+
+    fn is_conv(&self, tensor: TensorId) -> bool {
+        matches!(self.program.node(tensor).op, Op::Conv { .. })
+    }
+
+    /// Where a convolution reads all of another's result, channel by channel: asks that one for its pitch, and if it takes
+    /// positions one by one (1 × 1), for the shape of its pictures too.
+    fn ask_producer(&mut self, job: &Job, pitch: usize) {
+        let Some(source) = job.only_tensor().filter(|&source| self.is_conv(source)) else { return };
+        let in_order = |(index, origin): (usize, &Origin)| origin.tensor == source && origin.index as usize == index;
+        if !job.planes().flat_map(|plane| &plane.origins).enumerate().all(in_order) {
+            return;
+        }
+        let (_, geometry, _, bias) = conv_parts(self.program, source);
+        let shape = &self.program.node(source).shape;
+        let picture = [job.height, job.width];
+        if job.planes().count() != bias.len() {
+            return;
+        }
+        if *geometry == (ConvGeometry { groups: geometry.groups, ..ConvGeometry::POINTWISE }) {
+            self.geometries.insert(source, picture);
+        } else if picture != [shape[1], shape[2]] {
+            return;
+        }
+        let known = self.pitches.entry(source).or_insert(0);
+        *known = pitch.max(*known);
+    }
+
+    fn arrange_source(&mut self, job: &Job, pitch: usize) {
+        let Some(source) = job.only_tensor() else { return };
+        let free = !matches!(self.program.node(source).op, Op::Conv { .. } | Op::Reciprocal { .. });
+        if free && !self.arrangements.contains_key(&source) {
+            let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
+            let arrangement = Arrangement {
+                grid: job.planes().flat_map(|plane| plane.origins.iter().map(element)).collect(),
+                height: job.height,
+                width: job.width,
+                pitch,
+            };
+            self.arrangements.insert(source, arrangement);
+        }
+    }
+
+    /// Lays out a convolution and its identity.
+    pub(super) fn conv(&mut self, tensor: TensorId) -> Result<(), LayoutError> {
+        let job = Job::new(self, tensor);
+        let node = self.program.node(tensor);
+        let Op::Conv { requantize, .. } = &node.op else { unreachable!("the node is a convolution") };
+        let rows = self.accumulated(node, requantize, &self.ranges[tensor.0 as usize])?;
+        if job.is_dense() {
+            self.dense(tensor, &job, rows);
+        } else {
+            self.plane_conv(tensor, &job, rows);
+        }
+        Ok(())
+    }
+
+    fn block_of_weights(&mut self, outputs: usize, weights: Vec<i64>) -> Operand {
+        Operand::Weights(self.weights.intern(WeightBlock { outputs, weights }))
+    }
+
+    fn stride_of(rows: &Accumulated) -> usize {
+        if rows.overflow_tag.is_some() {
+            2
+        } else {
+            1
+        }
+    }
+
+    fn set_accumulated_row(&mut self, row: u32, rows: &Accumulated) {
+        self.rows.set_form(row, &rows.form);
+        if let Some(tag) = rows.overflow_tag {
+            self.rows.set_form(row + 1, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
+        }
+    }
+
+    // --- dense ---------------------------------------------------------------------------------------------------
+
+    fn dense(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) {
+        let (.., bias) = conv_parts(self.program, tensor);
+        let outputs = bias.len();
+        let bias: std::sync::Arc<[i64]> = bias.into();
+        let groups: Vec<DenseGroup> = job.groups.iter().map(|planes| dense_group(job, planes)).collect();
+        let units = self.rows.units();
+        let logical = outputs.div_ceil(units);
+        let block = self.rows.block(logical, Self::stride_of(&rows));
+        let padding = logical * units - outputs;
+        let places: Vec<_> = (0..outputs).map(|o| self.rows.place(block, padding + o)).collect();
+        for &place in &places {
+            self.rows.set_lane(place, rows.lane);
+        }
+        let borders: Vec<_> = (0..padding).map(|address| self.rows.place(block, address)).collect();
+        for &place in &borders {
+            self.rows.set_lane(place, Lane::Border);
+        }
+        let last = self.read_flat(block, &rows);
+        let right = self.dense_right_side(&groups, &bias);
+        let accumulators = self.settle_accumulators(tensor, &rows, &places);
+        self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: true });
+        self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
+        self.fills.push(Fill::Dense { groups, bias, places: places.clone(), finish: rows.finish });
+        self.finish_wide(tensor, &rows, &places);
+    }
+
+    /// The places of a layer's accumulators are the homes of its elements, unless they are requantized elsewhere.
+    fn settle_accumulators(&mut self, tensor: TensorId, rows: &Accumulated, places: &[Place]) -> Option<Vec<Place>> {
+        if rows.wide.is_none() {
+            self.settle(tensor, places.to_vec());
+            return None;
+        }
+        places.iter().for_each(|&place| self.rows.take(place));
+        Some(places.to_vec())
+    }
+
+    /// The identity reader over a block with powers of `ρ`; returns the row of its result.
+    fn read_flat(&mut self, block: Block, rows: &Accumulated) -> u32 {
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            self.set_accumulated_row(row, rows);
+            self.rows.set(FixedColumn::IdentityLanesRho, row, 1);
+            self.rows.set(FixedColumn::IdentityStepRho, row, i64::from(logical > 0));
+            self.keep_between(FixedColumn::IdentityKeep, block, logical);
+        }
+        block.first + (block.logical - 1) * block.stride
+    }
+
+    /// Keeps an accumulator on the physical rows between a logical row and the next.
+    fn keep_between(&mut self, keep: FixedColumn, block: Block, logical: u32) {
+        if logical + 1 < block.logical {
+            let row = block.first + logical * block.stride;
+            (1..block.stride).for_each(|step| self.rows.set(keep, row + step, 1));
+        }
+    }
+
+    fn dense_right_side(&mut self, groups: &[DenseGroup], bias: &[i64]) -> ScalarRef {
+        let mut products = Vec::with_capacity(groups.len());
+        for group in groups {
+            let inputs: Vec<_> = group
+                .inputs
+                .iter()
+                .filter(|(_, weights)| weights.iter().any(|&weight| weight != 0))
+                .map(|&((tensor, index), ref weights)| {
+                    let cell = self.place(Origin { tensor, index }).value();
+                    (Operand::Cell(cell), self.block_of_weights(group.outputs, weights.clone()))
+                })
+                .collect();
+            products.push(inputs);
+        }
+        let sum = self.grouped_products(&products, groups[0].outputs);
+        self.add_bias(sum, bias, None)
+    }
+
+    /// `Σ_g ρ^(outputs·(G−1−g)) · Σ_i a_i·b_i`: one row a product, and a Horner step between groups.
+    fn grouped_products(&mut self, groups: &[Vec<(Operand, Operand)>], outputs: usize) -> ScalarRef {
+        let step = match outputs {
+            1 => None,
+            _ => Some(self.scalar.power(Base::Rho, outputs as u64)),
+        };
+        let zero = Operand::Scalar(ScalarRef::ZERO);
+        let mut sum = ScalarRef::ZERO;
+        for (g, products) in groups.iter().enumerate() {
+            let mut previous = Previous::Drop;
+            if g > 0 {
+                match step {
+                    None => previous = Previous::Base(Base::Rho),
+                    Some(step) => {
+                        sum = self.scalar.multiply(Previous::Drop, Operand::Scalar(sum), Operand::Scalar(step));
+                        previous = Previous::Times(1);
+                    }
+                }
+            }
+            if products.is_empty() {
+                sum = self.scalar.multiply(previous, zero, zero);
+            }
+            for &(a, b) in products {
+                sum = self.scalar.multiply(previous, a, b);
+                previous = Previous::Times(1);
+            }
+        }
+        sum
+    }
+
+    /// Adds `(Σ_o ρ^(O−1−o)·b_o)·factor` to the last scalar.
+    fn add_bias(&mut self, sum: ScalarRef, bias: &[i64], factor: Option<ScalarRef>) -> ScalarRef {
+        if bias.iter().all(|&b| b == 0) {
+            return sum;
+        }
+        let block = self.block_of_weights(bias.len(), bias.to_vec());
+        let scaled = match factor {
+            None => self.scalar.add(Previous::Drop, 1, block, 0),
+            Some(factor) => self.scalar.multiply(Previous::Drop, block, Operand::Scalar(factor)),
+        };
+        debug_assert_ne!(scaled, sum);
+        self.scalar.add(Previous::Times(1), 1, Operand::Scalar(sum), 0)
+    }
+
+    // --- planes --------------------------------------------------------------------------------------------------
+
+    fn plane_conv(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) {
+        let pitch = self.pitches[&tensor];
+        let placed = match self.find_planes(job) {
+            Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, Self::stride_of(&rows)) => placed,
+            _ => self.copy_planes(job, pitch),
+        };
+        let shape = ProductShape::new(job, &placed, self.rows.units());
+        let (block, places, homes) = self.output_block(job, &placed, &shape, &rows);
+        let accumulators = self.settle_accumulators(tensor, &rows, &homes);
+        let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
+        let right = self.plane_right_side(tensor, job, &placed, &shape);
+        self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: false });
+        let conv = self.plane_fill(tensor, job, &placed, &shape, places);
+        self.fills.push(Fill::Planes { conv, finish: rows.finish });
+        self.finish_wide(tensor, &rows, &homes);
+    }
+
+    /// The planes where they are, if all lie in the rows at one pitch with nothing but zeros around.
+    fn find_planes(&self, job: &Job) -> Option<PlacedPlanes> {
+        let units = self.rows.units();
+        let mut found: Option<PlacedPlanes> = None;
+        let mut used: HashMap<u32, u32> = HashMap::new();
+        // The plane reader reads first physical rows: elements elsewhere (quotients of reciprocals) are copied.
+        let elements = job.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero());
+        if !elements.map(|&origin| self.place(origin)).all(|place| self.rows.is_addressed(place)) {
+            return None;
+        }
+        for plane in job.planes() {
+            let address = |row: usize, column: usize| {
+                let origin = plane.origins[row * job.width + column];
+                (!origin.is_zero()).then(|| self.rows.address(self.place(origin)))
+            };
+            let (block, first) = address(0, 0)?;
+            let pitch = match job.height {
+                1 => found.as_ref().map_or(job.least_pitch(), |found| found.pitch),
+                _ => address(1, 0)?.1.checked_sub(first)?,
+            };
+            let start = first / units * units;
+            let end = (first + (job.height - 1) * pitch + job.width).div_ceil(units) * units;
+            if end > block.logical as usize * units {
+                return None;
+            }
+            let regular = (0..job.height * job.width).all(|position| {
+                let expected = first + position / job.width * pitch + position % job.width;
+                match address(position / job.width, position % job.width) {
+                    Some(found) => found == (block, expected),
+                    None => !self.rows.is_taken(self.rows.place(block, expected)),
+                }
+            });
+            let placed = found.get_or_insert_with(|| PlacedPlanes {
+                pitch,
+                base: first - start,
+                cells: end - start,
+                starts: Vec::new(),
+            });
+            let inside = |a: usize| a >= first && (a - first) % pitch < job.width && (a - first) / pitch < job.height;
+            let zeros_around =
+                || (start..end).filter(|&a| !inside(a)).all(|a| !self.rows.is_taken(self.rows.place(block, a)));
+            let same = (pitch, first - start, end - start) == (placed.pitch, placed.base, placed.cells);
+            if !(regular && same && pitch >= job.least_pitch() && zeros_around()) {
+                return None;
+            }
+            let read = self.plane_rows(block, start, end - start);
+            for row in read.first_row..=read.last_row {
+                let conflict = used.insert(row, read.first_row).is_some_and(|other| other != read.first_row);
+                let known = self.plane_reads.get(&row).is_some_and(|known| *known != read);
+                if conflict || known {
+                    return None;
+                }
+            }
+            placed.starts.push((block, start));
+        }
+        found
+    }
+
+    fn plane_rows(&self, block: Block, start: usize, cells: usize) -> PlaneRead {
+        let first_row = self.rows.place(block, start).row;
+        let last_row = self.rows.place(block, start + cells - 1).row;
+        PlaneRead { first_row, last_row }
+    }
+
+    /// Whether planes that lie in the rows already take fewer cells than copies at a pitch of our own: planes that are spread
+    /// wide make long products.
+    fn is_worth_reading_in_place(&self, job: &Job, placed: &PlacedPlanes, pitch: usize, stride: usize) -> bool {
+        let units = self.rows.units();
+        let copied = PlacedPlanes { pitch, base: 0, cells: copied_cells(job, pitch, units), starts: Vec::new() };
+        let product = |placed: &PlacedPlanes| {
+            job.groups.len() * job.outputs * stride * ProductShape::new(job, placed, units).cells
+        };
+        product(placed) <= product(&copied) + job.planes().count() * copied.cells
+    }
+
+    /// Planes in rows of their own, element by element copied from their homes.
+    fn copy_planes(&mut self, job: &Job, pitch: usize) -> PlacedPlanes {
+        let units = self.rows.units();
+        let cells = copied_cells(job, pitch, units);
+        let planes: Vec<&Plane> = job.planes().collect();
+        let block = self.rows.block(planes.len() * cells / units, 1);
+        for (index, plane) in planes.iter().enumerate() {
+            for (position, &origin) in plane.origins.iter().enumerate().filter(|(_, origin)| !origin.is_zero()) {
+                let address = index * cells + position / job.width * pitch + position % job.width;
+                let place = self.rows.place(block, address);
+                self.rows.set_lane(place, Lane::Pinned);
+                self.rows.take(place);
+                self.copies.push((self.place(origin).value(), place.value()));
+            }
+        }
+        let starts = (0..planes.len()).map(|index| (block, index * cells)).collect();
+        PlacedPlanes { pitch, base: 0, cells, starts }
+    }
+
+    /// The cells of the product, channel by channel; returns the block, each cell's place and whether it is an element, and
+    /// the places of the elements.
+    fn output_block(
+        &mut self,
+        job: &Job,
+        placed: &PlacedPlanes,
+        shape: &ProductShape,
+        rows: &Accumulated,
+    ) -> (Block, Vec<(Place, bool)>, Vec<Place>) {
+        let units = self.rows.units();
+        let channels = job.groups.len() * job.outputs;
+        let block = self.rows.block(channels * shape.cells / units, Self::stride_of(rows));
+        let mut places: Vec<_> =
+            (0..channels * shape.cells).map(|address| (self.rows.place(block, address), false)).collect();
+        let mut homes = Vec::with_capacity(channels * job.out_height * job.out_width);
+        for channel in 0..channels {
+            for y in 0..job.out_height {
+                for x in 0..job.out_width {
+                    let address = channel * shape.cells + shape.output_address(placed, y, x);
+                    places[address].1 = true;
+                    homes.push(places[address].0);
+                }
+            }
+        }
+        for &(place, is_element) in &places {
+            self.rows.set_lane(place, if is_element { rows.lane } else { Lane::Border });
+        }
+        (block, places, homes)
+    }
+
+    /// The identity reader over channels: `χ` within, `ρ` between them; returns the row of its result.
+    fn read_channels(&mut self, block: Block, channels: usize, rows: &Accumulated) -> u32 {
+        let per_channel = block.logical / channels as u32;
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            let (channel, within) = (logical / per_channel, logical % per_channel);
+            let ends = within + 1 == per_channel;
+            self.set_accumulated_row(row, rows);
+            self.rows.set(FixedColumn::IdentityStepChi, row, i64::from(within > 0));
+            self.rows.set(FixedColumn::IdentityAbsorb, row, i64::from(ends));
+            self.rows.set(FixedColumn::IdentityOuterStep, row, i64::from(ends && channel > 0));
+            self.rows.set(FixedColumn::IdentityOuterKeep, row, i64::from(!ends && channel > 0));
+            if !ends {
+                self.keep_between(FixedColumn::IdentityKeep, block, logical);
+            }
+            if ends || channel > 0 {
+                self.keep_between(FixedColumn::IdentityOuterKeep, block, logical);
+            }
+        }
+        block.first + (block.logical - 1) * block.stride
+    }
+
+    /// Reads a plane, once however many convolutions use it.
+    fn read_plane(&mut self, block: Block, start: usize, cells: usize) -> Operand {
+        let read = self.plane_rows(block, start, cells);
+        let result = Operand::Cell(Cell::Advice(AdviceColumn::Plane, read.last_row));
+        if self.plane_reads.contains_key(&read.first_row) {
+            return result;
+        }
+        for row in read.first_row..=read.last_row {
+            let here = (row - block.first) % block.stride == 0;
+            self.rows.set(FixedColumn::PlaneRead, row, i64::from(here));
+            self.rows.set(FixedColumn::PlaneStep, row, i64::from(here && row > read.first_row));
+            self.rows.set(FixedColumn::PlaneKeep, row, i64::from(!here));
+            self.plane_reads.insert(row, read);
+        }
+        result
+    }
+
+    fn plane_right_side(
+        &mut self,
+        tensor: TensorId,
+        job: &Job,
+        placed: &PlacedPlanes,
+        shape: &ProductShape,
+    ) -> ScalarRef {
+        let (.., bias) = conv_parts(self.program, tensor);
+        let bias = bias.to_vec();
+        let mut starts = placed.starts.iter();
+        let mut products = Vec::with_capacity(job.groups.len());
+        for planes in &job.groups {
+            let mut group = Vec::with_capacity(planes.len());
+            for plane in planes {
+                let &(block, start) = starts.next().expect("every plane is placed");
+                let evaluation = self.read_plane(block, start, placed.cells);
+                if let Some(kernel) = self.kernel(job.outputs, plane, placed.pitch, shape) {
+                    group.push((evaluation, kernel));
+                }
+            }
+            products.push(group);
+        }
+        let geometric = self.scalar.geometric_sum(shape.cells as u64);
+        let shift = self.scalar.power(Base::Chi, shape.common_shift as u64);
+        let sum = self.grouped_products(&products, job.outputs);
+        let shifted = self.scalar.multiply(Previous::Drop, Operand::Scalar(sum), Operand::Scalar(shift));
+        self.add_bias(shifted, &bias, Some(geometric))
+    }
+
+    /// `Σ_t χ^(τ_t − τ_min) · Σ_o ρ^(O−1−o)·w_(o,t)`: runs of neighbouring taps are blocks of weights, and a Horner scheme of
+    /// the scalar unit joins them.
+    fn kernel(&mut self, outputs: usize, plane: &Plane, pitch: usize, shape: &ProductShape) -> Option<Operand> {
+        let mut taps: Vec<_> = plane
+            .taps
+            .iter()
+            .filter(|tap| tap.weights.iter().any(|&weight| weight != 0))
+            .map(|tap| (tap.flat(pitch), &tap.weights))
+            .collect();
+        taps.sort_by_key(|&(offset, _)| std::cmp::Reverse(offset));
+        let mut joined: Option<(Operand, i64)> = None;
+        for run in taps.chunk_by(|a, b| a.0 == b.0 + 1) {
+            let last = run[run.len() - 1].0;
+            let weights = run.iter().flat_map(|(_, weights)| weights.iter().copied()).collect();
+            let block = self.block_of_weights(outputs, weights);
+            joined = Some(match joined {
+                None => (block, last),
+                Some((sum, at)) => {
+                    let moved = self.multiply_by_power(sum, (at - last) as u64);
+                    debug_assert!(matches!(moved, Operand::Scalar(_)));
+                    (Operand::Scalar(self.scalar.add(Previous::Times(1), 1, block, 0)), last)
+                }
+            });
+        }
+        let (sum, last) = joined?;
+        Some(match last - shape.least_tap {
+            0 => sum,
+            gap => self.multiply_by_power(sum, gap as u64),
+        })
+    }
+
+    fn multiply_by_power(&mut self, operand: Operand, exponent: u64) -> Operand {
+        let power = self.scalar.power(Base::Chi, exponent);
+        Operand::Scalar(self.scalar.multiply(Previous::Drop, operand, Operand::Scalar(power)))
+    }
+
+    fn plane_fill(
+        &self,
+        tensor: TensorId,
+        job: &Job,
+        placed: &PlacedPlanes,
+        shape: &ProductShape,
+        places: Vec<(Place, bool)>,
+    ) -> PlaneConv {
+        let (.., bias) = conv_parts(self.program, tensor);
+        let plane = |plane: &Plane| {
+            let elements = plane.origins.iter().enumerate().filter(|(_, origin)| !origin.is_zero());
+            let address = |position: usize| placed.base + position / job.width * placed.pitch + position % job.width;
+            PlaneTaps {
+                elements: elements
+                    .map(|(position, origin)| (address(position) as u32, origin.tensor, origin.index))
+                    .collect(),
+                taps: plane
+                    .taps
+                    .iter()
+                    .map(|tap| ((shape.shift - tap.flat(placed.pitch)) as usize, tap.weights.clone()))
+                    .collect(),
+            }
+        };
+        PlaneConv {
+            groups: job.groups.iter().map(|planes| planes.iter().map(plane).collect()).collect(),
+            cells: placed.cells,
+            outputs: job.outputs,
+            output_cells: shape.cells,
+            bias: bias.into(),
+            places,
+        }
+    }
+}
+
+impl Tap {
+    /// The tap as a difference of addresses.
+    fn flat(&self, pitch: usize) -> i64 {
+        self.offset[0] * pitch as i64 + self.offset[1]
+    }
+}
+
+/// Cells of a plane at a pitch.
+fn copied_cells(job: &Job, pitch: usize, units: usize) -> usize {
+    ((job.height - 1) * pitch + job.width).div_ceil(units) * units
+}
+
+/// Inputs of a dense layer with their weights.
+fn dense_group(job: &Job, planes: &[Plane]) -> DenseGroup {
+    let mut inputs = Vec::new();
+    for plane in planes {
+        for tap in &plane.taps {
+            let [row, column] = tap.offset;
+            let inside = (0..job.height as i64).contains(&row) && (0..job.width as i64).contains(&column);
+            if inside {
+                let origin = plane.origins[row as usize * job.width + column as usize];
+                if !origin.is_zero() {
+                    inputs.push(((origin.tensor, origin.index), tap.weights.clone()));
+                }
+            }
+        }
+    }
+    DenseGroup { outputs: job.outputs, inputs }
+}
+
+/// The address arithmetic of a product of planes by kernels: tap `τ` takes the cell at `a` to `a + shift − τ`.
+struct ProductShape {
+    shift: i64,
+    least_tap: i64,
+    /// Cells of an output channel, a multiple of the units per row.
+    cells: usize,
+    /// Exponent of `χ` that all kernels have in common.
+    common_shift: usize,
+}
+
+impl ProductShape {
+    fn new(job: &Job, placed: &PlacedPlanes, units: usize) -> Self {
+        let taps = || job.planes().flat_map(|plane| &plane.taps).map(|tap| tap.flat(placed.pitch));
+        let least_tap = taps().min().expect("a kernel has taps");
+        let most_tap = taps().max().expect("a kernel has taps");
+        // Outputs must not fall below address 0, even where all they read is padding.
+        let shift = most_tap.max(-(placed.base as i64));
+        let product = placed.cells as i64 + shift - least_tap;
+        let last = placed.base + (job.out_height - 1) * placed.pitch + job.out_width - 1;
+        let cells = product.max(last as i64 + shift + 1) as usize;
+        let cells = cells.div_ceil(units) * units;
+        let common_shift = cells - placed.cells - (shift - least_tap) as usize;
+        Self { shift, least_tap, cells, common_shift }
+    }
+
+    fn output_address(&self, placed: &PlacedPlanes, y: usize, x: usize) -> usize {
+        ((placed.base + y * placed.pitch + x) as i64 + self.shift) as usize
+    }
+}

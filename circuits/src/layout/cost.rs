@@ -1,0 +1,206 @@
+//! The cost model: what a machine takes to prove, and the choice of its widths.
+//!
+//! A proof costs, per row: a commitment and a transform for each column that the prover makes, an evaluation and an
+//! opening for each column that it opens, and a sweep of the gates over the extended domain. The unit costs below were
+//! fitted on measured proofs (see `benches/`).
+
+use halo2_proofs::plonk::ConstraintSystem;
+use serde::{Deserialize, Serialize};
+
+use super::{Draft, LayoutError, LayoutOptions, Plan, RowUse};
+use crate::analysis::NodeRange;
+use crate::graph::Program;
+use crate::interface::Interface;
+use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
+
+/// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
+const PROOF_BYTES_LIMIT: f64 = 7_900.0;
+
+/// What a layout minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// Proving time.
+    #[default]
+    Time,
+    /// Memory of the prover.
+    Memory,
+    /// Gas of the verifier contract, hence commitments.
+    Gas,
+}
+
+/// What a machine is expected to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// CPU seconds of a proof by the stock engine.
+    pub prove_cpu_seconds: f64,
+    /// Peak memory of a proof by the stock engine, in bytes.
+    pub prove_bytes: u64,
+    /// CPU seconds of the setup.
+    pub setup_cpu_seconds: f64,
+    /// Bytes of the proof.
+    pub proof_bytes: u64,
+}
+
+/// CPU seconds of the stock engine per committed column: per row, and whatever the number of rows.
+const COMMITTED_COLUMN_SECONDS: [f64; 2] = [1.0e-5, 3.0e-3];
+/// CPU seconds of the stock engine per row and fixed column: evaluation, opening, its share of the gates.
+const FIXED_CELL_SECONDS: f64 = 2.0e-6;
+/// CPU seconds of the setup per fixed column: per row, and whatever the number of rows.
+const SETUP_COLUMN_SECONDS: [f64; 2] = [3.0e-6, 6.0e-3];
+/// Bytes of the stock engine per row and column, and whatever the machine.
+const BYTES: [f64; 2] = [110.0, 15.0e6];
+
+/// Columns that the prover commits to, product columns of the permutation, quotient pieces and openings included.
+fn prover_columns(params: &MachineParams) -> usize {
+    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
+    advice + permutation_products(params) + (MachineConfig::DEGREE - 1) + 3
+}
+
+fn permutation_columns(params: &MachineParams) -> usize {
+    AdviceColumn::permuted(params).len() + 1
+}
+
+fn permutation_products(params: &MachineParams) -> usize {
+    permutation_columns(params).div_ceil(MachineConfig::DEGREE - 2)
+}
+
+/// Commitments that a verifier handles: those of the proof and those of the key.
+pub fn commitments(params: &MachineParams) -> usize {
+    prover_columns(params) + FixedColumn::all(params).len() + permutation_columns(params)
+}
+
+/// Bytes of a proof: 64 per point and 32 per evaluation, counted on the constraint system itself.
+pub fn proof_bytes(params: &MachineParams) -> usize {
+    let mut cs = ConstraintSystem::default();
+    MachineConfig::configure(&mut cs, *params);
+    // Each product column is opened at two points, and all but the last at a third; plus the mask of the quotient.
+    let permutation = permutation_columns(params) + 3 * permutation_products(params) - 1;
+    let evaluations = cs.advice_queries().len() + cs.fixed_queries().len() + permutation + 1;
+    64 * prover_columns(params) + 32 * evaluations
+}
+
+/// What a machine is expected to cost.
+pub fn estimate(params: &MachineParams) -> Estimate {
+    let rows = params.rows() as f64;
+    let committed = prover_columns(params) as f64;
+    let fixed = (FixedColumn::all(params).len() + permutation_columns(params)) as f64;
+    let columns = |count: f64, [per_row, base]: [f64; 2]| count * (rows * per_row + base);
+    Estimate {
+        prove_cpu_seconds: columns(committed, COMMITTED_COLUMN_SECONDS) + rows * fixed * FIXED_CELL_SECONDS,
+        prove_bytes: ((committed + fixed) * rows * BYTES[0] + BYTES[1]) as u64,
+        setup_cpu_seconds: columns(fixed, SETUP_COLUMN_SECONDS),
+        proof_bytes: proof_bytes(params) as u64,
+    }
+}
+
+impl Objective {
+    fn cost(self, params: &MachineParams) -> f64 {
+        let estimate = estimate(params);
+        match self {
+            // A wider machine is faster and its proofs are longer: up to a limit that keeps them short.
+            Objective::Time => {
+                let excess = estimate.proof_bytes as f64 / PROOF_BYTES_LIMIT;
+                estimate.prove_cpu_seconds * excess.max(1.0).powi(4)
+            }
+            Objective::Memory => estimate.prove_bytes as f64,
+            // Commitments decide the gas; of machines with equally many the smallest.
+            Objective::Gas => commitments(params) as f64 + estimate.prove_cpu_seconds * 1e-3,
+        }
+    }
+}
+
+/// Units per row that are tried.
+const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
+/// Sizes up to which a function's table may grow before its uses saturate by the gadget.
+const TABLE_SIZES: [i128; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+/// How far beyond the least `k` fewer columns are looked for.
+const K_SLACK: u32 = 2;
+
+/// The cheapest widths for a program.
+pub(super) fn choose(
+    program: &Program,
+    ranges: &[NodeRange],
+    interface: &Interface,
+    options: &LayoutOptions,
+) -> Result<Plan, LayoutError> {
+    let units = match options.units {
+        Some(units) => vec![units],
+        None => UNITS.to_vec(),
+    };
+    let mut best: Option<(f64, Plan)> = None;
+    let mut failure = LayoutError::TooLarge { rows: usize::MAX, limit: 1 << MachineParams::K.end() };
+    for units in units {
+        let mut last_rows = None;
+        for max_table in TABLE_SIZES {
+            let draft = match Draft::new(program, ranges, interface, units, max_table) {
+                Ok(draft) => draft,
+                Err(error) => {
+                    failure = error;
+                    continue;
+                }
+            };
+            let shape = (draft.rows(1, 1), draft.widest());
+            if last_rows.replace(shape) == Some(shape) {
+                continue;
+            }
+            for plan in plans(&draft, options, units, max_table)? {
+                let params = MachineParams { optional: all_optional(), ..plan.params() };
+                let cost = options.objective.cost(&params);
+                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                    best = Some((cost, plan));
+                }
+            }
+        }
+    }
+    best.map(|(_, plan)| plan).ok_or(failure)
+}
+
+/// All optional columns: the model's upper bound while the layout is not emitted yet.
+fn all_optional() -> crate::machine::ColumnSet {
+    let mut set = crate::machine::ColumnSet::default();
+    (0..FixedColumn::OPTIONAL).for_each(|bit| set.insert(bit));
+    set
+}
+
+/// The fewest weights and tables per row for each `k` in reach.
+fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128) -> Result<Vec<Plan>, LayoutError> {
+    let fits = |rows: RowUse, k: u32| {
+        // One row stays free behind the last block.
+        rows.used() < MachineParams { k, ..MachineParams::default() }.usable_rows()
+    };
+    let widest = draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
+    let mut plans = Vec::new();
+    for k in MachineParams::K {
+        let weights = match options.weights {
+            Some(weights) => Some(weights),
+            None => least(widest, |w| fits(RowUse { tables: 0, ..draft.rows(w, 1) }, k)),
+        };
+        let Some(weights) = weights else { continue };
+        let tables = least(MachineParams::MAX_TABLES, |t| fits(draft.rows(weights, t), k));
+        let Some(tables) = tables else { continue };
+        let plan = Plan { k, units, weights, tables, max_table };
+        plan.params().validate()?;
+        plans.push(plan);
+        if plans.len() as u32 > K_SLACK {
+            break;
+        }
+    }
+    Ok(plans)
+}
+
+/// The least number in `1 ..= most` from which on `fits` holds, by bisection.
+fn least(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    if !fits(most) {
+        return None;
+    }
+    let (mut below, mut enough) = (0, most);
+    while enough - below > 1 {
+        let middle = below + (enough - below) / 2;
+        match fits(middle) {
+            true => enough = middle,
+            false => below = middle,
+        }
+    }
+    Some(enough)
+}

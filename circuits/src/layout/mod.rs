@@ -1,0 +1,447 @@
+//! Lays a program out on a machine: which cell holds what, which fixed cells say so, and how a run fills the witness.
+//!
+//! [`compile`] tries the candidate widths, lets the [cost model](cost) choose, and checks the result by an exact symbolic
+//! run of the machine ([`audit`]). The layout of a program is deterministic.
+
+pub mod audit;
+mod builder;
+mod conv;
+pub mod cost;
+mod fill;
+mod origin;
+mod rows;
+mod scalar;
+mod tables;
+mod weights;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::analysis::{self, AnalysisError, NodeRange};
+use crate::graph::{Port, Program, ProgramError, TableId};
+use crate::interface::{Direction, Interface, InterfacePort};
+use crate::machine::{AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, MachineCircuit, MachineParams, Skeleton};
+use crate::reference::Trace;
+use builder::Builder;
+use fill::{Fill, Filler};
+
+pub use cost::{Estimate, Objective};
+
+/// What a layout is chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayoutOptions {
+    /// What to minimise.
+    pub objective: Objective,
+    /// Units per row, instead of what the cost model chooses.
+    pub units: Option<u32>,
+    /// Weights per row, instead of what the cost model chooses.
+    pub weights: Option<u32>,
+}
+
+/// Why a program has no layout. `node` is the node's name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// The program is not well formed.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// Numbers may grow too large.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// An accumulator may not fit the witness arithmetic.
+    #[error(
+        "node {node:?}: its accumulator may take {bits} bits, {limit} are admitted; use fewer bits or a smaller shift"
+    )]
+    Accumulator {
+        /// The node.
+        node: String,
+        /// Bits it may take.
+        bits: u32,
+        /// Bits admitted.
+        limit: u32,
+    },
+    /// Values too wide to be compared.
+    #[error("node {node:?}: its operands differ by {bits} bits, {limit} are admitted; requantize them first")]
+    Comparison {
+        /// The node.
+        node: String,
+        /// Bits of the difference.
+        bits: u32,
+        /// Bits admitted.
+        limit: u32,
+    },
+    /// More rows than the largest machine has.
+    #[error("the program takes {rows} rows, the largest machine has {limit}")]
+    TooLarge {
+        /// Rows needed.
+        rows: usize,
+        /// Rows of the largest machine.
+        limit: usize,
+    },
+    /// A public value too wide to be packed.
+    #[error("port {port:?}: its values may take {bits} bits, 62 are admitted")]
+    Port {
+        /// The port.
+        port: String,
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// The compiler made a mistake and found it out.
+    #[error("internal error, please report it: {0}")]
+    Audit(#[from] audit::AuditError),
+    /// Widths that the machine does not admit.
+    #[error(transparent)]
+    Params(#[from] crate::machine::ParamsError),
+}
+
+/// Rows that the parts of a machine take, side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowUse {
+    /// Rows of units.
+    pub units: usize,
+    /// Rows of weights.
+    pub weights: usize,
+    /// Rows of the scalar unit.
+    pub scalars: usize,
+    /// Rows of the tables.
+    pub tables: usize,
+    /// Rows of public values.
+    pub instances: usize,
+}
+
+impl RowUse {
+    /// Rows in use.
+    pub fn used(&self) -> usize {
+        [self.units, self.weights, self.scalars, self.tables, self.instances].into_iter().max().unwrap_or(0)
+    }
+}
+
+/// Figures of a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// The machine.
+    pub params: MachineParams,
+    /// Rows in use.
+    pub rows: RowUse,
+    /// Advice columns.
+    pub advice_columns: usize,
+    /// Fixed columns.
+    pub fixed_columns: usize,
+    /// Columns of the permutation argument.
+    pub permutation_columns: usize,
+    /// Commitments in a proof and its key.
+    pub commitments: usize,
+    /// Cells that hold elements.
+    pub elements: usize,
+    /// Weights stored.
+    pub weights: usize,
+    /// Copy constraints.
+    pub copies: usize,
+    /// Instance words.
+    pub instances: usize,
+}
+
+/// A program on a machine.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    skeleton: Arc<Skeleton>,
+    interface: Interface,
+    fills: Arc<[Fill]>,
+    rows: RowUse,
+    elements: usize,
+    weights: usize,
+    /// Where the elements of each tensor that is no view live.
+    homes: Arc<[Vec<rows::Place>]>,
+    identities: Arc<[audit::LaidIdentity]>,
+    /// Tag and domain of each function's table.
+    function_tags: BTreeMap<TableId, (i64, i64, i64)>,
+}
+
+/// Lays out a program.
+///
+/// # Errors
+/// The program is not well formed, its numbers may grow too large, or it does not fit the largest machine.
+pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, LayoutError> {
+    program.validate()?;
+    let ranges = analysis::ranges(program)?;
+    let interface = interface(program, &ranges)?;
+    let plan = cost::choose(program, &ranges, &interface, options)?;
+    let layout = Draft::new(program, &ranges, &interface, plan.units, plan.max_table)?.finish(interface, &plan);
+    audit::audit(program, &layout)?;
+    Ok(layout)
+}
+
+/// The interface of a program: its ports with the ranges that the circuit guarantees.
+///
+/// # Errors
+/// A port whose values are too wide to be packed.
+fn interface(program: &Program, ranges: &[NodeRange]) -> Result<Interface, LayoutError> {
+    let port = |port: &Port, direction| {
+        let range = ranges[port.tensor.0 as usize].value;
+        let port = InterfacePort {
+            name: port.name.clone(),
+            direction,
+            shape: port.shape.clone(),
+            scale: port.scale,
+            kind: port.kind,
+            visibility: port.visibility,
+            lo: range.lo as i64,
+            hi: range.hi as i64,
+        };
+        match port.bits() {
+            0..=62 => Ok(port),
+            bits => Err(LayoutError::Port { port: port.name, bits }),
+        }
+    };
+    let inputs = program.inputs.iter().map(|p| port(p, Direction::Input));
+    let outputs = program.outputs.iter().map(|p| port(p, Direction::Output));
+    Ok(Interface { ports: inputs.chain(outputs).collect::<Result<_, _>>()? })
+}
+
+/// The widths of a machine before its optional columns are known.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    k: u32,
+    units: u32,
+    weights: u32,
+    tables: u32,
+    max_table: i128,
+}
+
+/// A layout whose units per row are chosen and whose other widths are not.
+struct Draft<'a> {
+    builder: Builder<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        program: &'a Program,
+        ranges: &'a [NodeRange],
+        interface: &Interface,
+        units: u32,
+        max_table: i128,
+    ) -> Result<Self, LayoutError> {
+        let mut builder = Builder::new(program, ranges, units, max_table);
+        builder.build(interface)?;
+        Ok(Self { builder })
+    }
+
+    /// The most weights per row that are of use.
+    fn widest(&self) -> usize {
+        self.builder.weights.widest()
+    }
+
+    /// Rows with `weights` weights per row and `tables` tables side by side.
+    fn rows(&self, weights: u32, tables: u32) -> RowUse {
+        RowUse {
+            units: self.builder.rows.len(),
+            weights: self.builder.weights.rows(weights as usize),
+            scalars: self.builder.scalar.len(),
+            tables: self.builder.tables.len().div_ceil(tables as usize),
+            instances: self.builder.instances.len(),
+        }
+    }
+
+    fn finish(self, interface: Interface, plan: &Plan) -> Layout {
+        let rows = self.rows(plan.weights, plan.tables);
+        let mut cells = FixedCells::new(plan);
+        let builder = self.builder;
+        builder.rows.emit(cells.usable_rows, |column, row, value| cells.set(column, row, value));
+        let weight_rows =
+            builder.weights.emit(plan.weights as usize, |column, row, value| cells.set(column, row, value));
+        cells.tables(&builder.tables.entries(builder.program), plan.tables);
+        cells.identities(&builder.identities);
+        let mut copies = builder.copies.clone();
+        let probe = MachineParams { k: plan.k, optional: cells.optional(), ..plan.params() };
+        let mut scalar_cells = Vec::new();
+        let weights = |block: usize| weight_rows[block];
+        builder.scalar.emit(&probe, weights, |column, row, value| scalar_cells.push((column, row, value)), &mut copies);
+        scalar_cells.into_iter().for_each(|(column, row, value)| cells.set(column, row, value));
+        copies.extend(builder.identity_copies(AdviceColumn::identity_result(&probe)));
+        copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
+        Layout {
+            skeleton: Arc::new(cells.skeleton(plan, copies)),
+            interface,
+            elements: builder.rows.elements(),
+            weights: builder.weights.weights(),
+            fills: builder.fills.into(),
+            homes: builder.places.into(),
+            identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
+            function_tags: builder.tables.functions(),
+            rows,
+        }
+    }
+}
+
+impl Plan {
+    /// The widths, without optional columns.
+    fn params(&self) -> MachineParams {
+        MachineParams {
+            k: self.k,
+            units: self.units,
+            weights: self.weights,
+            tables: self.tables,
+            optional: ColumnSet::default(),
+        }
+    }
+}
+
+/// The fixed cells as they are collected.
+struct FixedCells {
+    usable_rows: usize,
+    columns: BTreeMap<FixedColumn, Vec<i64>>,
+}
+
+impl FixedCells {
+    fn new(plan: &Plan) -> Self {
+        Self { usable_rows: plan.params().usable_rows(), columns: BTreeMap::new() }
+    }
+
+    fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
+        if value != 0 {
+            let rows = self.usable_rows;
+            self.columns.entry(column).or_insert_with(|| vec![0; rows])[row] = value;
+        }
+    }
+
+    /// Spreads the entries over the tables; rows behind the last entry repeat the first.
+    fn tables(&mut self, entries: &[(i64, i64, i64)], tables: u32) {
+        for table in 0..tables {
+            let mine: Vec<_> = entries.iter().skip(table as usize).step_by(tables as usize).collect();
+            for row in 0..self.usable_rows {
+                let &(key, image, tag) = mine.get(row).copied().unwrap_or(mine[0]);
+                self.set(FixedColumn::TableKey(table), row, key);
+                self.set(FixedColumn::TableImage(table), row, image);
+                self.set(FixedColumn::TableTag(table), row, tag);
+            }
+        }
+    }
+
+    /// Without planes the inner accumulators are the results, and the outer ones do not exist.
+    fn identities(&mut self, identities: &[builder::IdentityCheck]) {
+        if self.columns.contains_key(&FixedColumn::PlaneRead) {
+            for check in identities.iter().filter(|check| check.flat) {
+                self.set(FixedColumn::IdentityAbsorb, check.row as usize, 1);
+            }
+        } else {
+            for column in [
+                FixedColumn::IdentityAbsorb,
+                FixedColumn::WeightAbsorb,
+                FixedColumn::WeightOuterKeep,
+                FixedColumn::WeightOuterStep,
+            ] {
+                self.columns.remove(&column);
+            }
+        }
+    }
+
+    fn optional(&self) -> ColumnSet {
+        let mut set = ColumnSet::default();
+        self.columns.keys().filter_map(|column| column.optional_bit()).for_each(|bit| set.insert(bit));
+        set
+    }
+
+    fn skeleton(mut self, plan: &Plan, copies: Vec<(Cell, Cell)>) -> Skeleton {
+        let params = MachineParams { optional: self.optional(), ..plan.params() };
+        self.mark_empty_columns(&params);
+        let mut skeleton = Skeleton::new(params);
+        skeleton.fixed.append(&mut self.columns);
+        skeleton.copies = copies;
+        skeleton
+    }
+
+    /// A column that every member has must not be zero (its commitment would be the identity). The last usable row belongs
+    /// to no block: a weight there is read by nobody, and neither is a unit there that is looked up as a limb.
+    fn mark_empty_columns(&mut self, params: &MachineParams) {
+        let spare = self.usable_rows - 1;
+        let limb = self.columns.get(&FixedColumn::LowTag).and_then(|tags| tags.iter().copied().find(|&tag| tag > 0));
+        for column in FixedColumn::all(params) {
+            if !self.columns.contains_key(&column) {
+                match column {
+                    FixedColumn::Weight(_) => self.set(column, spare, 1),
+                    FixedColumn::ValueTag(_) => self.set(column, spare, limb.unwrap_or(0)),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl Layout {
+    /// The member of the machine's family.
+    pub fn params(&self) -> MachineParams {
+        self.skeleton.params
+    }
+
+    /// The fixed cells and copies.
+    pub fn skeleton(&self) -> &Arc<Skeleton> {
+        &self.skeleton
+    }
+
+    /// The ports of the program with their ranges.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The circuit that keys are made from.
+    pub fn circuit_without_witness(&self) -> MachineCircuit {
+        MachineCircuit::without_witness(Arc::clone(&self.skeleton))
+    }
+
+    /// The first-phase witness of a run.
+    pub fn assign(&self, program: &Program, trace: &Trace) -> Assignment {
+        let mut assignment = Assignment::zero(Arc::clone(&self.skeleton));
+        let mut filler = Filler { program, trace, assignment: &mut assignment };
+        self.fills.iter().for_each(|fill| filler.run(fill));
+        copy_first_phase(&mut assignment);
+        assignment.count_lookups();
+        assignment
+    }
+
+    /// The circuit that proves a run.
+    pub fn circuit(&self, program: &Program, trace: &Trace) -> MachineCircuit {
+        MachineCircuit::with_witness(self.assign(program, trace))
+    }
+
+    /// The values of the public ports of a run, in their order.
+    pub fn public_values(&self, program: &Program, trace: &Trace) -> Vec<Vec<i64>> {
+        let ports = program.inputs.iter().chain(&program.outputs);
+        let visible = ports.zip(&self.interface.ports).filter(|(_, port)| port.words() > 0);
+        visible.map(|(port, _)| trace.tensor(port.tensor).to_vec()).collect()
+    }
+
+    /// Figures.
+    pub fn statistics(&self) -> Statistics {
+        let params = self.params();
+        let advice_columns = AdviceColumn::first_phase(&params).len() + AdviceColumn::second_phase(&params).len();
+        let fixed_columns = FixedColumn::all(&params).len();
+        let permutation_columns = AdviceColumn::permuted(&params).len() + 1;
+        Statistics {
+            params,
+            rows: self.rows,
+            advice_columns,
+            fixed_columns,
+            permutation_columns,
+            commitments: cost::commitments(&params),
+            elements: self.elements,
+            weights: self.weights,
+            copies: self.skeleton.copies.len(),
+            instances: self.interface.words(),
+        }
+    }
+}
+
+/// Carries values along the copies between first-phase cells; sources come before their copies.
+fn copy_first_phase(assignment: &mut Assignment) {
+    let skeleton = Arc::clone(&assignment.skeleton);
+    for &(source, destination) in &skeleton.copies {
+        if let (Cell::Advice(from, from_row), Cell::Advice(to, to_row)) = (source, destination) {
+            if assignment.first_phase.contains_key(&from) && assignment.first_phase.contains_key(&to) {
+                let value = assignment.get(from, from_row as usize);
+                assignment.set(to, to_row as usize, value);
+            }
+        }
+    }
+}

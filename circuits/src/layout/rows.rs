@@ -1,0 +1,218 @@
+//! Rows of units: which element lives where, what kind each lane of each row is, and the fixed cells that say so.
+//!
+//! Elements live in *blocks*. A block has addresses `0, 1, …`; address `a` is lane `a mod U` of logical row `a / U`, and a
+//! logical row takes `stride` physical rows: the first holds the elements, the others their operands.
+
+use std::collections::BTreeMap;
+
+use crate::machine::{AdviceColumn, Cell, FixedColumn};
+
+/// The place of an element: its row and lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) row: u32,
+    pub(super) lane: u32,
+}
+
+impl Place {
+    /// Its `value` cell.
+    pub(super) fn value(self) -> Cell {
+        Cell::Advice(AdviceColumn::Value(self.lane), self.row)
+    }
+
+    /// Its `pre` cell.
+    pub(super) fn pre(self) -> Cell {
+        Cell::Advice(AdviceColumn::Pre(self.lane), self.row)
+    }
+
+    /// The same lane `rows` further down.
+    pub(super) fn below(self, rows: u32) -> Self {
+        Self { row: self.row + rows, lane: self.lane }
+    }
+}
+
+/// What a lane of a row is: who pins its cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// `value` and `pre` are zero by the ZERO table, `low` and `high` are limbs of the row's widths.
+    #[default]
+    Zero,
+    /// `(pre, value)` is looked up under a tag, `low` and `high` are limbs.
+    Function(i64),
+    /// `value` and `pre` are pinned by copies or gates, `low` and `high` are limbs.
+    Pinned,
+    /// `value` and `pre` are zero by the ZERO table; `low` is free and read by one identity, in a monomial of its own.
+    Border,
+}
+
+/// Rows `first .. first + logical·stride`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) first: u32,
+    pub(super) logical: u32,
+    pub(super) stride: u32,
+}
+
+/// The fixed cells shared by the lanes of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RowForm {
+    pub(super) value: i64,
+    pub(super) pre: i64,
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) constant: i64,
+    pub(super) next_value: i64,
+    pub(super) next_pre: i64,
+    pub(super) product: i64,
+    pub(super) pointwise: bool,
+    pub(super) low_tag: i64,
+    pub(super) high_tag: i64,
+    pub(super) saturate: Option<(i64, i64)>,
+}
+
+/// All unit rows of a program as they are built.
+#[derive(Clone, Debug)]
+pub(super) struct UnitRows {
+    units: u32,
+    lanes: Vec<Lane>,
+    fixed: BTreeMap<FixedColumn, Vec<(u32, i64)>>,
+    block_of_row: Vec<u32>,
+    blocks: Vec<Block>,
+    taken: Vec<bool>,
+}
+
+impl UnitRows {
+    pub(super) fn new(units: u32) -> Self {
+        Self {
+            units,
+            lanes: Vec::new(),
+            fixed: BTreeMap::new(),
+            block_of_row: Vec::new(),
+            blocks: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// Units per row.
+    pub(super) fn units(&self) -> usize {
+        self.units as usize
+    }
+
+    /// Rows so far.
+    pub(super) fn len(&self) -> usize {
+        self.block_of_row.len()
+    }
+
+    /// Cells that hold elements.
+    pub(super) fn elements(&self) -> usize {
+        self.taken.iter().filter(|&&taken| taken).count()
+    }
+
+    /// A new block of `logical` rows.
+    pub(super) fn block(&mut self, logical: usize, stride: usize) -> Block {
+        let block = Block { first: self.len() as u32, logical: logical as u32, stride: stride as u32 };
+        let rows = self.len() + logical * stride;
+        self.block_of_row.resize(rows, self.blocks.len() as u32);
+        self.lanes.resize(rows * self.units(), Lane::Zero);
+        self.taken.resize(rows * self.units(), false);
+        self.blocks.push(block);
+        block
+    }
+
+    /// The place of an address.
+    pub(super) fn place(&self, block: Block, address: usize) -> Place {
+        Place {
+            row: block.first + (address / self.units()) as u32 * block.stride,
+            lane: (address % self.units()) as u32,
+        }
+    }
+
+    /// The block and address of a place in the first physical row of a logical row.
+    pub(super) fn address(&self, place: Place) -> (Block, usize) {
+        let block = self.blocks[self.block_of_row[place.row as usize] as usize];
+        let logical = (place.row - block.first) / block.stride;
+        (block, logical as usize * self.units() + place.lane as usize)
+    }
+
+    /// Whether a place lies in the first physical row of a logical row, as its address says.
+    pub(super) fn is_addressed(&self, place: Place) -> bool {
+        let (block, address) = self.address(place);
+        self.place(block, address) == place
+    }
+
+    fn index(&self, place: Place) -> usize {
+        place.row as usize * self.units() + place.lane as usize
+    }
+
+    /// Says what a lane is.
+    pub(super) fn set_lane(&mut self, place: Place, lane: Lane) {
+        let index = self.index(place);
+        self.lanes[index] = lane;
+    }
+
+    /// Says that a place holds an element that may be other than zero.
+    pub(super) fn take(&mut self, place: Place) {
+        let index = self.index(place);
+        self.taken[index] = true;
+    }
+
+    /// Whether a place holds an element that may be other than zero; in a block whose elements lie in the first physical
+    /// rows, the `value` of all others there is pinned to zero.
+    pub(super) fn is_taken(&self, place: Place) -> bool {
+        self.taken[self.index(place)]
+    }
+
+    /// Writes a fixed cell shared by the lanes of a row.
+    pub(super) fn set(&mut self, column: FixedColumn, row: u32, value: i64) {
+        if value != 0 {
+            self.fixed.entry(column).or_default().push((row, value));
+        }
+    }
+
+    /// Writes the form of a row.
+    pub(super) fn set_form(&mut self, row: u32, form: &RowForm) {
+        let (saturate, low, high) = match form.saturate {
+            Some((lo, hi)) => (1, lo, hi),
+            None => (0, 0, 0),
+        };
+        for (column, value) in [
+            (FixedColumn::ValueCoefficient, form.value),
+            (FixedColumn::PreCoefficient, form.pre),
+            (FixedColumn::LowCoefficient, form.low),
+            (FixedColumn::HighCoefficient, form.high),
+            (FixedColumn::Constant, form.constant),
+            (FixedColumn::NextValueCoefficient, form.next_value),
+            (FixedColumn::NextPreCoefficient, form.next_pre),
+            (FixedColumn::Product, form.product),
+            (FixedColumn::Pointwise, i64::from(form.pointwise)),
+            (FixedColumn::LowTag, form.low_tag),
+            (FixedColumn::HighTag, form.high_tag),
+            (FixedColumn::Saturate, saturate),
+            (FixedColumn::SaturateLow, low),
+            (FixedColumn::SaturateHigh, high),
+        ] {
+            self.set(column, row, value);
+        }
+    }
+
+    /// Writes all fixed cells; rows behind the last block are [`Lane::Zero`].
+    pub(super) fn emit(&self, usable_rows: usize, mut set: impl FnMut(FixedColumn, usize, i64)) {
+        for (&column, cells) in &self.fixed {
+            cells.iter().for_each(|&(row, value)| set(column, row as usize, value));
+        }
+        for row in 0..usable_rows {
+            for lane in 0..self.units {
+                let kind = self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
+                let (tag, looked_up, limbs) = match kind {
+                    Lane::Zero => (0, 1, 1),
+                    Lane::Function(tag) => (tag, 1, 1),
+                    Lane::Pinned => (0, 0, 1),
+                    Lane::Border => (0, 1, 0),
+                };
+                set(FixedColumn::ValueTag(lane), row, tag);
+                set(FixedColumn::ValueSwitch(lane), row, looked_up);
+                set(FixedColumn::LimbSwitch(lane), row, limbs);
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The program of the scalar unit: sums of products, powers of challenges, packed words.
+//!
+//! Row by row `c = c₋₁·(q_c + q_ρ·ρ + q_χ·χ) + q_m·a·b + q_a·a + q_k`. Row 0 is zero: cells that must be zero are copied
+//! from it, and so are operands that a row does not use (no second-phase cell is free).
+
+use std::collections::HashMap;
+
+use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
+
+/// What an operand of the scalar unit is copied from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Operand {
+    /// A cell whose place is known.
+    Cell(Cell),
+    /// The result of an earlier row of the scalar unit.
+    Scalar(ScalarRef),
+    /// The value of a block of weights.
+    Weights(usize),
+}
+
+/// The result of a row of the scalar unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ScalarRef(u32);
+
+impl ScalarRef {
+    /// The constant 0.
+    pub(super) const ZERO: ScalarRef = ScalarRef(0);
+
+    /// Its row.
+    pub(super) fn row(self) -> u32 {
+        self.0
+    }
+
+    /// Its cell.
+    pub(super) fn cell(self) -> Cell {
+        Cell::Advice(AdviceColumn::ScalarC, self.0)
+    }
+}
+
+/// A challenge of which powers are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Base {
+    /// Position.
+    Chi,
+    /// Channel.
+    Rho,
+}
+
+/// How a row takes up the result of the row before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Previous {
+    /// Not at all.
+    #[default]
+    Drop,
+    /// Times a constant.
+    Times(i64),
+    /// Times a challenge.
+    Base(Base),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ScalarRow {
+    previous: Previous,
+    a: Option<Operand>,
+    b: Option<Operand>,
+    operand: i64,
+    constant: i64,
+}
+
+/// The rows of the scalar unit as they are built.
+#[derive(Clone, Debug)]
+pub(super) struct ScalarUnit {
+    rows: Vec<ScalarRow>,
+    powers: HashMap<(Base, u64), ScalarRef>,
+    geometric: HashMap<u64, ScalarRef>,
+    constants: HashMap<i64, ScalarRef>,
+}
+
+impl ScalarUnit {
+    pub(super) fn new() -> Self {
+        Self {
+            rows: vec![ScalarRow::default()],
+            powers: HashMap::new(),
+            geometric: HashMap::new(),
+            constants: HashMap::from([(0, ScalarRef::ZERO)]),
+        }
+    }
+
+    /// Number of rows so far.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn push(&mut self, row: ScalarRow) -> ScalarRef {
+        self.rows.push(row);
+        ScalarRef(self.rows.len() as u32 - 1)
+    }
+
+    /// The constant `value`.
+    pub(super) fn constant(&mut self, value: i64) -> ScalarRef {
+        match self.constants.get(&value) {
+            Some(&known) => known,
+            None => {
+                let new = self.push(ScalarRow { constant: value, ..ScalarRow::default() });
+                self.constants.insert(value, new);
+                new
+            }
+        }
+    }
+
+    /// `previous + factor·operand + constant`, where `previous` is what the last row is worth here.
+    pub(super) fn add(&mut self, previous: Previous, factor: i64, operand: Operand, constant: i64) -> ScalarRef {
+        self.push(ScalarRow { previous, a: Some(operand), b: None, operand: factor, constant })
+    }
+
+    /// `previous + a·b`.
+    pub(super) fn multiply(&mut self, previous: Previous, a: Operand, b: Operand) -> ScalarRef {
+        self.push(ScalarRow { previous, a: Some(a), b: Some(b), operand: 0, constant: 0 })
+    }
+
+    /// `base^exponent`, by squaring; each power is computed once.
+    pub(super) fn power(&mut self, base: Base, exponent: u64) -> ScalarRef {
+        if exponent == 0 {
+            return self.constant(1);
+        }
+        if let Some(&known) = self.powers.get(&(base, exponent)) {
+            return known;
+        }
+        let half = self.power(base, exponent / 2);
+        let mut power = self.multiply(Previous::Drop, Operand::Scalar(half), Operand::Scalar(half));
+        if exponent % 2 == 1 {
+            power = self.push(ScalarRow { previous: Previous::Base(base), ..ScalarRow::default() });
+        }
+        self.powers.insert((base, exponent), power);
+        power
+    }
+
+    /// `1 + χ + … + χ^(count−1)`, by doubling.
+    pub(super) fn geometric_sum(&mut self, count: u64) -> ScalarRef {
+        if count <= 1 {
+            return self.constant(count as i64);
+        }
+        if let Some(&known) = self.geometric.get(&count) {
+            return known;
+        }
+        let half = self.geometric_sum(count / 2);
+        let power = self.power(Base::Chi, count / 2);
+        let factor = self.add(Previous::Drop, 1, Operand::Scalar(power), 1);
+        let mut total = self.multiply(Previous::Drop, Operand::Scalar(half), Operand::Scalar(factor));
+        if count % 2 == 1 {
+            total = self.push(ScalarRow { previous: Previous::Base(Base::Chi), constant: 1, ..ScalarRow::default() });
+        }
+        self.geometric.insert(count, total);
+        total
+    }
+
+    /// Writes the fixed cells of all rows and lists the copies of their operands.
+    ///
+    /// `weights(block)` is the row where the value of a block of weights is found.
+    pub(super) fn emit(
+        &self,
+        params: &MachineParams,
+        weights: impl Fn(usize) -> u32,
+        mut set: impl FnMut(FixedColumn, usize, i64),
+        copies: &mut Vec<(Cell, Cell)>,
+    ) {
+        let locate = |operand: Option<Operand>| match operand {
+            None => ScalarRef::ZERO.cell(),
+            Some(Operand::Cell(cell)) => cell,
+            Some(Operand::Scalar(scalar)) => scalar.cell(),
+            Some(Operand::Weights(block)) => Cell::Advice(AdviceColumn::weight_result(params), weights(block)),
+        };
+        for (index, row) in self.rows.iter().enumerate() {
+            match row.previous {
+                Previous::Drop => {}
+                Previous::Times(factor) => set(FixedColumn::ScalarPrevious, index, factor),
+                Previous::Base(Base::Chi) => set(FixedColumn::ScalarChi, index, 1),
+                Previous::Base(Base::Rho) => set(FixedColumn::ScalarRho, index, 1),
+            }
+            if row.b.is_some() {
+                set(FixedColumn::ScalarProduct, index, 1);
+            }
+            set(FixedColumn::ScalarOperand, index, row.operand);
+            set(FixedColumn::ScalarConstant, index, row.constant);
+            copies.push((locate(row.a), Cell::Advice(AdviceColumn::ScalarA, index as u32)));
+            copies.push((locate(row.b), Cell::Advice(AdviceColumn::ScalarB, index as u32)));
+        }
+        for index in self.rows.len()..params.usable_rows() {
+            for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB] {
+                copies.push((ScalarRef::ZERO.cell(), Cell::Advice(column, index as u32)));
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The machine as a halo2 circuit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use halo2_proofs::circuit::{Cell as RegionCell, Layouter, Region, SimpleFloorPlanner, Value};
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::plonk::{Circuit, ConstraintSystem, Error};
+
+use super::assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
+use super::config::MachineConfig;
+use super::{AdviceColumn, MachineParams};
+
+/// A machine with a program in its fixed columns and, for proving, a witness.
+#[derive(Clone, Debug)]
+pub struct MachineCircuit {
+    skeleton: Arc<Skeleton>,
+    witness: Option<Witness>,
+}
+
+#[derive(Clone, Debug)]
+struct Witness {
+    assignment: Assignment,
+    second: fn(&Assignment, &Challenges) -> SecondPhase,
+}
+
+impl MachineCircuit {
+    /// The circuit that keys are made from.
+    pub fn without_witness(skeleton: Arc<Skeleton>) -> Self {
+        Self { skeleton, witness: None }
+    }
+
+    /// The circuit that is proved.
+    pub fn with_witness(assignment: Assignment) -> Self {
+        Self::with_second_phase(assignment, Assignment::derive)
+    }
+
+    /// A circuit whose second phase is chosen by `second` once the challenges are known: what a malicious prover could do.
+    /// For tests.
+    pub fn with_second_phase(assignment: Assignment, second: fn(&Assignment, &Challenges) -> SecondPhase) -> Self {
+        Self { skeleton: Arc::clone(&assignment.skeleton), witness: Some(Witness { assignment, second }) }
+    }
+
+    fn assign_fixed(&self, config: &MachineConfig, region: &mut Region<'_, Fr>) {
+        for (&name, cells) in &self.skeleton.fixed {
+            let column = config.fixed(name).expect("the skeleton has the columns of its member");
+            for (row, &cell) in cells.iter().enumerate().filter(|(_, &cell)| cell != 0) {
+                region.assign_fixed(column, row, to_field(cell));
+            }
+        }
+        let cell = |cell: Cell| match cell {
+            Cell::Advice(column, row) => RegionCell { row_offset: row as usize, column: config.advice(column).into() },
+            Cell::Instance(row) => RegionCell { row_offset: row as usize, column: config.instance().into() },
+        };
+        for &(source, destination) in &self.skeleton.copies {
+            region.constrain_equal(cell(source), cell(destination));
+        }
+    }
+
+    fn assign_second(&self, config: &MachineConfig, region: &mut Region<'_, Fr>, witness: &Witness) {
+        let values = config.challenges().map(|challenge| region.get_challenge(challenge));
+        let [chi, rho, alpha, beta] = values;
+        let challenges = chi.zip(rho).zip(alpha.zip(beta));
+        challenges.map(|((chi, rho), (alpha, beta))| {
+            let second = (witness.second)(&witness.assignment, &Challenges { chi, rho, alpha, beta });
+            assign_columns(config, region, &second, |&cell| cell);
+        });
+    }
+}
+
+fn assign_columns<T>(
+    config: &MachineConfig,
+    region: &mut Region<'_, Fr>,
+    columns: &BTreeMap<AdviceColumn, Vec<T>>,
+    to_field: impl Fn(&T) -> Fr,
+) {
+    for (&name, cells) in columns {
+        let column = config.advice(name);
+        for (row, cell) in cells.iter().enumerate() {
+            region.assign_advice(column, row, Value::known(to_field(cell)));
+        }
+    }
+}
+
+impl Circuit<Fr> for MachineCircuit {
+    type Config = MachineConfig;
+    type FloorPlanner = SimpleFloorPlanner;
+    type Params = MachineParams;
+
+    fn params(&self) -> MachineParams {
+        self.skeleton.params
+    }
+
+    fn without_witnesses(&self) -> Self {
+        Self::without_witness(Arc::clone(&self.skeleton))
+    }
+
+    fn configure(_: &mut ConstraintSystem<Fr>) -> MachineConfig {
+        unreachable!("the machine is configured with parameters")
+    }
+
+    fn configure_with_params(cs: &mut ConstraintSystem<Fr>, params: MachineParams) -> MachineConfig {
+        MachineConfig::configure(cs, params)
+    }
+
+    fn synthesize(&self, config: MachineConfig, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
+        layouter.assign_region(
+            || "machine",
+            |mut region| {
+                self.assign_fixed(&config, &mut region);
+                if let Some(witness) = &self.witness {
+                    let first = &witness.assignment.first_phase;
+                    assign_columns(&config, &mut region, first, |&cell| to_field(cell));
+                    region.next_phase();
+                    self.assign_second(&config, &mut region, witness);
+                }
+                Ok(())
+            },
+        )
+    }
+}

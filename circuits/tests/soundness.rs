@@ -1,0 +1,822 @@
+//! Attacks by name: for every constraint of the machine, provers who break it and nothing else.
+//!
+//! A prover fills the second phase knowing the challenges. Those here choose a wrong first phase, count their lookups anew
+//! and either follow the machine from there, or break it in one cell that they solve for, so that all that comes after
+//! fits again. What is then violated is exactly what stands between them and a wrong result.
+
+#[path = "support/check.rs"]
+mod check;
+mod support;
+#[path = "support/targets.rs"]
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use check::{Case, Cells, Equations, System, Violations};
+use circuits::graph::{Op, Requantize, Visibility};
+use circuits::machine::{AdviceColumn as A, Assignment, Cell, FixedColumn as F};
+use circuits::reference::run;
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+use support::ProgramBuilder;
+
+/// A machine under attack, one unit per row.
+struct Victim {
+    case: Case,
+    system: System,
+    equations: Equations,
+    honest: Cells,
+}
+
+impl Victim {
+    fn new(builder: ProgramBuilder, inputs: &[&[i64]]) -> Self {
+        let inputs = inputs.iter().map(|values| values.to_vec()).collect();
+        let case = Case::with_inputs("victim", builder, inputs, 1);
+        let system = case.system(0xbad);
+        let honest = system.derived(&case.assignment);
+        assert!(system.violations(&honest).none());
+        Self { equations: system.equations(), honest, system, case }
+    }
+
+    fn assignment(&self) -> Assignment {
+        self.case.assignment.clone()
+    }
+
+    /// The prover counts the lookups and follows the machine; the result must say something that is not true, or be
+    /// reached in a way that is not the machine's.
+    fn follow(&self, mut assignment: Assignment) -> Cells {
+        assignment.count_lookups();
+        let cells = self.system.derived(&assignment);
+        assert_ne!(cells, self.honest, "the attack changes something");
+        cells
+    }
+
+    fn refuses(&self, assignment: Assignment) -> Violations {
+        self.system.violations(&self.follow(assignment))
+    }
+
+    /// The rows on which a fixed column is not zero.
+    fn rows(&self, column: F) -> Vec<usize> {
+        let skeleton = &self.system.skeleton;
+        (0..skeleton.params.usable_rows()).filter(|&row| skeleton.fixed(column, row) != 0).collect()
+    }
+
+    /// The homes of the public values, in their order.
+    fn public(&self) -> Vec<usize> {
+        let skeleton = &self.system.skeleton;
+        let operand = |row: u32| {
+            let copy = skeleton.copies.iter().find(|(_, to)| *to == Cell::Advice(A::ScalarA, row));
+            match copy.expect("every operand is copied").0 {
+                Cell::Advice(A::Value(0), row) => row as usize,
+                other => panic!("a public value at {other:?}"),
+            }
+        };
+        let mut homes = Vec::new();
+        for &(source, destination) in &skeleton.copies {
+            if let (Cell::Advice(A::ScalarC, mut row), Cell::Instance(_)) = (source, destination) {
+                homes.push(operand(row));
+                while skeleton.fixed(F::ScalarPrevious, row as usize) != 0 {
+                    row -= 1;
+                    homes.push(operand(row));
+                }
+            }
+        }
+        homes
+    }
+
+    /// Puts the next argument and its image in a unit that looks up [`targets::doubled`].
+    fn step(assignment: &mut Assignment, row: usize, by: i64) {
+        assignment.set(A::Pre(0), row, assignment.get(A::Pre(0), row) + by);
+        assignment.set(A::Value(0), row, assignment.get(A::Value(0), row) + 2 * by);
+    }
+
+    /// A prover with a wrong first phase breaks the machine in one cell of `column`, on some row, so that a check that it
+    /// would fail is met.
+    fn forge(&self, column: A, wrong: &Cells, check: (Cell, Option<Cell>)) -> Violations {
+        let mismatch = |cells: &Cells| {
+            self.system.get(cells, check.0) - check.1.map_or(Fr::ZERO, |other| self.system.get(cells, other))
+        };
+        assert_ne!(mismatch(wrong), Fr::ZERO, "without the forged cell the check fails");
+        let expected = expected_of(column);
+        for row in 0..self.system.params().usable_rows() {
+            let with = |value: Fr| {
+                let mut cells = wrong.clone();
+                self.system.solve(&self.equations, &mut cells, &BTreeMap::from([((column, row), value)]));
+                self.system.claim_what_comes_out(&mut cells);
+                cells
+            };
+            let start = mismatch(&with(Fr::ZERO));
+            let slope = mismatch(&with(Fr::ONE)) - start;
+            let Some(inverse) = Option::<Fr>::from(slope.invert()) else { continue };
+            let cells = with(-start * inverse);
+            assert_eq!(mismatch(&cells), Fr::ZERO);
+            let violations = self.system.violations(&cells);
+            assert!(violations.names.contains(expected), "{column:?} on row {row}: {violations:?}");
+            if violations.only(expected) {
+                assert_eq!(violations.gates.len() + violations.copies.len(), 1, "one constraint on one row");
+                return violations;
+            }
+        }
+        panic!("no cell of {column:?} reaches the check");
+    }
+
+    /// The identity that a wrong first phase fails.
+    fn failed_identity(&self, wrong: &Cells) -> (Cell, Option<Cell>) {
+        let violations = self.system.violations(wrong);
+        assert!(violations.only("COPY-IDENTITY") && violations.copies.len() == 1, "{violations:?}");
+        let (right, left) = violations.copies[0];
+        (left, Some(right))
+    }
+
+    fn lookup_end(&self) -> (Cell, Option<Cell>) {
+        (Cell::Advice(A::LookupSum, self.system.params().usable_rows() as u32 - 1), None)
+    }
+}
+
+fn expected_of(column: A) -> &'static str {
+    match column {
+        A::LookupHelper(_) => "M-HELPER",
+        A::TableHelper(_) => "M-TABLE",
+        A::LookupSum => "M-SUM",
+        A::IdentityInner => "M-ID-INNER",
+        A::IdentityOuter => "M-ID-OUTER",
+        A::Plane => "M-PLANE",
+        A::WeightInner => "M-W-INNER",
+        A::WeightOuter => "M-W-OUTER",
+        A::ScalarC => "M-SCALAR",
+        A::ScalarA => "COPY-OPERAND-A",
+        A::ScalarB => "COPY-OPERAND-B",
+        first_phase => panic!("{first_phase:?} is of the first phase"),
+    }
+}
+
+fn dense() -> Victim {
+    Victim::new(targets::dense(), &[&[3, -1, 2]])
+}
+
+fn borders() -> Victim {
+    Victim::new(targets::borders(), &[&[1, -2, 0, 1, -1, 1, 0, 1, -2]])
+}
+
+fn saturating() -> Victim {
+    Victim::new(targets::saturating(), &[&[2, -2, 0]])
+}
+
+/// `[2, 5]` scores; the attacks are on the first row.
+fn scores(first: [i64; 5]) -> Victim {
+    let row = first.iter().chain(&[0, 1, 2, 3, -4]).copied().collect::<Vec<_>>();
+    Victim::new(targets::arg_maximum(Visibility::Private), &[&row])
+}
+
+fn windows(first: [i64; 3]) -> Victim {
+    let row = first.iter().chain(&[0, 1, 2, 3, -4, 3]).copied().collect::<Vec<_>>();
+    Victim::new(targets::pool(), &[&row])
+}
+
+/// The last output of a dense network one too large; the public word says so.
+fn wrong_score(victim: &Victim) -> Cells {
+    let mut assignment = victim.assignment();
+    let home = *victim.public().last().expect("it has outputs");
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 1);
+    victim.follow(assignment)
+}
+
+/// An element of a convolution one step too small or too large.
+fn wrong_pixel(victim: &Victim) -> Cells {
+    let mut assignment = victim.assignment();
+    let home = victim.public()[1];
+    let by = if assignment.get(A::Pre(0), home) > 0 { -1 } else { 1 };
+    Victim::step(&mut assignment, home, by);
+    victim.follow(assignment)
+}
+
+// --- values -------------------------------------------------------------------------------------------------------
+
+fn one_activation() -> Violations {
+    let victim = dense();
+    let mut assignment = victim.assignment();
+    let hidden = victim.rows(F::PreCoefficient);
+    let row = *hidden.iter().find(|&&row| assignment.get(A::Pre(0), row) >= 0).expect("a unit is not cut off");
+    for column in [A::Pre(0), A::Value(0)] {
+        assignment.set(column, row, assignment.get(column, row) + 1);
+    }
+    victim.refuses(assignment)
+}
+
+fn one_exact_output() -> Violations {
+    let victim = dense();
+    victim.system.violations(&wrong_score(&victim))
+}
+
+fn one_multiplicity() -> Violations {
+    let victim = dense();
+    let mut assignment = victim.assignment();
+    assignment.set(A::Multiplicity(0), 2, assignment.get(A::Multiplicity(0), 2) + 1);
+    victim.system.violations(&victim.system.derived(&assignment))
+}
+
+/// Another model of the same shape.
+fn dense_with_another_weight() -> Victim {
+    let mut builder = targets::dense();
+    for node in &mut builder.program.nodes {
+        if let Op::Conv { weights, requantize: None, .. } = &mut node.op {
+            let mut changed = weights.to_vec();
+            changed[1] += 1;
+            *weights = changed.into();
+        }
+    }
+    Victim::new(builder, &[&[3, -1, 2]])
+}
+
+/// The values of a model with another weight, by a prover who follows the machine.
+fn one_weight() -> Violations {
+    let (victim, other) = (dense(), dense_with_another_weight());
+    assert_ne!(victim.honest.instance, other.honest.instance);
+    let mut assignment = victim.assignment();
+    assignment.first_phase = other.assignment().first_phase;
+    victim.refuses(assignment)
+}
+
+/// The whole proof of a model with another weight.
+fn one_weight_throughout() -> Violations {
+    let (victim, other) = (dense(), dense_with_another_weight());
+    assert_eq!(victim.system.skeleton.copies, other.system.skeleton.copies);
+    victim.system.violations(&other.honest)
+}
+
+fn one_public_value() -> Violations {
+    let victim = dense();
+    let mut cells = victim.honest.clone();
+    cells.instance[1] += Fr::ONE;
+    victim.system.violations(&cells)
+}
+
+/// An element and a border cell beside it change by opposite amounts.
+fn one_border_cell() -> Violations {
+    let victim = borders();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    let is_border = |row: &usize| victim.system.skeleton.fixed(F::LimbSwitch(0), *row) == 0;
+    let border = (home..).find(is_border).expect("a border follows");
+    assignment.set(A::Low(0), border, assignment.get(A::Low(0), border) - 1);
+    let low = assignment.get(A::Low(0), home);
+    assignment.set(A::Low(0), home, if low == 0 { 1 } else { low - 1 });
+    victim.refuses(assignment)
+}
+
+/// A value in a border cell of a plane that the next layer reads as its padding.
+fn value_in_the_padding() -> Violations {
+    let victim = borders();
+    let mut assignment = victim.assignment();
+    let is_border = |row: &usize| victim.system.skeleton.fixed(F::LimbSwitch(0), *row) == 0;
+    let border = victim.rows(F::PlaneRead).into_iter().find(is_border).expect("a plane has borders");
+    assignment.set(A::Value(0), border, 1);
+    let violations = victim.refuses(assignment);
+    assert!(violations.names.contains("M-SUM-END"));
+    violations
+}
+
+fn input_out_of_range() -> Violations {
+    let mut wide = targets::dense();
+    wide.program.nodes[0].op = Op::Input { lo: -4, hi: 4 };
+    let victim = dense();
+    let trace = run(&wide.program, &[vec![4, -1, 2]]).expect("admissible in the other model");
+    let assignment = victim.case.layout.assign(&victim.case.builder.program, &trace);
+    victim.refuses(assignment)
+}
+
+// --- requantization -----------------------------------------------------------------------------------------------
+
+/// `y` off by one, and a remainder that makes up for it.
+fn remainder(by: i64) -> Violations {
+    let victim = borders();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[1];
+    assert_eq!(victim.system.skeleton.fixed(F::HighCoefficient, home), 4);
+    Victim::step(&mut assignment, home, by);
+    assignment.set(A::High(0), home, assignment.get(A::High(0), home) - 2 * by);
+    victim.refuses(assignment)
+}
+
+fn remainder_too_small() -> Violations {
+    remainder(1)
+}
+
+fn remainder_too_large() -> Violations {
+    remainder(-1)
+}
+
+/// The same remainder in limbs that are not those of its digits.
+fn limb_too_wide() -> Violations {
+    let victim = borders();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[1];
+    assignment.set(A::Low(0), home, assignment.get(A::Low(0), home) + 4);
+    assignment.set(A::High(0), home, assignment.get(A::High(0), home) - 1);
+    victim.refuses(assignment)
+}
+
+/// Rewrites a saturating lookup: the argument, the overflow and the underflow claimed.
+fn saturation(operand: i64, argument: i64, over: i64, under: i64) -> Violations {
+    let victim = saturating();
+    let mut assignment = victim.assignment();
+    let pointwise: BTreeSet<usize> = victim.rows(F::Pointwise).into_iter().collect();
+    let rows = victim.rows(F::Saturate).into_iter().filter(|row| pointwise.contains(row));
+    let row = rows.into_iter().find(|&row| assignment.get(A::Value(0), row + 1) == operand).expect("it is looked up");
+    assert_eq!(argument + over - under, operand);
+    assignment.set(A::Pre(0), row, argument);
+    assignment.set(A::Value(0), row, 2 * argument + 1);
+    assignment.set(A::Low(0), row + 1, over);
+    assignment.set(A::High(0), row + 1, under);
+    victim.refuses(assignment)
+}
+
+fn overflow_claimed_inside() -> Violations {
+    saturation(0, -1, 1, 0)
+}
+
+fn underflow_claimed_inside() -> Violations {
+    saturation(0, 1, 0, 1)
+}
+
+fn saturated_at_the_wrong_end() -> Violations {
+    saturation(2, -1, 3, 0)
+}
+
+fn saturated_at_the_other_wrong_end() -> Violations {
+    saturation(-2, 1, 0, 3)
+}
+
+fn negative_overflow() -> Violations {
+    saturation(0, 1, -1, 0)
+}
+
+fn saturation_left_out() -> Violations {
+    saturation(2, 2, 0, 0)
+}
+
+// --- pointwise operators ------------------------------------------------------------------------------------------
+
+fn affine() -> Victim {
+    let mut b = ProgramBuilder::new(9);
+    let table = targets::doubled(&mut b, -8, 7);
+    let requantize = Some(Requantize { shift: 1, table });
+    let x = targets::input(&mut b, &[2], [-2, 1], Visibility::Private);
+    let y = b.node(Op::Affine { operands: [x, x], factors: [1, 2], constant: 0, requantize }, &[2]);
+    b.output(y, Visibility::Public);
+    Victim::new(b, &[&[0, -2]])
+}
+
+fn affine_off_by_one() -> Violations {
+    let victim = affine();
+    let mut assignment = victim.assignment();
+    Victim::step(&mut assignment, victim.public()[0], 1);
+    victim.refuses(assignment)
+}
+
+/// The operand is not the element that it is a copy of; the result fits the operand.
+fn affine_of_another_operand() -> Violations {
+    let victim = affine();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    // 1·a + 2·b: two of the first operand are one step of the result.
+    assignment.set(A::Value(0), home + 1, assignment.get(A::Value(0), home + 1) + 2);
+    Victim::step(&mut assignment, home, 1);
+    victim.refuses(assignment)
+}
+
+fn product_off_by_one() -> Violations {
+    let mut b = ProgramBuilder::new(10);
+    let x = targets::input(&mut b, &[2], [-2, 1], Visibility::Private);
+    let y = b.node(Op::Product { operands: [x, x], requantize: None }, &[2]);
+    b.output(y, Visibility::Public);
+    let victim = Victim::new(b, &[&[1, -2]]);
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 1);
+    victim.refuses(assignment)
+}
+
+fn sum() -> Victim {
+    let mut b = ProgramBuilder::new(11);
+    let x = targets::input(&mut b, &[2, 3], [-2, 1], Visibility::Private);
+    let y = b.node(Op::Sum { input: x, factor: 3, requantize: None }, &[2]);
+    b.output(y, Visibility::Public);
+    Victim::new(b, &[&[1, -2, 0, 1, 1, 1]])
+}
+
+/// The sum in the first phase is not what the scalar unit adds up.
+fn sum_off_by_one() -> Violations {
+    let victim = sum();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    assignment.set(A::Value(0), home + 1, assignment.get(A::Value(0), home + 1) + 1);
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 3);
+    victim.refuses(assignment)
+}
+
+fn two_functions() -> Victim {
+    let mut b = ProgramBuilder::new(12);
+    let doubled = targets::doubled(&mut b, -2, 1);
+    let clamp = b.table(circuits::graph::Table::identity(-2, 1));
+    let x = targets::input(&mut b, &[2], [-2, 1], Visibility::Private);
+    let y = b.node(Op::Lookup { input: x, table: doubled }, &[2]);
+    let z = b.node(Op::Lookup { input: x, table: clamp }, &[2]);
+    b.output(y, Visibility::Public);
+    b.output(z, Visibility::Public);
+    Victim::new(b, &[&[1, -2]])
+}
+
+fn lookup_of_another_operand() -> Violations {
+    let victim = two_functions();
+    let mut assignment = victim.assignment();
+    Victim::step(&mut assignment, victim.public()[1], 1);
+    victim.refuses(assignment)
+}
+
+/// The other function's value.
+fn another_function() -> (Victim, Assignment) {
+    let victim = two_functions();
+    let mut assignment = victim.assignment();
+    let [first, other] = [victim.public()[0], victim.public()[2]];
+    assignment.set(A::Value(0), first, assignment.get(A::Value(0), other));
+    (victim, assignment)
+}
+
+fn function_of_another_tag() -> Violations {
+    let (victim, assignment) = another_function();
+    victim.refuses(assignment)
+}
+
+/// The helpers and counts are those of a machine in which the two tags are swapped.
+fn swapped_tags() -> Violations {
+    let (victim, mut assignment) = another_function();
+    let [first, other] = [victim.public()[0], victim.public()[2]];
+    let mut swapped = (**victim.case.layout.skeleton()).clone();
+    let tags = swapped.fixed.get_mut(&F::ValueTag(0)).expect("it has tags");
+    tags[first] = tags[other];
+    assignment.skeleton = Arc::new(swapped);
+    victim.refuses(assignment)
+}
+
+// --- reciprocals --------------------------------------------------------------------------------------------------
+
+/// A quotient that is off, with the remainder that belongs to it; `honest_limbs`: who lies about its range instead.
+fn quotient(by: i64, honest_limbs: bool) -> Violations {
+    let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
+    let mut assignment = victim.assignment();
+    let first = victim.public()[0] - 1;
+    let divisor = assignment.get(A::Pre(0), first + 1);
+    let quotient = assignment.get(A::Value(0), first + 1) + by;
+    let remainder = 64 - quotient * divisor;
+    let width = -victim.system.skeleton.fixed(F::HighCoefficient, first + 1);
+    assignment.set(A::Pre(0), first, remainder);
+    assignment.set(A::Value(0), first + 1, quotient);
+    assignment.set(A::Pre(0), first + 2, remainder);
+    assignment.set(A::Pre(0), first + 3, quotient);
+    for (row, ranged) in [(1, divisor - 1 - remainder), (2, remainder), (3, quotient)] {
+        if honest_limbs && ranged < 0 {
+            continue;
+        }
+        assignment.set(A::Low(0), first + row, ranged.rem_euclid(width));
+        assignment.set(A::High(0), first + row, ranged.div_euclid(width));
+    }
+    victim.refuses(assignment)
+}
+
+fn quotient_too_small() -> Violations {
+    quotient(-1, false)
+}
+
+fn quotient_too_large() -> Violations {
+    quotient(1, false)
+}
+
+fn quotient_too_small_with_other_limbs() -> Violations {
+    quotient(-1, true)
+}
+
+/// The remainder that is ranged is not the one of the division.
+fn remainder_of_another_division() -> Violations {
+    let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
+    let mut assignment = victim.assignment();
+    let first = victim.public()[0] - 1;
+    let (quotient, divisor) = (assignment.get(A::Value(0), first + 1) + 1, assignment.get(A::Pre(0), first + 1));
+    let width = -victim.system.skeleton.fixed(F::HighCoefficient, first + 1);
+    assignment.set(A::Value(0), first + 1, quotient);
+    assignment.set(A::Pre(0), first + 3, quotient);
+    assignment.set(A::Low(0), first + 3, quotient % width);
+    assignment.set(A::High(0), first + 3, quotient / width);
+    // The negative remainder is not the one that row 2 ranges.
+    assignment.set(A::Pre(0), first, 64 - quotient * divisor);
+    victim.refuses(assignment)
+}
+
+// --- maxima -------------------------------------------------------------------------------------------------------
+
+/// Claims running maxima for the first window of three, and the differences `[low, high]` of each step.
+fn maximum(window: [i64; 3], values: [i64; 2], differences: [[i64; 2]; 2]) -> Violations {
+    let victim = windows(window);
+    let mut assignment = victim.assignment();
+    let first = victim.public()[0];
+    for step in 0..2 {
+        assignment.set(A::Value(0), first + step, values[step]);
+        assignment.set(A::Low(0), first + step, differences[step][0]);
+        assignment.set(A::High(0), first + step, differences[step][1]);
+    }
+    victim.refuses(assignment)
+}
+
+fn maximum_below_an_operand() -> Violations {
+    maximum([1, 3, 2], [2, 2], [[1, 0], [0, 0]])
+}
+
+fn maximum_below_the_running_one() -> Violations {
+    maximum([1, 2, 3], [2, 2], [[1, 0], [0, 0]])
+}
+
+fn maximum_not_attained() -> Violations {
+    maximum([1, 3, 2], [4, 3], [[3, 1], [0, 1]])
+}
+
+fn maximum_with_a_negative_difference() -> Violations {
+    maximum([1, 3, 2], [2, 2], [[1, 0], [-1, 0]])
+}
+
+/// Claims that the largest of five scores is `maximum`, with these bits; distances follow unless given.
+fn arg_maximum(scores_: [i64; 5], maximum: i64, bits: [i64; 5], distances: &[(usize, i64)]) -> Violations {
+    let victim = scores(scores_);
+    let mut assignment = victim.assignment();
+    let first = victim.rows(F::ArgMaximum)[0];
+    assignment.set(A::Low(0), first, maximum - 1);
+    for (i, bit) in bits.into_iter().enumerate() {
+        assignment.set(A::Value(0), first + 1 + i, bit);
+        assignment.set(A::Low(0), first + 1 + i, maximum - 1 - scores_[i] + bit);
+    }
+    for &(i, distance) in distances {
+        assignment.set(A::Low(0), first + 1 + i, distance);
+    }
+    let index = 5 - bits.iter().sum::<i64>();
+    assert_ne!(victim.case.trace.outputs(&victim.case.builder.program)[0][0], index, "the index is wrong");
+    assignment.set(A::Value(0), victim.public()[0], index);
+    victim.refuses(assignment)
+}
+
+fn second_largest() -> Violations {
+    arg_maximum([1, 3, 2, 0, 0], 2, [0, 0, 1, 1, 1], &[(1, 0)])
+}
+
+fn second_largest_with_a_negative_distance() -> Violations {
+    arg_maximum([1, 3, 2, 0, 0], 2, [0, 0, 1, 1, 1], &[])
+}
+
+fn tie_to_the_later() -> Violations {
+    arg_maximum([1, 3, 3, 0, 0], 3, [0, 0, 1, 1, 1], &[])
+}
+
+fn arg_maximum_not_attained() -> Violations {
+    arg_maximum([1, 3, 2, 0, 0], 4, [0, 0, 0, 0, 1], &[])
+}
+
+fn arg_maximum_bits_fall() -> Violations {
+    arg_maximum([3, 2, 3, 0, 0], 3, [1, 0, 1, 1, 1], &[])
+}
+
+fn arg_maximum_bit_is_none() -> Violations {
+    arg_maximum([0, 1, 3, 0, 0], 3, [0, -1, 1, 1, 1], &[])
+}
+
+fn arg_maximum_never_reached() -> Violations {
+    arg_maximum([1, 3, 2, 0, 0], 4, [0, 0, 0, 0, 0], &[])
+}
+
+fn index_of_another_sum() -> Violations {
+    let victim = scores([1, 3, 2, 0, 0]);
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 1);
+    victim.refuses(assignment)
+}
+
+// --- the second phase ---------------------------------------------------------------------------------------------
+
+/// A wrong lookup, and a cell of the lookup argument that hides it.
+fn forged_lookup(column: A) -> Violations {
+    let victim = dense();
+    let mut assignment = victim.assignment();
+    let home = victim.rows(F::PreCoefficient)[0];
+    // The same remainder in limbs that are in no table.
+    assignment.set(A::High(0), home, assignment.get(A::High(0), home) + 7);
+    assignment.set(A::Low(0), home, assignment.get(A::Low(0), home) - 14);
+    let wrong = victim.follow(assignment);
+    victim.forge(column, &wrong, victim.lookup_end())
+}
+
+fn forged_helper() -> Violations {
+    forged_lookup(A::LookupHelper(0))
+}
+
+fn forged_table_fraction() -> Violations {
+    forged_lookup(A::TableHelper(0))
+}
+
+fn lookup_sum_not_started_at_zero() -> Violations {
+    let violations = forged_lookup(A::LookupSum);
+    assert_eq!(violations.gates.iter().next().expect("one constraint").1, 0, "the first row");
+    violations
+}
+
+/// The sum would end at zero if it started at the value in the last blinded row.
+fn lookup_sum_started_on_a_blinded_row() -> Violations {
+    let victim = dense();
+    let mut assignment = victim.assignment();
+    assignment.set(A::Multiplicity(0), 3, assignment.get(A::Multiplicity(0), 3) + 2);
+    let mut cells = victim.system.derived(&assignment);
+    let (end, _) = victim.lookup_end();
+    let excess = victim.system.get(&cells, end);
+    let last = victim.system.params().rows() - 1;
+    victim.system.set(&mut cells, A::LookupSum, last, -excess);
+    victim.system.violations(&cells)
+}
+
+/// A wrong result, and a cell of an accumulator, operand or scalar that hides it.
+fn forged_dense(column: A) -> Violations {
+    let victim = dense();
+    let wrong = wrong_score(&victim);
+    victim.forge(column, &wrong, victim.failed_identity(&wrong))
+}
+
+fn forged_planes(column: A) -> Violations {
+    let victim = borders();
+    let wrong = wrong_pixel(&victim);
+    victim.forge(column, &wrong, victim.failed_identity(&wrong))
+}
+
+fn forged_identity() -> Violations {
+    forged_dense(A::IdentityInner)
+}
+
+/// The identity reader of the second layer starts from something else than zero.
+fn accumulator_not_reset() -> Violations {
+    let victim = dense();
+    let wrong = wrong_score(&victim);
+    let (left, right) = victim.failed_identity(&wrong);
+    let violations = victim.forge(A::IdentityInner, &wrong, (left, right));
+    let row = violations.gates.iter().next().expect("one constraint").1;
+    assert_eq!(victim.system.skeleton.fixed(F::IdentityStepRho, row), 0, "the first row of the block");
+    violations
+}
+
+fn forged_weights() -> Violations {
+    forged_dense(A::WeightInner)
+}
+
+fn forged_scalar() -> Violations {
+    forged_dense(A::ScalarC)
+}
+
+fn forged_first_operand() -> Violations {
+    forged_dense(A::ScalarA)
+}
+
+fn forged_second_operand() -> Violations {
+    forged_dense(A::ScalarB)
+}
+
+fn forged_channel_sum() -> Violations {
+    forged_planes(A::IdentityOuter)
+}
+
+fn forged_channel() -> Violations {
+    forged_planes(A::IdentityInner)
+}
+
+fn forged_plane() -> Violations {
+    forged_planes(A::Plane)
+}
+
+fn forged_taps() -> Violations {
+    forged_planes(A::WeightOuter)
+}
+
+fn forged_tap() -> Violations {
+    forged_planes(A::WeightInner)
+}
+
+/// An operand that no term reads.
+fn unused_operand() -> Violations {
+    let victim = dense();
+    let mut cells = victim.honest.clone();
+    victim.system.set(&mut cells, A::ScalarB, victim.system.params().usable_rows() - 1, Fr::ONE);
+    victim.system.violations(&cells)
+}
+
+/// What an attack breaks, all of it.
+struct Attack {
+    name: &'static str,
+    breaks: &'static [&'static str],
+    run: fn() -> Violations,
+}
+
+macro_rules! attacks {
+    ($($name:ident => [$($breaks:literal),+],)+) => {
+        const ATTACKS: &[Attack] =
+            &[$(Attack { name: stringify!($name), breaks: &[$($breaks),+], run: $name }),+];
+
+        mod refused {
+            $(#[test] fn $name() { super::refused(stringify!($name)); })+
+        }
+    };
+}
+
+attacks! {
+    one_activation => ["COPY-IDENTITY"],
+    one_exact_output => ["COPY-IDENTITY"],
+    one_multiplicity => ["M-SUM-END"],
+    one_weight => ["COPY-IDENTITY"],
+    one_weight_throughout => ["M-W-INNER"],
+    one_public_value => ["COPY-PUBLIC"],
+    one_border_cell => ["COPY-IDENTITY"],
+    value_in_the_padding => ["COPY-IDENTITY", "M-SUM-END"],
+    input_out_of_range => ["M-SUM-END"],
+    remainder_too_small => ["M-SUM-END"],
+    remainder_too_large => ["M-SUM-END"],
+    limb_too_wide => ["M-SUM-END"],
+    overflow_claimed_inside => ["M-SAT-HIGH"],
+    underflow_claimed_inside => ["M-SAT-LOW"],
+    saturated_at_the_wrong_end => ["M-SAT-HIGH"],
+    saturated_at_the_other_wrong_end => ["M-SAT-LOW"],
+    negative_overflow => ["M-SUM-END"],
+    saturation_left_out => ["M-SUM-END"],
+    affine_off_by_one => ["M-POINT"],
+    affine_of_another_operand => ["COPY-ELEMENT"],
+    product_off_by_one => ["M-POINT"],
+    sum_off_by_one => ["COPY-SCALAR"],
+    lookup_of_another_operand => ["COPY-ELEMENT"],
+    function_of_another_tag => ["M-SUM-END"],
+    swapped_tags => ["M-HELPER"],
+    quotient_too_small => ["M-SUM-END"],
+    quotient_too_large => ["M-SUM-END"],
+    quotient_too_small_with_other_limbs => ["M-POINT"],
+    remainder_of_another_division => ["COPY-ELEMENT"],
+    maximum_below_an_operand => ["M-MAX-OPERAND"],
+    maximum_below_the_running_one => ["M-MAX-RUNNING"],
+    maximum_not_attained => ["M-MAX-ATTAINED"],
+    maximum_with_a_negative_difference => ["M-SUM-END"],
+    second_largest => ["M-ARG-SAME"],
+    second_largest_with_a_negative_distance => ["M-SUM-END"],
+    tie_to_the_later => ["M-SUM-END"],
+    arg_maximum_not_attained => ["M-ARG-ATTAINED"],
+    arg_maximum_bits_fall => ["M-ARG-MONOTONE"],
+    arg_maximum_bit_is_none => ["M-ARG-BIT"],
+    arg_maximum_never_reached => ["COPY-SCALAR"],
+    index_of_another_sum => ["COPY-SCALAR"],
+    forged_helper => ["M-HELPER"],
+    forged_table_fraction => ["M-TABLE"],
+    lookup_sum_not_started_at_zero => ["M-SUM"],
+    lookup_sum_started_on_a_blinded_row => ["M-SUM-END"],
+    forged_identity => ["M-ID-INNER"],
+    accumulator_not_reset => ["M-ID-INNER"],
+    forged_weights => ["M-W-INNER"],
+    forged_scalar => ["M-SCALAR"],
+    forged_first_operand => ["COPY-OPERAND-A"],
+    forged_second_operand => ["COPY-OPERAND-B"],
+    forged_channel_sum => ["M-ID-OUTER"],
+    forged_channel => ["M-ID-INNER"],
+    forged_plane => ["M-PLANE"],
+    forged_taps => ["M-W-OUTER"],
+    forged_tap => ["M-W-INNER"],
+    unused_operand => ["COPY-OPERAND-B"],
+}
+
+fn refused(name: &str) {
+    let attack = ATTACKS.iter().find(|attack| attack.name == name).expect("it is listed");
+    let names = (attack.run)().names;
+    assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), attack.breaks, "{name}");
+}
+
+/// The attacks above cover all constraints of the system: each is the only one that stands in the way of some attack.
+/// What each attack breaks is asserted by its own test.
+#[test]
+fn attacks_cover_all_constraints() {
+    let mut programs = targets::all();
+    programs.extend([("mlp", support::mlp(1)), ("cnn", support::cnn(1)), ("zoo", support::zoo(1))]);
+    let mut names = BTreeSet::new();
+    for (_, builder) in programs {
+        let options = circuits::layout::LayoutOptions { units: Some(2), ..Default::default() };
+        let layout = circuits::layout::compile(&builder.program, &options).expect("it has a layout");
+        let system = System::new(layout.skeleton(), check::challenges(1));
+        names.extend(system.constraints().map(|(_, name, _)| name));
+        names.extend(layout.skeleton().copies.iter().map(|&(a, b)| check::copy_kind(a, b).to_string()));
+    }
+    for name in &names {
+        let breaks = |attack: &&Attack| attack.breaks.contains(&name.as_str());
+        let all: Vec<_> = ATTACKS.iter().filter(breaks).collect();
+        let alone: Vec<_> = all.iter().filter(|attack| attack.breaks.len() == 1).map(|attack| attack.name).collect();
+        println!("{name:16} {:2} attacks, {:2} on it alone: {}", all.len(), alone.len(), alone.join(", "));
+        assert!(!alone.is_empty(), "no attack is stopped by {name} alone");
+    }
+    let listed: BTreeSet<_> = ATTACKS.iter().flat_map(|attack| attack.breaks).map(|name| name.to_string()).collect();
+    assert_eq!(listed, names, "no attack names a constraint that does not exist");
+}

@@ -1,0 +1,147 @@
+//! One small program per family of operators, to be attacked cell by cell.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+use circuits::graph::{ConvGeometry, Op, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
+
+use crate::support::{geometry, ProgramBuilder};
+
+/// A table that changes with every argument, so that no two arguments can be exchanged: `v → 2·v + 1`.
+pub fn doubled(b: &mut ProgramBuilder, lo: i64, hi: i64) -> TableId {
+    b.table(Table::new("doubled", lo, (lo..=hi).map(|v| (2 * v + 1) as i32).collect()).expect("not empty"))
+}
+
+pub fn input(b: &mut ProgramBuilder, shape: &[usize], range: [i64; 2], visibility: Visibility) -> TensorId {
+    let tensor = b.input(shape, visibility);
+    b.program.nodes[tensor.0 as usize].op = Op::Input { lo: range[0], hi: range[1] };
+    tensor
+}
+
+/// A convolution with the given weights and without bias.
+pub fn conv(
+    b: &mut ProgramBuilder,
+    input: TensorId,
+    geometry: ConvGeometry,
+    weights: &[i32],
+    shape: &[usize],
+    requantize: Option<Requantize>,
+) -> TensorId {
+    let op = Op::Conv { input, geometry, weights: weights.into(), bias: vec![0; shape[0]].into(), requantize };
+    b.node(op, shape)
+}
+
+/// dense 3 → 3 with relu → dense 2, exact; all public.
+pub fn dense() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(1);
+    let relu = b.relu(-12, 11);
+    let x = input(&mut b, &[3, 1, 1], [-4, 3], Visibility::Public);
+    let requantize = Some(Requantize { shift: 2, table: relu });
+    let hidden = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, -2, 3, 2, 1, -1, -3, 2, 2], &[3, 1, 1], requantize);
+    let y = conv(&mut b, hidden, ConvGeometry::POINTWISE, &[1, 2, -1, 3, -2, 1], &[2, 1, 1], None);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// convolution 3 × 3 with borders, exact → convolution 2 × 2 of it in place, requantized; private in, public out.
+pub fn borders() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(2);
+    let table = doubled(&mut b, -8, 7);
+    let x = input(&mut b, &[1, 3, 3], [-2, 1], Visibility::Private);
+    let weights = [1, 0, -1, 2, 1, -2, 0, 1, 1];
+    let first = conv(&mut b, x, geometry(3, 1, 1), &weights, &[1, 3, 3], None);
+    let requantize = Some(Requantize { shift: 3, table });
+    let second = conv(&mut b, first, geometry(2, 1, 0), &[1, -1, 2, 1], &[1, 2, 2], requantize);
+    b.output(second, Visibility::Public);
+    b
+}
+
+/// strided convolution of two channels in two groups; public in, private out.
+pub fn strided() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(3);
+    let x = input(&mut b, &[2, 3, 4], [-2, 1], Visibility::Public);
+    let geometry = ConvGeometry { groups: 2, stride: [2, 3], ..geometry(2, 1, 1) };
+    let weights = [1, 2, -1, 1, 3, -1, 1, 2, 0, 1, 1, -2, 2, 0, -1, 1];
+    let y = conv(&mut b, x, geometry, &weights, &[4, 2, 2], None);
+    b.output(y, Visibility::Private);
+    b
+}
+
+/// Maxima of windows of three.
+pub fn pool() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(4);
+    let x = input(&mut b, &[3, 3], [-4, 3], Visibility::Private);
+    let y = b.node(Op::Max { input: x }, &[3]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// Index of the largest of five.
+pub fn arg_maximum(visibility: Visibility) -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(5);
+    let x = input(&mut b, &[2, 5], [-4, 3], visibility);
+    let y = b.node(Op::ArgMax { input: x }, &[2]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// Sums of products of affine forms, all requantized, and a lookup.
+pub fn pointwise() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(6);
+    let table = doubled(&mut b, -4, 4);
+    let requantize = Some(Requantize { shift: 1, table });
+    let x = input(&mut b, &[2, 2], [-2, 1], Visibility::Private);
+    let y = input(&mut b, &[2, 2], [0, 3], Visibility::Public);
+    let mixed = b.node(Op::Affine { operands: [x, y], factors: [2, -1], constant: 1, requantize }, &[2, 2]);
+    let product = b.node(Op::Product { operands: [x, y], requantize: None }, &[2, 2]);
+    let looked_up = b.node(Op::Lookup { input: x, table }, &[2, 2]);
+    let map = (0..4).flat_map(|i| [0, 1, 2].map(|source| ViewElement::Element { source, index: i })).collect();
+    let all = b.view(&[mixed, product, looked_up], map, &[4, 3]);
+    let sums = b.node(Op::Sum { input: all, factor: 2, requantize: None }, &[4]);
+    b.output(sums, Visibility::Public);
+    b.output(mixed, Visibility::Private);
+    b
+}
+
+/// Reciprocals of three numbers.
+pub fn reciprocal() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(7);
+    let x = input(&mut b, &[3], [1, 7], Visibility::Private);
+    let y = b.node(Op::Reciprocal { input: x, numerator_bits: 6 }, &[3]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// A dense layer, a lookup and a convolution, all of which leave their tables: the overflow is a cell.
+pub fn saturating() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(8);
+    let table = doubled(&mut b, -2, 1);
+    let requantize = Some(Requantize { shift: 1, table });
+    let x = input(&mut b, &[3, 1, 1], [-4, 3], Visibility::Private);
+    let hidden = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, -2, 3, 2, 1, -1, -3, 2, 2], &[3, 1, 1], requantize);
+    let clamp = doubled(&mut b, -1, 1);
+    let clamped = b.node(Op::Lookup { input: x, table: clamp }, &[3, 1, 1]);
+    let wide = b.reshape(hidden, &[1, 1, 3]);
+    let row = ConvGeometry { kernel: [1, 2], ..ConvGeometry::POINTWISE };
+    let y = conv(&mut b, wide, row, &[3, -2], &[1, 1, 2], requantize);
+    b.output(y, Visibility::Public);
+    b.output(clamped, Visibility::Public);
+    b
+}
+
+/// The saturating layers with inputs that leave the tables on both sides, and stay inside.
+pub fn saturating_inputs() -> Vec<Vec<i64>> {
+    vec![vec![3, -4, 0]]
+}
+
+/// All of them.
+pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
+    vec![
+        ("dense", dense()),
+        ("borders", borders()),
+        ("strided", strided()),
+        ("pool", pool()),
+        ("arg max", arg_maximum(Visibility::Private)),
+        ("pointwise", pointwise()),
+        ("reciprocal", reciprocal()),
+        ("saturating", saturating()),
+    ]
+}

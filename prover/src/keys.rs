@@ -1,0 +1,230 @@
+//! Setup, and the proving key.
+//!
+//! A proving key's file holds the program, the layout options and the verifying key. It is as small as those: the
+//! polynomials that the prover works with are derived when the key is used ([`Prover`](crate::Prover)), by transforms
+//! and without a multi-exponentiation.
+
+use std::path::Path;
+
+use circuits::graph::Program;
+use circuits::layout::{self, Layout, LayoutError, LayoutOptions};
+use halo2_proofs::plonk::{self, keygen_vk};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use verifier::container::{self, Bytes, ContainerError, Kind};
+use verifier::key::KeyDescription;
+use verifier::{refuse_degree_override, DegreeOverride, Digest, KeyError, VerifyingKey};
+
+use crate::program::{self, ProgramFileError};
+use crate::report::{Progress, Report, Stage, Stages};
+use crate::srs::Srs;
+
+/// Why a setup fails.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The environment would change the constraint system.
+    #[error(transparent)]
+    DegreeOverride(#[from] DegreeOverride),
+    /// The program does not fit any machine.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The program is larger than a file may be.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The SRS has another size than the machine.
+    #[error("the machine has 2^{needed} rows, and the SRS 2^{found} powers")]
+    SrsSize {
+        /// The `k` of the machine.
+        needed: u32,
+        /// The `k` of the SRS.
+        found: u32,
+    },
+    /// The proof library refuses the circuit.
+    #[error("the fixed columns can't be filled: {0}")]
+    Library(#[from] plonk::Error),
+    /// The parts of the key do not go together.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// A program laid out on a machine: what is known before an SRS is at hand.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    program: Program,
+    digest: Digest,
+    options: LayoutOptions,
+    layout: Layout,
+}
+
+impl Plan {
+    /// Lays `program` out.
+    ///
+    /// # Errors
+    /// The program is not well formed or fits no machine.
+    pub fn new(program: Program, options: LayoutOptions) -> Result<Self, SetupError> {
+        refuse_degree_override()?;
+        let digest = program::digest(&program)?;
+        let layout = layout::compile(&program, &options)?;
+        Ok(Self { program, digest, options, layout })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Digest of the program.
+    pub fn program_digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The setup takes an SRS of `2^k` powers.
+    pub fn k(&self) -> u32 {
+        self.layout.params().k
+    }
+
+    /// Makes the keys. They are a function of the program, the options and `τ`.
+    ///
+    /// # Errors
+    /// The SRS has another size than the machine.
+    pub fn setup(self, srs: &Srs, progress: &dyn Progress) -> Result<(ProvingKey, Report), SetupError> {
+        refuse_degree_override()?;
+        if srs.k() != self.k() {
+            return Err(SetupError::SrsSize { needed: self.k(), found: srs.k() });
+        }
+        let mut stages = Stages::new(progress);
+        let key = stages.run(Stage::Commit, || self.verifying_key(srs))?;
+        Ok((ProvingKey { plan: self, key }, stages.report()))
+    }
+
+    fn verifying_key(&self, srs: &Srs) -> Result<VerifyingKey, SetupError> {
+        let plonk = keygen_vk(srs.params(), &self.layout.circuit_without_witness())?;
+        let (fixed, permutation) = (plonk.fixed_commitments().clone(), plonk.permutation().commitments().clone());
+        Ok(VerifyingKey::assemble(self.describe(srs), fixed, permutation)?)
+    }
+
+    fn describe(&self, srs: &Srs) -> KeyDescription {
+        KeyDescription {
+            params: self.layout.params(),
+            model: self.program.name.clone(),
+            source: Digest(self.program.source_digest),
+            program: self.digest,
+            interface: self.layout.interface().clone(),
+            srs: *srs.mark(),
+        }
+    }
+}
+
+/// Lays `program` out and makes its keys, on the SRS that `srs` gives for `k`.
+///
+/// # Errors
+/// The program fits no machine, or `srs` fails.
+pub fn setup<E: From<SetupError>>(
+    program: Program,
+    options: LayoutOptions,
+    srs: impl FnOnce(u32) -> Result<Srs, E>,
+) -> Result<ProvingKey, E> {
+    let plan = Plan::new(program, options)?;
+    let srs = srs(plan.k())?;
+    Ok(plan.setup(&srs, &())?.0)
+}
+
+/// A program, its layout, and its verifying key.
+#[derive(Clone, Debug)]
+pub struct ProvingKey {
+    plan: Plan,
+    key: VerifyingKey,
+}
+
+/// Why a file is no proving key.
+#[derive(Debug, Error)]
+pub enum ProvingKeyError {
+    /// The file is not a whole and undamaged proving key.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The program in it is none.
+    #[error("the program in the proving key: {0}")]
+    Program(#[from] ProgramFileError),
+    /// The verifying key in it is none.
+    #[error("the verifying key in the proving key: {0}")]
+    Key(#[from] KeyError),
+    /// The program in it fits no machine.
+    #[error("the program in the proving key: {0}")]
+    Setup(#[from] SetupError),
+    /// Program and verifying key do not belong together.
+    #[error("{0} of the program and of the verifying key in the proving key differ")]
+    Mismatch(&'static str),
+}
+
+/// The payload of the file.
+#[derive(Serialize, Deserialize)]
+struct KeyFile {
+    options: LayoutOptions,
+    program: Bytes,
+    key: Bytes,
+}
+
+impl ProvingKey {
+    /// The program and its layout.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The verifying key.
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// The bytes of the key's file.
+    ///
+    /// # Errors
+    /// The program is larger than a file may be.
+    pub fn to_file(&self) -> Result<Vec<u8>, ContainerError> {
+        let program = Bytes(program::to_file(&self.plan.program)?);
+        let key = Bytes(self.key.file().to_vec());
+        container::encode(Kind::ProvingKey, &KeyFile { options: self.plan.options, program, key })
+    }
+
+    /// Reads the bytes of a key's file, and lays the program out again.
+    ///
+    /// # Errors
+    /// The bytes are no valid key.
+    pub fn from_file(file: &[u8]) -> Result<Self, ProvingKeyError> {
+        let content: KeyFile = container::decode(Kind::ProvingKey, file)?;
+        let key = VerifyingKey::from_file(content.key.0)?;
+        let plan = Plan::new(program::from_file(&content.program.0)?, content.options)?;
+        let described = key.description();
+        let same = [
+            ("the digests", described.program == plan.digest),
+            ("the machines", described.params == plan.layout.params()),
+            ("the interfaces", described.interface == *plan.layout.interface()),
+            ("the names", described.model == plan.program.name),
+            ("the sources", described.source.0 == plan.program.source_digest),
+        ];
+        match same.into_iter().find(|(_, same)| !same) {
+            Some((what, _)) => Err(ProvingKeyError::Mismatch(what)),
+            None => Ok(Self { plan, key }),
+        }
+    }
+
+    /// Reads a key's file.
+    ///
+    /// # Errors
+    /// The file can't be read or is no valid key.
+    pub fn read(path: &Path) -> Result<Self, ProvingKeyError> {
+        Self::from_file(&container::read_file(Kind::ProvingKey, path)?)
+    }
+
+    /// Writes the key's file.
+    ///
+    /// # Errors
+    /// The program is too large, or the system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), ContainerError> {
+        container::write_atomic(path, &self.to_file()?)
+    }
+}

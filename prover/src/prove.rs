@@ -1,0 +1,301 @@
+//! Making proofs.
+
+use circuits::interface::PackError;
+use circuits::reference::{self, RunError, Trace};
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
+use halo2_proofs::plonk::{self, create_proof, keygen_pk, permutation};
+use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
+use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
+use halo2_proofs::poly::EvaluationDomain;
+use halo2_proofs::transcript::TranscriptWriterBuffer;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{OsRng, RngCore, SeedableRng};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use verifier::container::Bytes;
+use verifier::transcript::KeccakTranscript;
+use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, PublicInputs, Randomness, Refusal};
+
+use crate::keys::ProvingKey;
+use crate::report::{Progress, Report, Stage, Stages};
+use crate::srs::Srs;
+
+/// What makes the proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// The proof library's own prover.
+    #[default]
+    Stock,
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Engine::Stock => "stock",
+        })
+    }
+}
+
+/// A name that no engine has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no engine {0:?}; there is \"stock\"")]
+pub struct EngineError(String);
+
+impl std::str::FromStr for Engine {
+    type Err = EngineError;
+
+    fn from_str(name: &str) -> Result<Self, EngineError> {
+        match name {
+            "stock" => Ok(Engine::Stock),
+            _ => Err(EngineError(name.into())),
+        }
+    }
+}
+
+/// Where the blinding is drawn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entropy {
+    /// The operating system, hedged with a hash of the witness: even where the system's randomness is bad, different
+    /// witnesses are blinded differently.
+    #[default]
+    System,
+    /// A seed, for tests. The proof is marked insecure. Under the stock engine the seed determines the commitments to the
+    /// witness; what follows still differs from proof to proof, since the library draws a polynomial of its own.
+    Seed([u8; 32]),
+}
+
+/// How to make a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProveOptions {
+    /// What makes it.
+    pub engine: Engine,
+    /// Where the blinding is drawn from.
+    pub entropy: Entropy,
+    /// Whether the proof is verified before it is handed out.
+    pub verify: bool,
+}
+
+impl Default for ProveOptions {
+    fn default() -> Self {
+        Self { engine: Engine::default(), entropy: Entropy::default(), verify: true }
+    }
+}
+
+/// Why there is no proof. No message holds a private value.
+#[derive(Debug, Error)]
+pub enum ProveError {
+    /// The environment would change the proof system.
+    #[error(transparent)]
+    DegreeOverride(#[from] DegreeOverride),
+    /// The SRS has another size than the machine.
+    #[error("the machine has 2^{needed} rows, and the SRS 2^{found} powers")]
+    SrsSize {
+        /// The `k` of the machine.
+        needed: u32,
+        /// The `k` of the SRS.
+        found: u32,
+    },
+    /// The key was made on another SRS.
+    #[error("the key was made on the SRS {expected}, and this is {found}")]
+    SrsDigest {
+        /// The SRS of the key.
+        expected: Digest,
+        /// The SRS at hand.
+        found: Digest,
+    },
+    /// The program can't be run on the inputs.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The public values can't be packed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness: {0}")]
+    Entropy(rand_core::Error),
+    /// The proof library fails.
+    #[error("the proof library fails: {0}")]
+    Library(#[from] plonk::Error),
+    /// The proof that was made is not accepted. The proving key does not belong to its verifying key, or the SRS is
+    /// inconsistent.
+    #[error("the proof that was made is not accepted ({0}); the proving key or the SRS is damaged")]
+    NotAccepted(Refusal),
+}
+
+/// A proof and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// The proof.
+    pub proof: Proof,
+    /// All tensors of the run. Private: it holds the private values.
+    pub trace: Trace,
+    /// What the stages cost.
+    pub report: Report,
+}
+
+/// A proving key with its polynomials, ready for any number of proofs.
+pub struct Prover<'a> {
+    key: &'a ProvingKey,
+    srs: &'a Srs,
+    plonk: plonk::ProvingKey<G1Affine>,
+    derived: Report,
+}
+
+impl<'a> Prover<'a> {
+    /// Derives the polynomials of `key`.
+    ///
+    /// # Errors
+    /// The SRS is not the one of the key, or has another size.
+    pub fn new(key: &'a ProvingKey, srs: &'a Srs, progress: &dyn Progress) -> Result<Self, ProveError> {
+        refuse_degree_override()?;
+        let description = key.verifying_key().description();
+        if srs.k() != description.params.k {
+            return Err(ProveError::SrsSize { needed: description.params.k, found: srs.k() });
+        }
+        let (expected, found) = (description.srs.digest(), srs.mark().digest());
+        if expected != found {
+            return Err(ProveError::SrsDigest { expected, found });
+        }
+        let mut stages = Stages::new(progress);
+        let plonk = stages.run(Stage::Derive, || {
+            keygen_pk(srs.params(), transforming(key), &key.plan().layout().circuit_without_witness())
+        })?;
+        Ok(Self { key, srs, plonk, derived: stages.report() })
+    }
+
+    /// What deriving the polynomials cost.
+    pub fn derived(&self) -> &Report {
+        &self.derived
+    }
+
+    /// Runs the program on `inputs` (the values of its input ports in order, each row-major) and proves the run.
+    ///
+    /// # Errors
+    /// The inputs are not admissible, or no proof could be made.
+    pub fn prove(
+        &self,
+        inputs: &[Vec<i64>],
+        options: &ProveOptions,
+        progress: &dyn Progress,
+    ) -> Result<Proved, ProveError> {
+        refuse_degree_override()?;
+        let plan = self.key.plan();
+        let mut stages = Stages::new(progress);
+        let (trace, assignment) = stages.run(Stage::Witness, || {
+            let trace = reference::run(plan.program(), inputs)?;
+            let circuit = plan.layout().circuit(plan.program(), &trace);
+            Ok::<_, ProveError>((trace, circuit))
+        })?;
+        let public = PublicInputs(plan.layout().public_values(plan.program(), &trace));
+        let instances = plan.layout().interface().pack(&public.0)?;
+        let mut rng = self.rng(inputs, options.entropy)?;
+        let words = stages.run(Stage::Prove, || match options.engine {
+            Engine::Stock => self.stock(assignment, &instances, &mut rng),
+        })?;
+        let proof = Proof {
+            key: self.key.verifying_key().digest(),
+            public,
+            randomness: match options.entropy {
+                Entropy::System => Randomness::System,
+                Entropy::Seed(_) => Randomness::Seeded,
+            },
+            words: Bytes(words),
+        };
+        if options.verify {
+            stages
+                .run(Stage::Verify, || verify(self.key.verifying_key(), &proof.public, &proof))
+                .map_err(ProveError::NotAccepted)?;
+        }
+        Ok(Proved { proof, trace, report: stages.report() })
+    }
+
+    fn stock(
+        &self,
+        circuit: circuits::machine::MachineCircuit,
+        instances: &[Fr],
+        rng: &mut ChaCha20Rng,
+    ) -> Result<Vec<u8>, ProveError> {
+        let mut transcript = KeccakTranscript::init(Vec::new());
+        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
+            self.srs.params(),
+            &self.plonk,
+            &[circuit],
+            &[&[instances]],
+            rng,
+            &mut transcript,
+        )?;
+        Ok(transcript.finalize())
+    }
+
+    fn rng(&self, inputs: &[Vec<i64>], entropy: Entropy) -> Result<ChaCha20Rng, ProveError> {
+        let seed = match entropy {
+            Entropy::Seed(seed) => seed,
+            Entropy::System => {
+                let mut system = [0; 32];
+                OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
+                hedged(&system, self.key.verifying_key().digest(), inputs)
+            }
+        };
+        Ok(ChaCha20Rng::from_seed(seed))
+    }
+}
+
+/// Derives the polynomials of `key` and makes one proof.
+///
+/// # Errors
+/// The SRS is not that of the key, the inputs are not admissible, or no proof could be made.
+pub fn prove(key: &ProvingKey, srs: &Srs, inputs: &[Vec<i64>], options: &ProveOptions) -> Result<Proved, ProveError> {
+    Prover::new(key, srs, &())?.prove(inputs, options, &())
+}
+
+/// A seed from the system's randomness, the key and the witness (which follows from the inputs).
+fn hedged(system: &[u8; 32], key: Digest, inputs: &[Vec<i64>]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"zkinfer blinding");
+    hash.update(system);
+    hash.update(key.0);
+    for tensor in inputs {
+        hash.update((tensor.len() as u64).to_le_bytes());
+        tensor.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize().into()
+}
+
+/// The proof library's verifying key with a domain that can transform.
+fn transforming(key: &ProvingKey) -> plonk::VerifyingKey<G1Affine> {
+    let light = key.verifying_key().plonk();
+    let system = light.cs().clone();
+    plonk::VerifyingKey::from_parts(
+        EvaluationDomain::new(system.degree() as u32, key.verifying_key().description().params.k),
+        light.fixed_commitments().clone(),
+        permutation::VerifyingKey::from_commitments(light.permutation().commitments().clone()),
+        system,
+        Vec::new(),
+        false,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blinding_depends_on_everything() {
+        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Digest([key; 32]), inputs);
+        let first = seed(1, 2, &[vec![3, 4]]);
+        assert_eq!(first, seed(1, 2, &[vec![3, 4]]));
+        let others = [
+            seed(0, 2, &[vec![3, 4]]),
+            seed(1, 0, &[vec![3, 4]]),
+            seed(1, 2, &[vec![3, 5]]),
+            seed(1, 2, &[vec![3], vec![4]]),
+        ];
+        assert!(others.iter().all(|other| *other != first));
+    }
+
+    #[test]
+    fn engines_have_names() {
+        assert_eq!("stock".parse(), Ok(Engine::Stock));
+        assert_eq!(Engine::Stock.to_string(), "stock");
+        assert_eq!("other".parse::<Engine>(), Err(EngineError("other".into())));
+    }
+}

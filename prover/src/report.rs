@@ -1,0 +1,161 @@
+//! What the stages of a setup or a proof cost, and who is told while they run.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// A part of a setup or a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Choosing the machine and laying the program out on it.
+    Layout,
+    /// Committing to the fixed columns.
+    Commit,
+    /// Deriving the polynomials of the proving key from the program.
+    Derive,
+    /// Running the program and filling the first-phase witness.
+    Witness,
+    /// Making the proof.
+    Prove,
+    /// Verifying the proof that was made.
+    Verify,
+}
+
+/// What a stage cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: Stage,
+    /// Seconds that passed.
+    pub wall_seconds: f64,
+    /// Seconds of all processors together, in steps of 10 ms; `None` where the system does not tell.
+    pub cpu_seconds: Option<f64>,
+}
+
+/// What a setup or a proof cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// The stages in order.
+    pub stages: Vec<StageReport>,
+    /// Most memory that the process has held so far; `None` where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Seconds that passed in `stage`.
+    pub fn wall_seconds(&self, stage: Stage) -> f64 {
+        self.of(stage).map(|report| report.wall_seconds).sum()
+    }
+
+    /// Processor seconds of `stage`; `None` where the system does not tell.
+    pub fn cpu_seconds(&self, stage: Stage) -> Option<f64> {
+        self.of(stage).map(|report| report.cpu_seconds).sum()
+    }
+
+    fn of(&self, stage: Stage) -> impl Iterator<Item = &StageReport> {
+        self.stages.iter().filter(move |report| report.stage == stage)
+    }
+}
+
+/// Is told of stages as they begin and end. `()` is told and does nothing.
+pub trait Progress {
+    /// A stage begins.
+    fn begin(&self, stage: Stage);
+    /// A stage has ended.
+    fn end(&self, report: &StageReport);
+}
+
+impl Progress for () {
+    fn begin(&self, _: Stage) {}
+    fn end(&self, _: &StageReport) {}
+}
+
+/// Runs stages and keeps their reports.
+pub(crate) struct Stages<'a> {
+    progress: &'a dyn Progress,
+    done: Vec<StageReport>,
+}
+
+impl<'a> Stages<'a> {
+    pub(crate) fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, done: Vec::new() }
+    }
+
+    /// Runs a stage; one that fails is not reported.
+    pub(crate) fn run<T, E>(&mut self, stage: Stage, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.progress.begin(stage);
+        let (wall, cpu) = (Instant::now(), process_cpu_seconds());
+        let result = work()?;
+        let cpu_seconds = process_cpu_seconds().zip(cpu).map(|(end, start)| end - start);
+        let report = StageReport { stage, wall_seconds: wall.elapsed().as_secs_f64(), cpu_seconds };
+        self.progress.end(&report);
+        self.done.push(report);
+        Ok(result)
+    }
+
+    pub(crate) fn report(self) -> Report {
+        Report { stages: self.done, peak_rss_bytes: peak_rss_bytes() }
+    }
+}
+
+/// Ticks per second of the times in `/proc`; part of Linux's interface to programs.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor seconds of all threads of this process.
+fn process_cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    let (user, system) = (fields.next()??, fields.next()??);
+    Some((user + system) as f64 / TICKS_PER_SECOND)
+}
+
+/// Most memory that this process has held so far.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[derive(Default)]
+    struct Log(RefCell<Vec<String>>);
+
+    impl Progress for Log {
+        fn begin(&self, stage: Stage) {
+            self.0.borrow_mut().push(format!("begin {stage:?}"));
+        }
+
+        fn end(&self, report: &StageReport) {
+            self.0.borrow_mut().push(format!("end {:?}", report.stage));
+        }
+    }
+
+    #[test]
+    fn stages_are_told_and_added_up() {
+        let log = Log::default();
+        let mut stages = Stages::new(&log);
+        let done: Result<u32, ()> = stages.run(Stage::Witness, || Ok(7));
+        assert_eq!(done, Ok(7));
+        assert_eq!(stages.run(Stage::Prove, || Err::<(), _>("no")), Err("no"));
+        let report = stages.report();
+        assert_eq!(report.stages.len(), 1);
+        assert!(report.wall_seconds(Stage::Witness) >= 0.0);
+        assert_eq!(report.wall_seconds(Stage::Prove), 0.0);
+        assert_eq!(log.0.take(), ["begin Witness", "end Witness", "begin Prove"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn linux_tells_times_and_memory() {
+        assert!(process_cpu_seconds().is_some());
+        assert!(peak_rss_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

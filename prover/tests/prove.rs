@@ -1,0 +1,168 @@
+//! Real proofs of small programs, from the program to the verdict.
+
+#[path = "../../circuits/tests/support/mod.rs"]
+mod support;
+
+use circuits::graph::Program;
+use circuits::layout::LayoutOptions;
+use circuits::reference::{self, RunError};
+use prover::srs::Srs;
+use prover::{prove, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey, ProvingKeyError, SetupError, Stage};
+use support::ProgramBuilder;
+use verifier::container::{frame, unframe, Kind};
+use verifier::statement::Insecurity;
+use verifier::{verify, Randomness};
+
+const SEEDED: ProveOptions =
+    ProveOptions { engine: prover::Engine::Stock, entropy: Entropy::Seed([1; 32]), verify: true };
+
+fn keys(program: &Program) -> (ProvingKey, Srs) {
+    let plan = Plan::new(program.clone(), LayoutOptions::default()).expect("the program has a layout");
+    let srs = Srs::development(plan.k()).expect("a possible size");
+    let (key, report) = plan.setup(&srs, &()).expect("the SRS fits");
+    assert_eq!(report.stages[0].stage, Stage::Commit);
+    (key, srs)
+}
+
+fn is_proved(mut builder: ProgramBuilder) {
+    let inputs = builder.inputs();
+    let (key, srs) = keys(&builder.program);
+    let proved = prove(&key, &srs, &inputs, &ProveOptions::default()).expect("the inputs are admissible");
+    let trace = reference::run(&builder.program, &inputs).expect("the inputs are admissible");
+    assert_eq!(proved.trace, trace);
+    let key = key.verifying_key();
+    assert_eq!(proved.proof.words.0.len(), key.proof_shape().bytes());
+    let statement = verify(key, &proved.proof.public, &proved.proof).expect("it is true");
+    assert_eq!(statement.insecurities, [Insecurity::DevelopmentSrs]);
+    for (port, outputs) in statement.ports.iter().rev().zip(trace.outputs(&builder.program).iter().rev()) {
+        assert!(port.values.as_ref().is_none_or(|values| values == outputs));
+    }
+    let mut claimed = proved.proof.clone();
+    claimed.public.0.last_mut().expect("something is public")[0] ^= 1;
+    let public = claimed.public.clone();
+    assert!(verify(key, &public, &claimed).is_err(), "another output");
+}
+
+#[test]
+fn dense_networks() {
+    is_proved(support::mlp(1));
+}
+
+#[test]
+fn convolutional_networks() {
+    is_proved(support::cnn(2));
+}
+
+#[test]
+fn every_operator() {
+    is_proved(support::zoo(3));
+}
+
+#[test]
+fn keys_are_deterministic_and_their_files_round_trip() {
+    let program = support::mlp(1).program;
+    let (key, _) = keys(&program);
+    let (again, _) = keys(&program);
+    let file = key.to_file().expect("it is small");
+    assert_eq!(again.to_file().expect("it is small"), file);
+    let read = ProvingKey::from_file(&file).expect("it was just written");
+    assert_eq!(read.verifying_key().digest(), key.verifying_key().digest());
+    assert_eq!(read.to_file().expect("it is small"), file);
+    let description = key.verifying_key().description();
+    assert_eq!(description.program, prover::program::digest(&program).expect("it is small"));
+    assert!(description.srs.is_insecure());
+}
+
+#[test]
+fn damaged_keys_are_refused() {
+    let (key, _) = keys(&support::mlp(1).program);
+    let file = key.to_file().expect("it is small");
+    for offset in (0..file.len()).step_by(61) {
+        let mut bad = file.clone();
+        bad[offset] ^= 1 << (offset % 8);
+        assert!(ProvingKey::from_file(&bad).is_err(), "byte {offset}");
+        assert!(ProvingKey::from_file(&file[..offset]).is_err(), "{offset} bytes");
+    }
+    // With the frame made right again: the program and the key have checksums of their own.
+    let payload = unframe(Kind::ProvingKey, &file).expect("whole").to_vec();
+    for offset in (0..payload.len()).step_by(977) {
+        let mut bad = payload.clone();
+        bad[offset] ^= 1 << (offset % 8);
+        let bad = frame(Kind::ProvingKey, &bad).expect("it is small");
+        // The objective of the layout may change without consequence.
+        if let Ok(other) = ProvingKey::from_file(&bad) {
+            assert_eq!(other.verifying_key().digest(), key.verifying_key().digest(), "byte {offset} of the payload");
+            assert_eq!(other.plan().program_digest(), key.plan().program_digest(), "byte {offset} of the payload");
+        }
+    }
+}
+
+#[test]
+fn a_program_with_the_key_of_another_is_refused() {
+    let (key, _) = keys(&support::mlp(1).program);
+    let payload = unframe(Kind::ProvingKey, &key.to_file().expect("it is small")).expect("whole").to_vec();
+    let mut other = key.plan().program().clone();
+    let program = prover::program::to_file(&other).expect("it is small");
+    other.name = "tesu".into();
+    let other = prover::program::to_file(&other).expect("it is small");
+    assert_eq!(program.len(), other.len(), "one can take the other's place");
+    let at = payload.windows(program.len()).position(|window| window == program).expect("the key holds it");
+    let mixed = [&payload[..at], &other, &payload[at + program.len()..]].concat();
+    let result = ProvingKey::from_file(&frame(Kind::ProvingKey, &mixed).expect("it is small"));
+    assert!(matches!(result, Err(ProvingKeyError::Mismatch("the digests"))), "{result:?}");
+}
+
+#[test]
+fn programs_round_trip() {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        let file = prover::program::to_file(&builder.program).expect("it is small");
+        assert_eq!(prover::program::from_file(&file).expect("it was just written"), builder.program);
+        for offset in (0..file.len()).step_by(101) {
+            let mut bad = file.clone();
+            bad[offset] ^= 1;
+            assert!(prover::program::from_file(&bad).is_err(), "byte {offset}");
+        }
+    }
+}
+
+#[test]
+fn seeds_repeat_and_are_marked_and_the_system_does_not() {
+    let mut builder = support::mlp(1);
+    let inputs = builder.inputs();
+    let (key, srs) = keys(&builder.program);
+    let prover = Prover::new(&key, &srs, &()).expect("the SRS fits");
+    let witness_bytes = 64 * key.plan().layout().statistics().advice_columns;
+    let witness = |options: &ProveOptions| {
+        let proof = prover.prove(&inputs, options, &()).expect("admissible").proof;
+        (proof.randomness, proof.words.0[..witness_bytes].to_vec())
+    };
+    let [one, two] = [0, 1].map(|_| witness(&SEEDED));
+    assert_eq!(one, two);
+    assert_eq!(one.0, Randomness::Seeded);
+    let [three, four] = [0, 1].map(|_| witness(&ProveOptions::default()));
+    assert_ne!(three.1, four.1);
+    assert_eq!(three.0, Randomness::System);
+}
+
+#[test]
+fn inadmissible_inputs_are_refused_without_telling_them() {
+    let mut builder = support::mlp(1);
+    let mut inputs = builder.inputs();
+    let (key, srs) = keys(&builder.program);
+    let prover = Prover::new(&key, &srs, &()).expect("the SRS fits");
+    inputs[0][3] = 123_456;
+    let error = prover.prove(&inputs, &SEEDED, &()).expect_err("out of range");
+    assert!(matches!(&error, ProveError::Run(RunError::InputRange { index: 3, .. })), "{error}");
+    assert!(!format!("{error} {error:?}").contains("123456"));
+    let error = prover.prove(&[], &SEEDED, &()).expect_err("no inputs");
+    assert!(matches!(error, ProveError::Run(RunError::InputCount { found: 0, .. })), "{error}");
+}
+
+#[test]
+fn another_srs_is_refused() {
+    let (key, srs) = keys(&support::mlp(1).program);
+    let smaller = srs.clone().fit(srs.k() - 1).expect("smaller");
+    assert!(matches!(Prover::new(&key, &smaller, &()), Err(ProveError::SrsSize { .. })));
+    let result = key.plan().clone().setup(&smaller, &());
+    assert!(matches!(result, Err(SetupError::SrsSize { .. })));
+}

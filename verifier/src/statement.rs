@@ -1,0 +1,180 @@
+//! What an accepted proof says, for people and for programs.
+
+use std::fmt;
+
+use circuits::graph::{PortKind, Visibility};
+use circuits::interface::{Direction, InterfacePort};
+use serde::Serialize;
+
+use crate::{Digest, PublicInputs, Randomness, VerifyingKey};
+
+/// Most values of a tensor that the text of a statement lists.
+const LISTED_VALUES: usize = 16;
+
+/// A reason not to rely on a proof, other than its being wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Insecurity {
+    /// The key is made on the development SRS: anybody can forge.
+    DevelopmentSrs,
+    /// The prover used a seed: the proof may give its private values away.
+    SeededRandomness,
+}
+
+impl fmt::Display for Insecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Insecurity::DevelopmentSrs => {
+                "INSECURE: the key is made on the development SRS, under which anybody can forge proofs"
+            }
+            Insecurity::SeededRandomness => {
+                "INSECURE: the proof was made with seeded randomness and may give its private values away"
+            }
+        })
+    }
+}
+
+/// A port in a statement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PortStatement {
+    /// The port as the key has it.
+    #[serde(flatten)]
+    pub port: InterfacePort,
+    /// The integers that were proven, row-major; none for a private port.
+    pub values: Option<Vec<i64>>,
+    /// The reals that the integers stand for (for an index, the integers).
+    pub reals: Option<Vec<f64>>,
+}
+
+impl PortStatement {
+    fn private(port: &InterfacePort) -> Self {
+        Self { port: port.clone(), values: None, reals: None }
+    }
+
+    fn public(port: &InterfacePort, values: &[i64]) -> Self {
+        let real = |&value: &i64| match port.kind {
+            PortKind::Real => port.scale * value as f64,
+            PortKind::Index => value as f64,
+        };
+        Self { port: port.clone(), values: Some(values.to_vec()), reals: Some(values.iter().map(real).collect()) }
+    }
+}
+
+/// What an accepted proof says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Statement {
+    /// Name of the model, as the key tells it.
+    pub model: String,
+    /// SHA-256 of the model's file, or zeros where there was none.
+    pub source: Digest,
+    /// Digest of the program.
+    pub program: Digest,
+    /// Digest of the verifying key.
+    pub key: Digest,
+    /// Names the SRS.
+    pub srs: Digest,
+    /// All ports, inputs first.
+    pub ports: Vec<PortStatement>,
+    /// Who knows what.
+    pub summary: String,
+    /// Reasons not to rely on the proof.
+    pub insecurities: Vec<Insecurity>,
+}
+
+impl Statement {
+    /// The statement of a proof under `key` about `public`, which have been checked to fit the key.
+    pub(crate) fn new(key: &VerifyingKey, public: &PublicInputs, randomness: Randomness) -> Self {
+        let description = key.description();
+        let mut values = public.0.iter();
+        let ports: Vec<_> = description
+            .interface
+            .ports
+            .iter()
+            .map(|port| match port.visibility {
+                Visibility::Private => PortStatement::private(port),
+                Visibility::Public => {
+                    PortStatement::public(port, values.next().expect("every public port has its values"))
+                }
+            })
+            .collect();
+        let marks = [
+            (description.srs.is_insecure(), Insecurity::DevelopmentSrs),
+            (randomness == Randomness::Seeded, Insecurity::SeededRandomness),
+        ];
+        Self {
+            model: description.model.clone(),
+            source: description.source,
+            program: description.program,
+            key: key.digest(),
+            srs: description.srs.digest(),
+            summary: summary(&ports),
+            ports,
+            insecurities: marks.into_iter().filter(|(set, _)| *set).map(|(_, mark)| mark).collect(),
+        }
+    }
+}
+
+/// One sentence on who knows what.
+fn summary(ports: &[PortStatement]) -> String {
+    let named = |direction: Direction, visibility: Visibility| {
+        let matching = ports.iter().filter(|p| p.port.direction == direction && p.port.visibility == visibility);
+        matching.map(|p| format!("{:?}", p.port.name)).collect::<Vec<_>>().join(", ")
+    };
+    let clause = |direction, visibility, before: &str, after: &str| match named(direction, visibility) {
+        names if names.is_empty() => String::new(),
+        names => format!("{before}{names}{after}"),
+    };
+    let knows =
+        clause(Direction::Input, Visibility::Private, "The prover knows ", " (kept private, in range), such that ");
+    let given = clause(Direction::Input, Visibility::Public, " on the public ", "");
+    let public = clause(Direction::Output, Visibility::Public, " gives exactly the public ", "");
+    let private = match public.is_empty() {
+        true => clause(Direction::Output, Visibility::Private, " gives ", " (kept private)"),
+        false => clause(Direction::Output, Visibility::Private, ", and ", " (kept private)"),
+    };
+    let program = if knows.is_empty() { "The" } else { "the" };
+    format!("{knows}{program} program, whose weights are public in the key,{given}{public}{private}.")
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary)?;
+        writeln!(f, "  model    {:?}", self.model)?;
+        if self.source != Digest([0; 32]) {
+            writeln!(f, "  source   {}", self.source)?;
+        }
+        writeln!(f, "  program  {}", self.program)?;
+        writeln!(f, "  key      {}", self.key)?;
+        writeln!(f, "  SRS      {}", self.srs)?;
+        self.ports.iter().try_for_each(|port| writeln!(f, "  {port}"))?;
+        self.insecurities.iter().try_for_each(|mark| writeln!(f, "  {mark}"))
+    }
+}
+
+impl fmt::Display for PortStatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = match self.port.direction {
+            Direction::Input => "input ",
+            Direction::Output => "output",
+        };
+        write!(f, "{direction}   {:?} {:?}", self.port.name, self.port.shape)?;
+        let Some(reals) = &self.reals else {
+            return write!(f, ": private, integers in [{}, {}]", self.port.lo, self.port.hi);
+        };
+        let listed = reals.iter().take(LISTED_VALUES).map(|&real| short(real));
+        write!(f, ": {}", listed.collect::<Vec<_>>().join(" "))?;
+        match reals.len().checked_sub(LISTED_VALUES) {
+            Some(more @ 1..) => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Six digits, less the zeros that a decimal fraction ends with.
+fn short(real: f64) -> String {
+    if real != 0.0 && !(1e-4..1e9).contains(&real.abs()) {
+        return format!("{real:.6e}");
+    }
+    let text = format!("{real:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
