@@ -288,8 +288,7 @@ pub fn evaluate(
     for sample in 0..count {
         let inputs = samples.inputs(&specs, sample)?;
         float.push(float_outputs(reference, program, samples, sample, &inputs)?);
-        let quantized =
-            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         clamped += quantized.clamped;
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
@@ -363,8 +362,7 @@ pub fn worst_nodes(
     for sample in 0..samples.count(&specs)?.min(limit) {
         let inputs = samples.inputs(&specs, sample)?;
         let values = evaluate_all(graph, &inputs)?;
-        let quantized =
-            quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
         for (index, origin) in compiled.origins.iter().enumerate() {

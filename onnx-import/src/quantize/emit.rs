@@ -250,8 +250,11 @@ impl Emitter<'_> {
     fn input(&mut self, id: PlanId, port: usize) {
         let node = self.plan.node(id);
         let class = self.scales.class(id);
-        let (lo, hi) =
-            if node.integer { (node.range.lo.floor() as i64, node.range.hi.ceil() as i64) } else { (class.lo, class.hi) };
+        let (lo, hi) = if node.integer {
+            (node.range.lo.floor() as i64, node.range.hi.ceil() as i64)
+        } else {
+            (class.lo, class.hi)
+        };
         self.emit_small(id, Op::Input { lo, hi }, node.shape.clone(), (lo, hi));
         self.out.inputs.insert(port, self.read(id));
     }
@@ -267,7 +270,8 @@ impl Emitter<'_> {
         let bounds = tensors.iter().map(|tensor| self.bounds[tensor.0 as usize]).chain(zero);
         let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0));
         let step = exact.map_or_else(|| self.scales.class(id).step, |stored| stored.step);
-        let tensor = self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds);
+        let tensor =
+            self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds);
         match exact {
             Some(stored) => self.exact[id.0] = Some(Stored { tensor, step: stored.step }),
             None => self.small[id.0] = Some(tensor),
@@ -277,7 +281,8 @@ impl Emitter<'_> {
     fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let bounds = self.bounds[operand.0 as usize];
-        let request = TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
+        let request =
+            TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
         let table = self.function_table(&request)?;
         let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
         let shape = self.out.nodes[operand.0 as usize].shape.clone();
@@ -343,8 +348,7 @@ impl Emitter<'_> {
                 let targets = if raw { vec![None] } else { maps.into_iter().map(Some).collect() };
                 for map in targets {
                     let requantize = self.requantize(id, map, natural)?;
-                    let again =
-                        Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
+                    let again = Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
                     self.emit_requantized(id, map.unwrap_or(id), again, shape.clone(), requantize);
                 }
             }
@@ -423,9 +427,8 @@ impl Emitter<'_> {
         };
         let pre_step = natural * f64::from(shift).exp2();
         let range = widened(self.plan.node(id).range);
-        let to_steps = |range: super::plan::Range| {
-            ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64)
-        };
+        let to_steps =
+            |range: super::plan::Range| ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64);
         let Some(map) = map else {
             let class = self.scales.class(id);
             // One more step on both sides: the ends of the clamp must be reached.

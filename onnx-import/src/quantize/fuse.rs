@@ -94,7 +94,11 @@ fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Ve
                     }
                 }
             }
-            (size <= MAX_SIZE).then(|| Choice { root: candidate.root, function: build(&parts).expect("elementwise"), size })
+            (size <= MAX_SIZE).then(|| Choice {
+                root: candidate.root,
+                function: build(&parts).expect("elementwise"),
+                size,
+            })
         })
         .collect()
 }

@@ -289,4 +289,3 @@ fn warnings(
     }
     warnings
 }
-

@@ -243,8 +243,7 @@ fn scale_through_view(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     if zero_moves || !readers.single(*view) || !sources.iter().all(|&source| readers.single(source)) || !once() {
         return false;
     }
-    let mut parts: Vec<_> =
-        sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
+    let mut parts: Vec<_> = sources.iter().map(|&source| vec![(1.0, 0.0); plan.node(source).elements()]).collect();
     for (i, entry) in map.iter().enumerate() {
         if let ViewElement::Element { source, index } = entry {
             parts[*source as usize][*index as usize] = (factors[i], offsets[i]);
@@ -485,7 +484,8 @@ fn map_through_maximum(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     }
     let (map, function, rules) = (map.clone(), function.clone(), *rules);
     let PlanNode { names, range, integer, .. } = plan.node(id).clone();
-    let like = |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
+    let like =
+        |op: PlanOp, shape: Vec<usize>| PlanNode { op, shape, names: names.clone(), range, integer, origin: None };
     let shape = plan.node(source).shape.clone();
     let mapped = plan.push(like(PlanOp::Map { input: source, function, rules }, shape));
     let shape = plan.node(windows).shape.clone();

@@ -421,7 +421,15 @@ struct Facts(Vec<ClassFacts>);
 
 impl Facts {
     fn of(plan: &Plan, calibration: &Calibration, order: &[PlanId], reads: &Reads, scales: &Scales) -> Self {
-        let empty = ClassFacts { range: None, nonnegative: true, forced: None, integer: false, fine: false, leaves: true, input: None };
+        let empty = ClassFacts {
+            range: None,
+            nonnegative: true,
+            forced: None,
+            integer: false,
+            fine: false,
+            leaves: true,
+            input: None,
+        };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
         for &id in order {

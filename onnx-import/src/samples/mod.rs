@@ -310,9 +310,7 @@ impl Samples {
         };
         match value {
             Value::Object(map) => match map.get("input_data") {
-                Some(Value::Array(items)) => {
-                    Ok(Self { layout: Layout::Positional, arrays: positional(items)? })
-                }
+                Some(Value::Array(items)) => Ok(Self { layout: Layout::Positional, arrays: positional(items)? }),
                 _ => {
                     let arrays = map.iter().map(|(name, value)| array(name, value)).collect::<Result<_, _>>()?;
                     Ok(Self { layout: Layout::Named, arrays })
@@ -329,7 +327,9 @@ impl Samples {
                 let layout = if arrays.contains_key("") { Layout::Single } else { Layout::Positional };
                 Ok(Self { layout, arrays })
             }
-            other => Ok(Self { layout: Layout::Single, arrays: [array("", other)?].map(|(_, a)| (String::new(), a)).into() }),
+            other => {
+                Ok(Self { layout: Layout::Single, arrays: [array("", other)?].map(|(_, a)| (String::new(), a)).into() })
+            }
         }
     }
 
@@ -507,9 +507,14 @@ mod tests {
     #[test]
     fn errors_name_the_input() {
         let samples = json(r#"{"a": [[1, 2, 3]]}"#).unwrap();
-        assert!(matches!(samples.inputs(&[spec("b", &[3], false)], 0), Err(SampleError::Missing { input, .. }) if input == "b"));
+        assert!(
+            matches!(samples.inputs(&[spec("b", &[3], false)], 0), Err(SampleError::Missing { input, .. }) if input == "b")
+        );
         assert!(matches!(samples.inputs(&[spec("a", &[4], false)], 0), Err(SampleError::Shape { .. })));
-        assert!(matches!(samples.inputs(&[spec("a", &[3], false)], 1), Err(SampleError::NoSuchSample { count: 1, .. })));
+        assert!(matches!(
+            samples.inputs(&[spec("a", &[3], false)], 1),
+            Err(SampleError::NoSuchSample { count: 1, .. })
+        ));
         let fraction = json(r#"{"a": [0.5]}"#).unwrap();
         assert!(matches!(fraction.inputs(&[spec("a", &[1], true)], 0), Err(SampleError::NotInteger { .. })));
         let nan = Samples::from_batches(vec![Tensor { shape: vec![1, 1], data: [f64::NAN].into() }]);

@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn numbers_of_every_type_are_read() {
-        let read = |descr: &str, payload: &[u8]| read(file(descr, "(1,)", "False", payload).as_slice()).unwrap().data[0];
+        let read =
+            |descr: &str, payload: &[u8]| read(file(descr, "(1,)", "False", payload).as_slice()).unwrap().data[0];
         assert_eq!(read("<f4", &1.5f32.to_le_bytes()), 1.5);
         assert_eq!(read(">f8", &(-2.25f64).to_be_bytes()), -2.25);
         assert_eq!(read("|i1", &[0xff]), -1.0);

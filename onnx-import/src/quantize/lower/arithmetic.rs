@@ -40,7 +40,13 @@ impl Lowering<'_> {
         }
     }
 
-    fn of_two(&mut self, value: ValueId, function: BinaryFunction, a: PlanId, b: PlanId) -> Result<PlanId, QuantizeError> {
+    fn of_two(
+        &mut self,
+        value: ValueId,
+        function: BinaryFunction,
+        a: PlanId,
+        b: PlanId,
+    ) -> Result<PlanId, QuantizeError> {
         let range = self.range(value);
         match function {
             BinaryFunction::Add => Ok(self.combine(value, [a, b], [1.0, 1.0], range, false)),

@@ -66,7 +66,9 @@ impl Lowering<'_> {
                 let x = self.data(a)?;
                 self.stack_by_stack(value, x, &left, &right, &weights)
             }
-            (Some(_), None) => self.unsupported(value, "a stack of constant matrices on the left", "transpose the product"),
+            (Some(_), None) => {
+                self.unsupported(value, "a stack of constant matrices on the left", "transpose the product")
+            }
             (None, None) => self.data_product(value, [self.value(a), self.value(b)], &left, &right),
         }
     }
@@ -97,12 +99,12 @@ impl Lowering<'_> {
         right: &Matrices,
     ) -> Result<PlanId, QuantizeError> {
         let (batch, k, n, m) = (right.count(), right.rows, right.columns, left.rows);
-        let map = elements(
-            (0..k * batch * n)
-                .map(|i| (i / n % batch * k + i / (batch * n)) * n + i % n)
-                .collect(),
-        );
-        let x = if batch == 1 { self.plan.reshape(x, vec![k, n, 1]) } else { self.view_of(value, x, vec![k, batch * n, 1], map) };
+        let map = elements((0..k * batch * n).map(|i| (i / n % batch * k + i / (batch * n)) * n + i % n).collect());
+        let x = if batch == 1 {
+            self.plan.reshape(x, vec![k, n, 1])
+        } else {
+            self.view_of(value, x, vec![k, batch * n, 1], map)
+        };
         let y = self.pointwise(value, x, [m, batch * n], 1, weights.data.to_vec());
         if batch == 1 {
             return Ok(y);
@@ -170,7 +172,14 @@ impl Lowering<'_> {
         self.view_of(value, x, shape, map)
     }
 
-    fn pointwise(&mut self, value: ValueId, input: PlanId, size: [usize; 2], groups: usize, weights: Vec<f64>) -> PlanId {
+    fn pointwise(
+        &mut self,
+        value: ValueId,
+        input: PlanId,
+        size: [usize; 2],
+        groups: usize,
+        weights: Vec<f64>,
+    ) -> PlanId {
         let geometry = ConvGeometry { groups: groups as u32, ..ConvGeometry::POINTWISE };
         let op = PlanOp::Linear { input, geometry, weights, bias: vec![0.0; size[0]] };
         self.push(value, op, vec![size[0], size[1], 1], self.range(value))

@@ -203,7 +203,12 @@ impl Lowering<'_> {
     }
 
     /// The constant operand `value`, every element finite.
-    fn finite_constant(&self, at: ValueId, value: ValueId, what: &'static str) -> Result<Option<Tensor>, QuantizeError> {
+    fn finite_constant(
+        &self,
+        at: ValueId,
+        value: ValueId,
+        what: &'static str,
+    ) -> Result<Option<Tensor>, QuantizeError> {
         let Some(tensor) = self.graph.constant(value) else { return Ok(None) };
         match tensor.data.iter().find(|v| !v.is_finite()) {
             Some(&value) => Err(QuantizeError::NotFinite { node: self.label(at), what, value }),
@@ -211,7 +216,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn unsupported<T>(&self, value: ValueId, what: impl Into<String>, remedy: &'static str) -> Result<T, QuantizeError> {
+    fn unsupported<T>(
+        &self,
+        value: ValueId,
+        what: impl Into<String>,
+        remedy: &'static str,
+    ) -> Result<T, QuantizeError> {
         Err(QuantizeError::Unsupported { node: self.label(value), what: what.into(), remedy })
     }
 
@@ -247,7 +257,11 @@ impl Lowering<'_> {
         offsets: Vec<f64>,
     ) -> Result<PlanId, QuantizeError> {
         if let Some(&value_found) = factors.iter().chain(&offsets).find(|v| !v.is_finite()) {
-            return Err(QuantizeError::NotFinite { node: self.label(value), what: "a constant operand", value: value_found });
+            return Err(QuantizeError::NotFinite {
+                node: self.label(value),
+                what: "a constant operand",
+                value: value_found,
+            });
         }
         let shape = self.plan.node(input).shape.clone();
         let corners = [self.plan.node(input).range.lo, self.plan.node(input).range.hi];
@@ -308,9 +322,8 @@ fn walk(shape: &[usize], strides: &[usize]) -> Vec<usize> {
 fn broadcast(from: &[usize], to: &[usize]) -> Vec<usize> {
     let own = strides(from);
     let lead = to.len() - from.len();
-    let strides: Vec<_> = (0..to.len())
-        .map(|axis| if axis < lead || from[axis - lead] == 1 { 0 } else { own[axis - lead] })
-        .collect();
+    let strides: Vec<_> =
+        (0..to.len()).map(|axis| if axis < lead || from[axis - lead] == 1 { 0 } else { own[axis - lead] }).collect();
     walk(to, &strides)
 }
 

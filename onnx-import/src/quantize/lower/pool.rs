@@ -31,7 +31,12 @@ fn windows(window: &Window, input: [usize; 2], output: [usize; 2]) -> Vec<Vec<us
 }
 
 impl Lowering<'_> {
-    pub(super) fn max_pool(&mut self, value: ValueId, input: ValueId, window: &Window) -> Result<PlanId, QuantizeError> {
+    pub(super) fn max_pool(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        window: &Window,
+    ) -> Result<PlanId, QuantizeError> {
         let (from, to) = (self.node(input).shape.clone(), self.node(value).shape.clone());
         let windows = windows(window, [from[2], from[3]], [to[2], to[3]]);
         let size = window.kernel[0] * window.kernel[1];

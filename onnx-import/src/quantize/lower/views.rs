@@ -68,7 +68,12 @@ impl Lowering<'_> {
     }
 
     /// `operand` broadcast to `shape` under NumPy's rules; itself where nothing changes.
-    pub(super) fn broadcast_to(&mut self, value: ValueId, operand: ValueId, shape: &[usize]) -> Result<PlanId, QuantizeError> {
+    pub(super) fn broadcast_to(
+        &mut self,
+        value: ValueId,
+        operand: ValueId,
+        shape: &[usize],
+    ) -> Result<PlanId, QuantizeError> {
         let source = self.data(operand)?;
         let from = self.node(operand).shape.clone();
         if from.iter().product::<usize>() == shape.iter().product::<usize>() {
