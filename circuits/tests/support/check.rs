@@ -605,3 +605,33 @@ pub fn broken_copy(system: &System, cells: &Cells) -> Option<(Cell, Cell)> {
     let copies = system.skeleton.copies.iter().copied();
     copies.into_iter().find(|&(source, destination)| system.get(cells, source) != system.get(cells, destination))
 }
+
+/// Changes some cells one at a time, each by a prover who follows the machine from there on.
+pub fn refuses_changes(case: &Case, changes: usize, seed: u64) {
+    let system = case.system(seed);
+    let honest = system.derived(&case.assignment);
+    let violations = system.violations(&honest);
+    assert!(violations.none(), "an honest run is refused: {violations:?}");
+    assert_eq!(&honest.instance[..case.words().len()], case.words(), "the interpreter's result comes out");
+    let equations = system.equations();
+    let unread = equations.unread(&system);
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let params = system.params();
+    let used = case.layout.statistics().rows.units;
+    for _ in 0..changes {
+        let columns = [AdviceColumn::Value, AdviceColumn::Pre, AdviceColumn::Low, AdviceColumn::High];
+        let column = columns[rng.next_u32() as usize % 4](rng.next_u32() % params.units);
+        let row = rng.next_u32() as usize % used;
+        let mut assignment = case.assignment.clone();
+        let change = match small(&mut rng) {
+            0 => 1,
+            other => other,
+        };
+        assignment.set(column, row, assignment.get(column, row) + change);
+        assignment.count_lookups();
+        let cells = system.derived(&assignment);
+        let refused = broken_copy(&system, &cells).is_some() || equations.breaks(&honest, &cells).is_some();
+        assert_eq!(refused, !unread.contains(&(column, row)), "{column:?} on row {row} by {change}");
+        assert!(refused || cells.instance == honest.instance);
+    }
+}

@@ -1,4 +1,4 @@
-//! Convolutions of all kinds, built at random: the circuit accepts what the interpreter computes, and nothing else.
+//! Programs built at random: the circuit accepts what the interpreter computes, and nothing else.
 
 #[path = "support/check.rs"]
 mod check;
@@ -6,13 +6,12 @@ mod support;
 
 use std::sync::Arc;
 
-use check::{small, Case};
+use check::{refuses_changes, Case};
 use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility};
-use circuits::machine::AdviceColumn;
+use circuits::layout::{compile, LayoutOptions};
+use circuits::machine::FixedColumn;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
 use support::ProgramBuilder;
 
 /// What a random convolution is made of.
@@ -206,53 +205,159 @@ fn build(network: &Network) -> Option<(ProgramBuilder, Vec<Vec<i64>>)> {
     Some((b, inputs))
 }
 
-/// Changes some cells one at a time, each by a prover who follows the machine from there on.
-fn refuses_changes(case: &Case, changes: usize, seed: u64) {
-    let system = case.system(seed);
-    let honest = system.derived(&case.assignment);
-    let violations = system.violations(&honest);
-    assert!(violations.none(), "an honest run is refused: {violations:?}");
-    assert_eq!(&honest.instance[..case.words().len()], case.words(), "the interpreter's result comes out");
-    let equations = system.equations();
-    let unread = equations.unread(&system);
-    let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let params = system.params();
-    let used = case.layout.statistics().rows.units;
-    for _ in 0..changes {
-        let columns = [AdviceColumn::Value, AdviceColumn::Pre, AdviceColumn::Low, AdviceColumn::High];
-        let column = columns[rng.next_u32() as usize % 4](rng.next_u32() % params.units);
-        let row = rng.next_u32() as usize % used;
-        let mut assignment = case.assignment.clone();
-        let change = match small(&mut rng) {
-            0 => 1,
-            other => other,
-        };
-        assignment.set(column, row, assignment.get(column, row) + change);
-        assignment.count_lookups();
-        let cells = system.derived(&assignment);
-        let refused = check::broken_copy(&system, &cells).is_some() || equations.breaks(&honest, &cells).is_some();
-        assert_eq!(refused, !unread.contains(&(column, row)), "{column:?} on row {row} by {change}");
-        assert!(refused || cells.instance == honest.instance);
+/// Runs a property on as many cases as `PROPTEST_CASES` says, or on `cases`; the cases are the same each time.
+fn check_property<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { cases };
+    let config = Config { cases, max_global_rejects: 1 << 20, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if let Err(error) = TestRunner::new_with_rng(config, rng).run(strategy, property) {
+        panic!("{error}");
     }
 }
 
 #[test]
-fn random_networks() {
-    let config = Config { cases: 60, max_global_rejects: 10_000, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut gadgets = 0;
-    let cell = std::cell::RefCell::new(&mut gadgets);
-    let result = TestRunner::new_with_rng(config, rng).run(&network(), |network| {
+fn random_convolutions() {
+    let saturating = std::cell::Cell::new(0);
+    check_property(60, &network(), |network| {
         let Some((builder, inputs)) = build(&network) else { return Err(TestCaseError::reject("it does not fit")) };
         let case = Case::with_inputs("network", builder, inputs, network.units);
-        **cell.borrow_mut() += usize::from(case.layout.params().has(circuits::machine::FixedColumn::Saturate));
+        saturating.set(saturating.get() + usize::from(case.layout.params().has(FixedColumn::Saturate)));
         refuses_changes(&case, 12, network.seed);
         Ok(())
     });
-    if let Err(error) = result {
-        panic!("{error}");
+    println!("{} networks saturate by the gadget", saturating.get());
+}
+
+/// A tensor of the given shape from elements of what is there, some of them twice, some zero.
+fn gather(b: &mut ProgramBuilder, tensors: &[TensorId], shape: &[usize]) -> TensorId {
+    let straight = b.random(0, 1) == 0;
+    let sources: Vec<TensorId> =
+        (0..b.random(1, 2)).map(|_| tensors[b.random(0, tensors.len() as i64 - 1) as usize]).collect();
+    let map = (0..shape.iter().product::<usize>())
+        .map(|i| {
+            let source = b.random(0, sources.len() as i64 - 1) as u32;
+            let elements = b.program.node(sources[source as usize]).elements();
+            if !straight && b.random(0, 9) == 0 {
+                return ViewElement::Zero;
+            }
+            let index = if straight { i % elements } else { b.random(0, elements as i64 - 1) as usize } as u32;
+            ViewElement::Element { source, index }
+        })
+        .collect();
+    b.view(&sources, map, shape)
+}
+
+/// A function with values in `[−8, 7]` on a random interval, or none.
+fn requantize(b: &mut ProgramBuilder) -> Option<Requantize> {
+    let (shift, reach) = (b.random(0, 5) as u32, b.random(0, 12));
+    let values = (0..=2 * reach).map(|_| b.random(-8, 7) as i32).collect();
+    let lo = -reach - b.random(0, 2);
+    let table = b.table(Table::new("random", lo, values).expect("not empty"));
+    Some(Requantize { shift, table })
+}
+
+/// Adds a random operator on some of the tensors; every result is small.
+fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
+    let shape = [b.random(1, 3) as usize, b.random(1, 4) as usize];
+    let window = [shape[0], shape[1], b.random(1, 5) as usize];
+    let kind = b.random(0, 7);
+    let exact = b.random(0, 3) == 0;
+    let finish = |b: &mut ProgramBuilder| if exact { None } else { requantize(b) };
+    match kind {
+        0 => {
+            let operands = [gather(b, tensors, &shape), gather(b, tensors, &shape)];
+            let factors = [b.random(-5, 5), b.random(-5, 5)];
+            let (constant, requantize) = (b.random(-9, 9), finish(b));
+            b.node(Op::Affine { operands, factors, constant, requantize }, &shape)
+        }
+        1 => {
+            let operands = [gather(b, tensors, &shape), gather(b, tensors, &shape)];
+            let requantize = requantize(b);
+            b.node(Op::Product { operands, requantize }, &shape)
+        }
+        2 => {
+            let input = gather(b, tensors, &window);
+            let (factor, requantize) = (b.random(-3, 3), finish(b));
+            b.node(Op::Sum { input, factor, requantize }, &shape)
+        }
+        3 => {
+            let input = gather(b, tensors, &window);
+            b.node(Op::Max { input }, &shape)
+        }
+        4 => {
+            let input = gather(b, tensors, &window);
+            b.node(Op::ArgMax { input }, &shape)
+        }
+        5 => {
+            let input = gather(b, tensors, &shape);
+            let table = requantize(b).expect("it has a table").table;
+            b.node(Op::Lookup { input, table }, &shape)
+        }
+        6 => {
+            let input = gather(b, tensors, &shape);
+            let values = (0..b.random(1, 9)).map(|_| b.random(1, 30) as i32).collect();
+            let lo = b.random(-4, 0);
+            let table = b.table(Table::new("positive", lo, values).expect("not empty"));
+            let positive = b.node(Op::Lookup { input, table }, &shape);
+            let numerator_bits = b.random(1, 9) as u32;
+            b.node(Op::Reciprocal { input: positive, numerator_bits }, &shape)
+        }
+        _ => {
+            let image = [b.random(1, 2) as usize, b.random(1, 4) as usize, b.random(1, 4) as usize];
+            let input = gather(b, tensors, &image);
+            let (outputs, requantize) = (b.random(1, 4) as usize, requantize(b));
+            let kernel = [0, 1].map(|axis| b.random(1, image[axis + 1] as i64) as u32);
+            let geometry = ConvGeometry { kernel, ..ConvGeometry::POINTWISE };
+            b.conv(input, outputs, geometry, requantize)
+        }
     }
-    println!("{gadgets} networks saturate by the gadget");
+}
+
+fn random_program(seed: u64, operators: usize) -> (ProgramBuilder, Vec<Vec<i64>>) {
+    let mut b = ProgramBuilder::new(seed);
+    let mut tensors = Vec::new();
+    let mut inputs = Vec::new();
+    for _ in 0..b.random(1, 2) {
+        let visibility = if b.random(0, 1) == 0 { Visibility::Public } else { Visibility::Private };
+        let elements = b.random(1, 9) as usize;
+        let input = b.input(&[elements], visibility);
+        let (lo, width) = (b.random(-9, 3), b.random(0, 9));
+        b.program.nodes[input.0 as usize].op = Op::Input { lo, hi: lo + width };
+        inputs.push((0..elements).map(|_| b.random(lo, lo + width)).collect());
+        tensors.push(input);
+    }
+    for _ in 0..operators {
+        let result = operator(&mut b, &tensors);
+        tensors.push(result);
+    }
+    for _ in 0..b.random(1, 3) {
+        let visibility = if b.random(0, 3) == 0 { Visibility::Private } else { Visibility::Public };
+        let tensor = tensors[b.random(0, tensors.len() as i64 - 1) as usize];
+        b.output(tensor, visibility);
+    }
+    b.output(*tensors.last().expect("there are inputs"), Visibility::Public);
+    (b, inputs)
+}
+
+#[test]
+fn random_operators() {
+    let tried = std::cell::Cell::new([0, 0]);
+    check_property(60, &(any::<u64>(), 1usize..=7, 1u32..=5), |(seed, operators, units)| {
+        let (builder, inputs) = random_program(seed, operators);
+        let options = LayoutOptions { units: Some(units), ..LayoutOptions::default() };
+        let [compiled, refused] = tried.get();
+        // Exact results of exact results may grow beyond what is compared or overflows: a typed error.
+        if compile(&builder.program, &options).is_err() {
+            tried.set([compiled, refused + 1]);
+            return Ok(());
+        }
+        tried.set([compiled + 1, refused]);
+        refuses_changes(&Case::with_inputs("program", builder, inputs, units), 12, seed);
+        Ok(())
+    });
+    let [compiled, refused] = tried.get();
+    println!("{compiled} programs, {refused} without a layout");
+    assert!(compiled > 4 * refused);
 }
 
 /// A reciprocal's elements do not lie in the first of its rows: a plane must not be read there.
