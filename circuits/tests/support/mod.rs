@@ -20,6 +20,7 @@ impl ProgramBuilder {
         let program = Program {
             name: "test".into(),
             source_digest: [0; 32],
+            options: Default::default(),
             tables: Vec::new(),
             nodes: Vec::new(),
             inputs: Vec::new(),
