@@ -25,6 +25,7 @@ mod table;
 mod validate;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use table::{Table, TableError};
@@ -232,6 +233,8 @@ pub struct Program {
     pub name: String,
     /// SHA-256 of the file that the program was made from, or zeros.
     pub source_digest: [u8; 32],
+    /// Options that the program was made with, by name, so that whoever has the source can make it again.
+    pub options: BTreeMap<String, String>,
     /// Tables of functions; equal ones are stored once.
     pub tables: Vec<Table>,
     /// The nodes in order.

@@ -220,6 +220,7 @@ fn compile_at(
     let program = Program {
         name: graph.name.clone(),
         source_digest: graph.source_digest,
+        options: BTreeMap::new(),
         inputs,
         outputs,
         tables: emitted.tables,
