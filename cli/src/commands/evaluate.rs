@@ -116,7 +116,7 @@ fn prove(
     }
     bar.finish_and_clear();
     report.setup_cpu_seconds = setup_cpu_seconds;
-    report.prove_cpu_seconds = cpu.map(|sum| sum / count as f64);
+    report.prove_cpu_seconds = cpu.map(|sum| keys::to_ticks(sum / count as f64));
     report.verify_ms = Some(verify * 1e3 / count as f64);
     report.proof_bytes = Some(key.verifying_key().proof_shape().bytes() as u64);
     report.verifying_key_bytes = Some(key.verifying_key().file().len() as u64);

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     usage::restart_peak();
     let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, printer)?;
     let Proved { proof, cpu_seconds } = keys::prove(&prover, &keys.key, &inputs.integers, printer)?;
-    let prove_cpu_seconds = cpu_seconds.zip(derive_cpu_seconds).map(|(prove, derive)| prove + derive);
+    let prove_cpu_seconds = cpu_seconds.zip(derive_cpu_seconds).map(|(prove, derive)| keys::to_ticks(prove + derive));
     let peak_rss_bytes = peak_rss_bytes();
     let (statement, verify_seconds) = check(keys.key.verifying_key(), &proof)?;
     proof.write(&folder.proof).map_err(Failure::refused)?;

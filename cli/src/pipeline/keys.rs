@@ -163,7 +163,7 @@ pub(crate) fn make(folder: &Folder, plan: Plan, srs: &Srs, printer: Printer) -> 
 pub(crate) fn in_memory(plan: Plan, srs: &Srs, printer: Printer) -> Outcome<(ProvingKey, Option<f64>)> {
     let bars = Bars::new(printer, cost::estimate(&plan.layout().params()));
     let (key, report) = plan.setup(srs, &bars).or_refused("the keys can't be made")?;
-    Ok((key, report.cpu_seconds(Stage::Commit)))
+    Ok((key, report.cpu_seconds(Stage::Commit).map(to_ticks)))
 }
 
 /// Warns where anybody can forge proofs under the SRS.
@@ -199,7 +199,7 @@ pub(crate) struct Proved {
 pub(crate) fn prover<'a>(key: &'a ProvingKey, srs: &'a Srs, printer: Printer) -> Outcome<(Prover<'a>, Option<f64>)> {
     let bars = Bars::new(printer, cost::estimate(&key.plan().layout().params()));
     let prover = Prover::new(key, srs, &bars).or_refused("the key can't be used")?;
-    let spent = prover.derived().cpu_seconds(Stage::Derive);
+    let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_ticks);
     Ok((prover, spent))
 }
 
@@ -213,7 +213,13 @@ pub(crate) fn prove(prover: &Prover<'_>, key: &ProvingKey, inputs: &[Vec<i64>], 
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
     let proved = prover.prove(inputs, &options, &bars).or_refused("the proof can't be made")?;
     let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
-    Ok(Proved { proof: proved.proof, cpu_seconds: stages.into_iter().sum() })
+    let spent: Option<f64> = stages.into_iter().sum();
+    Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_ticks) })
+}
+
+/// CPU seconds to the 10 ms in which the system counts them; further digits are noise of subtraction.
+pub(crate) fn to_ticks(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
 }
 
 /// Adds what the keys tell to a report.
