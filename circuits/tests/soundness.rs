@@ -286,6 +286,15 @@ fn input_out_of_range() -> Violations {
     victim.refuses(assignment)
 }
 
+/// An input beyond the end of a range that is proved by limbs.
+fn wide_input_out_of_range() -> Violations {
+    let mut wider = targets::wide_input();
+    wider.program.nodes[0].op = Op::Input { lo: -3000, hi: 3000 };
+    let victim = Victim::new(targets::wide_input(), &[&[2999, -1]]);
+    let trace = run(&wider.program, &[vec![3000, -1]]).expect("admissible in the other model");
+    victim.refuses(victim.case.layout.assign(&victim.case.builder.program, &trace))
+}
+
 // --- requantization -----------------------------------------------------------------------------------------------
 
 /// `y` off by one, and a remainder that makes up for it.
@@ -822,6 +831,7 @@ attacks! {
     one_border_cell => ["COPY-IDENTITY"],
     value_in_the_padding => ["COPY-IDENTITY", "M-SUM-END"],
     input_out_of_range => ["M-SUM-END"],
+    wide_input_out_of_range => ["M-POINT"],
     remainder_too_small => ["M-SUM-END"],
     remainder_too_large => ["M-SUM-END"],
     limb_too_wide => ["M-SUM-END"],

@@ -37,7 +37,7 @@ const WIDTHS: [(u32, Option<u32>); 3] = [(1, None), (2, Some(1)), (3, None)];
 /// alike.
 fn widths_of(name: &str) -> usize {
     match name {
-        "wide" => 1,
+        "wide" | "wide input" => 1,
         "reciprocal" => 2,
         _ => WIDTHS.len(),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use check::{refuses_changes, Case};
 use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility};
-use circuits::layout::{compile, LayoutOptions};
+use circuits::layout::{compile, LayoutError, LayoutOptions};
 use circuits::machine::FixedColumn;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -321,7 +321,7 @@ fn random_program(seed: u64, operators: usize) -> (ProgramBuilder, Vec<Vec<i64>>
         let visibility = if b.random(0, 1) == 0 { Visibility::Public } else { Visibility::Private };
         let elements = b.random(1, 9) as usize;
         let input = b.input(&[elements], visibility);
-        let (lo, width) = (b.random(-9, 3), b.random(0, 9));
+        let (lo, width) = if b.random(0, 7) == 0 { (-40, 1 << 12) } else { (b.random(-9, 3), b.random(0, 9)) };
         b.program.nodes[input.0 as usize].op = Op::Input { lo, hi: lo + width };
         inputs.push((0..elements).map(|_| b.random(lo, lo + width)).collect());
         tensors.push(input);
@@ -372,5 +372,30 @@ fn planes_of_reciprocals() {
         let y = b.conv(inverse, 2, ConvGeometry::POINTWISE, None);
         b.output(y, Visibility::Public);
         refuses_changes(&Case::new("reciprocals", b, units), 40, 7);
+    }
+}
+
+/// Border cells hold sums of some of an accumulator's terms: where the terms are large and cancel in the accumulators, the
+/// borders are what must fit.
+#[test]
+fn borders_of_accumulators_that_cancel() {
+    for (bits, fits) in [(40, true), (59, false)] {
+        let mut b = ProgramBuilder::new(1);
+        let x = b.input(&[1, 1, 4], Visibility::Private);
+        b.program.nodes[0].op = Op::Input { lo: 1 << bits, hi: (1 << bits) + 3 };
+        let (weights, bias) = (Arc::new([1 << 18, -(1 << 18)]), Arc::new([0]));
+        let geometry = ConvGeometry { kernel: [1, 2], ..ConvGeometry::POINTWISE };
+        let y = b.node(Op::Conv { input: x, geometry, weights, bias, requantize: None }, &[1, 1, 3]);
+        b.output(y, Visibility::Public);
+        match fits {
+            true => {
+                let inputs = vec![vec![1 << bits, (1 << bits) + 3, (1 << bits) + 1, 1 << bits]];
+                refuses_changes(&Case::with_inputs("borders", b, inputs, 2), 20, 1);
+            }
+            false => {
+                let error = compile(&b.program, &LayoutOptions::default()).expect_err("the borders do not fit");
+                assert!(matches!(error, LayoutError::Accumulator { bits: 79, .. }), "{error}");
+            }
+        }
     }
 }

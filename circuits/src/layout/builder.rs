@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn check_width(&self, node: &Node, accumulator: Interval) -> Result<(), LayoutError> {
+    pub(super) fn check_width(&self, node: &Node, accumulator: Interval) -> Result<(), LayoutError> {
         let bits = 128 - accumulator.magnitude().leading_zeros();
         if bits > ACCUMULATOR_BITS {
             return Err(LayoutError::Accumulator { node: node.name.clone(), bits, limit: ACCUMULATOR_BITS });

@@ -16,6 +16,7 @@ use super::rows::{Block, Lane, Place, RowForm};
 use super::scalar::{Base, Operand, Previous, ScalarRef};
 use super::weights::WeightBlock;
 use super::LayoutError;
+use crate::analysis::Interval;
 use crate::graph::{ConvGeometry, Op, Program, TensorId};
 use crate::machine::{AdviceColumn, Cell, FixedColumn};
 
@@ -268,9 +269,21 @@ impl Builder<'_> {
         if job.is_dense() {
             self.dense(tensor, &job, rows);
         } else {
+            self.check_width(node, self.border_range(tensor))?;
             self.plane_conv(tensor, &job, rows);
         }
         Ok(())
+    }
+
+    /// What the border cells of a convolution can hold: sums of some of an accumulator's terms, in which those that are left
+    /// out may have been what kept it small.
+    fn border_range(&self, tensor: TensorId) -> Interval {
+        let (input, _, weights, bias) = conv_parts(self.program, tensor);
+        let largest = self.ranges[input.0 as usize].value.magnitude();
+        let sum = |weights: &[i32]| weights.iter().map(|&weight| i128::from(weight.unsigned_abs())).sum::<i128>();
+        let channels = weights.chunks(weights.len() / bias.len()).zip(bias);
+        let bound = channels.map(|(weights, &bias)| sum(weights) * largest + i128::from(bias.unsigned_abs())).max();
+        Interval::new(-bound.unwrap_or(0), bound.unwrap_or(0))
     }
 
     fn block_of_weights(&mut self, outputs: usize, weights: Vec<i64>) -> Operand {

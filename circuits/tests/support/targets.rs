@@ -143,6 +143,15 @@ pub fn wide() -> ProgramBuilder {
     b
 }
 
+/// Inputs from a range that is proved by limbs.
+pub fn wide_input() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(14);
+    let x = input(&mut b, &[2, 1, 1], [-3000, 2999], Visibility::Public);
+    let y = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, -2, 1, 3], &[2, 1, 1], None);
+    b.output(y, Visibility::Public);
+    b
+}
+
 /// The saturating layers with inputs that leave the tables on both sides, and stay inside.
 pub fn saturating_inputs() -> Vec<Vec<i64>> {
     vec![vec![3, -4, 0]]
@@ -160,5 +169,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("reciprocal", reciprocal()),
         ("saturating", saturating()),
         ("wide", wide()),
+        ("wide input", wide_input()),
     ]
 }
