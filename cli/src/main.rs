@@ -1,2 +1,59 @@
-//! The `zkinfer` command.
-fn main() {}
+//! The `zkinfer` command: a thin shell over the libraries.
+//!
+//! Each command is a file in [`commands`]; it returns an [`exit::Outcome`], and this file turns that into an exit status.
+
+mod args;
+mod artifacts;
+mod commands;
+mod exit;
+mod picture;
+mod pipeline;
+mod present;
+mod printer;
+mod report;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, ReaderOptions};
+use exit::{ExitStatus, Outcome};
+use printer::{Printer, Reader};
+
+fn main() -> ExitCode {
+    // Wrong usage makes clap exit with status 2, and requests for help with 0.
+    let cli = Cli::parse();
+    let printer = Printer::new(reader(cli.reader));
+    match dispatch(cli.command, printer) {
+        Ok(()) => ExitStatus::Success.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.status.into()
+        }
+    }
+}
+
+fn reader(options: ReaderOptions) -> Reader {
+    match options {
+        ReaderOptions { json: true, .. } => Reader::Program,
+        ReaderOptions { quiet: true, .. } => Reader::Nobody,
+        _ => Reader::People,
+    }
+}
+
+fn dispatch(command: Command, printer: Printer) -> Outcome {
+    match command {
+        Command::Prove(args) => commands::prove::run(&args, printer),
+        Command::Verify(args) => commands::verify::run(&args, printer),
+        Command::Run(args) => commands::run::run(&args, printer),
+        Command::Evaluate(args) => commands::evaluate::run(&args, printer),
+        Command::Compile(args) => commands::compile::run(&args, printer),
+        Command::Setup(args) => commands::setup::run(&args, printer),
+        Command::Srs(command) => commands::srs::run(&command, printer),
+        Command::Inspect(args) => commands::inspect::run(&args, printer),
+        Command::VerifyKey(args) => commands::verify_key::run(&args, printer),
+        Command::Estimate(args) => commands::estimate::run(&args, printer),
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}

@@ -1,0 +1,362 @@
+//! Runs the `zkinfer` command over the models of a definition and records what it took.
+//!
+//! Everything is measured through the command line, in processes of their own: what is recorded is what users get.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{anyhow, bail, Context, Result};
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+/// Measures the zkinfer command over models and keeps records.
+#[derive(Parser)]
+#[command(name = "zkinfer-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Measure the models of a definition and write records/<machine>/<date>.csv
+    Run(Options),
+    /// Print a record as the table of the README
+    Table {
+        /// A record
+        record: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// Which models: one folder name per line, then options of `zkinfer compile`
+    definition: PathBuf,
+    /// Folder of the models
+    #[arg(long, env = "ZKINFER_CORPUS", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models"))]
+    corpus: PathBuf,
+    /// The command to measure; by default the one built beside this program
+    #[arg(long)]
+    zkinfer: Option<PathBuf>,
+    /// Only models whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// Real proofs per model, each of another input
+    #[arg(long, default_value_t = 3)]
+    proofs: usize,
+    /// Labelled samples at most
+    #[arg(long, default_value_t = 200)]
+    samples: usize,
+    /// Where records go
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/records"))]
+    records: PathBuf,
+}
+
+/// The columns of a record, in order, with where each comes from in a [`Measurement`].
+const COLUMNS: [(&str, Source); 20] = [
+    ("model", Source::Name),
+    ("k", Source::Setup("k")),
+    ("units", Source::Setup("units")),
+    ("weights", Source::Setup("weights")),
+    ("rows_used", Source::Setup("rows_used")),
+    ("advice_columns", Source::Setup("advice_columns")),
+    ("fixed_columns", Source::Setup("fixed_columns")),
+    ("commitments", Source::Setup("commitments")),
+    ("setup_cpu_s", Source::Setup("setup_cpu_seconds")),
+    ("prove_cpu_s", Source::MedianProof("prove_cpu_seconds")),
+    ("peak_rss_bytes", Source::LargestProof("peak_rss_bytes")),
+    ("pk_bytes", Source::Setup("proving_key_bytes")),
+    ("vk_bytes", Source::Setup("verifying_key_bytes")),
+    ("proof_bytes", Source::LargestProof("proof_bytes")),
+    ("verify_ms", Source::MedianProof("verify_ms")),
+    ("float_score", Source::Evaluation("float_score")),
+    ("proven_score", Source::Evaluation("integer_score")),
+    ("samples", Source::Evaluation("samples")),
+    ("largest_difference", Source::Evaluation("largest_difference")),
+    ("proofs", Source::Proofs),
+];
+
+/// Where a column's figure comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    Name,
+    Setup(&'static str),
+    Evaluation(&'static str),
+    MedianProof(&'static str),
+    LargestProof(&'static str),
+    Proofs,
+}
+
+/// A line of a definition.
+struct Entry {
+    model: String,
+    options: Vec<String>,
+}
+
+/// The JSON objects that the commands printed for one model.
+struct Measurement {
+    setup: Value,
+    evaluation: Value,
+    proofs: Vec<Value>,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().mode {
+        Mode::Run(options) => run(&options),
+        Mode::Table { record } => print_table(&record),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let entries = read_definition(&options.definition)?;
+    let chosen = entries.iter().filter(|entry| options.only.as_ref().is_none_or(|part| entry.model.contains(part)));
+    let path = record_path(&options.records)?;
+    let mut record = open_record(&path)?;
+    let mut failed = 0;
+    for entry in chosen {
+        let start = Instant::now();
+        let measured = measure(options, entry);
+        let row = row(entry, &measured, start.elapsed().as_secs_f64());
+        println!("{row}");
+        record.push_str(&row);
+        record.push('\n');
+        // After each model, so that an interrupted run leaves what it has.
+        fs::write(&path, &record).with_context(|| path.display().to_string())?;
+        failed += usize::from(measured.is_err());
+    }
+    println!("written to {}", path.display());
+    if failed > 0 {
+        bail!("{failed} models failed; the column `note` tells why");
+    }
+    Ok(())
+}
+
+/// The columns of the README's table: heading, column of the record, and how its figure is shown.
+const TABLE: [(&str, &str, fn(f64) -> String); 10] = [
+    ("k", "k", whole),
+    ("rows used", "rows_used", whole),
+    ("columns", "advice_columns", whole),
+    ("setup CPU s", "setup_cpu_s", hundredths),
+    ("prove CPU s", "prove_cpu_s", hundredths),
+    ("peak MB", "peak_rss_bytes", |bytes| whole(bytes / 1e6)),
+    ("proof B", "proof_bytes", whole),
+    ("verify ms", "verify_ms", |ms| format!("{ms:.1}")),
+    ("float", "float_score", |score| format!("{score:.4}")),
+    ("proven", "proven_score", |score| format!("{score:.4}")),
+];
+
+fn whole(figure: f64) -> String {
+    format!("{figure:.0}")
+}
+
+fn hundredths(figure: f64) -> String {
+    format!("{figure:.2}")
+}
+
+/// Prints a record as Markdown; models that failed are left out, for the record tells why.
+fn print_table(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().context("the record is empty")?.split(',').collect();
+    let position = |name: &str| names.iter().position(|other| *other == name).context("the record lacks a column");
+    let headings: Vec<&str> = TABLE.iter().map(|(heading, ..)| *heading).collect();
+    println!("| model | {} |\n| --- |{}", headings.join(" | "), " ---: |".repeat(TABLE.len()));
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let shown = TABLE.iter().map(|(_, column, show)| Ok(cells[position(column)?].parse().map(show)));
+        let shown = shown.collect::<Result<Vec<_>>>()?;
+        if let Ok(shown) = shown.into_iter().collect::<Result<Vec<String>, _>>() {
+            println!("| {} | {} |", cells[0], shown.join(" | "));
+        }
+    }
+    Ok(())
+}
+
+fn read_definition(path: &Path) -> Result<Vec<Entry>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let entries = lines.filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().map(str::to_owned);
+        words.next().map(|model| Entry { model, options: words.collect() })
+    });
+    Ok(entries.collect())
+}
+
+fn measure(options: &Options, entry: &Entry) -> Result<Measurement> {
+    let folder = options.corpus.join(&entry.model);
+    let work = tempfile::tempdir()?;
+    let program = work.path().join("program.zki");
+    let zkinfer = |arguments: &[&str]| zkinfer(options, arguments);
+    let text = |path: &Path| path.display().to_string();
+    let (model, data, runs) = (text(&folder.join("model.onnx")), text(&folder.join("test.npz")), folder.join("io.npz"));
+    let calibration = folder.join("calibration.npz");
+    let calibration = if calibration.exists() { text(&calibration) } else { data.clone() };
+
+    let (program, out) = (text(&program), text(work.path()));
+    let mut compile = vec!["compile", &model, "-o", &program, "--calibration", &calibration];
+    compile.extend(entry.options.iter().map(String::as_str));
+    zkinfer(&compile)?;
+    let setup = zkinfer(&["setup", &program, "-o", &out])?;
+    let metric = metric(&folder)?;
+    let samples = options.samples.to_string();
+    let evaluation = zkinfer(&["evaluate", &program, "--data", &data, "--limit", &samples, "--metric", &metric])?;
+    let input = if runs.exists() { text(&runs) } else { data.clone() };
+    let proofs = (0..options.proofs).map(|sample| {
+        let sample = sample.to_string();
+        let proof = zkinfer(&["prove", &program, "--input", &input, "--sample", &sample, "-o", &out])?;
+        let run = zkinfer(&["run", &program, "--input", &input, "--sample", &sample])?;
+        if proof["outputs"] != run["outputs"] {
+            bail!("sample {sample}: the proven outputs are not those of the interpreter");
+        }
+        Ok(proof)
+    });
+    let proofs = proofs.collect::<Result<_>>()?;
+    Ok(Measurement { setup, evaluation, proofs })
+}
+
+/// What the model's score is, in the words of `zkinfer evaluate`.
+fn metric(folder: &Path) -> Result<String> {
+    let path = folder.join("meta.json");
+    let meta: Value = serde_json::from_str(&fs::read_to_string(&path).with_context(|| path.display().to_string())?)?;
+    let name = meta["metric"].as_str().context("meta.json names no metric")?;
+    Ok(name.trim_end_matches("_0").trim_end_matches('0').to_owned())
+}
+
+/// Runs the command and reads the object that it prints.
+fn zkinfer(options: &Options, arguments: &[&str]) -> Result<Value> {
+    let program = match &options.zkinfer {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("zkinfer"),
+    };
+    let output = Command::new(&program).args(arguments).arg("--json").output();
+    let output = output.with_context(|| format!("{}: run `cargo build --release` first", program.display()))?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr);
+        let error = message.lines().find(|line| line.starts_with("error")).unwrap_or("no message").to_owned();
+        return Err(anyhow!(error).context(format!("zkinfer {}", arguments[0])));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn row(entry: &Entry, measured: &Result<Measurement>, seconds: f64) -> String {
+    let cell = |source: Source| match (source, measured) {
+        (Source::Name, _) => entry.model.clone(),
+        (_, Err(_)) => String::new(),
+        (Source::Setup(key), Ok(m)) => figure(&m.setup[key]),
+        (Source::Evaluation(key), Ok(m)) => figure(&m.evaluation[key]),
+        (Source::MedianProof(key), Ok(m)) => median(&m.proofs, key),
+        (Source::LargestProof(key), Ok(m)) => sorted(&m.proofs, key).last().map_or_else(String::new, f64::to_string),
+        (Source::Proofs, Ok(m)) => m.proofs.len().to_string(),
+    };
+    let mut cells: Vec<String> = COLUMNS.iter().map(|(_, source)| cell(*source)).collect();
+    let note = measured.as_ref().err().map_or_else(String::new, |error| format!("{error:#}"));
+    cells.push(format!("{seconds:.1}"));
+    cells.push(format!("\"{}\"", note.replace('"', "'").replace('\n', " ")));
+    cells.join(",")
+}
+
+fn figure(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        // Six decimals are more than any of these is measured to.
+        Value::Number(number) if number.is_f64() => {
+            let text = format!("{:.6}", number.as_f64().unwrap_or(f64::NAN));
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn sorted(proofs: &[Value], key: &str) -> Vec<f64> {
+    let mut values: Vec<f64> = proofs.iter().filter_map(|proof| proof[key].as_f64()).collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn median(proofs: &[Value], key: &str) -> String {
+    let values = sorted(proofs, key);
+    values.get(values.len() / 2).map_or_else(String::new, |value| format!("{value:.3}"))
+}
+
+/// `records/<machine>/<date>.csv`; a second run on the same day adds to it.
+fn record_path(records: &Path) -> Result<PathBuf> {
+    let folder = records.join(machine());
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(folder.join(format!("{}.csv", date(seconds / 86_400))))
+}
+
+fn open_record(path: &Path) -> Result<String> {
+    if path.exists() {
+        return fs::read_to_string(path).with_context(|| path.display().to_string());
+    }
+    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).chain(["seconds", "note"]).collect();
+    Ok(format!("{}\n", names.join(",")))
+}
+
+/// The processor and the number of its cores that may be used, as a folder's name.
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let words = model.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}-{cores}-cores", words.collect::<Vec<_>>().join("-").to_lowercase())
+}
+
+/// The date, as ISO 8601 writes it, of the day so many days after 1970-01-01.
+fn date(days: u64) -> String {
+    // Years from 1 March on, so that the leap day is a year's last; 719468 days lie between 0000-03-01 and 1970-01-01.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(11_016), "2000-02-29");
+        assert_eq!(date(20_513), "2026-03-01");
+    }
+
+    #[test]
+    fn every_model_of_the_definitions_is_named_once() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions");
+        for file in fs::read_dir(folder).expect("the definitions are there") {
+            let path = file.expect("readable").path();
+            let mut names: Vec<String> =
+                read_definition(&path).expect("readable").into_iter().map(|entry| entry.model).collect();
+            let count = names.len();
+            assert!(count > 0, "{}", path.display());
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), count, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_failed_model_keeps_its_row() {
+        let entry = Entry { model: "m".into(), options: Vec::new() };
+        let row = row(&entry, &Err(anyhow!("node \"a\": no such operator")), 1.5);
+        assert_eq!(row.matches(',').count(), COLUMNS.len() + 1);
+        assert!(row.starts_with("m,,") && row.ends_with(",1.5,\"node 'a': no such operator\""), "{row}");
+    }
+}

@@ -1,0 +1,466 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use circuits::graph::Visibility;
+use circuits::layout::Objective;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use onnx_import::accuracy::Metric;
+
+/// The command line of `zkinfer`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zkinfer",
+    version,
+    about = "Proves that the output of an ONNX model is what the model gives, and checks such proofs",
+    after_help = "Examples:
+  zkinfer prove model.onnx --input picture.json -o out/
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp
+
+Exit status: 0 done or accepted, 1 refused or failed, 2 wrong usage or unreadable file.",
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Who reads the result.
+    #[command(flatten)]
+    pub(crate) reader: ReaderOptions,
+}
+
+/// Who reads the result.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ReaderOptions {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Print warnings and errors only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prove one inference: compile, make keys, prove and verify, reusing what is there
+    Prove(ProveArgs),
+    /// Check a proof against a verifying key
+    Verify(VerifyArgs),
+    /// Run the integer program on an input, without a proof
+    Run(RunArgs),
+    /// Score the integer program on labelled samples beside the float model
+    Evaluate(EvaluateArgs),
+    /// Turn an ONNX model into an integer program
+    Compile(CompileArgs),
+    /// Make the proving and verifying keys of a program
+    Setup(SetupArgs),
+    /// Make, import or describe structured reference strings (SRS)
+    #[command(subcommand)]
+    Srs(SrsCommand),
+    /// Describe any file that zkinfer writes
+    Inspect(InspectArgs),
+    /// Rebuild a verifying key from its model and compare
+    VerifyKey(VerifyKeyArgs),
+    /// Tell the rows, columns, memory, time and proof size that a model will take
+    Estimate(EstimateArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// How a model becomes an integer program.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ModelOptions {
+    /// Samples that the scales are fitted to (.npz, .npy or .json); random inputs without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Bits of an activation, 8 to 16; without it the fewest that keep the accuracy of the float model
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
+    pub(crate) bits: Option<u32>,
+    /// What the layout is chosen for
+    #[arg(long, value_enum, value_name = "OBJECTIVE")]
+    pub(crate) objective: Option<ObjectiveChoice>,
+    /// Size of a dynamic dimension of the model (1 without it); may be repeated
+    #[arg(long = "dim", value_name = "NAME=SIZE")]
+    pub(crate) dims: Vec<Dimension>,
+}
+
+/// The size of a dynamic dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dimension {
+    /// Its name in the model.
+    pub(crate) name: String,
+    /// Its size.
+    pub(crate) size: usize,
+}
+
+impl FromStr for Dimension {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || "expected NAME=SIZE with a size of at least 1".to_owned();
+        let (name, size) = text.rsplit_once('=').ok_or_else(fault)?;
+        let size = size.parse().ok().filter(|size| *size > 0).ok_or_else(fault)?;
+        Ok(Self { name: name.to_owned(), size })
+    }
+}
+
+/// What the layout is chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObjectiveChoice {
+    /// Least proving time
+    Time,
+    /// Least proving memory
+    Memory,
+    /// Cheapest to verify on a chain
+    Gas,
+}
+
+impl From<ObjectiveChoice> for Objective {
+    fn from(choice: ObjectiveChoice) -> Self {
+        match choice {
+            ObjectiveChoice::Time => Objective::Time,
+            ObjectiveChoice::Memory => Objective::Memory,
+            ObjectiveChoice::Gas => Objective::Gas,
+        }
+    }
+}
+
+impl From<MetricChoice> for Metric {
+    fn from(choice: MetricChoice) -> Self {
+        match choice {
+            MetricChoice::Argmax => Metric::Argmax,
+            MetricChoice::Label => Metric::Label,
+            MetricChoice::Sigmoid => Metric::Sigmoid,
+            MetricChoice::Logit => Metric::Logit,
+            MetricChoice::R2 => Metric::RSquared,
+            MetricChoice::Mse => Metric::MeanSquaredError,
+        }
+    }
+}
+
+/// `public`, `private`, or one of them for a tensor by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VisibilityRule {
+    /// The tensor; all where `None`.
+    pub(crate) name: Option<String>,
+    /// Who sees it.
+    pub(crate) visibility: Visibility,
+}
+
+impl FromStr for VisibilityRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, word) = match text.rsplit_once('=') {
+            Some((name, word)) => (Some(name.to_owned()), word),
+            None => (None, text),
+        };
+        let visibility = match word {
+            "public" => Visibility::Public,
+            "private" => Visibility::Private,
+            _ => return Err("expected public, private, NAME=public or NAME=private".to_owned()),
+        };
+        Ok(Self { name, visibility })
+    }
+}
+
+/// Who sees the inputs and outputs, for commands whose `--input` is a file.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct VisibilityOptions {
+    /// Who sees the inputs: public (default) or private, for all or as NAME=private; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub(crate) input_visibility: Vec<VisibilityRule>,
+    /// Who sees the outputs: public (default) or private, for all or as NAME=private; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub(crate) output_visibility: Vec<VisibilityRule>,
+}
+
+/// Which values a model is run on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InputOptions {
+    /// The input values (.json, .npy or .npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Which sample of a file with several
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub(crate) sample: usize,
+}
+
+/// The prover's engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The prover of the halo2 library
+    Stock,
+}
+
+/// `zkinfer prove`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Inputs and outputs are public unless said otherwise. Without --srs a development SRS is used, \
+which anyone can forge proofs under.
+
+Examples:
+  zkinfer prove model.onnx --input picture.json -o out/
+  zkinfer prove model.onnx --input patient.json --input-visibility private -o out/
+  zkinfer prove model.onnx --input samples.npz --sample 3 --calibration train.npz --bits 10 -o out/
+  zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs"
+)]
+pub(crate) struct ProveArgs {
+    /// The model (.onnx), or a compiled program (.zki)
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputOptions,
+    /// Folder for program.zki, model.pk, model.vk, proof.zkp and result.json; what is valid there is reused
+    #[arg(long = "out", short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+    #[command(flatten)]
+    pub(crate) visibility: VisibilityOptions,
+    /// Structured reference string (SRS); a development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    /// What makes the proof
+    #[arg(long, value_enum, default_value_t = Engine::Stock)]
+    pub(crate) engine: Engine,
+}
+
+/// `zkinfer verify`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 accepted, 1 refused (the reason is on standard error), 2 wrong usage or unreadable file.
+
+Example:
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp"
+)]
+pub(crate) struct VerifyArgs {
+    /// The verifying key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// The proof
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: PathBuf,
+    /// Refuse proofs that are marked insecure: made on the development SRS or with a seed
+    #[arg(long)]
+    pub(crate) require_secure: bool,
+}
+
+/// `zkinfer run`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zkinfer run out/program.zki --input picture.json
+  zkinfer run model.onnx --input samples.npz --sample 2 --calibration train.npz")]
+pub(crate) struct RunArgs {
+    /// A compiled program (.zki), or a model (.onnx)
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputOptions,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+}
+
+/// `zkinfer evaluate`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The data hold x0, x1, … (one per input, first axis = sample), labels y, and float outputs ort0, ort1, …
+
+Examples:
+  zkinfer evaluate out/program.zki --data test.npz
+  zkinfer evaluate model.onnx --data test.npz --calibration train.npz --bits 10 --limit 50 --prove 2"
+)]
+pub(crate) struct EvaluateArgs {
+    /// A compiled program (.zki), or a model (.onnx)
+    pub(crate) program: PathBuf,
+    /// Labelled samples (.npz)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Samples at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Prove and verify the first N samples too
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) prove: usize,
+    /// What is scored; guessed from the outputs and labels without it
+    #[arg(long, value_enum, value_name = "METRIC")]
+    pub(crate) metric: Option<MetricChoice>,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+    /// Structured reference string (SRS) for --prove; a development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+/// What `evaluate` scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricChoice {
+    /// Share of samples where the largest value of the first output is at the label
+    Argmax,
+    /// Share of samples where the first output is the label
+    Label,
+    /// Share of samples where "first output above 0.5" is the label
+    Sigmoid,
+    /// Share of samples where "first output above 0" is the label
+    Logit,
+    /// Coefficient of determination of the first output
+    R2,
+    /// Mean squared error of the first output
+    Mse,
+}
+
+/// `zkinfer compile`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zkinfer compile model.onnx -o program.zki --calibration train.npz
+  zkinfer compile model.onnx -o program.zki --calibration train.npz --bits 10 --input private
+  zkinfer compile model.onnx -o program.zki --input image=private --input key=public")]
+pub(crate) struct CompileArgs {
+    /// The model (.onnx)
+    pub(crate) model: PathBuf,
+    /// The program to write (.zki)
+    #[arg(long = "out", short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+    /// Who sees the inputs: public (default) or private, for all or as NAME=private; may be repeated
+    #[arg(long = "input", visible_alias = "input-visibility", value_name = "RULE")]
+    pub(crate) input_visibility: Vec<VisibilityRule>,
+    /// Who sees the outputs: public (default) or private, for all or as NAME=private; may be repeated
+    #[arg(long = "output", visible_alias = "output-visibility", value_name = "RULE")]
+    pub(crate) output_visibility: Vec<VisibilityRule>,
+}
+
+/// `zkinfer setup`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zkinfer setup program.zki -o keys/ --srs ceremony.srs
+  zkinfer setup program.zki -o keys/")]
+pub(crate) struct SetupArgs {
+    /// A compiled program (.zki)
+    pub(crate) program: PathBuf,
+    /// Folder for model.pk and model.vk
+    #[arg(long = "out", short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Structured reference string (SRS); a development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+/// `zkinfer srs …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SrsCommand {
+    /// Make an insecure SRS for development: whoever knows how it is made can forge proofs
+    #[command(after_help = "Example:
+  zkinfer srs new --k 16 -o dev-16.srs")]
+    New {
+        /// The SRS serves circuits of up to 2^K rows
+        #[arg(long, value_parser = clap::value_parser!(u32).range(5..=25))]
+        k: u32,
+        /// The file to write
+        #[arg(long = "out", short, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Import a .ptau file of a public ceremony and check it by pairings
+    #[command(after_help = "Example:
+  zkinfer srs import powersOfTau28_hez_final_18.ptau --k 16 -o ceremony-16.srs")]
+    Import {
+        /// The file of the ceremony (.ptau)
+        ptau: PathBuf,
+        /// Keep 2^K powers only
+        #[arg(long, value_parser = clap::value_parser!(u32).range(5..=25))]
+        k: Option<u32>,
+        /// The file to write
+        #[arg(long = "out", short, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Describe an SRS
+    #[command(after_help = "Example:
+  zkinfer srs info ceremony-16.srs")]
+    Info {
+        /// The SRS
+        srs: PathBuf,
+    },
+}
+
+/// `zkinfer inspect`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zkinfer inspect out/program.zki
+  zkinfer inspect out/proof.zkp --json")]
+pub(crate) struct InspectArgs {
+    /// A program, proving key, verifying key, proof or SRS
+    pub(crate) file: PathBuf,
+}
+
+/// `zkinfer verify-key`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Whoever makes a verifying key could leave constraints out. This command compiles the model again with the \
+options recorded in the program file, rebuilds the key and compares both to the byte. The calibration samples are needed \
+where the program was made with some, and the SRS where it was not the development one.
+
+Examples:
+  zkinfer verify-key model.onnx --vk out/model.vk --program out/program.zki --calibration train.npz
+  zkinfer verify-key out/program.zki --vk out/model.vk --srs ceremony.srs"
+)]
+pub(crate) struct VerifyKeyArgs {
+    /// The model (.onnx); or a program (.zki) that is trusted as it is
+    pub(crate) model: PathBuf,
+    /// The verifying key to check
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// The program whose recorded options are used and whose bytes are compared
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+    #[command(flatten)]
+    pub(crate) visibility: VisibilityOptions,
+    /// The SRS of the key; the development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+/// `zkinfer estimate`
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zkinfer estimate model.onnx
+  zkinfer estimate program.zki --json")]
+pub(crate) struct EstimateArgs {
+    /// The model (.onnx), or a compiled program (.zki)
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: ModelOptions,
+    #[command(flatten)]
+    pub(crate) visibility: VisibilityOptions,
+}
+
+/// `zkinfer completions`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  zkinfer completions bash > ~/.local/share/bash-completion/completions/zkinfer")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn visibility_is_for_all_or_for_a_name() {
+        let rule = |text: &str| text.parse::<VisibilityRule>();
+        assert_eq!(rule("private"), Ok(VisibilityRule { name: None, visibility: Visibility::Private }));
+        let named = VisibilityRule { name: Some("a=b".into()), visibility: Visibility::Public };
+        assert_eq!(rule("a=b=public"), Ok(named));
+        assert!(rule("secret").is_err() && rule("a=").is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! The files that commands hand to one another, and the folder that `prove` leaves them in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use circuits::graph::Program;
+use circuits::layout::{LayoutOptions, Objective};
+use verifier::container::{self, Kind};
+use verifier::Digest;
+
+use crate::exit::{Failure, OrFail, Outcome};
+
+/// The names of the files in an output folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    /// `program.zki`
+    pub(crate) program: PathBuf,
+    /// `model.pk`
+    pub(crate) proving_key: PathBuf,
+    /// `model.vk`
+    pub(crate) verifying_key: PathBuf,
+    /// `proof.zkp`
+    pub(crate) proof: PathBuf,
+    /// `result.json`
+    pub(crate) result: PathBuf,
+}
+
+impl Folder {
+    /// The files in `folder`, which is made where it does not exist.
+    ///
+    /// # Errors
+    /// The system refuses to make it.
+    pub(crate) fn create(folder: &Path) -> Outcome<Self> {
+        fs::create_dir_all(folder).or_misuse(format!("{}: the folder can't be made", folder.display()))?;
+        Ok(Self {
+            program: folder.join("program.zki"),
+            proving_key: folder.join("model.pk"),
+            verifying_key: folder.join("model.vk"),
+            proof: folder.join("proof.zkp"),
+            result: folder.join("result.json"),
+        })
+    }
+}
+
+/// What the scales of a program were fitted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calibration {
+    /// Random inputs from a fixed seed.
+    Random,
+    /// A file of samples, by its SHA-256.
+    Samples(Digest),
+}
+
+/// The options that a program was compiled with; with them the model compiles to the same bytes again. Who sees which
+/// port is in the program itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    /// Bits of an activation; the fewest that keep the accuracy where nothing was asked for.
+    pub(crate) bits: Option<u32>,
+    /// Sizes given to dynamic dimensions.
+    pub(crate) dims: BTreeMap<String, usize>,
+    /// How the program is laid out.
+    pub(crate) layout: LayoutOptions,
+    /// What the scales were fitted to.
+    pub(crate) calibration: Calibration,
+}
+
+/// The names of the options in a program; a dimension's name follows its prefix.
+const BITS: &str = "bits";
+const OBJECTIVE: &str = "objective";
+const CALIBRATION: &str = "calibration";
+const RANDOM: &str = "random";
+const AUTOMATIC: &str = "auto";
+const CHOSEN_BITS: &str = "chosen bits";
+const DIMENSION: &str = "dim ";
+
+/// Options in a program that this release does not write.
+#[derive(Debug, thiserror::Error)]
+#[error("the program's option {name:?} is {value:?}, which is not known to this release")]
+struct UnknownOption {
+    name: String,
+    value: String,
+}
+
+impl Recipe {
+    /// The form in which a program records it, with the bits that were chosen.
+    fn to_options(&self, chosen_bits: u32) -> BTreeMap<String, String> {
+        let calibration = match self.calibration {
+            Calibration::Random => RANDOM.to_owned(),
+            Calibration::Samples(digest) => digest.to_string(),
+        };
+        let fixed = [
+            (BITS.to_owned(), self.bits.map_or_else(|| AUTOMATIC.to_owned(), |bits| bits.to_string())),
+            (CHOSEN_BITS.to_owned(), chosen_bits.to_string()),
+            (OBJECTIVE.to_owned(), objective_name(self.layout.objective).to_owned()),
+            (CALIBRATION.to_owned(), calibration),
+        ];
+        let dims = self.dims.iter().map(|(name, size)| (format!("{DIMENSION}{name}"), size.to_string()));
+        fixed.into_iter().chain(dims).collect()
+    }
+
+    /// The recipe and the bits that were chosen.
+    fn from_options(options: &BTreeMap<String, String>) -> Result<(Self, u32), UnknownOption> {
+        let unknown = |name: &str, value: &str| UnknownOption { name: name.to_owned(), value: value.to_owned() };
+        let text = |name: &str| options.get(name).map(String::as_str).ok_or_else(|| unknown(name, "missing"));
+        let size = |name: &str, value: &str| value.parse::<usize>().map_err(|_| unknown(name, value));
+        let bits = |name: &str, value: &str| value.parse::<u32>().map_err(|_| unknown(name, value));
+        let chosen_bits = bits(CHOSEN_BITS, text(CHOSEN_BITS)?)?;
+        let objectives = [Objective::Time, Objective::Memory, Objective::Gas];
+        let objective = text(OBJECTIVE)?;
+        let calibration = match text(CALIBRATION)? {
+            RANDOM => Calibration::Random,
+            digest => Calibration::Samples(digest.parse().map_err(|_| unknown(CALIBRATION, digest))?),
+        };
+        let recipe = Self {
+            bits: match text(BITS)? {
+                AUTOMATIC => None,
+                value => Some(bits(BITS, value)?),
+            },
+            dims: options
+                .iter()
+                .filter_map(|(name, value)| Some((name.strip_prefix(DIMENSION)?, value)))
+                .map(|(name, value)| Ok((name.to_owned(), size(name, value)?)))
+                .collect::<Result<_, UnknownOption>>()?,
+            layout: LayoutOptions {
+                objective: objectives
+                    .into_iter()
+                    .find(|known| objective_name(*known) == objective)
+                    .ok_or_else(|| unknown(OBJECTIVE, objective))?,
+                ..LayoutOptions::default()
+            },
+            calibration,
+        };
+        // Only one form of each option is written, and nothing else.
+        let written = recipe.to_options(chosen_bits);
+        match options.iter().find(|(name, value)| written.get(*name) != Some(value)) {
+            Some((name, value)) => Err(unknown(name, value)),
+            None => Ok((recipe, chosen_bits)),
+        }
+    }
+}
+
+/// The name of an objective on the command line and in files.
+pub(crate) fn objective_name(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Time => "time",
+        Objective::Memory => "memory",
+        Objective::Gas => "gas",
+    }
+}
+
+/// A program with its options and the digest that names it.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramArtifact {
+    /// The program.
+    pub(crate) program: Program,
+    /// How it was made.
+    pub(crate) recipe: Recipe,
+    /// Bits of an activation.
+    pub(crate) bits: u32,
+    /// SHA-256 of its file.
+    pub(crate) digest: Digest,
+    /// Bytes of its file.
+    pub(crate) bytes: u64,
+}
+
+impl ProgramArtifact {
+    /// Reads and validates a program's file.
+    ///
+    /// # Errors
+    /// The file can't be read or holds no valid program.
+    pub(crate) fn read(path: &Path) -> Outcome<Self> {
+        let named = || path.display().to_string();
+        let file = container::read_file(Kind::Program, path).or_misuse(named())?;
+        let program = prover::program::from_file(&file).or_misuse(named())?;
+        let (recipe, bits) = Recipe::from_options(&program.options).or_misuse(named())?;
+        Ok(Self { program, recipe, bits, digest: Digest::of(&file), bytes: file.len() as u64 })
+    }
+
+    /// The artifact of a program that has just been compiled, and the bytes of its file.
+    ///
+    /// # Errors
+    /// The program is larger than a file may be.
+    pub(crate) fn new(mut program: Program, recipe: Recipe, bits: u32) -> Outcome<(Self, Vec<u8>)> {
+        program.options = recipe.to_options(bits);
+        let file = prover::program::to_file(&program).or_refused("the program can't be written")?;
+        let (digest, bytes) = (Digest::of(&file), file.len() as u64);
+        Ok((Self { program, recipe, bits, digest, bytes }, file))
+    }
+}
+
+/// Whether a file is one of ours rather than an ONNX model.
+///
+/// # Errors
+/// The file can't be opened.
+pub(crate) fn is_artifact(path: &Path) -> Outcome<bool> {
+    use std::io::Read;
+    let named = || path.display().to_string();
+    let mut start = Vec::new();
+    let file = fs::File::open(path).or_misuse(named())?;
+    file.take(8).read_to_end(&mut start).or_misuse(named())?;
+    Ok(start == *b"ZKINFER\0")
+}
+
+/// SHA-256 of a file.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn file_digest(path: &Path) -> Outcome<Digest> {
+    fs::read(path).map(|bytes| Digest::of(&bytes)).or_misuse(path.display().to_string())
+}
+
+/// Bytes of a file; nothing where it is not there.
+pub(crate) fn file_bytes(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    container::write_atomic(path, bytes).map_err(Failure::refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_are_read_back_and_others_refused() {
+        let recipe = Recipe {
+            bits: None,
+            dims: [("batch size".to_owned(), 3)].into(),
+            layout: LayoutOptions { objective: Objective::Gas, ..LayoutOptions::default() },
+            calibration: Calibration::Samples(Digest::of(b"samples")),
+        };
+        assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
+        for (name, value) in [("bits", "09"), ("objective", "fame"), ("calibration", "ff"), ("dim n", "x"), ("z", "1")]
+        {
+            let mut options = recipe.to_options(10);
+            options.insert(name.into(), value.into());
+            assert!(Recipe::from_options(&options).is_err(), "{name} {value}");
+        }
+        assert!(Recipe::from_options(&BTreeMap::new()).is_err());
+    }
+}

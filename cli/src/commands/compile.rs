@@ -1,0 +1,31 @@
+//! `zkinfer compile`: an ONNX model to an integer program.
+
+use prover::report::peak_rss_bytes;
+
+use crate::args::{CompileArgs, VisibilityOptions};
+use crate::artifacts;
+use crate::exit::Outcome;
+use crate::pipeline::{inference, model};
+use crate::printer::Printer;
+
+/// Compiles, prints what the quantization cost, and writes the program.
+///
+/// # Errors
+/// The model is refused or fits no machine.
+pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
+    let visibility = VisibilityOptions {
+        input_visibility: args.input_visibility.clone(),
+        output_visibility: args.output_visibility.clone(),
+    };
+    let compiled = model::compile(&args.model, &args.options, &visibility, printer)?;
+    let plan = model::plan(&compiled.artifact, printer)?;
+    inference::print_plan(printer, &compiled.artifact, plan.layout())?;
+    artifacts::write(&args.out, &compiled.file)?;
+    printer.field("written", format_args!("{} ({})", args.out.display(), compiled.artifact.digest))?;
+
+    let mut report = inference::report("compile", plan.layout());
+    report.peak_rss_bytes = peak_rss_bytes();
+    let report = report.with("program_bytes", compiled.artifact.bytes);
+    let report = report.with("program_digest", compiled.artifact.digest.to_string());
+    printer.report(&report.with("quantization", compiled.accuracy))
+}

@@ -1,0 +1,126 @@
+//! `zkinfer evaluate`: labelled samples through the integer program, beside the float model.
+
+use circuits::graph::Program;
+use onnx_import::accuracy::{self, AccuracyOptions, AccuracyReport, FloatReference, Metric};
+use onnx_import::samples::{InputSpec, Samples};
+use prover::report::peak_rss_bytes;
+
+use crate::args::{EvaluateArgs, VisibilityOptions};
+use crate::artifacts::{is_artifact, ProgramArtifact};
+use crate::commands::prove::check;
+use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::{inference, keys, model};
+use crate::printer::{seconds, Printer};
+use crate::report::Report;
+
+/// Scores the program, and proves some of the samples where that is asked for.
+///
+/// # Errors
+/// The program or the data can't be used, or a proof is not accepted.
+pub(crate) fn run(args: &EvaluateArgs, printer: Printer) -> Outcome {
+    let artifact = model::load(&args.program, &args.options, &VisibilityOptions::default(), printer)?;
+    let samples = Samples::read(&args.data).map_err(Failure::misuse)?;
+    let scored = score(args, &artifact.program, &samples, printer)?;
+    print_scores(printer, &scored)?;
+
+    let report = match args.prove {
+        0 => Report::new("evaluate"),
+        count => prove(args, &artifact, &samples, count, printer)?,
+    };
+    let mut report = with_scores(report, &scored);
+    report.peak_rss_bytes = peak_rss_bytes();
+    printer.report(&report.with("proofs", args.prove))
+}
+
+fn score(args: &EvaluateArgs, program: &Program, samples: &Samples, printer: Printer) -> Outcome<AccuracyReport> {
+    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let options = AccuracyOptions { limit, metric: args.metric.map(Metric::from) };
+    // The recorded outputs are those of another runtime, and so the better judge; without them the model is run.
+    let graph = match samples.recorded_outputs(0).is_empty() && !is_artifact(&args.program)? {
+        true => Some(model::import(&args.program, &args.options, printer)?),
+        false => None,
+    };
+    let reference = graph.as_ref().map_or(FloatReference::Recorded, FloatReference::Graph);
+    let scored = printer.stage("evaluate", None, || accuracy::evaluate(reference, program, samples, &options));
+    scored.or_misuse(args.data.display().to_string())
+}
+
+fn print_scores(printer: Printer, scored: &AccuracyReport) -> Outcome {
+    let fidelity = &scored.fidelity;
+    printer.field("samples", fidelity.samples)?;
+    if let Some((metric, float, integer)) = fidelity.scores {
+        printer.field("float", format_args!("{float:.4} ({})", metric.name()))?;
+        printer.field("integer", format_args!("{integer:.4}"))?;
+    }
+    if let Some(agreement) = fidelity.agreement {
+        printer.field("agreement", format_args!("{:.1} % have the same largest output", 100.0 * agreement))?;
+    }
+    for (output, difference) in fidelity.differences.iter().enumerate() {
+        printer.field(
+            "difference",
+            format_args!(
+                "output {output}: largest {:.4}, rms {:.4}, of a range of {:.4}",
+                difference.largest, difference.rms, difference.width
+            ),
+        )?;
+    }
+    if scored.clamped > 0 {
+        printer.warn(format_args!("{} input values lay outside the calibrated range", scored.clamped));
+    }
+    Ok(())
+}
+
+fn with_scores(report: Report, scored: &AccuracyReport) -> Report {
+    let fidelity = &scored.fidelity;
+    let largest = fidelity.differences.iter().map(|difference| difference.largest).fold(0.0, f64::max);
+    let scores = fidelity.scores;
+    report
+        .with("samples", fidelity.samples)
+        .with("metric", scores.map(|(metric, ..)| metric.name()))
+        .with("float_score", scores.map(|(_, float, _)| float))
+        .with("integer_score", scores.map(|(.., integer)| integer))
+        .with("agreement", fidelity.agreement)
+        .with("largest_difference", largest)
+        .with("clamped", scored.clamped)
+}
+
+/// Proves and verifies the first `count` samples with keys that are not kept. Figures are means.
+fn prove(
+    args: &EvaluateArgs,
+    artifact: &ProgramArtifact,
+    samples: &Samples,
+    count: usize,
+    printer: Printer,
+) -> Outcome<Report> {
+    let program = &artifact.program;
+    let there = samples.count(&InputSpec::of_program(program)).map_err(Failure::misuse)?;
+    if count > there {
+        return Err(Failure::misuse(anyhow::anyhow!("{count} samples are to be proved, and the data have {there}")));
+    }
+    let plan = model::plan(artifact, printer)?;
+    inference::print_plan(printer, artifact, plan.layout())?;
+    let mut report = inference::report("evaluate", plan.layout());
+    let srs = keys::srs(args.srs.as_deref(), plan.k(), printer)?;
+    let (key, setup_cpu_seconds) = keys::in_memory(plan, &srs, printer)?;
+    let (prover, _) = keys::prover(&key, &srs, printer)?;
+    let bar = printer.steps("proofs", count as u64);
+    let (mut cpu, mut verify) = (Some(0.0), 0.0);
+    for index in 0..count {
+        let inputs = inference::sample(program, samples, index)?;
+        let proved = keys::prove(&prover, &key, &inputs.integers, printer.without_bars())?;
+        let (_, took) =
+            check(key.verifying_key(), &proved.proof).map_err(|failure| failure.context(format!("sample {index}")))?;
+        cpu = cpu.zip(proved.cpu_seconds).map(|(sum, spent)| sum + spent);
+        verify += took;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    report.setup_cpu_seconds = setup_cpu_seconds;
+    report.prove_cpu_seconds = cpu.map(|sum| keys::to_ticks(sum / count as f64));
+    report.verify_ms = Some(verify * 1e3 / count as f64);
+    report.proof_bytes = Some(key.verifying_key().proof_shape().bytes() as u64);
+    report.verifying_key_bytes = Some(key.verifying_key().file().len() as u64);
+    let each = report.prove_cpu_seconds.map_or_else(String::new, |each| format!(", {} CPU each", seconds(each)));
+    printer.field("proofs", format_args!("{count} made and accepted{each}"))?;
+    Ok(report)
+}

@@ -1,0 +1,158 @@
+//! `zkinfer inspect`: describes any file that zkinfer writes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use circuits::graph::{Op, Port, Program, Visibility};
+use prover::report::peak_rss_bytes;
+use verifier::container::{Header, Kind, HEADER_BYTES};
+use verifier::{Proof, VerifyingKey};
+
+use crate::args::InspectArgs;
+use crate::artifacts::{file_digest, Calibration, ProgramArtifact};
+use crate::commands::{srs, verify};
+use crate::exit::{OrFail, Outcome};
+use crate::pipeline::keys;
+use crate::present;
+use crate::printer::{bytes, Printer};
+use crate::report::Report;
+
+/// Tells what the file is and what it says; nothing is verified.
+///
+/// # Errors
+/// The file can't be read or is none of ours.
+pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Outcome {
+    let path = args.file.as_path();
+    match kind(path)? {
+        Kind::Program => program(path, printer),
+        Kind::ProvingKey => proving_key(path, printer),
+        Kind::VerifyingKey => {
+            let key = verify::read_key(path)?;
+            file(path, "a verifying key", printer)?;
+            verifying_key(&key, printer)?;
+            let mut report = verify::report("inspect", &key);
+            report.verifying_key_bytes = Some(key.file().len() as u64);
+            printer.report(&described(report, "verifying-key").with("digest", key.digest().to_string()))
+        }
+        Kind::Proof => proof(path, printer),
+        Kind::Srs => srs::describe(&keys::read_srs(path)?, path, "inspect", printer),
+    }
+}
+
+fn kind(path: &Path) -> Outcome<Kind> {
+    let named = || path.display().to_string();
+    let mut start = Vec::new();
+    let file = File::open(path).or_misuse(named())?;
+    file.take(HEADER_BYTES as u64).read_to_end(&mut start).or_misuse(named())?;
+    Header::parse(&start).map(|header| header.kind).or_misuse(named())
+}
+
+fn described(report: Report, kind: &str) -> Report {
+    report.with("kind", kind)
+}
+
+fn file(path: &Path, what: &str, printer: Printer) -> Outcome {
+    let size = crate::artifacts::file_bytes(path).unwrap_or_default();
+    printer.field("file", format_args!("{}: {what}, {}", path.display(), bytes(size)))?;
+    printer.field("digest", file_digest(path)?)
+}
+
+fn program(path: &Path, printer: Printer) -> Outcome {
+    let artifact = ProgramArtifact::read(path)?;
+    let program = &artifact.program;
+    let recipe = &artifact.recipe;
+    file(path, "a compiled program", printer)?;
+    printer.field("model", format_args!("{} ({})", program.name, verifier::Digest(program.source_digest)))?;
+    let calibration = match recipe.calibration {
+        Calibration::Random => "random inputs".to_owned(),
+        Calibration::Samples(digest) => format!("samples {digest}"),
+    };
+    printer.field("options", format_args!("{} bits, scales fitted to {calibration}", artifact.bits))?;
+    program.inputs.iter().try_for_each(|port| port_line("input", port, printer))?;
+    program.outputs.iter().try_for_each(|port| port_line("output", port, printer))?;
+    for node in &program.nodes {
+        printer.field(operator(&node.op), format_args!("{:?} {}", node.shape, node.name))?;
+    }
+    let mut report = described(Report::new("inspect"), "program");
+    report.peak_rss_bytes = peak_rss_bytes();
+    let report = report.with("digest", artifact.digest.to_string()).with("nodes", operators(program));
+    printer.report(&report.with("bits", artifact.bits).with("program_bytes", artifact.bytes))
+}
+
+fn port_line(direction: &str, port: &Port, printer: Printer) -> Outcome {
+    let visibility = match port.visibility {
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+    };
+    printer.field(direction, format_args!("{} {:?}, {visibility}, scale {:e}", port.name, port.shape, port.scale))
+}
+
+fn operators(program: &Program) -> Vec<&'static str> {
+    program.nodes.iter().map(|node| operator(&node.op)).collect()
+}
+
+fn operator(op: &Op) -> &'static str {
+    match op {
+        Op::Input { .. } => "Input",
+        Op::View { .. } => "View",
+        Op::Conv { .. } => "Conv",
+        Op::Affine { .. } => "Affine",
+        Op::Product { .. } => "Product",
+        Op::Sum { .. } => "Sum",
+        Op::Max { .. } => "Max",
+        Op::ArgMax { .. } => "ArgMax",
+        Op::Lookup { .. } => "Lookup",
+        Op::Reciprocal { .. } => "Reciprocal",
+    }
+}
+
+fn proving_key(path: &Path, printer: Printer) -> Outcome {
+    let key = keys::read_proving_key(path)?;
+    file(path, "a proving key", printer)?;
+    verifying_key(key.verifying_key(), printer)?;
+    let mut report = verify::report("inspect", key.verifying_key());
+    report.proving_key_bytes = crate::artifacts::file_bytes(path);
+    printer.report(&described(report, "proving-key"))
+}
+
+fn verifying_key(key: &VerifyingKey, printer: Printer) -> Outcome {
+    let description = key.description();
+    let params = description.params;
+    printer.field("model", format_args!("{} ({})", description.model, description.source))?;
+    printer.field("program", description.program)?;
+    printer.field("key", key.digest())?;
+    printer.field(
+        "circuit",
+        format_args!("2^{} rows, {} units and {} weights per row", params.k, params.units, params.weights),
+    )?;
+    printer.field("proofs", format_args!("{} each", bytes(key.proof_shape().bytes() as u64)))?;
+    for port in &key.interface().ports {
+        let visibility = match port.visibility {
+            Visibility::Public => "public",
+            Visibility::Private => "private",
+        };
+        let direction = format!("{:?}", port.direction).to_lowercase();
+        let text = format!("{} {:?}, {visibility}, integers in [{}, {}]", port.name, port.shape, port.lo, port.hi);
+        printer.field(&direction, text)?;
+    }
+    if description.srs.is_insecure() {
+        printer.warn("INSECURE: the key is made on the development SRS, under which anybody can forge proofs");
+    }
+    Ok(())
+}
+
+fn proof(path: &Path, printer: Printer) -> Outcome {
+    let proof = Proof::read(path).or_misuse(path.display().to_string())?;
+    file(path, "a proof", printer)?;
+    printer.field("key", proof.key)?;
+    printer.field("size", bytes(proof.words.0.len() as u64))?;
+    for values in &proof.public.0 {
+        let reals: Vec<f64> = values.iter().map(|&value| value as f64).collect();
+        printer.field("public", format_args!("integers {}", present::list(&reals)))?;
+    }
+    printer.line("Nothing is verified yet: `zkinfer verify --vk KEY --proof PROOF` does that.")?;
+    let mut report = described(Report::new("inspect"), "proof");
+    report.proof_bytes = Some(proof.words.0.len() as u64);
+    printer.report(&report.with("key", proof.key.to_string()).with("public", proof.public.0.clone()))
+}

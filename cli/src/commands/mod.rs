@@ -1,0 +1,13 @@
+//! The commands, one file each.
+
+pub(crate) mod compile;
+pub(crate) mod completions;
+pub(crate) mod estimate;
+pub(crate) mod evaluate;
+pub(crate) mod inspect;
+pub(crate) mod prove;
+pub(crate) mod run;
+pub(crate) mod setup;
+pub(crate) mod srs;
+pub(crate) mod verify;
+pub(crate) mod verify_key;

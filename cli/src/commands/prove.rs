@@ -1,0 +1,86 @@
+//! `zkinfer prove`: everything from a model and an input to a verified proof.
+
+use std::fs;
+use std::time::Instant;
+
+use prover::report::peak_rss_bytes;
+use verifier::{verify, Proof, Statement, VerifyingKey};
+
+use crate::args::{Engine, ProveArgs};
+use crate::artifacts::Folder;
+use crate::commands::verify::refused;
+use crate::exit::{Failure, Outcome};
+use crate::pipeline::keys::{Candidate, Proved};
+use crate::pipeline::{inference, keys, model};
+use crate::printer::{bytes, seconds, Printer};
+use crate::report::Report;
+use crate::{artifacts, usage};
+
+/// Proves one inference and verifies the proof before it is handed out.
+///
+/// # Errors
+/// A file can't be used, or a stage fails.
+pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
+    let Engine::Stock = args.engine;
+    let folder = Folder::create(&args.out)?;
+    let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
+    let program = &artifact.program;
+    // Before the heavy stages, so that an input that does not fit costs nothing.
+    let inputs = inference::read_inputs(program, &args.input, printer)?;
+    let trace = inference::run(program, &inputs)?;
+    let candidate = Candidate::find(&folder, &artifact, printer)?;
+    inference::draw(printer, program, &inputs)?;
+    printer.line("")?;
+    inference::print_plan(printer, &artifact, candidate.plan().layout())?;
+    let srs = keys::srs(args.srs.as_deref(), candidate.plan().k(), printer)?;
+    let keys = candidate.keys(&folder, &srs, printer)?;
+
+    usage::restart_peak();
+    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, printer)?;
+    let Proved { proof, cpu_seconds } = keys::prove(&prover, &keys.key, &inputs.integers, printer)?;
+    let prove_cpu_seconds = cpu_seconds.zip(derive_cpu_seconds).map(|(prove, derive)| keys::to_ticks(prove + derive));
+    let peak_rss_bytes = peak_rss_bytes();
+    let (statement, verify_seconds) = check(keys.key.verifying_key(), &proof)?;
+    proof.write(&folder.proof).map_err(Failure::refused)?;
+
+    let outputs = inference::outputs(program, &trace);
+    let layout = inference::report("prove", keys.key.plan().layout());
+    let mut report = keys::report(layout, &folder, &keys);
+    report.prove_cpu_seconds = prove_cpu_seconds;
+    report.setup_cpu_seconds = keys.setup_cpu_seconds.or_else(|| earlier_setup(&folder));
+    report.verify_ms = Some(verify_seconds * 1e3);
+    report.peak_rss_bytes = peak_rss_bytes;
+    report.outputs = Some(outputs.clone());
+    let report = report.with("program_reused", program_reused).with("keys_reused", keys.reused);
+    let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", srs.mark().is_insecure());
+    artifacts::write(&folder.result, report.to_json_file().as_bytes())?;
+
+    let spent = prove_cpu_seconds.map_or_else(String::new, |spent| format!("{} CPU, ", seconds(spent)));
+    let memory = peak_rss_bytes.map_or_else(String::new, |peak| format!("{} of memory, ", bytes(peak)));
+    let size = bytes(proof.words.0.len() as u64);
+    printer.field("proved", format_args!("{spent}{memory}proof of {size}"))?;
+    printer.field("verified", seconds(verify_seconds))?;
+    printer.field("written", format_args!("{}", args.out.display()))?;
+    printer.line("")?;
+    inference::show(printer, program, &outputs)?;
+    printer.line("")?;
+    printer.line(&statement.summary)?;
+    statement.insecurities.iter().for_each(|mark| printer.warn(mark));
+    printer.report(&report)
+}
+
+/// Verifies a proof as its reader will, and tells the seconds that it took.
+///
+/// # Errors
+/// The proof is refused.
+pub(crate) fn check(key: &VerifyingKey, proof: &Proof) -> Outcome<(Statement, f64)> {
+    let start = Instant::now();
+    let statement = verify(key, &proof.public, proof).map_err(refused)?;
+    Ok((statement, start.elapsed().as_secs_f64()))
+}
+
+/// What the setup took when the keys in this folder were made, as far as an earlier result tells.
+fn earlier_setup(folder: &Folder) -> Option<f64> {
+    let text = fs::read_to_string(&folder.result).ok()?;
+    serde_json::from_str::<Report>(&text).ok()?.setup_cpu_seconds
+}

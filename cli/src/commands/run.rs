@@ -1,0 +1,27 @@
+//! `zkinfer run`: the integer program on an input, without a proof.
+
+use prover::report::peak_rss_bytes;
+
+use crate::args::{RunArgs, VisibilityOptions};
+use crate::exit::Outcome;
+use crate::pipeline::{inference, model};
+use crate::printer::Printer;
+use crate::report::Report;
+
+/// Runs and prints the outputs.
+///
+/// # Errors
+/// The program or the input can't be used.
+pub(crate) fn run(args: &RunArgs, printer: Printer) -> Outcome {
+    let artifact = model::load(&args.program, &args.options, &VisibilityOptions::default(), printer)?;
+    let program = &artifact.program;
+    let inputs = inference::read_inputs(program, &args.input, printer)?;
+    inference::draw(printer, program, &inputs)?;
+    let trace = inference::run(program, &inputs)?;
+    let outputs = inference::outputs(program, &trace);
+    inference::show(printer, program, &outputs)?;
+    let mut report = Report::new("run");
+    report.peak_rss_bytes = peak_rss_bytes();
+    report.outputs = Some(outputs);
+    printer.report(&report)
+}

@@ -1,0 +1,134 @@
+//! `zkinfer verify`: judges a proof by a verifying key.
+
+use std::path::Path;
+use std::time::Instant;
+
+use circuits::interface::Direction;
+use prover::report::peak_rss_bytes;
+use verifier::container::{self, Kind};
+use verifier::{verify_file, KeyError, Policy, Refusal, Statement, VerifyingKey};
+
+use crate::args::VerifyArgs;
+use crate::exit::{Failure, Outcome};
+use crate::printer::{seconds, Printer};
+use crate::report::{NamedTensor, Report};
+use crate::{artifacts, present};
+
+/// Verifies and prints the statement.
+///
+/// # Errors
+/// The proof is refused (status 1), or a file is not what it should be (status 2).
+pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
+    let key = read_key(&args.vk)?;
+    let proof = read_proof(&args.proof)?;
+    let policy = if args.require_secure { Policy::RequireSecure } else { Policy::AcceptMarked };
+    let start = Instant::now();
+    let verdict = verify_file(policy, &key, &proof);
+    let took = start.elapsed().as_secs_f64();
+    if let Err(refusal) = &verdict {
+        let report = report("verify", &key).with("accepted", false).with("refusal", refusal.code());
+        printer.report(&report.with("reason", refusal.to_string()))?;
+    }
+    let statement = verdict.map_err(refused)?;
+
+    print_statement(printer, &statement, took)?;
+    let mut report = report("verify", &key);
+    report.verify_ms = Some(took * 1e3);
+    report.peak_rss_bytes = peak_rss_bytes();
+    report.verifying_key_bytes = artifacts::file_bytes(&args.vk);
+    report.outputs = Some(outputs(&statement));
+    let statement = serde_json::to_value(&statement).map_err(Failure::refused)?;
+    printer.report(&report.with("accepted", true).with("statement", statement))
+}
+
+/// Reads a verifying key.
+///
+/// # Errors
+/// The file can't be read or holds no valid key.
+pub(crate) fn read_key(path: &Path) -> Outcome<VerifyingKey> {
+    VerifyingKey::read(path).map_err(|error: KeyError| {
+        Failure::misuse(error).context(format!("{}: not a usable verifying key", path.display()))
+    })
+}
+
+/// Reads the bytes of a proof's file. A file that is no proof of this release is misuse; a damaged proof is refused.
+fn read_proof(path: &Path) -> Outcome<Vec<u8>> {
+    container::read_file(Kind::Proof, path).map_err(|error| {
+        let foreign = error.is_foreign();
+        let failure = if foreign { Failure::misuse(error) } else { refused(Refusal::File(error)) };
+        failure.context(path.display().to_string())
+    })
+}
+
+/// The failure of a refused proof.
+pub(crate) fn refused(refusal: Refusal) -> Failure {
+    let remedy = match &refusal {
+        Refusal::KeyDigest { .. } => {
+            Some("use the key that the proof was made with: `zkinfer inspect` shows both digests")
+        }
+        Refusal::InsecureSrs => Some("make keys with `zkinfer setup --srs` and one of a public ceremony"),
+        _ => None,
+    };
+    let failure = Failure::refused(refusal).context("REFUSED");
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+/// The figures that a verifying key knows.
+pub(crate) fn report(command: &str, key: &VerifyingKey) -> Report {
+    let mut report = Report::new(command);
+    let system = key.plonk().cs();
+    report.k = Some(key.description().params.k);
+    report.advice_columns = Some(system.num_advice_columns() as u64);
+    report.fixed_columns = Some(system.num_fixed_columns() as u64);
+    report.commitments = Some(commitments(key) as u64);
+    report.proof_bytes = Some(key.proof_shape().bytes() as u64);
+    report
+}
+
+/// Commitments that a verifier handles: those of the proof, its two opening points among them, and those of the key.
+fn commitments(key: &VerifyingKey) -> usize {
+    let system = key.plonk().cs();
+    key.proof_shape().commitments + 2 + system.num_fixed_columns() + system.permutation().get_columns().len()
+}
+
+/// The public outputs of a statement.
+pub(crate) fn outputs(statement: &Statement) -> Vec<NamedTensor> {
+    let ports = statement.ports.iter().filter(|port| port.port.direction == Direction::Output);
+    ports
+        .filter_map(|port| {
+            Some(NamedTensor {
+                name: port.port.name.clone(),
+                shape: port.port.shape.clone(),
+                values: port.reals.clone()?,
+                integers: port.values.clone()?,
+            })
+        })
+        .collect()
+}
+
+/// What the proof says, for people.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64) -> Outcome {
+    printer.line(format_args!("ACCEPTED in {}", seconds(took)))?;
+    printer.line(&statement.summary)?;
+    printer.field("model", format_args!("{} ({})", statement.model, statement.source))?;
+    printer.field("key", statement.key)?;
+    for port in &statement.ports {
+        let direction = match port.port.direction {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        };
+        let text = match &port.reals {
+            Some(reals) => present::list(reals),
+            None => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
+        };
+        printer.field(direction, format_args!("{} {:?}: {text}", port.port.name, port.port.shape))?;
+    }
+    statement.insecurities.iter().for_each(|mark| printer.warn(mark));
+    Ok(())
+}

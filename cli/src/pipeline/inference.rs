@@ -1,0 +1,158 @@
+//! Inputs read from a file, run through the integer program, and shown.
+
+use circuits::graph::Program;
+use circuits::layout::{cost, Estimate, Layout};
+use circuits::reference::{self, Trace};
+use onnx_import::float::graph::Tensor;
+use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
+use onnx_import::samples::{InputSpec, Samples};
+
+use crate::args::InputOptions;
+use crate::artifacts::ProgramArtifact;
+use crate::exit::{Failure, OrFail, Outcome};
+use crate::picture::Picture;
+use crate::printer::{bytes, seconds, Printer};
+use crate::report::{NamedTensor, Report};
+use crate::{present, usage};
+
+/// The input values of one sample, as reals and as the integers that the program takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    /// As the file has them.
+    pub(crate) tensors: Vec<Tensor>,
+    /// As the program takes them.
+    pub(crate) integers: Vec<Vec<i64>>,
+    /// How many values lay outside the calibrated range and were set to its nearest end.
+    pub(crate) clamped: usize,
+}
+
+/// Reads the sample that the options name.
+///
+/// # Errors
+/// The file can't be read, has no such sample, or does not fit the program's inputs.
+pub(crate) fn read_inputs(program: &Program, options: &InputOptions, printer: Printer) -> Outcome<Inputs> {
+    let samples = Samples::read(&options.input).map_err(Failure::misuse)?;
+    let inputs = sample(program, &samples, options.sample)
+        .map_err(|failure| failure.context(options.input.display().to_string()))?;
+    if inputs.clamped > 0 {
+        printer.warn(format_args!(
+            "{} input values lie outside the range that the model was calibrated for and were set to its nearest end; \
+             calibrate with samples that cover them",
+            inputs.clamped
+        ));
+    }
+    Ok(inputs)
+}
+
+/// Sample `index` of a file.
+///
+/// # Errors
+/// There is no such sample, or it does not fit the program's inputs.
+pub(crate) fn sample(program: &Program, samples: &Samples, index: usize) -> Outcome<Inputs> {
+    let tensors = samples.inputs(&InputSpec::of_program(program), index).map_err(Failure::misuse)?;
+    let quantized = quantize_inputs(program, &tensors).map_err(Failure::misuse)?;
+    Ok(Inputs { tensors, integers: quantized.values, clamped: quantized.clamped })
+}
+
+/// Runs the program.
+///
+/// # Errors
+/// The program can't be run on these inputs.
+pub(crate) fn run(program: &Program, inputs: &Inputs) -> Outcome<Trace> {
+    reference::run(program, &inputs.integers).or_refused("the program can't be run on this input")
+}
+
+/// The outputs of a run, decoded.
+pub(crate) fn outputs(program: &Program, trace: &Trace) -> Vec<NamedTensor> {
+    let integers = trace.outputs(program);
+    let reals = dequantize_outputs(program, &integers);
+    let named = program.outputs.iter().zip(reals).zip(integers).map(|((port, real), integers)| NamedTensor {
+        name: port.name.clone(),
+        shape: real.shape,
+        values: real.data.to_vec(),
+        integers,
+    });
+    named.collect()
+}
+
+/// Draws the inputs that are pictures.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn draw(printer: Printer, program: &Program, inputs: &Inputs) -> Outcome {
+    for (port, tensor) in program.inputs.iter().zip(&inputs.tensors) {
+        if let Some(picture) = Picture::from_tensor(&port.shape, &tensor.data) {
+            let drawn = if printer.colours() { picture.coloured() } else { picture.shaded() };
+            printer.line(drawn.trim_end_matches('\n'))?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows outputs to people.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn show(printer: Printer, program: &Program, outputs: &[NamedTensor]) -> Outcome {
+    for (port, tensor) in program.outputs.iter().zip(outputs) {
+        present::lines(tensor, port.kind).iter().try_for_each(|line| printer.line(line))?;
+    }
+    Ok(())
+}
+
+/// Says what is going to be done and what it will take.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn print_plan(printer: Printer, artifact: &ProgramArtifact, layout: &Layout) -> Outcome<Estimate> {
+    let statistics = layout.statistics();
+    let params = statistics.params;
+    let estimate = cost::estimate(&params);
+    let program = &artifact.program;
+    printer.field(
+        "program",
+        format_args!(
+            "{}: {} weights, {} activations, {}-bit",
+            program.name, statistics.weights, statistics.elements, artifact.bits
+        ),
+    )?;
+    printer.field(
+        "circuit",
+        format_args!(
+            "2^{} rows, {} used; {} advice and {} fixed columns ({} units, {} weights per row)",
+            params.k,
+            statistics.rows.used(),
+            statistics.advice_columns,
+            statistics.fixed_columns,
+            params.units,
+            params.weights
+        ),
+    )?;
+    printer.field(
+        "estimate",
+        format_args!(
+            "setup {} CPU, proof {} CPU and {} of memory, proof file about {}",
+            seconds(estimate.setup_cpu_seconds),
+            seconds(estimate.prove_cpu_seconds),
+            bytes(estimate.prove_bytes),
+            bytes(estimate.proof_bytes)
+        ),
+    )?;
+    if usage::available_memory_bytes().is_some_and(|available| available < estimate.prove_bytes) {
+        printer
+            .warn("the proof may take more memory than this machine has left; try --objective memory or fewer --bits");
+    }
+    Ok(estimate)
+}
+
+/// The figures that a layout knows.
+pub(crate) fn report(command: &str, layout: &Layout) -> Report {
+    let statistics = layout.statistics();
+    let mut report = Report::new(command);
+    report.k = Some(statistics.params.k);
+    report.rows_used = Some(statistics.rows.used() as u64);
+    report.advice_columns = Some(statistics.advice_columns as u64);
+    report.fixed_columns = Some(statistics.fixed_columns as u64);
+    report.commitments = Some(statistics.commitments as u64);
+    report.with("units", statistics.params.units).with("weights", statistics.params.weights)
+}

@@ -1,0 +1,390 @@
+//! From a model to a program, and from a program to its layout.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::anyhow;
+use circuits::graph::{Port, Program, Visibility};
+use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
+use onnx_import::float::graph::{FloatGraph, FloatPort};
+use onnx_import::quantize::{self, Bits, CompileReport, Compiled as Compilation, QuantizeError, QuantizeOptions};
+use onnx_import::samples::Samples;
+use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
+use prover::{Plan, SetupError};
+use serde_json::{json, Value};
+
+use crate::args::{ModelOptions, VisibilityOptions, VisibilityRule};
+use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
+use crate::exit::{Failure, OrFail, Outcome};
+use crate::printer::Printer;
+
+/// A program that has just been compiled.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// The program.
+    pub(crate) artifact: ProgramArtifact,
+    /// The bytes of its file.
+    pub(crate) file: Vec<u8>,
+    /// What the quantization cost, for programs.
+    pub(crate) accuracy: Value,
+}
+
+/// Reads a program, or compiles a model.
+///
+/// # Errors
+/// The file is neither, or the model is refused.
+pub(crate) fn load(
+    path: &Path,
+    options: &ModelOptions,
+    visibility: &VisibilityOptions,
+    printer: Printer,
+) -> Outcome<ProgramArtifact> {
+    if is_artifact(path)? {
+        refuse_options(path, options, visibility)?;
+        return ProgramArtifact::read(path);
+    }
+    Ok(compile(path, options, visibility, printer)?.artifact)
+}
+
+/// Like [`load`], and leaves the program in the folder. Tells whether the one there could be kept.
+///
+/// # Errors
+/// The file is neither, the model is refused, or the folder can't be written.
+pub(crate) fn load_into(
+    folder: &Folder,
+    path: &Path,
+    options: &ModelOptions,
+    visibility: &VisibilityOptions,
+    printer: Printer,
+) -> Outcome<(ProgramArtifact, bool)> {
+    let there = ProgramArtifact::read(&folder.program).ok();
+    if is_artifact(path)? {
+        let artifact = load(path, options, visibility, printer)?;
+        if there.is_some_and(|there| there.digest == artifact.digest) {
+            return Ok((artifact, true));
+        }
+        let bytes = fs::read(path).or_misuse(path.display().to_string())?;
+        artifacts::write(&folder.program, &bytes)?;
+        return Ok((artifact, false));
+    }
+    let recipe = Recipe::of(options)?;
+    if let Some(there) = there {
+        if is_made_from(&there, path, &recipe, visibility)? {
+            printer.field("reused", folder.program.display())?;
+            return Ok((there, true));
+        }
+    }
+    let compiled = compile(path, options, visibility, printer)?;
+    artifacts::write(&folder.program, &compiled.file)?;
+    Ok((compiled.artifact, false))
+}
+
+/// Imports, calibrates and quantizes a model.
+///
+/// # Errors
+/// The model or the calibration samples can't be used.
+pub(crate) fn compile(
+    path: &Path,
+    options: &ModelOptions,
+    visibility: &VisibilityOptions,
+    printer: Printer,
+) -> Outcome<Compiled> {
+    if is_artifact(path)? {
+        let fault = anyhow!("{}: an ONNX model is expected, and this is a file of zkinfer", path.display());
+        return Err(Failure::misuse(fault));
+    }
+    let recipe = Recipe::of(options)?;
+    compile_with(path, recipe, options.calibration.as_deref(), &Audience::of(visibility), printer)
+}
+
+/// Imports a model as a float graph.
+///
+/// # Errors
+/// The model is refused.
+pub(crate) fn import(path: &Path, options: &ModelOptions, printer: Printer) -> Outcome<FloatGraph> {
+    import_with(path, &ImportOptions { dims: Recipe::of(options)?.dims }, printer)
+}
+
+fn import_with(path: &Path, options: &ImportOptions, printer: Printer) -> Outcome<FloatGraph> {
+    let graph = printer.stage("import", None, || import_file(path, options));
+    graph.map_err(|error| import_failure(error).context(path.display().to_string()))
+}
+
+/// Compiles a model with the options that a program records.
+///
+/// # Errors
+/// The model can't be used, or the calibration samples are missing or others than the recorded ones.
+pub(crate) fn compile_again(
+    path: &Path,
+    recorded: &ProgramArtifact,
+    calibration: Option<&Path>,
+    printer: Printer,
+) -> Outcome<ProgramArtifact> {
+    let recipe = recorded.recipe.clone();
+    match (recipe.calibration, calibration) {
+        (Calibration::Random, None) => {}
+        (Calibration::Random, Some(_)) => {
+            return Err(Failure::misuse(anyhow!(
+                "the program was calibrated without samples; leave --calibration out"
+            )));
+        }
+        (Calibration::Samples(digest), None) => {
+            let fault = anyhow!("the program was calibrated on the samples {digest}");
+            return Err(Failure::misuse(fault).remedy("give that file by --calibration"));
+        }
+        (Calibration::Samples(digest), Some(file)) if file_digest(file)? != digest => {
+            let fault = anyhow!("{}: not the samples {digest} that the program was calibrated on", file.display());
+            return Err(Failure::misuse(fault));
+        }
+        (Calibration::Samples(_), Some(_)) => {}
+    }
+    let audience = Audience::of_program(&recorded.program);
+    Ok(compile_with(path, recipe, calibration, &audience, printer)?.artifact)
+}
+
+/// Lays a program out as its recipe says.
+///
+/// # Errors
+/// The program fits no machine.
+pub(crate) fn plan(artifact: &ProgramArtifact, printer: Printer) -> Outcome<Plan> {
+    let (program, options) = (artifact.program.clone(), artifact.recipe.layout);
+    let plan = printer.stage("layout", None, || Plan::new(program, options));
+    plan.map_err(|error| match error {
+        SetupError::Layout(error) => layout_failure(error),
+        other => Failure::refused(other),
+    })
+}
+
+/// Lays a program out for another objective.
+///
+/// # Errors
+/// The program fits no machine.
+pub(crate) fn layout_for(artifact: &ProgramArtifact, objective: Objective, printer: Printer) -> Outcome<Layout> {
+    let options = LayoutOptions { objective, ..artifact.recipe.layout };
+    printer.stage("layout", None, || layout::compile(&artifact.program, &options)).map_err(layout_failure)
+}
+
+fn layout_failure(error: LayoutError) -> Failure {
+    let remedy = match &error {
+        LayoutError::TooLarge { .. } => Some("a smaller model, or one cut into parts, can be proved"),
+        LayoutError::Analysis(_) | LayoutError::Port { .. } => Some("try fewer --bits"),
+        _ => None,
+    };
+    let failure = Failure::refused(error).context("the program can't be laid out");
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+impl Recipe {
+    fn of(options: &ModelOptions) -> Outcome<Self> {
+        let calibration = match &options.calibration {
+            Some(path) => Calibration::Samples(file_digest(path)?),
+            None => Calibration::Random,
+        };
+        Ok(Self {
+            bits: options.bits,
+            dims: options.dims.iter().map(|dimension| (dimension.name.clone(), dimension.size)).collect(),
+            layout: LayoutOptions {
+                objective: options.objective.map_or_else(Objective::default, Objective::from),
+                ..LayoutOptions::default()
+            },
+            calibration,
+        })
+    }
+}
+
+fn compile_with(
+    path: &Path,
+    recipe: Recipe,
+    calibration: Option<&Path>,
+    audience: &Audience,
+    printer: Printer,
+) -> Outcome<Compiled> {
+    let named = || path.display().to_string();
+    let graph = import_with(path, &ImportOptions { dims: recipe.dims.clone() }, printer)?;
+    let samples = match calibration {
+        Some(file) => Some(Samples::read(file).map_err(Failure::misuse)?),
+        None => None,
+    };
+    audience.check(&graph)?;
+    let options = QuantizeOptions {
+        bits: recipe.bits.map_or(Bits::Auto, Bits::Fixed),
+        input: audience.input,
+        output: audience.output,
+        ports: audience.ports.clone(),
+        ..QuantizeOptions::default()
+    };
+    let compiled = printer.stage("quantize", None, || quantize::compile(&graph, samples.as_ref(), &options));
+    let Compilation { program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
+    print_accuracy(printer, &report)?;
+    let (artifact, file) = ProgramArtifact::new(program, recipe, report.bits)?;
+    Ok(Compiled { artifact, file, accuracy: accuracy(&report) })
+}
+
+/// What the quantization cost, for people.
+fn print_accuracy(printer: Printer, report: &CompileReport) -> Outcome {
+    report.warnings.iter().for_each(|warning| printer.warn(warning));
+    for (bits, fidelity) in &report.tried {
+        printer.field("accuracy", format_args!("{bits} bits: {fidelity}"))?;
+    }
+    Ok(())
+}
+
+/// What the quantization cost, for programs.
+fn accuracy(report: &CompileReport) -> Value {
+    let fidelity = report.tried.last().map(|(_, fidelity)| fidelity);
+    let score = fidelity.and_then(|fidelity| fidelity.scores);
+    let differences = fidelity.iter().flat_map(|fidelity| &fidelity.differences);
+    json!({
+        "bits": report.bits,
+        "calibration_samples": report.calibration_samples,
+        "metric": score.map(|(metric, ..)| metric.name()),
+        "float_score": score.map(|(_, float, _)| float),
+        "integer_score": score.map(|(_, _, integer)| integer),
+        "largest_difference": differences.map(|difference| difference.largest).fold(0.0, f64::max),
+        "warnings": report.warnings,
+    })
+}
+
+/// Samples and options that do not fit are misuse; models that have no integer form are a failure of the work.
+fn quantize_failure(error: QuantizeError) -> Failure {
+    match error {
+        QuantizeError::Samples(_) | QuantizeError::Option { .. } | QuantizeError::NoSuchPort { .. } => {
+            Failure::misuse(error)
+        }
+        _ => Failure::refused(error),
+    }
+}
+
+/// Files that are no models are misuse; models that are refused are a failure of the work.
+fn import_failure(error: ImportError) -> Failure {
+    let remedy = match &error {
+        ImportError::Node { error: NodeError::UnknownOperator { .. } | NodeError::UnknownDomain { .. }, .. } => {
+            Some("the README lists the operators that can be proved; rewrite or cut the model at this node")
+        }
+        ImportError::Node { error: NodeError::NotConstant { .. }, .. } => {
+            Some("export the model with concrete shapes, or give sizes of dynamic dimensions by --dim NAME=SIZE")
+        }
+        ImportError::UnknownDimension { .. } => Some("give --dim with one of these names"),
+        ImportError::OperatorSet { .. } => Some("export the model with another opset"),
+        _ => None,
+    };
+    let failure = match &error {
+        ImportError::File { .. } | ImportError::NotOnnx { .. } | ImportError::UnknownDimension { .. } => {
+            Failure::misuse(error)
+        }
+        _ => Failure::refused(error),
+    };
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+/// Whether a program was made from this model with this recipe and visibility.
+fn is_made_from(
+    there: &ProgramArtifact,
+    path: &Path,
+    recipe: &Recipe,
+    visibility: &VisibilityOptions,
+) -> Outcome<bool> {
+    let bytes = fs::read(path).or_misuse(path.display().to_string())?;
+    let program = &there.program;
+    let same = program.source_digest == verifier::Digest::of(&bytes).0 && there.recipe == *recipe;
+    // The digest does not cover tensors in other files; a model that has any names their "location".
+    if !same || bytes.windows(8).any(|window| window == b"location") {
+        return Ok(false);
+    }
+    Ok(Audience::of(visibility).is_that_of(program))
+}
+
+/// Who sees the inputs and outputs of a program.
+#[derive(Clone, Debug)]
+struct Audience {
+    /// Who sees the inputs that are not named.
+    input: Visibility,
+    /// Who sees the outputs that are not named.
+    output: Visibility,
+    /// Names that must be inputs.
+    inputs: Vec<String>,
+    /// Names that must be outputs.
+    outputs: Vec<String>,
+    /// Who sees the ports that are named.
+    ports: BTreeMap<String, Visibility>,
+}
+
+impl Audience {
+    /// Everybody, unless a rule says otherwise; later rules of a kind win, and a name wins over all.
+    fn of(options: &VisibilityOptions) -> Self {
+        let for_all = |rules: &[VisibilityRule]| {
+            let last = rules.iter().rev().find(|rule| rule.name.is_none());
+            last.map_or(Visibility::Public, |rule| rule.visibility)
+        };
+        let names = |rules: &[VisibilityRule]| rules.iter().filter_map(|rule| rule.name.clone()).collect();
+        let rules = options.input_visibility.iter().chain(&options.output_visibility);
+        Self {
+            input: for_all(&options.input_visibility),
+            output: for_all(&options.output_visibility),
+            inputs: names(&options.input_visibility),
+            outputs: names(&options.output_visibility),
+            ports: rules.filter_map(|rule| Some((rule.name.clone()?, rule.visibility))).collect(),
+        }
+    }
+
+    /// That of a program.
+    fn of_program(program: &Program) -> Self {
+        let ports = program.inputs.iter().chain(&program.outputs);
+        Self {
+            input: Visibility::Public,
+            output: Visibility::Public,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            ports: ports.map(|port| (port.name.clone(), port.visibility)).collect(),
+        }
+    }
+
+    fn is_that_of(&self, program: &Program) -> bool {
+        let same = |port: &Port, all: Visibility| *self.ports.get(&port.name).unwrap_or(&all) == port.visibility;
+        program.inputs.iter().all(|port| same(port, self.input))
+            && program.outputs.iter().all(|port| same(port, self.output))
+    }
+
+    /// Refuses names that the model does not have on that side.
+    fn check(&self, graph: &FloatGraph) -> Outcome {
+        check_names(&self.inputs, &graph.inputs, "input")?;
+        check_names(&self.outputs, &graph.outputs, "output")
+    }
+}
+
+fn check_names(names: &[String], ports: &[FloatPort], direction: &str) -> Outcome {
+    match names.iter().find(|name| ports.iter().all(|port| port.name != **name)) {
+        Some(name) => {
+            let known: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+            let fault = anyhow!("the model has no {direction} named {name:?}; it has: {}", known.join(", "));
+            Err(Failure::misuse(fault))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A compiled program has its options already.
+fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOptions) -> Outcome {
+    let given = [
+        ("--calibration", options.calibration.is_some()),
+        ("--bits", options.bits.is_some()),
+        ("--objective", options.objective.is_some()),
+        ("--dim", !options.dims.is_empty()),
+        ("--input-visibility", !visibility.input_visibility.is_empty()),
+        ("--output-visibility", !visibility.output_visibility.is_empty()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            let fault = anyhow!("{}: the program is compiled already, so {flag} can't change it", path.display());
+            Err(Failure::misuse(fault).remedy("give the ONNX model, or leave the option out"))
+        }
+        None => Ok(()),
+    }
+}
