@@ -399,3 +399,22 @@ fn borders_of_accumulators_that_cancel() {
         }
     }
 }
+
+/// Taps that reach far beyond a picture set its rows far apart; what does not fit is refused before it is laid out.
+#[test]
+fn taps_that_reach_far() {
+    let picture = |height: usize, reach: u32| {
+        let mut b = ProgramBuilder::new(1);
+        let x = b.input(&[1, height, 3], Visibility::Private);
+        let (dilation, padding) = ([1, 2 * reach], [0, reach, 0, reach]);
+        let geometry = ConvGeometry { kernel: [1, 2], dilation, padding, ..ConvGeometry::POINTWISE };
+        let (weights, bias) = (Arc::new([2, -1]), Arc::new([1]));
+        let y = b.node(Op::Conv { input: x, geometry, weights, bias, requantize: None }, &[1, height, 3]);
+        b.output(y, Visibility::Public);
+        b
+    };
+    refuses_changes(&Case::new("far", picture(2, 40), 2), 20, 1);
+    let refused = |height: usize, reach: u32| compile(&picture(height, reach).program, &LayoutOptions::default());
+    assert!(matches!(refused(1 << 10, 1 << 19), Err(LayoutError::TooLarge { .. })));
+    assert!(matches!(refused(2, 1 << 29), Err(LayoutError::Program(_))));
+}

@@ -19,6 +19,8 @@ impl Limits {
     pub const MAX_ELEMENTS: usize = 1 << 28;
     /// Most weights of one convolution.
     pub const MAX_WEIGHTS: usize = 1 << 30;
+    /// Largest padding, stride and extent of a kernel on one axis.
+    pub const MAX_REACH: u64 = 1 << 20;
     /// Most entries of one table.
     pub const MAX_TABLE: usize = 1 << 20;
 }
@@ -293,6 +295,11 @@ impl NodeCheck<'_> {
         if !positive || groups == 0 || channels % groups != 0 || outputs % groups != 0 || weights > Limits::MAX_WEIGHTS
         {
             return Err(self.bounds("the geometry"));
+        }
+        let extent = |axis: usize| u64::from(geometry.kernel[axis] - 1) * u64::from(geometry.dilation[axis]);
+        let steps = geometry.padding.iter().chain(&geometry.stride).map(|&v| u64::from(v));
+        if steps.chain([extent(0), extent(1)]).any(|reach| reach > Limits::MAX_REACH) {
+            return Err(self.bounds("the reach of the geometry"));
         }
         let output = conv_output(geometry, [height, width]).ok_or_else(|| self.bounds("the kernel"))?;
         self.expect("the output height", output[0], out_height)?;

@@ -18,7 +18,11 @@ use super::weights::WeightBlock;
 use super::LayoutError;
 use crate::analysis::Interval;
 use crate::graph::{ConvGeometry, Op, Program, TensorId};
-use crate::machine::{AdviceColumn, Cell, FixedColumn};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
+
+/// Most cells that a layout with planes may have, whatever the width of the machine: several times what the largest models
+/// that can be proved take.
+const MOST_CELLS: usize = 1 << 26;
 
 /// A convolution with stride 1 on planes.
 struct Job {
@@ -248,7 +252,8 @@ impl Builder<'_> {
     fn arrange_source(&mut self, job: &Job, pitch: usize) {
         let Some(source) = job.only_tensor() else { return };
         let free = !matches!(self.program.node(source).op, Op::Conv { .. } | Op::Reciprocal { .. });
-        if free && !self.arrangements.contains_key(&source) {
+        let cells = job.planes().count().saturating_mul(copied_cells(job, pitch, self.rows.units()));
+        if free && self.check_room(cells).is_ok() && !self.arrangements.contains_key(&source) {
             let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
             let arrangement = Arrangement {
                 grid: job.planes().flat_map(|plane| plane.origins.iter().map(element)).collect(),
@@ -270,7 +275,7 @@ impl Builder<'_> {
             self.dense(tensor, &job, rows);
         } else {
             self.check_width(node, self.border_range(tensor))?;
-            self.plane_conv(tensor, &job, rows);
+            self.plane_conv(tensor, &job, rows)?;
         }
         Ok(())
     }
@@ -427,13 +432,15 @@ impl Builder<'_> {
 
     // --- planes --------------------------------------------------------------------------------------------------
 
-    fn plane_conv(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) {
+    fn plane_conv(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) -> Result<(), LayoutError> {
         let pitch = self.pitches[&tensor];
+        self.check_room(job.planes().count().saturating_mul(copied_cells(job, pitch, self.rows.units())))?;
         let placed = match self.find_planes(job) {
             Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, Self::stride_of(&rows)) => placed,
             _ => self.copy_planes(job, pitch),
         };
         let shape = ProductShape::new(job, &placed, self.rows.units());
+        self.check_room((job.groups.len() * job.outputs * Self::stride_of(&rows)).saturating_mul(shape.cells))?;
         let (block, places, homes) = self.output_block(job, &placed, &shape, &rows);
         let accumulators = self.settle_accumulators(tensor, &rows, &homes);
         let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
@@ -442,6 +449,17 @@ impl Builder<'_> {
         let conv = self.plane_fill(tensor, job, &placed, &shape, places);
         self.fills.push(Fill::Planes { conv, finish: rows.finish });
         self.finish_wide(tensor, &rows, &homes);
+        Ok(())
+    }
+
+    /// Whether so many more cells fit a machine: planes whose rows are far apart must not exhaust memory first.
+    fn check_room(&self, cells: usize) -> Result<(), LayoutError> {
+        let rows = self.rows.len() + cells.div_ceil(self.rows.units());
+        let limit = (1 << MachineParams::K.end()).min(MOST_CELLS / self.rows.units());
+        match rows > limit {
+            true => Err(LayoutError::TooLarge { rows, limit }),
+            false => Ok(()),
+        }
     }
 
     /// The planes where they are, if all lie in the rows at one pitch with nothing but zeros around.
