@@ -44,3 +44,8 @@ fn convolutional_networks() {
 fn every_operator() {
     widths().for_each(|options| accepts(support::zoo(3), options));
 }
+
+#[test]
+fn values_of_several_limbs() {
+    widths().for_each(|options| accepts(support::wide(4), options));
+}

@@ -356,6 +356,51 @@ fn saturation_left_out() -> Violations {
     saturation(2, 2, 0, 0)
 }
 
+/// Rewrites the first saturating lookup of [`targets::wide`]: the argument kept, the overflow and the underflow.
+fn wide_saturation(argument: impl Fn(i64) -> i64, parts: impl Fn(i64) -> [i64; 2]) -> Violations {
+    let victim = Victim::new(targets::wide(), &[&[3, 0]]);
+    let mut assignment = victim.assignment();
+    // The second output, of the two elements 210003 and 0.
+    let home = victim.public()[3];
+    let operand = assignment.get(A::Value(0), home + 1);
+    let argument = argument(operand);
+    let [over, under] = parts(operand);
+    assignment.set(A::Pre(0), home, argument);
+    assignment.set(A::Value(0), home, 2 * argument + 1);
+    assignment.set(A::Pre(0), home + 1, over - under);
+    for (column, row, value) in [
+        (A::Value(0), 2, over),
+        (A::Pre(0), 2, under),
+        (A::Value(0), 3, over),
+        (A::Pre(0), 3, argument),
+        (A::Value(0), 4, under),
+        (A::Pre(0), 4, argument),
+    ] {
+        assignment.set(column, home + row, value);
+    }
+    for (first, value) in [(5, over), (7, under)] {
+        for step in 0..2 {
+            let rest = value >> (16 * step);
+            assignment.set(A::Pre(0), home + first + step, rest);
+            assignment.set(A::Low(0), home + first + step, rest & 0xff);
+            assignment.set(A::High(0), home + first + step, if step == 0 { rest >> 8 & 0xff } else { rest >> 8 });
+        }
+    }
+    victim.refuses(assignment)
+}
+
+fn wide_overflow_claimed_inside() -> Violations {
+    wide_saturation(|_| -1, |operand| [operand + 1, 0])
+}
+
+fn wide_underflow_claimed_inside() -> Violations {
+    wide_saturation(|_| 1, |operand| [0, 1 - operand])
+}
+
+fn wide_overflow_is_negative() -> Violations {
+    wide_saturation(|_| 1, |operand| [operand - 1, 0])
+}
+
 // --- pointwise operators ------------------------------------------------------------------------------------------
 
 fn affine() -> Victim {
@@ -462,55 +507,92 @@ fn swapped_tags() -> Violations {
 
 // --- reciprocals --------------------------------------------------------------------------------------------------
 
-/// A quotient that is off, with the remainder that belongs to it; `honest_limbs`: who lies about its range instead.
-fn quotient(by: i64, honest_limbs: bool) -> Violations {
-    let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
-    let mut assignment = victim.assignment();
-    let first = victim.public()[0] - 1;
-    let divisor = assignment.get(A::Pre(0), first + 1);
-    let quotient = assignment.get(A::Value(0), first + 1) + by;
-    let remainder = 64 - quotient * divisor;
-    let width = -victim.system.skeleton.fixed(F::HighCoefficient, first + 1);
-    assignment.set(A::Pre(0), first, remainder);
-    assignment.set(A::Value(0), first + 1, quotient);
-    assignment.set(A::Pre(0), first + 2, remainder);
-    assignment.set(A::Pre(0), first + 3, quotient);
-    for (row, ranged) in [(1, divisor - 1 - remainder), (2, remainder), (3, quotient)] {
-        if honest_limbs && ranged < 0 {
-            continue;
-        }
-        assignment.set(A::Low(0), first + row, ranged.rem_euclid(width));
-        assignment.set(A::High(0), first + row, ranged.div_euclid(width));
+/// A division in the rows of [`targets::reciprocal`]: remainder, quotient, divisor, and the number that shows that the
+/// remainder is the smaller one; each of the three that must not be negative has its limbs.
+struct Division {
+    victim: Victim,
+    assignment: Assignment,
+    first: usize,
+    divisor: i64,
+    quotient: i64,
+}
+
+impl Division {
+    fn new() -> Self {
+        let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
+        let first = victim.public()[0] - 1;
+        let assignment = victim.assignment();
+        let (quotient, divisor) = (assignment.get(A::Value(0), first + 1), assignment.get(A::Pre(0), first + 1));
+        assert_eq!((quotient, divisor), (64 / 5, 5));
+        Self { victim, assignment, first, divisor, quotient }
     }
-    victim.refuses(assignment)
+
+    /// A number with its limbs; the chain of a negative one has its digits modulo 2¹⁶.
+    fn chain(&mut self, index: usize, value: i64) {
+        let row = self.first + 4 + index;
+        self.assignment.set(A::Pre(0), row, value);
+        self.assignment.set(A::Low(0), row, value & 0xff);
+        self.assignment.set(A::High(0), row, value >> 8);
+    }
+
+    fn quotient(&mut self, quotient: i64) {
+        self.assignment.set(A::Value(0), self.first + 1, quotient);
+        self.chain(2, quotient);
+    }
+
+    fn remainder(&mut self, remainder: i64) {
+        self.assignment.set(A::Pre(0), self.first, remainder);
+        self.assignment.set(A::Pre(0), self.first + 3, remainder);
+        self.chain(1, remainder);
+    }
+
+    fn excess(&mut self, excess: i64) {
+        self.assignment.set(A::Pre(0), self.first + 2, excess);
+        self.chain(0, excess);
+    }
+
+    fn refuses(self) -> Violations {
+        self.victim.refuses(self.assignment)
+    }
+}
+
+/// A quotient that is off, with the remainder that belongs to it.
+fn quotient(by: i64) -> Violations {
+    let mut division = Division::new();
+    let quotient = division.quotient + by;
+    let remainder = 64 - quotient * division.divisor;
+    division.quotient(quotient);
+    division.remainder(remainder);
+    division.excess(division.divisor - 1 - remainder);
+    division.refuses()
 }
 
 fn quotient_too_small() -> Violations {
-    quotient(-1, false)
+    quotient(-1)
 }
 
 fn quotient_too_large() -> Violations {
-    quotient(1, false)
+    quotient(1)
 }
 
-fn quotient_too_small_with_other_limbs() -> Violations {
-    quotient(-1, true)
+/// The remainder is the larger one, and the number that should show otherwise is not that of its row's form.
+fn remainder_as_large_as_the_divisor() -> Violations {
+    let mut division = Division::new();
+    let quotient = division.quotient - 1;
+    let remainder = 64 - quotient * division.divisor;
+    division.quotient(quotient);
+    division.remainder(remainder);
+    division.refuses()
 }
 
 /// The remainder that is ranged is not the one of the division.
 fn remainder_of_another_division() -> Violations {
-    let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
-    let mut assignment = victim.assignment();
-    let first = victim.public()[0] - 1;
-    let (quotient, divisor) = (assignment.get(A::Value(0), first + 1) + 1, assignment.get(A::Pre(0), first + 1));
-    let width = -victim.system.skeleton.fixed(F::HighCoefficient, first + 1);
-    assignment.set(A::Value(0), first + 1, quotient);
-    assignment.set(A::Pre(0), first + 3, quotient);
-    assignment.set(A::Low(0), first + 3, quotient % width);
-    assignment.set(A::High(0), first + 3, quotient / width);
-    // The negative remainder is not the one that row 2 ranges.
-    assignment.set(A::Pre(0), first, 64 - quotient * divisor);
-    victim.refuses(assignment)
+    let mut division = Division::new();
+    let quotient = division.quotient + 1;
+    division.quotient(quotient);
+    let remainder = 64 - quotient * division.divisor;
+    division.assignment.set(A::Pre(0), division.first, remainder);
+    division.refuses()
 }
 
 // --- maxima -------------------------------------------------------------------------------------------------------
@@ -749,6 +831,9 @@ attacks! {
     saturated_at_the_other_wrong_end => ["M-SAT-LOW"],
     negative_overflow => ["M-SUM-END"],
     saturation_left_out => ["M-SUM-END"],
+    wide_overflow_claimed_inside => ["M-POINT"],
+    wide_underflow_claimed_inside => ["M-POINT"],
+    wide_overflow_is_negative => ["M-SUM-END"],
     affine_off_by_one => ["M-POINT"],
     affine_of_another_operand => ["COPY-ELEMENT"],
     product_off_by_one => ["M-POINT"],
@@ -758,7 +843,7 @@ attacks! {
     swapped_tags => ["M-HELPER"],
     quotient_too_small => ["M-SUM-END"],
     quotient_too_large => ["M-SUM-END"],
-    quotient_too_small_with_other_limbs => ["M-POINT"],
+    remainder_as_large_as_the_divisor => ["M-POINT"],
     remainder_of_another_division => ["COPY-ELEMENT"],
     maximum_below_an_operand => ["M-MAX-OPERAND"],
     maximum_below_the_running_one => ["M-MAX-RUNNING"],

@@ -30,31 +30,44 @@ fn admissible(b: &mut ProgramBuilder) -> Vec<Vec<i64>> {
     inputs
 }
 
+/// Units and weights per row.
+const WIDTHS: [(u32, Option<u32>); 3] = [(1, None), (2, Some(1)), (3, None)];
+
+/// On how many of the widths a target is attacked. Programs with wide limbs have long tables, hence many rows that are all
+/// alike.
+fn widths_of(name: &str) -> usize {
+    match name {
+        "wide" => 1,
+        "reciprocal" => 2,
+        _ => WIDTHS.len(),
+    }
+}
+
 fn cases() -> impl Iterator<Item = Case> {
-    [1, 2, 3].into_iter().flat_map(|units| {
-        targets::all().into_iter().map(move |(name, mut builder)| {
+    WIDTHS.into_iter().enumerate().flat_map(|(index, (units, weights))| {
+        let programs = targets::all().into_iter().filter(move |(name, _)| index < widths_of(name));
+        programs.map(move |(name, mut builder)| {
             let inputs = admissible(&mut builder);
-            Case::with_inputs(name, builder, inputs, units)
+            Case::with_widths(name, builder, inputs, units, weights)
         })
     })
 }
 
 /// A case with its equations and its honest cells.
-struct Target<'a> {
-    case: &'a Case,
+struct Target {
     system: System,
     equations: Equations,
     honest: Cells,
 }
 
-impl<'a> Target<'a> {
-    fn new(case: &'a Case) -> Self {
+impl Target {
+    fn new(case: &Case) -> Self {
         let system = case.system(0x5eed);
         let honest = system.derived(&case.assignment);
         let violations = system.violations(&honest);
         assert!(violations.none(), "{}: {violations:?}", case.name);
         assert_eq!(&honest.instance[..case.words().len()], case.words(), "{}", case.name);
-        Self { case, equations: system.equations(), honest, system }
+        Self { equations: system.equations(), honest, system }
     }
 
     fn accepts(&self, cells: &Cells) -> bool {
@@ -97,7 +110,7 @@ fn targets_use_every_part() {
     for case in cases() {
         parts.extend(case.layout.skeleton().fixed.keys().filter(|column| column.optional_bit().is_some()).copied());
         let copied = case.layout.skeleton().copies.iter().any(|&(a, b)| check::copy_kind(a, b) == "COPY-ELEMENT");
-        if case.name.starts_with("borders") {
+        if case.name.starts_with("borders, 1") {
             assert!(!copied, "{}: the second convolution takes its input where it is", case.name);
         }
         if case.name.starts_with("saturating") {
@@ -221,11 +234,9 @@ fn blinded_rows_are_read_by_nobody() {
 /// Honest runs with random blinded rows, by the evaluator that looks at every row.
 #[test]
 fn honest_runs() {
-    let programs: [(&str, fn(u64) -> ProgramBuilder); 3] =
-        [("mlp", support::mlp), ("cnn", support::cnn), ("zoo", support::zoo)];
-    for (name, program) in programs {
-        for units in [1, 2, 3, 5] {
-            let case = Case::new(name, program(11), units);
+    for units in [1, 2, 3, 5] {
+        for (name, program) in [("mlp", support::mlp(11)), ("cnn", support::cnn(11)), ("zoo", support::zoo(11))] {
+            let case = Case::new(name, program, units);
             let system = case.system(12);
             let violations = system.violations(&system.derived(&case.assignment));
             assert!(violations.none(), "{}: {violations:?}", case.name);

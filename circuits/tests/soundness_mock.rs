@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use check::{Case, System};
 use circuits::layout::{compile, LayoutOptions};
-use circuits::machine::{AdviceColumn, Assignment, Cell, Challenges, FixedColumn, MachineCircuit, SecondPhase, Skeleton};
+use circuits::machine::{
+    AdviceColumn, Assignment, Cell, Challenges, FixedColumn, MachineCircuit, SecondPhase, Skeleton,
+};
 use ff::Field;
 use halo2_proofs::dev::{FailureLocation, MockProver, VerifyFailure};
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -104,7 +106,8 @@ fn the_evaluator_agrees_with_the_mock_prover() {
         for (a, assignment) in assignments.iter().enumerate() {
             for (s, &second) in SECONDS.iter().enumerate().filter(|&(s, _)| a < 2 || s < 1) {
                 let (gates, copies) = mock(assignment, second, &words);
-                let system = System::new(&assignment.skeleton, SQUEEZED.take().expect("the second phase was asked for"));
+                let system =
+                    System::new(&assignment.skeleton, SQUEEZED.take().expect("the second phase was asked for"));
                 let columns = second(assignment, &system.challenges);
                 let cells = system.cells(assignment, &columns, &words, 77);
                 let violations = system.violations(&cells);
@@ -162,7 +165,7 @@ fn borders() -> (Case, usize) {
     let is_element = |&row: &usize| {
         skeleton.fixed(FixedColumn::PreCoefficient, row) != 0 && skeleton.fixed(FixedColumn::LimbSwitch(0), row) != 0
     };
-    let home = (0..skeleton.params.usable_rows()).filter(is_element).last().expect("it has elements");
+    let home = (0..skeleton.params.usable_rows()).rfind(is_element).expect("it has elements");
     (case, home)
 }
 
@@ -183,7 +186,9 @@ fn a_remainder_that_is_not_looked_up() {
     skeleton.fixed.get_mut(&FixedColumn::LimbSwitch(0)).expect("it is there")[home] = 0;
     let mut assignment = case.assignment.clone();
     let by = if assignment.get(AdviceColumn::Pre(0), home) > 0 { -1 } else { 1 };
-    for (column, change) in [(AdviceColumn::Pre(0), by), (AdviceColumn::Value(0), 2 * by), (AdviceColumn::Low(0), -8 * by)] {
+    for (column, change) in
+        [(AdviceColumn::Pre(0), by), (AdviceColumn::Value(0), 2 * by), (AdviceColumn::Low(0), -8 * by)]
+    {
         assignment.set(column, home, assignment.get(column, home) + change);
     }
     is_exposed(&case, Hostile { skeleton, assignment });
@@ -275,7 +280,9 @@ fn public_words_name_their_values() {
             assert_ne!(interface.unpack(&other).ok().as_ref(), Some(&values), "word {index}, bit {bit}");
         }
     }
-    assert!(interface.unpack(&words[1..]).is_err() && interface.unpack(&[words.clone(), vec![Fr::ZERO]].concat()).is_err());
+    assert!(
+        interface.unpack(&words[1..]).is_err() && interface.unpack(&[words.clone(), vec![Fr::ZERO]].concat()).is_err()
+    );
 }
 
 /// The instance cells behind the words are zero for the verifier; a copy from them would be to a constant.

@@ -77,7 +77,8 @@ fn a_missing_constraint_frees_a_cell() {
     for case in cases().into_iter().take(3) {
         let (system, equations, cells) = parts(&case);
         // The rows are too many to leave out each one: every name, on the first, the last and some rows.
-        let defining: Vec<usize> = (0..equations.equations.len()).filter(|&i| defines(&equations.equations[i])).collect();
+        let defining: Vec<usize> =
+            (0..equations.equations.len()).filter(|&i| defines(&equations.equations[i])).collect();
         for &index in defining.iter().step_by(defining.len() / 40) {
             let out = &equations.equations[index];
             let free = system.free_cells(&equations, &cells, |e| defines(e) && !std::ptr::eq(e, out), copy_defines);

@@ -113,21 +113,25 @@ pub struct Difference {
     pub rms: f64,
     /// Width of the range of the float outputs.
     pub width: f64,
+    /// Share of elements that differ by a half or more: for labels and indices, those that are wrong.
+    pub wrong: f64,
 }
 
 impl Difference {
     fn of<'a>(pairs: impl Iterator<Item = (&'a Tensor, &'a Tensor)>) -> Self {
-        let (mut largest, mut squares, mut count) = (0f64, 0f64, 0usize);
+        let (mut largest, mut squares, mut count, mut wrong) = (0f64, 0f64, 0usize, 0usize);
         let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
         for (float, integer) in pairs {
             for (&a, &b) in float.data.iter().zip(integer.data.iter()) {
                 largest = largest.max((a - b).abs());
                 squares += (a - b).powi(2);
                 count += 1;
+                wrong += usize::from((a - b).abs() >= 0.5);
                 (lo, hi) = (lo.min(a), hi.max(a));
             }
         }
-        Self { largest, rms: (squares / count.max(1) as f64).sqrt(), width: (hi - lo).max(0.0) }
+        let count = count.max(1) as f64;
+        Self { largest, rms: (squares / count).sqrt(), width: (hi - lo).max(0.0), wrong: wrong as f64 / count }
     }
 
     /// The root mean square as a part of the range.
@@ -150,8 +154,10 @@ pub struct Fidelity {
     /// Share of samples on which output 0 has the same largest element, where the float model usually decides clearly
     /// between its elements, as classifiers do.
     pub agreement: Option<f64>,
-    /// One per output; labels and indices are counted as they are.
+    /// One per output.
     pub differences: Vec<Difference>,
+    /// Which outputs are labels or indices.
+    pub indices: Vec<bool>,
 }
 
 impl Fidelity {
@@ -174,7 +180,11 @@ impl Fidelity {
             Some((_, float, integer)) => integer >= float - Self::SHARE_LOSS,
             None => self.agreement.is_none_or(|share| share >= Self::AGREEMENT),
         };
-        scored && self.differences.iter().all(|difference| difference.relative() <= Self::RELATIVE)
+        let close = |(difference, &index): (&Difference, &bool)| match index {
+            true => difference.wrong <= 1.0 - Self::AGREEMENT,
+            false => difference.relative() <= Self::RELATIVE,
+        };
+        scored && self.differences.iter().zip(&self.indices).all(close)
     }
 }
 
@@ -196,11 +206,25 @@ pub(crate) fn fidelity(
     labels: &[Tensor],
 ) -> Fidelity {
     let labels = &labels[..labels.len().min(float.len())];
-    let metric = Metric::choose(labels, float, indices.first().copied().unwrap_or(false));
-    fidelity_by(metric, float, integer, labels)
+    fidelity_by(choose_metric(labels, float, indices), float, integer, indices, labels)
 }
 
-fn fidelity_by(metric: Option<Metric>, float: &[Vec<Tensor>], integer: &[Vec<Tensor>], labels: &[Tensor]) -> Fidelity {
+/// The metric for labels that fit the outputs.
+fn choose_metric(labels: &[Tensor], float: &[Vec<Tensor>], indices: &[bool]) -> Option<Metric> {
+    if labels.len() < float.len() {
+        return None;
+    }
+    let index = indices.first().copied().unwrap_or(false);
+    Metric::choose(labels, float, index).filter(|&metric| fits(metric, labels, float))
+}
+
+fn fidelity_by(
+    metric: Option<Metric>,
+    float: &[Vec<Tensor>],
+    integer: &[Vec<Tensor>],
+    indices: &[bool],
+    labels: &[Tensor],
+) -> Fidelity {
     let outputs = float.first().map_or(0, Vec::len);
     let pairs = |j: usize| float.iter().zip(integer).map(move |(a, b)| (&a[j], &b[j]));
     let differences: Vec<_> = (0..outputs).map(|j| Difference::of(pairs(j))).collect();
@@ -213,6 +237,7 @@ fn fidelity_by(metric: Option<Metric>, float: &[Vec<Tensor>], integer: &[Vec<Ten
         scores: metric.map(|metric| (metric, metric.score(float, labels), metric.score(integer, labels))),
         agreement: agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax)),
         differences,
+        indices: indices.to_vec(),
     }
 }
 
@@ -302,25 +327,25 @@ pub fn evaluate(
     let (mut float, mut integer, mut clamped) = (Vec::new(), Vec::new(), 0);
     for sample in 0..count {
         let inputs = samples.inputs(&specs, sample)?;
-        float.push(float_outputs(reference, program, samples, sample, &inputs)?);
+        // First, because it checks the inputs.
         let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         clamped += quantized.clamped;
+        float.push(float_outputs(reference, program, samples, sample, &inputs)?);
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
         integer.push(dequantize_outputs(program, &trace.outputs(program)));
     }
     let labels = samples.labels();
     let labels = &labels[..labels.len().min(count)];
-    let index = program.outputs.first().is_some_and(|port| port.kind == PortKind::Index);
+    let indices: Vec<_> = program.outputs.iter().map(|port| port.kind == PortKind::Index).collect();
     let metric = match options.metric {
         Some(metric) if labels.len() < count || !fits(metric, labels, &float) => {
             return Err(AccuracyError::Labels { metric: metric.name() });
         }
         Some(metric) => Some(metric),
-        None if labels.len() < count => None,
-        None => Metric::choose(labels, &float, index).filter(|&metric| fits(metric, labels, &float)),
+        None => choose_metric(labels, &float, &indices),
     };
-    Ok(AccuracyReport { fidelity: fidelity_by(metric, &float, &integer, labels), clamped })
+    Ok(AccuracyReport { fidelity: fidelity_by(metric, &float, &integer, &indices, labels), clamped })
 }
 
 fn fits(metric: Metric, labels: &[Tensor], outputs: &[Vec<Tensor>]) -> bool {
@@ -376,8 +401,8 @@ pub fn worst_nodes(
     let mut pairs: Vec<Vec<(Tensor, Tensor)>> = vec![Vec::new(); program.nodes.len()];
     for sample in 0..samples.count(&specs)?.min(limit) {
         let inputs = samples.inputs(&specs, sample)?;
-        let values = evaluate_all(graph, &inputs)?;
         let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let values = evaluate_all(graph, &inputs)?;
         let trace =
             reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
         for (index, origin) in compiled.origins.iter().enumerate() {

@@ -1,10 +1,11 @@
-//! Every lowering against the float evaluator: small graphs with random weights, compiled at 12 bits and run on the samples
-//! they were calibrated on; the outputs differ by a few steps at most.
+//! Every lowering against the float evaluator: small graphs with random weights, compiled at several widths and run on the
+//! samples they were calibrated on; the outputs differ by a few steps at most.
 
 use std::sync::Arc;
 
 use circuits::graph::{Op, PortKind, Visibility};
 use circuits::reference;
+use onnx_import::accuracy::worst_nodes;
 use onnx_import::float::evaluate::evaluate_outputs;
 use onnx_import::float::graph::{
     BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
@@ -114,8 +115,8 @@ fn samples(graph: &FloatGraph) -> Samples {
     Samples::from_batches(batches.collect())
 }
 
-fn compile_on(graph: &FloatGraph, samples: &Samples) -> Compiled {
-    let options = QuantizeOptions { bits: Bits::Fixed(12), ..QuantizeOptions::default() };
+fn compile_on(graph: &FloatGraph, samples: &Samples, bits: u32) -> Compiled {
+    let options = QuantizeOptions { bits: Bits::Fixed(bits), ..QuantizeOptions::default() };
     compile(graph, Some(samples), &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -143,13 +144,18 @@ fn error_of(graph: &FloatGraph, compiled: &Compiled, samples: &Samples) -> f64 {
     (0..outputs).map(relative).fold(0.0, f64::max)
 }
 
-/// Compiles, checks the outputs, and hands the program back.
+/// Compiles at several widths, checks the outputs, and hands the program of 12 bits back.
 fn check(graph: &FloatGraph) -> Compiled {
     let samples = samples(graph);
-    let compiled = compile_on(graph, &samples);
-    let error = error_of(graph, &compiled, &samples);
-    assert!(error < 0.006, "the outputs are off by {error} of their range");
-    compiled
+    let at = |bits: u32, tolerance: f64| {
+        let compiled = compile_on(graph, &samples, bits);
+        let error = error_of(graph, &compiled, &samples);
+        assert!(error < tolerance, "with {bits} bits the outputs are off by {error} of their range");
+        compiled
+    };
+    at(8, 0.09);
+    at(15, 0.003);
+    at(12, 0.006)
 }
 
 fn count(compiled: &Compiled, wanted: fn(&Op) -> bool) -> usize {
@@ -226,7 +232,7 @@ fn pooled(window: &Window, size: [usize; 2]) -> Option<[usize; 2]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn convolutions(window in window(), groups in 1usize..3, size in [4usize..7, 4usize..7], batch in 1usize..3) {
@@ -297,7 +303,7 @@ proptest! {
         let y = b.real(FloatOp::Reduce { input: x, kind, axes }, &kept);
         let graph = b.finish(y);
         let samples = samples(&graph);
-        let error = error_of(&graph, &compile_on(&graph, &samples), &samples);
+        let error = error_of(&graph, &compile_on(&graph, &samples, 12), &samples);
         // Each factor of a product is rounded.
         prop_assert!(error < if kind == ReduceKind::Product { 0.03 } else { 0.006 }, "{kind:?}: {error}");
     }
@@ -480,7 +486,7 @@ fn indices_of_extrema() {
         let y = b.node(op, &[3, 1], Element::Integer);
         let graph = b.finish(y);
         let samples = samples(&graph);
-        let compiled = compile_on(&graph, &samples);
+        let compiled = compile_on(&graph, &samples, 12);
         assert_eq!(error_of(&graph, &compiled, &samples), 0.0, "ties are common here");
         assert_eq!(compiled.program.outputs[0].kind, PortKind::Index);
     }
@@ -510,7 +516,7 @@ fn labels_from_an_index() {
     b.output(label);
     let graph = b.finish(scores);
     let samples = samples(&graph);
-    let compiled = compile_on(&graph, &samples);
+    let compiled = compile_on(&graph, &samples, 12);
     assert_eq!(compiled.program.outputs[0].kind, PortKind::Index);
     let inputs = samples.inputs(&InputSpec::of_graph(&graph), 0).unwrap();
     let trace =
@@ -568,6 +574,44 @@ fn normalization_over_an_axis() {
     let shifted = b.binary(BinaryFunction::Add, [scaled, offset], &[3, 8]);
     let y = relu(&mut b, shifted);
     check(&b.finish(y));
+}
+
+#[test]
+fn integers_beside_reals_do_not_coarsen_them() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 3], Element::Real);
+    let label = b.input(&[1, 1], Element::Integer);
+    let joined = b.real(FloatOp::Concat { inputs: vec![x, label], axis: 1 }, &[1, 4]);
+    let y = b.dense(joined, 4, 2);
+    let compiled = check(&b.finish(y));
+    assert_eq!(compiled.program.inputs[1].kind, PortKind::Index);
+}
+
+#[test]
+fn the_worst_nodes_come_first() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let hidden = b.dense(x, 4, 6);
+    let hidden = b.unary(hidden, UnaryFunction::Gelu);
+    let y = b.dense(hidden, 6, 2);
+    let graph = b.finish(y);
+    let samples = samples(&graph);
+    let compiled = compile_on(&graph, &samples, 8);
+    let worst = worst_nodes(&graph, &compiled, &samples, 10).unwrap();
+    assert_eq!(worst.len(), compiled.program.nodes.len());
+    assert!(worst.windows(2).all(|pair| pair[0].difference.relative() >= pair[1].difference.relative()));
+    assert!(worst.iter().all(|node| node.difference.relative() < 0.02));
+}
+
+#[test]
+fn hostile_geometry_is_refused_before_it_is_expanded() {
+    let mut b = Builder::new();
+    let input = b.input(&[1, 1, 2, 2], Element::Real);
+    let window = Window { kernel: [60_000, 60_000], stride: [1, 1], dilation: [1, 1], padding: [30_000; 4] };
+    let y = b.real(FloatOp::MaxPool { input, window }, &[1, 1, 3, 3]);
+    let graph = b.finish(y);
+    let error = compile(&graph, None, &QuantizeOptions::default());
+    assert!(matches!(error, Err(QuantizeError::Unsupported { .. })));
 }
 
 #[test]

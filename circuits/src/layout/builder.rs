@@ -296,12 +296,50 @@ impl<'a> Builder<'a> {
     }
 
     fn input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
-        let tag = self.tables.input_range(lo, hi);
+        let Some(tag) = self.tables.input_range(lo, hi) else {
+            self.wide_input(tensor, lo, hi);
+            return;
+        };
         let (_, places, _) = self.allocate(tensor, 1);
         for &place in &places {
             self.rows.set_lane(place, Lane::Function(tag));
         }
         self.fills.push(Fill::Elements { tensor, places, input: true });
+    }
+
+    /// M-INPUT: an input whose range would make a long table: `x − lo` and `hi − x` are range chains.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | `x`, – | `x − lo = pre₊` |
+    /// | 1 … | limbs of `x − lo` | see [`Builder::range_chain`] |
+    /// | then | `x`, – | `hi − x = pre₊` |
+    /// | then … | limbs of `hi − x` | |
+    fn wide_input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
+        let chain = range_rows(64 - hi.abs_diff(lo).leading_zeros());
+        let (block, places, spare) = self.allocate(tensor, 2 + 2 * chain as usize);
+        let difference = RowForm { low: 1, next_pre: -1, pointwise: true, ..RowForm::default() };
+        let forms = [
+            (0, RowForm { value: 1, constant: -lo, ..difference }),
+            (1 + chain, RowForm { value: -1, constant: hi, ..difference }),
+        ];
+        for logical in 0..block.logical {
+            let row = block.first + logical * block.stride;
+            for (step, form) in &forms {
+                self.rows.set_form(row + step, form);
+                self.range_chain(row + step + 1, chain);
+            }
+        }
+        for &place in &places {
+            (0..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            self.copies.push((place.value(), place.below(1 + chain).value()));
+        }
+        for (step, form) in &forms {
+            let borders: Vec<_> = spare.iter().map(|place| place.below(*step)).collect();
+            borders.iter().for_each(|&place| self.rows.set_lane(place, Lane::Border));
+            self.fills.push(Fill::Borders { places: borders, constant: form.constant });
+        }
+        self.fills.push(Fill::WideInput { tensor, places, range: (lo, hi), chain });
     }
 
     /// Rows in pairs: the element above, its two operands (copies) below, tied by the row's form.

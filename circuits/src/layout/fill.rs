@@ -57,6 +57,8 @@ pub(super) struct PlaneTaps {
 pub(super) enum Fill {
     /// `value` is the element; for inputs `pre` too.
     Elements { tensor: TensorId, places: Vec<Place>, input: bool },
+    /// Inputs in `lo ..= hi` whose range is proved by chains of limbs.
+    WideInput { tensor: TensorId, places: Vec<Place>, range: (i64, i64), chain: u32 },
     /// `value = table(pre)`, with the overflow below where the gadget is used.
     Lookup { tensor: TensorId, operands: Vec<Element>, places: Vec<Place>, saturation: Option<(i64, i64)> },
     /// `acc = Σ weights·operands + bias`, one list per element.
@@ -109,6 +111,14 @@ impl Filler<'_> {
                     if *input {
                         self.set(AdviceColumn::Pre, place, value);
                     }
+                }
+            }
+            Fill::WideInput { tensor, places, range: (lo, hi), chain } => {
+                for (index, &place) in places.iter().enumerate() {
+                    let value = self.trace.tensor(*tensor)[index];
+                    self.set_value(place, value);
+                    self.range_chain(place.below(1), value - lo, *chain);
+                    self.range_chain(place.below(2 + chain), hi - value, *chain);
                 }
             }
             Fill::Lookup { tensor, operands, places, saturation } => {

@@ -58,6 +58,17 @@ pub(super) struct TablePlan {
     limbs: std::collections::BTreeSet<u32>,
 }
 
+/// Most values of an input range that stands in a table; longer ones are proved by limbs.
+const LONGEST_INPUT_TABLE: u64 = 1 << 12;
+
+/// The range of an input that stands in a table.
+fn tabled_input(op: &Op) -> Option<(i64, i64)> {
+    match *op {
+        Op::Input { lo, hi } if hi.abs_diff(lo) < LONGEST_INPUT_TABLE => Some((lo, hi)),
+        _ => None,
+    }
+}
+
 /// The table and shift of a node that applies a function.
 pub(super) fn function_of(op: &Op) -> Option<TableId> {
     match op {
@@ -91,7 +102,7 @@ impl TablePlan {
         }
         let mut plan = Self { functions, ranges: BTreeMap::new(), limbs: Default::default() };
         for node in &program.nodes {
-            if let Op::Input { lo, hi } = node.op {
+            if let Some((lo, hi)) = tabled_input(&node.op) {
                 plan.ranges.entry((lo, hi)).or_insert_with(|| {
                     next_tag += 1;
                     next_tag - 1
@@ -101,9 +112,9 @@ impl TablePlan {
         plan
     }
 
-    /// Tag of the identity on a declared input range.
-    pub(super) fn input_range(&self, lo: i64, hi: i64) -> i64 {
-        self.ranges[&(lo, hi)]
+    /// Tag of the identity on a declared input range, or `None` where it would be too long.
+    pub(super) fn input_range(&self, lo: i64, hi: i64) -> Option<i64> {
+        self.ranges.get(&(lo, hi)).copied()
     }
 
     /// The tag of limbs of exactly `width` bits, which is then in the plan. Width 0 is the ZERO table.

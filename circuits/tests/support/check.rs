@@ -47,7 +47,17 @@ impl Case {
     }
 
     pub fn with_inputs(name: &str, builder: ProgramBuilder, inputs: Vec<Vec<i64>>, units: u32) -> Self {
-        let options = LayoutOptions { units: Some(units), ..LayoutOptions::default() };
+        Self::with_widths(name, builder, inputs, units, None)
+    }
+
+    pub fn with_widths(
+        name: &str,
+        builder: ProgramBuilder,
+        inputs: Vec<Vec<i64>>,
+        units: u32,
+        weights: Option<u32>,
+    ) -> Self {
+        let options = LayoutOptions { units: Some(units), weights, ..LayoutOptions::default() };
         let layout = compile(&builder.program, &options).expect("the program has a layout");
         let trace = run(&builder.program, &inputs).expect("the inputs are admissible");
         let assignment = layout.assign(&builder.program, &trace);
@@ -241,7 +251,8 @@ impl System {
         for (_, name, polynomial) in self.constraints() {
             let lane = *lanes.entry(name.clone()).and_modify(|lane| *lane += 1).or_insert(0);
             for row in 0..rows {
-                let advice = |query: AdviceQuery, row: usize| Polynomial::cell((query.column_index() * rows + row) as u32);
+                let advice =
+                    |query: AdviceQuery, row: usize| Polynomial::cell((query.column_index() * rows + row) as u32);
                 let arithmetic: [&dyn Fn(Polynomial, Polynomial) -> Polynomial; 2] =
                     [&|a, b| a.plus(b), &|a, b| a.times(&b)];
                 let terms = self.evaluate(polynomial, row, Polynomial::constant, advice, arithmetic).0;
@@ -266,7 +277,8 @@ impl System {
         }
         let free = |column: AdviceColumn, row: usize| !chosen.contains_key(&(column, row));
         let order = |equation: &Equation| {
-            let stages = ["M-HELPER", "M-TABLE", "M-SUM", "M-ID-INNER", "M-ID-OUTER", "M-PLANE", "M-W-INNER", "M-W-OUTER"];
+            let stages =
+                ["M-HELPER", "M-TABLE", "M-SUM", "M-ID-INNER", "M-ID-OUTER", "M-PLANE", "M-W-INNER", "M-W-OUTER"];
             stages.iter().position(|&stage| stage == equation.name)
         };
         let mut staged: Vec<_> = equations.equations.iter().filter_map(|e| Some((order(e)?, e))).collect();
@@ -463,7 +475,11 @@ impl Equation {
 
 impl Cells {
     fn clone_row(&self, equation: &Equation, rows: usize) -> BTreeMap<u32, Fr> {
-        equation.cells().into_iter().map(|cell| (cell, self.advice[cell as usize / rows][cell as usize % rows])).collect()
+        equation
+            .cells()
+            .into_iter()
+            .map(|cell| (cell, self.advice[cell as usize / rows][cell as usize % rows]))
+            .collect()
     }
 }
 
@@ -598,4 +614,34 @@ pub fn small(rng: &mut ChaCha20Rng) -> i64 {
 pub fn broken_copy(system: &System, cells: &Cells) -> Option<(Cell, Cell)> {
     let copies = system.skeleton.copies.iter().copied();
     copies.into_iter().find(|&(source, destination)| system.get(cells, source) != system.get(cells, destination))
+}
+
+/// Changes some cells one at a time, each by a prover who follows the machine from there on.
+pub fn refuses_changes(case: &Case, changes: usize, seed: u64) {
+    let system = case.system(seed);
+    let honest = system.derived(&case.assignment);
+    let violations = system.violations(&honest);
+    assert!(violations.none(), "an honest run is refused: {violations:?}");
+    assert_eq!(&honest.instance[..case.words().len()], case.words(), "the interpreter's result comes out");
+    let equations = system.equations();
+    let unread = equations.unread(&system);
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let params = system.params();
+    let used = case.layout.statistics().rows.units;
+    for _ in 0..changes {
+        let columns = [AdviceColumn::Value, AdviceColumn::Pre, AdviceColumn::Low, AdviceColumn::High];
+        let column = columns[rng.next_u32() as usize % 4](rng.next_u32() % params.units);
+        let row = rng.next_u32() as usize % used;
+        let mut assignment = case.assignment.clone();
+        let change = match small(&mut rng) {
+            0 => 1,
+            other => other,
+        };
+        assignment.set(column, row, assignment.get(column, row) + change);
+        assignment.count_lookups();
+        let cells = system.derived(&assignment);
+        let refused = broken_copy(&system, &cells).is_some() || equations.breaks(&honest, &cells).is_some();
+        assert_eq!(refused, !unread.contains(&(column, row)), "{column:?} on row {row} by {change}");
+        assert!(refused || cells.instance == honest.instance);
+    }
 }

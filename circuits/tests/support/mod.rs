@@ -56,6 +56,13 @@ impl ProgramBuilder {
         id
     }
 
+    pub fn wide_input(&mut self, shape: &[usize], lo: i64, hi: i64) -> TensorId {
+        let id = self.node(Op::Input { lo, hi }, shape);
+        let name = format!("input{}", self.program.inputs.len());
+        self.program.inputs.push(port(name, id, shape, Visibility::Public));
+        id
+    }
+
     pub fn output(&mut self, tensor: TensorId, visibility: Visibility) {
         let shape = self.program.node(tensor).shape.clone();
         let name = format!("output{}", self.program.outputs.len());
@@ -199,5 +206,32 @@ pub fn zoo(seed: u64) -> ProgramBuilder {
         .node(Op::Sum { input: rows, factor: 3, requantize: Some(Requantize { shift: 4, table: clamp }) }, &[shape[0]]);
     b.output(both, Visibility::Public);
     b.output(mean, Visibility::Public);
+    b
+}
+
+/// What takes several limbs: an input of a wide range, and saturation far beyond a table by every accumulating operator.
+pub fn wide(seed: u64) -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(seed);
+    let clamp = b.table(Table::identity(-16, 15));
+    let tight = |shift| Some(Requantize { shift, table: clamp });
+    let x = b.wide_input(&[2, 3, 3], -300, 70_000);
+    let c = b.conv(x, 3, geometry(2, 1, 0), tight(4));
+    let exact = b.conv(x, 3, geometry(2, 1, 1), None);
+    let window = b.view(
+        &[exact],
+        (0..12).map(|index| ViewElement::Element { source: 0, index: index * 3 }).collect(),
+        &[3, 2, 2],
+    );
+    let looked_up = b.node(Op::Lookup { input: window, table: clamp }, &[3, 2, 2]);
+    let mixed = Op::Affine { operands: [c, window], factors: [1, 2], constant: -9, requantize: tight(2) };
+    let mixed = b.node(mixed, &[3, 2, 2]);
+    let product = b.node(Op::Product { operands: [window, c], requantize: tight(0) }, &[3, 2, 2]);
+    let rows = b.reshape(window, &[3, 4]);
+    let sums = b.node(Op::Sum { input: rows, factor: -2, requantize: tight(3) }, &[3]);
+    let flat = b.reshape(x, &[18, 1, 1]);
+    let scores = b.conv(flat, 4, ConvGeometry::POINTWISE, tight(6));
+    for tensor in [looked_up, mixed, product, sums, scores] {
+        b.output(tensor, Visibility::Public);
+    }
     b
 }

@@ -58,9 +58,9 @@ pub fn borders() -> ProgramBuilder {
 pub fn strided() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(3);
     let x = input(&mut b, &[2, 3, 4], [-2, 1], Visibility::Public);
-    let geometry = ConvGeometry { groups: 2, stride: [2, 3], ..geometry(2, 1, 1) };
+    let geometry = ConvGeometry { groups: 2, stride: [2, 1], ..geometry(2, 1, 1) };
     let weights = [1, 2, -1, 1, 3, -1, 1, 2, 0, 1, 1, -2, 2, 0, -1, 1];
-    let y = conv(&mut b, x, geometry, &weights, &[4, 2, 2], None);
+    let y = conv(&mut b, x, geometry, &weights, &[4, 2, 5], None);
     b.output(y, Visibility::Private);
     b
 }
@@ -127,6 +127,22 @@ pub fn saturating() -> ProgramBuilder {
     b
 }
 
+/// A dense layer and a lookup whose overflows take chains of limbs, of one row and of two.
+pub fn wide() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(13);
+    let table = doubled(&mut b, -2, 1);
+    let x = input(&mut b, &[2, 1, 1], [-4, 3], Visibility::Private);
+    let requantize = Some(Requantize { shift: 3, table });
+    let y = conv(&mut b, x, ConvGeometry::POINTWISE, &[2000, -1, 1, 3000], &[2, 1, 1], requantize);
+    let clamp = doubled(&mut b, -1, 1);
+    let scaled =
+        b.node(Op::Affine { operands: [x, x], factors: [1, 70_000], constant: 0, requantize: None }, &[2, 1, 1]);
+    let clamped = b.node(Op::Lookup { input: scaled, table: clamp }, &[2, 1, 1]);
+    b.output(y, Visibility::Public);
+    b.output(clamped, Visibility::Public);
+    b
+}
+
 /// The saturating layers with inputs that leave the tables on both sides, and stay inside.
 pub fn saturating_inputs() -> Vec<Vec<i64>> {
     vec![vec![3, -4, 0]]
@@ -143,5 +159,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("pointwise", pointwise()),
         ("reciprocal", reciprocal()),
         ("saturating", saturating()),
+        ("wide", wide()),
     ]
 }

@@ -36,11 +36,31 @@ pub(super) fn gather_along(call: &mut Call, input: ValueId, indices: ValueId, ax
             let flat = call.builder.pick_axis(input, axis, positions)?;
             call.builder.reshape(flat, shape)
         }
+        None if is_identity(call, input, indices) => {
+            let dtype = call.dtype(input);
+            let indices = call.builder.reshape(indices, shape)?;
+            call.builder.retype(indices, dtype)
+        }
         None => {
             let dtype = call.dtype(input);
             call.builder.emit(FloatOp::Gather { input, indices, axis }, shape, dtype)
         }
     }
+}
+
+/// Whether the table holds its own positions, as the labels 0, 1, … of a classifier do, and the indices are those of
+/// largest elements, which never lie outside or count from the end.
+fn is_identity(call: &Call, table: ValueId, indices: ValueId) -> bool {
+    let counts = |tensor: &Tensor| tensor.data.iter().enumerate().all(|(index, &label)| label == index as f64);
+    let mut origin = indices;
+    while let FloatOp::Reshape(inner) = call.builder.op(origin) {
+        origin = *inner;
+    }
+    let in_range = match call.builder.op(origin) {
+        FloatOp::ArgExtremum { input, axis, .. } => call.builder.shape(*input)[*axis] <= call.builder.elements(table),
+        _ => false,
+    };
+    in_range && call.builder.tensor(table).is_some_and(counts)
 }
 
 /// Indices of an axis of that size, which may count from the end.

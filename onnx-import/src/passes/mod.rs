@@ -5,6 +5,7 @@
 
 mod common;
 mod dead;
+mod extremum;
 mod finite;
 mod linear;
 mod padding;
@@ -17,8 +18,16 @@ pub(crate) use finite::check_finite;
 
 /// Runs all passes.
 pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {
-    let passes =
-        [dead::remove, padding::fold, views::compose, linear::fold, views::compose, common::merge, dead::remove];
+    let passes = [
+        dead::remove,
+        extremum::pass_softmax,
+        padding::fold,
+        views::compose,
+        linear::fold,
+        views::compose,
+        common::merge,
+        dead::remove,
+    ];
     passes.into_iter().fold(graph, |graph, pass| pass(graph))
 }
 
@@ -64,7 +73,7 @@ mod tests {
     /// Runs a pass and dead code removal; the outputs must stay the same. Gives the new graph.
     pub(super) fn check(graph: FloatGraph, pass: fn(FloatGraph) -> FloatGraph) -> FloatGraph {
         let input = counting(&graph.nodes[0].shape);
-        let before = evaluate_outputs(&graph, &[input.clone()]).unwrap();
+        let before = evaluate_outputs(&graph, std::slice::from_ref(&input)).unwrap();
         let graph = dead::remove(pass(graph));
         let after = evaluate_outputs(&graph, &[input]).unwrap();
         for (a, b) in before.iter().zip(&after) {

@@ -1,5 +1,5 @@
 //! Views composed into one, and transpositions moved towards the outputs past what works element by element, so that those
-//! around the convolutions of a channels-last model meet and cancel.
+//! around the convolutions of a channels-last model meet and cancel. Reshapes move down too, past what they do not change.
 
 use super::rebuild::{joined, rebuild, Output};
 use crate::float::graph::{FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
@@ -22,16 +22,52 @@ fn place(output: &mut Output, node: FloatNode) -> ValueId {
             let map = map.clone();
             reindex(output, input, map, fill, node)
         }
-        _ => match below_transpose(output, &node) {
-            Some((inner, permutation)) => {
-                let (provenance, shape, element) = (node.provenance, node.shape, node.element);
-                let input = output.push(inner);
-                let op = FloatOp::Transpose { input, permutation };
-                place(output, FloatNode { provenance, op, shape, element })
+        _ => {
+            if let Some((inner, permutation)) = below_transpose(output, &node) {
+                return place_view(output, node, inner, |input| FloatOp::Transpose { input, permutation });
             }
-            None => output.push(node),
-        },
+            match below_reshape(output, &node) {
+                Some(inner) => place_view(output, node, inner, FloatOp::Reshape),
+                None => output.push(node),
+            }
+        }
     }
+}
+
+/// Appends a view of `inner` that is what `node` is.
+fn place_view(
+    output: &mut Output,
+    node: FloatNode,
+    inner: FloatNode,
+    view: impl FnOnce(ValueId) -> FloatOp,
+) -> ValueId {
+    let input = output.push(inner);
+    place(output, FloatNode { op: view(input), ..node })
+}
+
+/// An elementwise node on values that were all reshaped in the same way, as the same node before that.
+fn below_reshape(output: &Output, node: &FloatNode) -> Option<FloatNode> {
+    if !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. }) {
+        return None;
+    }
+    let source = |operand: ValueId| match output.node(operand).op {
+        FloatOp::Reshape(inner) => Some(inner),
+        _ => None,
+    };
+    let operands = node.op.operands();
+    let shape = output.node(operands.iter().find_map(|&operand| source(operand))?).shape.clone();
+    let movable = |&operand: &ValueId| match source(operand) {
+        Some(inner) => {
+            let (before, after) = (output.node(inner), output.node(operand));
+            before.shape == shape && before.element == after.element && after.shape == node.shape
+        }
+        None => output.tensor(operand).is_some_and(|tensor| tensor.data.len() == 1 && tensor.shape.is_empty()),
+    };
+    if !operands.iter().all(movable) {
+        return None;
+    }
+    let op = node.op.clone_with(|operand| source(operand).unwrap_or(operand));
+    Some(FloatNode { op, shape, ..node.clone() })
 }
 
 fn reshape(output: &mut Output, input: ValueId, mut node: FloatNode) -> ValueId {
@@ -228,6 +264,18 @@ mod tests {
         let mut plain = nodes;
         plain[5].0 = binary(BinaryFunction::Mul, 4, 3);
         assert_eq!(transpositions(&check(graph(&[1, 2, 3, 4], plain), compose)), 0);
+    }
+
+    #[test]
+    fn reshapes_around_an_activation_cancel() {
+        let nodes = vec![
+            (FloatOp::Reshape(ValueId(0)), &[2, 3][..]),
+            (FloatOp::Unary { input: ValueId(1), function: UnaryFunction::Relu }, &[2, 3]),
+            (binary(BinaryFunction::Mul, 2, 1), &[2, 3]),
+            (FloatOp::Reshape(ValueId(3)), &[1, 6]),
+        ];
+        let graph = check(graph(&[1, 6], nodes), compose);
+        assert_eq!(count(&graph, |op| matches!(op, FloatOp::Reshape(_))), 0);
     }
 
     #[test]

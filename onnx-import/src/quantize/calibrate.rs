@@ -4,7 +4,7 @@ use super::error::QuantizeError;
 use super::plan::Range;
 use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor};
-use crate::samples::{InputSpec, Samples};
+use crate::samples::{InputSpec, SampleError, Samples};
 
 /// Samples drawn where no file is given.
 const RANDOM_SAMPLES: usize = 64;
@@ -58,6 +58,10 @@ pub(super) fn calibrate(
         }
         None => random_inputs(graph, &specs),
     };
+    if inputs.is_empty() {
+        return Err(SampleError::NoSuchSample { sample: 0, count: 0 }.into());
+    }
+    check_indices(graph, &inputs)?;
     let mut observers = vec![Observer::default(); graph.nodes.len()];
     let mut outputs = Vec::with_capacity(inputs.len());
     for (sample, tensors) in inputs.iter().enumerate() {
@@ -91,6 +95,20 @@ pub(super) fn calibrate(
         .collect();
     let labels = samples.map(Samples::labels).unwrap_or_default();
     Ok(Calibration { ranges, inputs: statistics, samples: inputs, outputs, labels, random: samples.is_none() })
+}
+
+/// Inputs that index a table stay within it.
+fn check_indices(graph: &FloatGraph, samples: &[Vec<Tensor>]) -> Result<(), QuantizeError> {
+    for (port, input) in graph.inputs.iter().enumerate() {
+        let Some(rows) = index_levels(graph, port) else { continue };
+        for (sample, tensors) in samples.iter().enumerate() {
+            let outside = tensors[port].data.iter().find(|&&v| v < 0.0 || v >= rows as f64);
+            if let Some(&value) = outside {
+                return Err(QuantizeError::Index { input: input.name.clone(), sample, value, rows });
+            }
+        }
+    }
+    Ok(())
 }
 
 #[derive(Clone, Debug)]

@@ -447,9 +447,13 @@ impl Emitter<'_> {
             |range: super::plan::Range| ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64);
         let Some(map) = map else {
             let class = self.scales.class(id);
-            // One more step on both sides: the ends of the clamp must be reached.
+            // One more step on both sides: the ends of the clamp must be reached. Integers have no clamp but what
+            // calibration saw, twice.
             let reach = |bound: i64| bound as f64 * class.step / pre_step;
-            let domain = (reach(class.lo).floor() as i64 - 1, reach(class.hi).ceil() as i64 + 1);
+            let clamp = (reach(class.lo).floor() as i64 - 1, reach(class.hi).ceil() as i64 + 1);
+            let largest = 2 * (self.plan.node(id).range.magnitude() / pre_step).ceil() as i64 + 1;
+            let integer = self.plan.node(id).integer || class.hi == i64::from(i32::MAX);
+            let domain = if integer { (-largest, largest) } else { clamp };
             let (function, rules) = (&Function::Argument, MapRules::default());
             let table = self.function_table(&TableRequest { map: id, function, rules, pre_step, domain })?;
             return Ok(Requantize { shift, table });

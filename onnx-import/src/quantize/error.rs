@@ -41,6 +41,18 @@ pub enum QuantizeError {
         /// The value.
         value: f64,
     },
+    /// A calibration sample that indexes beyond a table.
+    #[error("input {input:?} of calibration sample {sample} is {value}, and indexes a table of {rows} rows")]
+    Index {
+        /// The input.
+        input: String,
+        /// The sample.
+        sample: usize,
+        /// The index.
+        value: f64,
+        /// Rows of the table.
+        rows: usize,
+    },
     /// A function that is not defined anywhere on the values that reach it.
     #[error("node {node:?}: {function} is not defined on the values [{lo}, {hi}] that reach it")]
     Undefined {

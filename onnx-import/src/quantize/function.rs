@@ -47,6 +47,16 @@ impl Function {
         }
     }
 
+    /// Number of nodes of the expression.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Argument | Self::Constant(_) => 1,
+            Self::Unary(_, inner) => 1 + inner.size(),
+            Self::Binary(_, a, b) => 1 + a.size() + b.size(),
+            Self::Select(a, b, c) => 1 + a.size() + b.size() + c.size(),
+        }
+    }
+
     /// `self ∘ inner`.
     pub(super) fn after(&self, inner: &Self) -> Self {
         let wrap = |function: &Arc<Self>| Arc::new(function.after(inner));

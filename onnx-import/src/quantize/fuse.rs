@@ -11,6 +11,8 @@ use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, Tensor
 
 /// Largest expression that is followed; beyond it the value is kept.
 const MAX_SIZE: usize = 256;
+/// Most earlier values that a value is known as a function of.
+const MAX_CHOICES: usize = 32;
 
 /// The result of the analysis.
 #[derive(Debug)]
@@ -65,48 +67,49 @@ pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
 }
 
 fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Vec<Choice> {
-    let operands = node.op.operands();
-    let lists: Vec<_> = operands.iter().map(|&operand| options(graph, node, operand, known)).collect();
-    let Some(lists) = lists.into_iter().collect::<Option<Vec<_>>>() else { return Vec::new() };
-    let build = |parts: &[Arc<Function>]| match &node.op {
-        FloatOp::Unary { function, .. } => Some(Function::Unary(*function, parts[0].clone())),
-        FloatOp::Binary { function, .. } => Some(Function::Binary(*function, parts[0].clone(), parts[1].clone())),
-        FloatOp::Select { .. } => Some(Function::Select(parts[0].clone(), parts[1].clone(), parts[2].clone())),
-        _ => None,
-    };
-    if build(&vec![Arc::new(Function::Argument); lists.len().max(3)]).is_none() {
+    if !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }) {
         return Vec::new();
     }
-    let roots = lists.iter().find(|list| !matches!(list, Options::Constant(_)));
-    let Some(Options::Data(roots)) = roots else { return Vec::new() };
-    roots
-        .iter()
-        .filter_map(|candidate| {
-            let mut size = 1;
-            let mut parts = Vec::with_capacity(lists.len());
-            for list in &lists {
-                match list {
-                    Options::Constant(value) => parts.push(Arc::new(Function::Constant(*value))),
-                    Options::Data(list) => {
-                        let choice = list.iter().find(|choice| choice.root == candidate.root)?;
-                        size += choice.size;
-                        parts.push(Arc::new(choice.function.clone()));
-                    }
-                }
-            }
-            (size <= MAX_SIZE).then(|| Choice {
-                root: candidate.root,
-                function: build(&parts).expect("elementwise"),
-                size,
-            })
-        })
-        .collect()
+    let lists = node.op.operands().into_iter().map(|operand| options(graph, node, operand, known));
+    let Some(lists) = lists.collect::<Option<Vec<_>>>() else { return Vec::new() };
+    let Some(roots) = lists.iter().find_map(Options::choices) else { return Vec::new() };
+    let choice = |candidate: &Choice| {
+        let parts = lists.iter().map(|list| list.part(candidate.root)).collect::<Option<Vec<_>>>()?;
+        let size = 1 + parts.iter().map(|(_, size)| size).sum::<usize>();
+        let part = |i: usize| Arc::new(parts[i].0.clone());
+        let function = match &node.op {
+            FloatOp::Unary { function, .. } => Function::Unary(*function, part(0)),
+            FloatOp::Binary { function, .. } => Function::Binary(*function, part(0), part(1)),
+            _ => Function::Select(part(0), part(1), part(2)),
+        };
+        (size <= MAX_SIZE).then_some(Choice { root: candidate.root, function, size })
+    };
+    roots.iter().filter_map(choice).take(MAX_CHOICES).collect()
 }
 
 /// What an operand can be read as: a number, or functions of earlier values, itself first.
 enum Options {
     Constant(f64),
     Data(Vec<Choice>),
+}
+
+impl Options {
+    fn choices(&self) -> Option<&[Choice]> {
+        match self {
+            Self::Constant(_) => None,
+            Self::Data(choices) => Some(choices),
+        }
+    }
+
+    /// The operand as a function of `root`, and the size of that function.
+    fn part(&self, root: ValueId) -> Option<(Function, usize)> {
+        match self {
+            Self::Constant(value) => Some((Function::Constant(*value), 0)),
+            Self::Data(choices) => {
+                choices.iter().find(|choice| choice.root == root).map(|choice| (choice.function.clone(), choice.size))
+            }
+        }
+    }
 }
 
 /// `None` where the operand is broadcast data or a constant of several values.

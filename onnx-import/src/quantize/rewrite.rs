@@ -28,6 +28,9 @@ pub(super) fn rewrite(plan: &mut Plan) {
     while pass(plan, &RULES) {}
 }
 
+/// Largest expression that functions of functions are merged into.
+const MAX_FUNCTION: usize = 2048;
+
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
 const RULES: [Rule; 15] = [
@@ -456,7 +459,8 @@ fn map_of_map(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let PlanOp::Map { input, function, rules } = &plan.node(id).op else { return false };
     let inner_id = *input;
     let PlanOp::Map { input, function: inner, rules: inner_rules } = &plan.node(inner_id).op else { return false };
-    if *inner_rules != MapRules::default() || !readers.single(inner_id) {
+    let too_large = function.size() * inner.size() > MAX_FUNCTION;
+    if *inner_rules != MapRules::default() || !readers.single(inner_id) || too_large {
         return false;
     }
     let op = PlanOp::Map { input: *input, function: function.after(inner), rules: *rules };

@@ -350,6 +350,8 @@ struct Read {
     ports: usize,
     /// Readers of small integers other than functions.
     raw: usize,
+    /// Those of them that are views.
+    views: usize,
     /// Functions.
     maps: Vec<PlanId>,
     /// Sums and combinations, which can take an exact accumulator.
@@ -388,6 +390,7 @@ impl Reads {
                             read.ports += 1;
                         } else {
                             read.raw += 1;
+                            read.views += 1;
                         }
                         read.ordered |= own.ordered;
                     }
@@ -540,8 +543,7 @@ impl Facts {
             class.fine |= lattice || read.ordered;
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
             // A view reads its sources raw; it answers for itself.
-            let inner = read.raw > 0 && !only_views_read(plan, order, id);
-            class.leaves &= written_freely && !inner && read.maps.is_empty() && read.exactable == 0;
+            class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
             if node.integer {
                 class.forced = Some(1.0);
                 class.integer = true;
@@ -577,12 +579,6 @@ impl ClassFacts {
             },
         });
     }
-}
-
-fn only_views_read(plan: &Plan, order: &[PlanId], id: PlanId) -> bool {
-    order.iter().all(|&reader| {
-        !plan.node(reader).op.operands().contains(&id) || matches!(plan.node(reader).op, PlanOp::View { .. })
-    })
 }
 
 /// Which nodes can't be negative whatever the input, by their operators.

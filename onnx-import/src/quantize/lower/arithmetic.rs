@@ -128,6 +128,7 @@ impl Lowering<'_> {
 
     /// `a − b` with operands of one step, exactly.
     pub(super) fn difference(&mut self, value: ValueId, operands: [PlanId; 2]) -> PlanId {
+        let operands = self.alike_two(value, operands);
         let [a, b] = operands.map(|operand| self.plan.node(operand).range);
         self.combine(value, operands, [1.0, -1.0], Range { lo: a.lo - b.hi, hi: a.hi - b.lo }, true)
     }
@@ -148,7 +149,13 @@ impl Lowering<'_> {
         id
     }
 
+    fn alike_two(&mut self, value: ValueId, operands: [PlanId; 2]) -> [PlanId; 2] {
+        let alike = self.alike(value, operands.to_vec());
+        [alike[0], alike[1]]
+    }
+
     fn larger(&mut self, value: ValueId, operands: [PlanId; 2], range: Range) -> PlanId {
+        let operands = self.alike_two(value, operands);
         let count = self.plan.node(operands[0]).elements();
         let entry = |i: usize| ViewElement::Element { source: (i % 2) as u32, index: (i / 2) as u32 };
         let map = shared((0..2 * count).map(entry).collect());
@@ -217,6 +224,7 @@ impl Lowering<'_> {
                 }
             }
         }
+        let sources = self.alike(value, sources);
         let entry = |i: usize| match &maps[usize::from(!mask[i])] {
             Some((source, spread)) => ViewElement::Element { source: *source, index: spread[i] as u32 },
             None => ViewElement::Zero,

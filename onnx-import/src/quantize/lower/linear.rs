@@ -125,6 +125,7 @@ impl Lowering<'_> {
         let (m, k, n) = (left.rows, right.rows, right.columns);
         let batch = broadcast_batch(&left.batch, &right.batch);
         let groups: usize = batch.iter().product();
+        self.within_budget(value, &[groups, k, m.max(n)])?;
         let from = broadcast(&left.full(), &[&batch[..], &[m, k]].concat());
         let x_map = (0..groups * k * m).map(|i| from[(i / (k * m) * m + i % m) * k + i / m % k]).collect();
         let x = self.view_of(value, x, vec![groups * k, m, 1], elements(x_map));
@@ -203,6 +204,7 @@ impl Lowering<'_> {
             groups: groups as u32,
         };
         let output = self.node(value).shape[1..].to_vec();
+        self.within_budget(value, &[self.node(value).shape[0], weights.data.len()])?;
         self.per_image(value, input, |lowering, image| {
             let op = PlanOp::Linear { input: image, geometry, weights: weights.data.to_vec(), bias: bias.clone() };
             Ok(lowering.push(value, op, output.clone(), lowering.range(value)))
@@ -272,8 +274,11 @@ impl Lowering<'_> {
         let out = self.node(value).shape.clone();
         let (weights, bias) = self.kernel(value, weights, bias, out[1])?;
         let in_shape = self.node(input).shape.clone();
+        self.within_budget(value, &[in_shape[0], in_shape[1], out[1], window.stride[0], window.stride[1]])?;
         let axes = [0, 1].map(|axis| Phases::new(window, axis, in_shape[axis + 2], out[axis + 2]));
         let layout = PhaseLayout { channels: in_shape[1], outputs: out[1], groups, axes: &axes };
+        let kernel = [window.stride[0], window.stride[1], axes[0].width(), axes[1].width()];
+        self.within_budget(value, &[&[in_shape[0], in_shape[1] / groups, out[1]], &kernel[..]].concat())?;
         let geometry = ConvGeometry {
             kernel: [axes[0].width() as u32, axes[1].width() as u32],
             stride: [1, 1],

@@ -37,6 +37,9 @@ pub(super) fn lower(graph: &FloatGraph, calibration: &Calibration, bits: u32) ->
     Ok(lowering.plan)
 }
 
+/// Most entries of a view or a kernel that one operator is expanded into.
+const MAX_EXPANSION: usize = 1 << 27;
+
 struct Lowering<'a> {
     graph: &'a FloatGraph,
     calibration: &'a Calibration,
@@ -52,10 +55,10 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn run(&mut self) -> Result<(), QuantizeError> {
         let needed = self.needed();
-        for index in 0..self.graph.nodes.len() {
+        for (index, needed) in needed.into_iter().enumerate() {
             let node = &self.graph.nodes[index];
             let is_input = matches!(node.op, FloatOp::Input(_));
-            if (needed[index] || is_input) && !matches!(node.op, FloatOp::Constant(_)) {
+            if (needed || is_input) && !matches!(node.op, FloatOp::Constant(_)) {
                 let id = match self.fusion.resolve(ValueId(index)).cloned() {
                     Some(choice) => self.fused(ValueId(index), &choice)?,
                     None => self.primitive(ValueId(index))?,
@@ -98,10 +101,8 @@ impl Lowering<'_> {
     }
 
     fn finish(&mut self, value: ValueId, id: PlanId) {
-        let node = &mut self.plan.nodes[id.0];
-        if !matches!(node.op, PlanOp::Input { .. }) {
-            node.origin = Some(value);
-        }
+        // Of several values with the same elements the first names the node.
+        self.plan.nodes[id.0].origin.get_or_insert(value);
         self.values[value.0] = Some(id);
     }
 
@@ -223,6 +224,32 @@ impl Lowering<'_> {
         remedy: &'static str,
     ) -> Result<T, QuantizeError> {
         Err(QuantizeError::Unsupported { node: self.label(value), what: what.into(), remedy })
+    }
+
+    /// Refuses to expand an operator into more entries than a compiler should hold.
+    fn within_budget(&self, value: ValueId, sizes: &[usize]) -> Result<(), QuantizeError> {
+        let total = sizes.iter().try_fold(1usize, |total, &size| total.checked_mul(size));
+        if total.is_some_and(|total| total <= MAX_EXPANSION) {
+            return Ok(());
+        }
+        self.unsupported(value, format!("an expansion to {sizes:?} entries"), "use a smaller window, stride or batch")
+    }
+
+    /// Operands that a view or a comparison ties to one step: if some are reals, integers among them become reals too, or
+    /// all would have the step 1.
+    fn alike(&mut self, value: ValueId, operands: Vec<PlanId>) -> Vec<PlanId> {
+        if operands.iter().all(|&operand| self.plan.node(operand).integer) {
+            return operands;
+        }
+        let real = |operand: PlanId| {
+            if !self.plan.node(operand).integer {
+                return operand;
+            }
+            let PlanNode { shape, range, .. } = self.plan.node(operand).clone();
+            let op = PlanOp::Map { input: operand, function: Function::Argument, rules: MapRules::default() };
+            self.push(value, op, shape, range)
+        };
+        operands.into_iter().map(real).collect()
     }
 
     /// A new node with the provenance of `value`.

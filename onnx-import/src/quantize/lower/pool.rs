@@ -38,8 +38,9 @@ impl Lowering<'_> {
         window: &Window,
     ) -> Result<PlanId, QuantizeError> {
         let (from, to) = (self.node(input).shape.clone(), self.node(value).shape.clone());
+        self.within_budget(value, &[from[0], from[1], to[2], to[3], window.kernel[0], window.kernel[1]])?;
         let windows = windows(window, [from[2], from[3]], [to[2], to[3]]);
-        let size = window.kernel[0] * window.kernel[1];
+        let size = windows.iter().map(Vec::len).max().unwrap_or(0);
         if windows.iter().any(Vec::is_empty) {
             return self.unsupported(value, "a maximum over padding alone", "reduce the padding of the pooling");
         }
@@ -64,6 +65,7 @@ impl Lowering<'_> {
         count_padding: bool,
     ) -> Result<PlanId, QuantizeError> {
         let (from, to) = (self.node(input).shape.clone(), self.node(value).shape.clone());
+        self.within_budget(value, &[from[0], from[1], to[2], to[3], window.kernel[0], window.kernel[1]])?;
         let reads = windows(window, [from[2], from[3]], [to[2], to[3]]);
         let size = window.kernel[0] * window.kernel[1];
         let fits = (0..2).all(|axis| {

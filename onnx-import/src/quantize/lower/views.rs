@@ -52,6 +52,7 @@ impl Lowering<'_> {
         let inner: usize = shape[axis + 1..].iter().product();
         let outer: usize = shape[..axis].iter().product();
         let sources = inputs.iter().map(|&input| self.data(input)).collect::<Result<Vec<_>, _>>()?;
+        let sources = self.alike(value, sources);
         let rows: Vec<_> = inputs.iter().map(|&input| self.node(input).shape[axis] * inner).collect();
         let mut map = Vec::with_capacity(self.node(value).elements());
         for block in 0..outer {

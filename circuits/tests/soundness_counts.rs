@@ -1,0 +1,94 @@
+//! What a layer costs in cells: its activations, not its multiplications.
+
+mod support;
+
+use circuits::graph::{ConvGeometry, Op, Requantize, TensorId, Visibility};
+use circuits::layout::{compile, LayoutOptions, Statistics};
+use support::{geometry, ProgramBuilder};
+
+fn statistics(builder: &ProgramBuilder, units: u32) -> Statistics {
+    let options = LayoutOptions { units: Some(units), ..LayoutOptions::default() };
+    compile(&builder.program, &options).expect("the program has a layout").statistics()
+}
+
+/// `width → width → width`, the first layer requantized.
+fn dense(width: usize) -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(1);
+    let relu = b.relu(-64, 63);
+    let x = b.input(&[width, 1, 1], Visibility::Public);
+    let hidden = b.conv(x, width, ConvGeometry::POINTWISE, Some(Requantize { shift: 9, table: relu }));
+    let y = b.conv(hidden, width, ConvGeometry::POINTWISE, None);
+    b.output(y, Visibility::Private);
+    b
+}
+
+/// Activations of a program: the elements of all its tensors but the views.
+fn activations(builder: &ProgramBuilder) -> usize {
+    builder.program.nodes.iter().filter(|node| !matches!(node.op, Op::View { .. })).map(|node| node.elements()).sum()
+}
+
+#[test]
+fn dense_layers_cost_their_activations() {
+    for units in [1, 3, 4] {
+        let mut before: Option<Statistics> = None;
+        for width in [24, 48, 96] {
+            let builder = dense(width);
+            let found = statistics(&builder, units);
+            assert_eq!(found.elements, activations(&builder), "no cell but the activations");
+            assert_eq!(found.rows.units, 3 * width.div_ceil(units as usize));
+            assert_eq!(found.weights, 2 * (width * width) + 2 * width, "each weight once, and the biases");
+            // One scalar row per input of each layer, and a bounded number besides.
+            assert!(found.rows.scalars <= 2 * width + width + 40, "{}", found.rows.scalars);
+            if let Some(before) = before {
+                let least = before.rows.units * 2;
+                assert!((least..=least + 3).contains(&found.rows.units), "twice the width is twice the rows");
+                assert!(found.rows.scalars <= 2 * before.rows.scalars);
+            }
+            before = Some(found);
+        }
+    }
+}
+
+fn convolution(b: &mut ProgramBuilder, x: TensorId, outputs: usize, kernel: u32) -> TensorId {
+    b.conv(x, outputs, geometry(kernel, 1, kernel / 2), None)
+}
+
+#[test]
+fn convolutions_cost_their_activations_and_borders() {
+    for units in [1, 4] {
+        let rows = |channels: usize, outputs: usize, kernel: u32| {
+            let mut b = ProgramBuilder::new(2);
+            let x = b.input(&[channels, 9, 9], Visibility::Private);
+            let y = convolution(&mut b, x, outputs, kernel);
+            b.output(y, Visibility::Private);
+            let found = statistics(&b, units);
+            assert_eq!(found.elements, activations(&b), "{channels} → {outputs}, kernel {kernel}");
+            found.rows.units * units as usize
+        };
+        // A channel of 9 × 9 at a pitch of 9 + ⌊k/2⌋, and a product of as many cells and those of a kernel's reach.
+        for kernel in [1usize, 3, 5] {
+            let pitch = 9 + kernel / 2;
+            let plane = 8 * pitch + 9;
+            let product = plane + (kernel - 1) * pitch + kernel - 1;
+            for (channels, outputs) in [(1, 1), (4, 2), (4, 8), (8, 8)] {
+                let cells = rows(channels, outputs, kernel as u32);
+                // Both are rounded up to whole rows.
+                let spare = units as usize - 1;
+                let bound = channels * (plane + spare) + outputs * (product + 2 * spare);
+                assert!(cells <= bound, "{channels} → {outputs}, kernel {kernel}: {cells} cells, at most {bound}");
+            }
+        }
+    }
+}
+
+/// A plane that is needed in an order in which it does not lie is copied, once per convolution: a cell per element.
+#[test]
+fn copies_of_planes_are_counted() {
+    let mut b = ProgramBuilder::new(3);
+    let x = b.input(&[2, 6, 6], Visibility::Private);
+    let first = convolution(&mut b, x, 2, 3);
+    let second = b.conv(first, 3, geometry(3, 2, 1), None);
+    b.output(second, Visibility::Private);
+    // A stride of 2 splits each of the two channels into four planes: all of the 72 elements are copied.
+    assert_eq!(statistics(&b, 1).elements, activations(&b) + 72);
+}

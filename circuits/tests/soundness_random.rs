@@ -1,0 +1,376 @@
+//! Programs built at random: the circuit accepts what the interpreter computes, and nothing else.
+
+#[path = "support/check.rs"]
+mod check;
+mod support;
+
+use std::sync::Arc;
+
+use check::{refuses_changes, Case};
+use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility};
+use circuits::layout::{compile, LayoutOptions};
+use circuits::machine::FixedColumn;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use support::ProgramBuilder;
+
+/// What a random convolution is made of.
+#[derive(Clone, Debug)]
+struct Shape {
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    dilation: [u32; 2],
+    padding: [u32; 4],
+    /// Index into the divisors of the number of channels.
+    groups: usize,
+    outputs_per_group: usize,
+    /// Weights that are not zero, of eight.
+    density: u64,
+    zero_bias: bool,
+    shift: Option<u32>,
+    /// A table so narrow that accumulators leave it.
+    narrow: bool,
+}
+
+/// What happens to a tensor before its next convolution.
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    Nothing,
+    Transpose,
+    Scramble,
+    Maximum,
+    Double,
+    Reciprocal,
+}
+
+#[derive(Clone, Debug)]
+struct Network {
+    seed: u64,
+    units: u32,
+    input: [usize; 3],
+    lo: i64,
+    layers: Vec<(Between, Shape)>,
+    /// A second convolution of the same tensor as the last.
+    sibling: Option<Shape>,
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let axis = |most: u32| prop::array::uniform2(1..=most);
+    (
+        (axis(4), axis(3), axis(3), prop::array::uniform4(0u32..=4)),
+        (0usize..4, 1usize..=3, 0u64..=8, any::<bool>(), prop::option::of(0u32..=7), prop::bool::weighted(0.2)),
+    )
+        .prop_map(
+            |((kernel, stride, dilation, padding), (groups, outputs_per_group, density, zero_bias, shift, narrow))| {
+                Shape {
+                    kernel,
+                    stride,
+                    dilation,
+                    padding,
+                    groups,
+                    outputs_per_group,
+                    density,
+                    zero_bias,
+                    shift,
+                    narrow,
+                }
+            },
+        )
+}
+
+fn between() -> impl Strategy<Value = Between> {
+    prop_oneof![
+        4 => Just(Between::Nothing),
+        1 => Just(Between::Transpose),
+        1 => Just(Between::Scramble),
+        1 => Just(Between::Maximum),
+        1 => Just(Between::Double),
+        1 => Just(Between::Reciprocal),
+    ]
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    (
+        any::<u64>(),
+        1u32..=5,
+        (1usize..=4, 1usize..=6, 1usize..=6),
+        prop_oneof![3 => Just(-4i64), 1 => Just(3)],
+        prop::collection::vec((between(), shape()), 1..=3),
+        prop::option::weighted(0.3, shape()),
+    )
+        .prop_map(|(seed, units, (c, h, w), lo, layers, sibling)| Network {
+            seed,
+            units,
+            input: [c, h, w],
+            lo,
+            layers,
+            sibling,
+        })
+}
+
+/// Adds a convolution, or nothing where the kernel does not fit.
+fn convolve(b: &mut ProgramBuilder, input: TensorId, shape: &Shape, last: bool) -> Option<TensorId> {
+    let [channels, height, width]: [usize; 3] = b.program.node(input).shape.clone().try_into().expect("rank 3");
+    let divisors: Vec<usize> = (1..=channels).filter(|d| channels % d == 0).collect();
+    let groups = divisors[shape.groups % divisors.len()];
+    let outputs = groups * shape.outputs_per_group;
+    let output = |axis: usize, size: usize| {
+        let padded = size + (shape.padding[axis] + shape.padding[axis + 2]) as usize;
+        let reach = (shape.dilation[axis] * (shape.kernel[axis] - 1)) as usize + 1;
+        Some(padded.checked_sub(reach)? / shape.stride[axis] as usize + 1)
+    };
+    let size = [output(0, height)?, output(1, width)?];
+    let count = outputs * channels / groups * (shape.kernel[0] * shape.kernel[1]) as usize;
+    let weights: Arc<[i32]> =
+        (0..count).map(|_| if b.random(0, 7) < shape.density as i64 { b.random(-3, 3) as i32 } else { 0 }).collect();
+    let bias = (0..outputs).map(|_| if shape.zero_bias { 0 } else { b.random(-9, 9) }).collect();
+    let requantize = shape.shift.or(if last { None } else { Some(4) }).map(|shift| {
+        let reach = if shape.narrow { 2 } else { 15 };
+        let values = (-reach - 1..=reach).map(|v: i32| if v < 0 { v / 2 } else { v.min(7) }).collect();
+        let table = b.table(Table::new("leaky", i64::from(-reach - 1), values).expect("not empty"));
+        Requantize { shift, table }
+    });
+    let geometry = ConvGeometry {
+        kernel: shape.kernel,
+        stride: shape.stride,
+        dilation: shape.dilation,
+        padding: shape.padding,
+        groups: groups as u32,
+    };
+    Some(b.node(Op::Conv { input, geometry, weights, bias, requantize }, &[outputs, size[0], size[1]]))
+}
+
+fn apply(b: &mut ProgramBuilder, input: TensorId, between: Between) -> TensorId {
+    let shape = b.program.node(input).shape.clone();
+    let [c, h, w] = [shape[0], shape[1], shape[2]];
+    let elements = (c * h * w) as u32;
+    let element = |index: u32| ViewElement::Element { source: 0, index };
+    match between {
+        Between::Nothing => input,
+        Between::Transpose => {
+            let at = |i: usize| ((i / (w * h) * h + i % h) * w + i / h % w) as u32;
+            let map = (0..elements as usize).map(|i| element(at(i))).collect();
+            b.view(&[input], map, &[c, w, h])
+        }
+        Between::Scramble => {
+            let map = (0..elements)
+                .map(|_| {
+                    if b.random(0, 4) == 0 {
+                        ViewElement::Zero
+                    } else {
+                        element(b.random(0, i64::from(elements) - 1) as u32)
+                    }
+                })
+                .collect();
+            b.view(&[input], map, &shape)
+        }
+        Between::Maximum => {
+            let map = (0..elements).flat_map(|i| [element(i), element((i + 1) % elements)]).collect();
+            let windows = b.view(&[input], map, &[c, h, w, 2]);
+            b.node(Op::Max { input: windows }, &shape)
+        }
+        Between::Double => {
+            let table = b.table(Table::identity(-8, 7));
+            let requantize = Some(Requantize { shift: 1, table });
+            b.node(Op::Affine { operands: [input, input], factors: [1, 2], constant: 1, requantize }, &shape)
+        }
+        Between::Reciprocal => {
+            let table = b.table(Table::new("shifted", -8, (1..=16).collect()).expect("not empty"));
+            let positive = b.node(Op::Lookup { input, table }, &shape);
+            b.node(Op::Reciprocal { input: positive, numerator_bits: 5 }, &shape)
+        }
+    }
+}
+
+fn build(network: &Network) -> Option<(ProgramBuilder, Vec<Vec<i64>>)> {
+    let mut b = ProgramBuilder::new(network.seed);
+    let mut tensor = b.input(&network.input, Visibility::Private);
+    b.program.nodes[0].op = Op::Input { lo: network.lo, hi: network.lo + 7 };
+    let mut outputs = Vec::new();
+    for (index, (between, shape)) in network.layers.iter().enumerate() {
+        let source = apply(&mut b, tensor, *between);
+        let last = index + 1 == network.layers.len();
+        tensor = convolve(&mut b, source, shape, last)?;
+        if b.program.node(tensor).elements() > 150 {
+            return None;
+        }
+        if let (true, Some(sibling)) = (last, &network.sibling) {
+            outputs.extend(convolve(&mut b, source, sibling, true));
+        }
+    }
+    outputs.push(tensor);
+    outputs.into_iter().for_each(|output| b.output(output, Visibility::Public));
+    let count = network.input.iter().product();
+    let inputs = vec![(0..count).map(|_| b.random(network.lo, network.lo + 7)).collect()];
+    Some((b, inputs))
+}
+
+/// Runs a property on as many cases as `PROPTEST_CASES` says, or on `cases`; the cases are the same each time.
+fn check_property<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { cases };
+    let config = Config { cases, max_global_rejects: 1 << 20, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if let Err(error) = TestRunner::new_with_rng(config, rng).run(strategy, property) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn random_convolutions() {
+    let saturating = std::cell::Cell::new(0);
+    check_property(60, &network(), |network| {
+        let Some((builder, inputs)) = build(&network) else { return Err(TestCaseError::reject("it does not fit")) };
+        let case = Case::with_inputs("network", builder, inputs, network.units);
+        saturating.set(saturating.get() + usize::from(case.layout.params().has(FixedColumn::Saturate)));
+        refuses_changes(&case, 12, network.seed);
+        Ok(())
+    });
+    println!("{} networks saturate by the gadget", saturating.get());
+}
+
+/// A tensor of the given shape from elements of what is there, some of them twice, some zero.
+fn gather(b: &mut ProgramBuilder, tensors: &[TensorId], shape: &[usize]) -> TensorId {
+    let straight = b.random(0, 1) == 0;
+    let sources: Vec<TensorId> =
+        (0..b.random(1, 2)).map(|_| tensors[b.random(0, tensors.len() as i64 - 1) as usize]).collect();
+    let map = (0..shape.iter().product::<usize>())
+        .map(|i| {
+            let source = b.random(0, sources.len() as i64 - 1) as u32;
+            let elements = b.program.node(sources[source as usize]).elements();
+            if !straight && b.random(0, 9) == 0 {
+                return ViewElement::Zero;
+            }
+            let index = if straight { i % elements } else { b.random(0, elements as i64 - 1) as usize } as u32;
+            ViewElement::Element { source, index }
+        })
+        .collect();
+    b.view(&sources, map, shape)
+}
+
+/// A function with values in `[−8, 7]` on a random interval, or none.
+fn requantize(b: &mut ProgramBuilder) -> Option<Requantize> {
+    let (shift, reach) = (b.random(0, 5) as u32, b.random(0, 12));
+    let values = (0..=2 * reach).map(|_| b.random(-8, 7) as i32).collect();
+    let lo = -reach - b.random(0, 2);
+    let table = b.table(Table::new("random", lo, values).expect("not empty"));
+    Some(Requantize { shift, table })
+}
+
+/// Adds a random operator on some of the tensors; every result is small.
+fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
+    let shape = [b.random(1, 3) as usize, b.random(1, 4) as usize];
+    let window = [shape[0], shape[1], b.random(1, 5) as usize];
+    let kind = b.random(0, 7);
+    let exact = b.random(0, 3) == 0;
+    let finish = |b: &mut ProgramBuilder| if exact { None } else { requantize(b) };
+    match kind {
+        0 => {
+            let operands = [gather(b, tensors, &shape), gather(b, tensors, &shape)];
+            let factors = [b.random(-5, 5), b.random(-5, 5)];
+            let (constant, requantize) = (b.random(-9, 9), finish(b));
+            b.node(Op::Affine { operands, factors, constant, requantize }, &shape)
+        }
+        1 => {
+            let operands = [gather(b, tensors, &shape), gather(b, tensors, &shape)];
+            let requantize = requantize(b);
+            b.node(Op::Product { operands, requantize }, &shape)
+        }
+        2 => {
+            let input = gather(b, tensors, &window);
+            let (factor, requantize) = (b.random(-3, 3), finish(b));
+            b.node(Op::Sum { input, factor, requantize }, &shape)
+        }
+        3 => {
+            let input = gather(b, tensors, &window);
+            b.node(Op::Max { input }, &shape)
+        }
+        4 => {
+            let input = gather(b, tensors, &window);
+            b.node(Op::ArgMax { input }, &shape)
+        }
+        5 => {
+            let input = gather(b, tensors, &shape);
+            let table = requantize(b).expect("it has a table").table;
+            b.node(Op::Lookup { input, table }, &shape)
+        }
+        6 => {
+            let input = gather(b, tensors, &shape);
+            let values = (0..b.random(1, 9)).map(|_| b.random(1, 30) as i32).collect();
+            let lo = b.random(-4, 0);
+            let table = b.table(Table::new("positive", lo, values).expect("not empty"));
+            let positive = b.node(Op::Lookup { input, table }, &shape);
+            let numerator_bits = b.random(1, 9) as u32;
+            b.node(Op::Reciprocal { input: positive, numerator_bits }, &shape)
+        }
+        _ => {
+            let image = [b.random(1, 2) as usize, b.random(1, 4) as usize, b.random(1, 4) as usize];
+            let input = gather(b, tensors, &image);
+            let (outputs, requantize) = (b.random(1, 4) as usize, requantize(b));
+            let kernel = [0, 1].map(|axis| b.random(1, image[axis + 1] as i64) as u32);
+            let geometry = ConvGeometry { kernel, ..ConvGeometry::POINTWISE };
+            b.conv(input, outputs, geometry, requantize)
+        }
+    }
+}
+
+fn random_program(seed: u64, operators: usize) -> (ProgramBuilder, Vec<Vec<i64>>) {
+    let mut b = ProgramBuilder::new(seed);
+    let mut tensors = Vec::new();
+    let mut inputs = Vec::new();
+    for _ in 0..b.random(1, 2) {
+        let visibility = if b.random(0, 1) == 0 { Visibility::Public } else { Visibility::Private };
+        let elements = b.random(1, 9) as usize;
+        let input = b.input(&[elements], visibility);
+        let (lo, width) = (b.random(-9, 3), b.random(0, 9));
+        b.program.nodes[input.0 as usize].op = Op::Input { lo, hi: lo + width };
+        inputs.push((0..elements).map(|_| b.random(lo, lo + width)).collect());
+        tensors.push(input);
+    }
+    for _ in 0..operators {
+        let result = operator(&mut b, &tensors);
+        tensors.push(result);
+    }
+    for _ in 0..b.random(1, 3) {
+        let visibility = if b.random(0, 3) == 0 { Visibility::Private } else { Visibility::Public };
+        let tensor = tensors[b.random(0, tensors.len() as i64 - 1) as usize];
+        b.output(tensor, visibility);
+    }
+    b.output(*tensors.last().expect("there are inputs"), Visibility::Public);
+    (b, inputs)
+}
+
+#[test]
+fn random_operators() {
+    let tried = std::cell::Cell::new([0, 0]);
+    check_property(60, &(any::<u64>(), 1usize..=7, 1u32..=5), |(seed, operators, units)| {
+        let (builder, inputs) = random_program(seed, operators);
+        let options = LayoutOptions { units: Some(units), ..LayoutOptions::default() };
+        let [compiled, refused] = tried.get();
+        // Exact results of exact results may grow beyond what is compared or overflows: a typed error.
+        if compile(&builder.program, &options).is_err() {
+            tried.set([compiled, refused + 1]);
+            return Ok(());
+        }
+        tried.set([compiled + 1, refused]);
+        refuses_changes(&Case::with_inputs("program", builder, inputs, units), 12, seed);
+        Ok(())
+    });
+    let [compiled, refused] = tried.get();
+    println!("{compiled} programs, {refused} without a layout");
+    assert!(compiled > 4 * refused);
+}
+
+/// A reciprocal's elements do not lie in the first of its rows: a plane must not be read there.
+#[test]
+fn planes_of_reciprocals() {
+    for units in [1, 2, 3] {
+        let mut b = ProgramBuilder::new(1);
+        let x = b.input(&[2, 6, 1], Visibility::Public);
+        let factors = Op::Affine { operands: [x, x], factors: [1, 1], constant: 20, requantize: None };
+        let positive = b.node(factors, &[2, 6, 1]);
+        let inverse = b.node(Op::Reciprocal { input: positive, numerator_bits: 8 }, &[2, 6, 1]);
+        let y = b.conv(inverse, 2, ConvGeometry::POINTWISE, None);
+        b.output(y, Visibility::Public);
+        refuses_changes(&Case::new("reciprocals", b, units), 40, 7);
+    }
+}
