@@ -412,7 +412,7 @@ impl<'a> SymbolicRun<'a> {
                     Some(index) => {
                         elements += 1;
                         let found = right.get(&monomial).cloned().unwrap_or_default();
-                        if self.canonical(&found) != self.form_of(identity.tensor, *index) {
+                        if self.canonical(&found) != Some(self.form_of(identity.tensor, *index)) {
                             return refuse("its right side is not the operator's linear form");
                         }
                         if !self.finishes(identity, row, lane) {
@@ -511,21 +511,28 @@ impl<'a> SymbolicRun<'a> {
         tag == expected && (!saturates || ends == (lo, hi))
     }
 
-    /// A form in terms of elements, without zeros.
-    fn canonical(&self, form: &Form) -> (i128, BTreeMap<(TensorId, u32), i128>) {
+    /// A form in terms of elements, without zeros; `None` if it has a cell that is neither an element nor pinned to zero.
+    fn canonical(&self, form: &Form) -> Option<(i128, BTreeMap<(TensorId, u32), i128>)> {
         let mut elements = BTreeMap::new();
         for &((row, lane), coefficient) in &form.cells {
             let mut cell = Cell::Advice(AdviceColumn::Value(lane), row);
             while let Some(&source) = self.sources.get(&cell) {
                 cell = source;
             }
-            let Cell::Advice(AdviceColumn::Value(lane), row) = cell else { continue };
-            if let Some(origin) = self.elements.get(&(row, lane)) {
-                *elements.entry((origin.tensor, origin.index)).or_insert(0) += coefficient;
+            let Cell::Advice(AdviceColumn::Value(lane), row) = cell else { return None };
+            match self.elements.get(&(row, lane)) {
+                Some(origin) => *elements.entry((origin.tensor, origin.index)).or_insert(0) += coefficient,
+                None if self.is_zero(row, lane) => {}
+                None => return None,
             }
         }
         elements.retain(|_, coefficient| *coefficient != 0);
-        (form.constant, elements)
+        Some((form.constant, elements))
+    }
+
+    /// Whether the `value` of a lane is looked up in the ZERO table.
+    fn is_zero(&self, row: u32, lane: u32) -> bool {
+        self.on(FixedColumn::ValueSwitch(lane), row) == 1 && self.on(FixedColumn::ValueTag(lane), row) == ZERO_TAG
     }
 
     /// The linear form of an element, from the operator's definition.
