@@ -262,6 +262,9 @@ struct Form {
     cells: Vec<((u32, u32), i128)>,
 }
 
+/// A constant plus a linear form in elements of tensors, without zeros.
+type ElementForm = (i128, BTreeMap<(TensorId, u32), i128>);
+
 /// A polynomial in `χ` and `ρ`.
 type Polynomial = HashMap<Monomial, Form>;
 
@@ -512,7 +515,7 @@ impl<'a> SymbolicRun<'a> {
     }
 
     /// A form in terms of elements, without zeros; `None` if it has a cell that is neither an element nor pinned to zero.
-    fn canonical(&self, form: &Form) -> Option<(i128, BTreeMap<(TensorId, u32), i128>)> {
+    fn canonical(&self, form: &Form) -> Option<ElementForm> {
         let mut elements = BTreeMap::new();
         for &((row, lane), coefficient) in &form.cells {
             let mut cell = Cell::Advice(AdviceColumn::Value(lane), row);
@@ -536,7 +539,7 @@ impl<'a> SymbolicRun<'a> {
     }
 
     /// The linear form of an element, from the operator's definition.
-    fn form_of(&self, tensor: TensorId, index: usize) -> (i128, BTreeMap<(TensorId, u32), i128>) {
+    fn form_of(&self, tensor: TensorId, index: usize) -> ElementForm {
         let node = self.program.node(tensor);
         let Op::Conv { input, geometry, weights, bias, .. } = &node.op else {
             return (0, BTreeMap::new());

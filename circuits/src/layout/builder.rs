@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
             Op::View { .. } => {}
             Op::Conv { .. } => self.conv(tensor)?,
             Op::Affine { operands, factors, constant, requantize } => {
-                let mut rows = self.accumulated(node, requantize, &range)?;
+                let mut rows = self.accumulated(requantize, &range);
                 rows.form.constant -= constant;
                 rows.finish.constant = rows.form.constant;
                 (rows.form.next_value, rows.form.next_pre) = (-factors[0], -factors[1]);
@@ -162,7 +162,7 @@ impl<'a> Builder<'a> {
                 self.finish_wide(tensor, &rows, &accumulators);
             }
             Op::Product { operands, requantize } => {
-                let mut rows = self.accumulated(node, requantize, &range)?;
+                let mut rows = self.accumulated(requantize, &range);
                 rows.form.product = -1;
                 let operands = operands.map(|operand| self.elements(operand));
                 let places = self.pointwise(tensor, &rows, &operands);
@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
                 self.fills.push(Fill::Product { operands, places, finish: rows.finish });
                 self.finish_wide(tensor, &rows, &accumulators);
             }
-            Op::Sum { input, factor, requantize } => self.sum(tensor, *input, *factor, requantize)?,
+            Op::Sum { input, factor, requantize } => self.sum(tensor, *input, *factor, requantize),
             Op::Max { input } => self.maximum(tensor, *input)?,
             Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
             Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
@@ -256,22 +256,17 @@ impl<'a> Builder<'a> {
     }
 
     /// The rows of accumulators of a node: their form, what their lanes are, and how a witness finishes them.
-    pub(super) fn accumulated(
-        &mut self,
-        node: &Node,
-        requantize: &Option<Requantize>,
-        range: &NodeRange,
-    ) -> Result<Accumulated, LayoutError> {
+    pub(super) fn accumulated(&mut self, requantize: &Option<Requantize>, range: &NodeRange) -> Accumulated {
         let Some(Requantize { shift, table }) = *requantize else {
             let form = RowForm { value: 1, low: 1, ..RowForm::default() };
             let finish = Finish { requantize: None, constant: 0 };
-            return Ok(Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None });
+            return Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None };
         };
         let argument = range.argument.expect("a requantized accumulator has an argument");
         let function = self.tables.function(table, argument);
         if let Some(wide) = Wide::new(table, shift, function) {
-            let exact = self.accumulated(node, &None, range)?;
-            return Ok(Accumulated { wide: Some(wide), ..exact });
+            let exact = self.accumulated(&None, range);
+            return Accumulated { wide: Some(wide), ..exact };
         }
         let low_bits = shift.div_ceil(2);
         let constant = if shift == 0 { 0 } else { -(1i64 << (shift - 1)) };
@@ -286,13 +281,13 @@ impl<'a> Builder<'a> {
             saturate: saturation,
             ..RowForm::default()
         };
-        Ok(Accumulated {
+        Accumulated {
             form,
             lane: Lane::Function(function.tag),
             overflow_tag: function.saturation.map(|saturation| self.tables.limb(saturation.bits)),
             finish: Finish { requantize: Some(FinishRequantize { table, shift, low_bits, saturation }), constant },
             wide: None,
-        })
+        }
     }
 
     fn input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
@@ -345,7 +340,7 @@ impl<'a> Builder<'a> {
     /// Rows in pairs: the element above, its two operands (copies) below, tied by the row's form.
     fn pointwise(&mut self, tensor: TensorId, rows: &Accumulated, operands: &[Vec<Element>; 2]) -> Vec<Place> {
         let (block, places, spare) = self.allocate_accumulators(tensor, rows, 2);
-        self.pointwise_rows(block, &rows, &places, &spare);
+        self.pointwise_rows(block, rows, &places, &spare);
         for (index, place) in places.iter().enumerate() {
             let below = place.below(1);
             self.copies.push((self.element_cell(operands[0][index]), below.value()));
@@ -390,15 +385,8 @@ impl<'a> Builder<'a> {
         self.elements(input).chunks(last).map(<[Element]>::to_vec).collect()
     }
 
-    fn sum(
-        &mut self,
-        tensor: TensorId,
-        input: TensorId,
-        factor: i64,
-        requantize: &Option<Requantize>,
-    ) -> Result<(), LayoutError> {
-        let node = self.program.node(tensor);
-        let mut rows = self.accumulated(node, requantize, &self.ranges[tensor.0 as usize])?;
+    fn sum(&mut self, tensor: TensorId, input: TensorId, factor: i64, requantize: &Option<Requantize>) {
+        let mut rows = self.accumulated(requantize, &self.ranges[tensor.0 as usize]);
         rows.form.next_value = -factor;
         let windows = self.windows(input);
         let sums: Vec<Cell> = windows.iter().map(|window| self.scalar_sum(window).cell()).collect();
@@ -412,7 +400,6 @@ impl<'a> Builder<'a> {
         let accumulators = places.clone();
         self.fills.push(Fill::Sum { windows, factor, places, finish: rows.finish });
         self.finish_wide(tensor, &rows, &accumulators);
-        Ok(())
     }
 
     /// A chain of scalar rows that adds up a window.

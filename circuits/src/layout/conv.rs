@@ -270,7 +270,7 @@ impl Builder<'_> {
         let job = Job::new(self, tensor);
         let node = self.program.node(tensor);
         let Op::Conv { requantize, .. } = &node.op else { unreachable!("the node is a convolution") };
-        let rows = self.accumulated(node, requantize, &self.ranges[tensor.0 as usize])?;
+        let rows = self.accumulated(requantize, &self.ranges[tensor.0 as usize]);
         if job.is_dense() {
             self.dense(tensor, &job, rows);
         } else {
