@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Mode {
-    /// Measure the models of a definition and write records/<machine>/<date>.csv
+    /// Measure the models of a definition and write `records/MACHINE/DATE.csv`
     Run(Options),
     /// Print a record as the table of the README
     Table {

@@ -3,6 +3,8 @@
 //! Writes a CSV and a plot. What it shows: rows follow weights, activations and channel pairs, not multiply-accumulates; a
 //! dense layer twice as wide takes about four times the weight *cells* (it has four times the weights), at the same rows when
 //! the lanes follow, and twice the unit and scalar rows.
+//!
+//! The weights are pseudo-random, so that no two blocks are stored as one.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -54,8 +56,13 @@ fn main() -> Result<()> {
     let dense = (5..12).map(|bits| dense(1 << bits));
     let convolutions = (2..8).map(|bits| convolution(1 << bits));
     let pictures = (3..8).map(|bits| picture(1 << bits));
-    let rows: Vec<Row> =
-        dense.chain(convolutions).chain(pictures).map(|case| measure(case, &options)).collect::<Result<_>>()?;
+    let networks = std::iter::once(perceptron());
+    let rows: Vec<Row> = dense
+        .chain(convolutions)
+        .chain(pictures)
+        .chain(networks)
+        .map(|case| measure(case, &options))
+        .collect::<Result<_>>()?;
     std::fs::create_dir_all(&options.out).with_context(|| format!("creating {}", options.out.display()))?;
     std::fs::write(options.out.join("scaling.csv"), csv(&rows)?)?;
     std::fs::write(options.out.join("scaling.svg"), plot(&rows)?)?;
@@ -81,6 +88,34 @@ fn picture(n: usize) -> Case {
     Case { family: "conv 3×3, 4×4 channels, n×n", size: n, program, macs: 16 * 9 * n * n }
 }
 
+/// The multi-layer perceptron that other systems are measured on: 784 inputs, 128 hidden units, 10 exact outputs.
+fn perceptron() -> Case {
+    let mut program = layer([784, 1, 1], 128, ConvGeometry::POINTWISE);
+    let last = Op::Conv {
+        input: TensorId(1),
+        geometry: ConvGeometry::POINTWISE,
+        weights: weights(1280),
+        bias: vec![0; 10].into(),
+        requantize: None,
+    };
+    program.nodes.push(Node { name: "scores".into(), op: last, shape: vec![10, 1, 1], scale: 1.0 });
+    (program.outputs[0].tensor, program.outputs[0].shape) = (TensorId(2), vec![10, 1, 1]);
+    for port in program.inputs.iter_mut().chain(&mut program.outputs) {
+        port.visibility = Visibility::Public;
+    }
+    Case { family: "perceptron 784-128-10", size: 784, program, macs: 784 * 128 + 1280 }
+}
+
+/// Fixed pseudo-random weights: their values do not matter for the cost, but no two blocks of them should be equal.
+fn weights(count: usize) -> Arc<[i32]> {
+    let mut state = 1u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 20) as i32 - 2048
+    };
+    (0..count).map(next).collect()
+}
+
 fn same(kernel: u32) -> ConvGeometry {
     ConvGeometry { kernel: [kernel; 2], padding: [kernel / 2; 4], ..ConvGeometry::POINTWISE }
 }
@@ -88,8 +123,7 @@ fn same(kernel: u32) -> ConvGeometry {
 fn layer(shape: [usize; 3], outputs: usize, geometry: ConvGeometry) -> Program {
     let [channels, height, width] = shape;
     let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
-    // A fixed pattern of weights: their values do not matter for the cost.
-    let weights: Arc<[i32]> = (0..outputs * channels * taps).map(|i| (i * 7919 % 2003) as i32 - 1001).collect();
+    let weights = weights(outputs * channels * taps);
     let relu = Table::new("relu", -512, (-512..512).map(|v: i32| v.clamp(0, 255)).collect()).expect("not empty");
     let requantize = Some(Requantize { shift: 16, table: TableId(0) });
     let bias = vec![0; outputs].into();
@@ -171,7 +205,7 @@ fn csv(rows: &[Row]) -> Result<String> {
 
 /// CPU seconds of a proof against multiply-accumulates, both logarithmic, one line per family.
 fn plot(rows: &[Row]) -> Result<String> {
-    const COLOURS: [&str; 3] = ["#1b6ca8", "#c2571a", "#3c8d40"];
+    const COLOURS: [&str; 4] = ["#1b6ca8", "#c2571a", "#3c8d40", "#7b3fa0"];
     let x = |macs: usize| 70.0 + 85.0 * ((macs as f64).log10() - 3.0);
     let y = |seconds: f64| 330.0 - 90.0 * (seconds.log10() + 1.0);
     let mut svg = String::from(
