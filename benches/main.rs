@@ -140,8 +140,11 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// How a figure is shown.
+type Show = fn(f64) -> String;
+
 /// The columns of the README's table: heading, column of the record, and how its figure is shown.
-const TABLE: [(&str, &str, fn(f64) -> String); 10] = [
+const TABLE: [(&str, &str, Show); 10] = [
     ("k", "k", whole),
     ("rows used", "rows_used", whole),
     ("columns", "advice_columns", whole),

@@ -92,6 +92,18 @@ fn inputs_that_do_not_fit_are_refused_by_name() {
     zkinfer(&["run", &program, "--input", &patient, "--sample", "3"]).fails(2, &["sample"]);
 }
 
+/// Every real input has a proof: what lies outside the calibrated range saturates, and the user is told.
+#[test]
+fn values_out_of_range_saturate_with_a_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = text(&folder.path().join("program.zki"));
+    let model = example("medical/model.onnx");
+    zkinfer(&["compile", &model, "-o", &program, "--calibration", &example("medical/calibration.npz")]).done();
+    let far = write(folder.path(), "far.npy", &npy("(1, 30)", &[1e30; 30]));
+    let run = zkinfer(&["run", &program, "--input", &far]).done();
+    assert!(run.stderr.contains("30 input values lie outside"), "{}", run.stderr);
+}
+
 #[test]
 fn options_that_name_nothing_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");

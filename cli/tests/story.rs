@@ -151,3 +151,21 @@ fn development_strings_say_so() {
     assert_eq!((info["k"].clone(), info["insecure"].clone()), (6.into(), true.into()));
     assert!(zkinfer(&["inspect", &srs]).done().stdout.contains("development"));
 }
+
+#[test]
+fn ceremonies_are_imported_and_must_be_large_enough() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| text(&folder.path().join(name));
+    let ptau = text(&common::root().join("prover/tests/data/power6.ptau"));
+    let (srs, program) = (file("ceremony.srs"), file("program.zki"));
+    let imported = zkinfer(&["srs", "import", &ptau, "-o", &srs, "--json"]).done().json();
+    assert_eq!((imported["k"].clone(), imported["insecure"].clone()), (6.into(), false.into()));
+    let smaller = zkinfer(&["srs", "import", &ptau, "--k", "5", "-o", &file("smaller.srs"), "--json"]).done().json();
+    assert_eq!((smaller["k"].clone(), smaller["digest"].clone()), (5.into(), imported["digest"].clone()));
+    let larger = file("larger.srs");
+    zkinfer(&["srs", "import", &ptau, "--k", "7", "-o", &larger]).fails(2, &["power6.ptau", "2^7 are needed"]);
+
+    let (model, calibration) = (example("medical/model.onnx"), example("medical/calibration.npz"));
+    zkinfer(&["compile", &model, "-o", &program, "--calibration", &calibration]).done();
+    zkinfer(&["setup", &program, "-o", &text(folder.path()), "--srs", &srs]).fails(2, &["ceremony.srs", "are needed"]);
+}

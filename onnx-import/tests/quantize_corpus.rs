@@ -98,6 +98,7 @@ fn row(name: &'static str) -> Result<Row, String> {
     let samples = Samples::read(folder.join("test.npz")).map_err(|e| e.to_string())?;
     let calibration = calibration(&samples, &InputSpec::of_graph(&graph));
     let compiled = compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
+    circuits::analysis::ranges(&compiled.program).map_err(|e| e.to_string())?;
     let options = AccuracyOptions { limit: None, metric: Some(metric) };
     let report =
         evaluate(FloatReference::Recorded, &compiled.program, &samples, &options).map_err(|e| e.to_string())?;

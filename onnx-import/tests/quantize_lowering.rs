@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use circuits::analysis::ranges;
 use circuits::graph::{Op, PortKind, Visibility};
 use circuits::reference;
 use onnx_import::accuracy::worst_nodes;
@@ -149,6 +150,7 @@ fn check(graph: &FloatGraph) -> Compiled {
     let samples = samples(graph);
     let at = |bits: u32, tolerance: f64| {
         let compiled = compile_on(graph, &samples, bits);
+        ranges(&compiled.program).unwrap_or_else(|error| panic!("{error}"));
         let error = error_of(graph, &compiled, &samples);
         assert!(error < tolerance, "with {bits} bits the outputs are off by {error} of their range");
         compiled

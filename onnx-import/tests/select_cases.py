@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Packs a selection of the ONNX backend suite into `cases.zip`, for the test `node_suite`.
+"""Packs a selection of cases into `cases.zip`, for the test `node_suite`.
 
-    python select_cases.py SUITE
+    python select_cases.py SUITE RUNTIME
 
-SUITE holds `<case>/model.onnx`, `<case>/model_const.onnx` (perhaps), `<case>/io.npz` and `cases.json`. Taken are the
-smallest passing cases of each operator, in the order of their sizes, until the archive is full. The result depends on
-the suite and on `expectations.toml` alone.
+SUITE is the ONNX backend suite, with `<case>/model.onnx`, `<case>/model_const.onnx` (perhaps), `<case>/io.npz` and
+`cases.json`; RUNTIME is what `make_runtime_cases.py` made, of which all is taken. Of the suite the smallest passing cases
+of each operator are, until the archive is full. The result depends on the two and on `expectations.toml` alone.
 """
 
 import io
@@ -26,23 +26,26 @@ def add(archive, name, data):
     archive.writestr(info, data, compresslevel=9)
 
 
-def pack(suite, names):
+def pack(folders):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(names):
+        for folder in sorted(folders, key=lambda folder: folder.name):
             for file in FILES:
-                path = suite / name / file
-                if path.exists():
-                    add(archive, f"{name}/{file}", path.read_bytes())
+                if (folder / file).exists():
+                    add(archive, f"{folder.name}/{file}", (folder / file).read_bytes())
     return buffer.getvalue()
 
 
+def names_in(folder):
+    return json.loads((folder / "cases.json").read_text())["cases"]
+
+
 def main():
-    suite = pathlib.Path(sys.argv[1])
+    suite, runtime = map(pathlib.Path, sys.argv[1:3])
     lines = (HERE / "expectations.toml").read_text().splitlines()
     passing = {line.split(" = ")[0] for line in lines if line.endswith('"pass"')}
     by_operator = {}
-    for case in json.loads((suite / "cases.json").read_text())["cases"]:
+    for case in names_in(suite):
         name = case["name"]
         # The test compares the selection at one tolerance.
         if name not in passing or case["expanded"] or case["kind"] != "node" or case["rtol"] < 1e-3:
@@ -52,12 +55,13 @@ def main():
     ranked = []
     for cases in by_operator.values():
         ranked += [(rank, size, name) for rank, (size, name) in enumerate(sorted(cases)[:PER_OPERATOR])]
-    chosen, packed = [], b""
+    chosen = [runtime / case["name"] for case in names_in(runtime)]
+    packed = pack(chosen)
     for _, _, name in sorted(ranked):
-        attempt = pack(suite, chosen + [name])
+        attempt = pack(chosen + [suite / name])
         if len(attempt) > LIMIT:
             break
-        chosen.append(name)
+        chosen.append(suite / name)
         packed = attempt
     (HERE / "cases.zip").write_bytes(packed)
     print(len(chosen), "cases of", len(by_operator), "operators,", len(packed), "bytes")

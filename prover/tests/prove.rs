@@ -166,3 +166,12 @@ fn another_srs_is_refused() {
     let result = key.plan().clone().setup(&smaller, &());
     assert!(matches!(result, Err(SetupError::SrsSize { .. })));
 }
+
+#[test]
+fn the_cost_model_knows_the_length_of_a_proof() {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        let (key, _) = keys(&builder.program);
+        let params = key.plan().layout().params();
+        assert_eq!(circuits::layout::cost::proof_bytes(&params), key.verifying_key().proof_shape().bytes());
+    }
+}

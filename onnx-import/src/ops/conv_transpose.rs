@@ -87,6 +87,12 @@ fn resolve_axis(
             .filter(|size| *size > 0)
             .ok_or_else(|| NodeError::shape(format!("padding cuts away all of a result of size {full}")));
     };
+    if wanted > full && matches!(geometry.auto_pad, AutoPad::SameUpper | AutoPad::SameLower) {
+        return Err(NodeError::unsupported(
+            "runtimes differ on auto_pad where the stride exceeds the kernel",
+            "export the model with explicit pads and output_padding",
+        ));
+    }
     let total = full.saturating_sub(wanted);
     let smaller = total / 2;
     let before = if geometry.auto_pad == AutoPad::SameUpper { smaller } else { total - smaller };

@@ -1,5 +1,6 @@
 //! Operators that change the shape only, or ask for it.
 
+use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::ValueId;
 use crate::lower::call::{resolve_axes, resolve_axis};
@@ -124,11 +125,15 @@ fn dropout(call: &mut Call) -> Result {
     if call.used_outputs.get(1) != Some(&true) {
         return Ok(vec![input]);
     }
-    // The mask had the type of the data until operator set 10 made it boolean.
-    let dtype = if call.version < 10 { call.dtype(input) } else { crate::dtype::DType::Bool };
+    if call.version < 12 {
+        return Err(NodeError::unsupported(
+            "runtimes differ on the mask before operator set 12",
+            "do not read the mask",
+        ));
+    }
     let shape = call.shape(input);
     let ones = vec![1.0; call.builder.elements(input)];
-    Ok(vec![input, call.builder.constant(shape, ones, dtype)?])
+    Ok(vec![input, call.builder.constant(shape, ones, DType::Bool)?])
 }
 
 fn shape(call: &mut Call) -> Result {
@@ -148,5 +153,5 @@ fn shape(call: &mut Call) -> Result {
 
 fn size(call: &mut Call) -> Result {
     let elements = call.builder.elements(call.input(0)?);
-    Ok(vec![call.builder.scalar(elements as f64, crate::dtype::DType::Int64)?])
+    Ok(vec![call.builder.scalar(elements as f64, DType::Int64)?])
 }

@@ -51,8 +51,14 @@ fn positions(size: usize, start: i64, end: i64, step: i64) -> Result<Vec<usize>>
                 at = at.saturating_add(step);
             }
         }
+        _ if end == i64::MAX || start < 0 => {
+            return Err(NodeError::unsupported(
+                "runtimes differ on a negative step from before the start or to beyond the end",
+                "give bounds inside the axis",
+            ));
+        }
         _ => {
-            let mut at = start.clamp(-1, size - 1);
+            let mut at = start.min(size - 1);
             while at > end.clamp(-1, size - 1) {
                 positions.push(at as usize);
                 at = at.saturating_add(step);
@@ -75,5 +81,7 @@ mod tests {
         assert_eq!(positions(5, 3, 1, 1).unwrap(), [0usize; 0]);
         assert_eq!(positions(0, 0, 5, 1).unwrap(), [0usize; 0]);
         assert!(positions(5, 0, 5, 0).is_err());
+        assert!(positions(5, 2, i64::MAX, -1).is_err());
+        assert!(positions(5, -9, i64::MIN, -1).is_err());
     }
 }

@@ -17,6 +17,8 @@ const FINE_BITS: u32 = 2;
 const OUTPUT_BITS: u32 = 16;
 /// Extra bits of the argument of a table that is no mere clamp.
 const TABLE_BITS: u32 = 2;
+/// Extra bits of inputs that are neither bounded nor on a grid.
+const OUTLIER_BITS: u32 = 2;
 /// Most bits of an input.
 const MAX_INPUT_BITS: u32 = 20;
 /// Room beyond the calibrated range of an input that is not known to be bounded.
@@ -565,8 +567,10 @@ impl Facts {
 
 impl ClassFacts {
     fn add_input(&mut self, statistics: &super::calibrate::InputStatistics, bits: u32) {
+        // Measured quantities have outliers, which leave few levels to the bulk of the values.
+        let outliers = if statistics.bounded || statistics.grid.is_some() { 0 } else { OUTLIER_BITS };
         let own = InputFacts {
-            bits: (bits + statistics.spread_bits).min(MAX_INPUT_BITS),
+            bits: (bits + statistics.spread_bits.max(outliers)).min(MAX_INPUT_BITS),
             grid: statistics.grid,
             bounded: statistics.bounded,
         };

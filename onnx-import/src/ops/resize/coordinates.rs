@@ -71,6 +71,12 @@ impl Coordinates {
                 "give sizes instead of scales",
             ));
         }
+        if self == Self::CropAndResize && axis.output == 1 && axis.input != 1 {
+            return Err(NodeError::unsupported(
+                "runtimes differ on cropping an axis to a single element",
+                "use another coordinate transformation",
+            ));
+        }
         Ok((0..axis.output).map(|at| self.of_position(axis, at as f32)).collect())
     }
 

@@ -108,8 +108,22 @@ fn axes(call: &Call, input: ValueId, coordinates: Coordinates) -> Result<Vec<Axi
         for (index, &axis) in chosen.iter().enumerate() {
             axes[axis].region = [region[index] as f32, region[chosen.len() + index] as f32];
         }
+        check_crop(&axes)?;
     }
     Ok(axes)
+}
+
+/// Runtimes leave an axis alone whose size stays, even where a part of it is asked for, and treat leading axes differently.
+fn check_crop(axes: &[Axis]) -> Result<()> {
+    let (leading, image) = axes.split_at(axes.len().saturating_sub(2));
+    let kept_in_part = |axis: &Axis| axis.input == axis.output && axis.region != [0.0, 1.0];
+    if leading.iter().any(|axis| !axis.is_unchanged()) || image.iter().any(kept_in_part) {
+        return Err(NodeError::unsupported(
+            "runtimes differ on this use of tf_crop_and_resize",
+            "crop with Slice and use another coordinate transformation",
+        ));
+    }
+    Ok(())
 }
 
 fn by_scales(shape: &[usize], scales: &[f64], chosen: &[usize]) -> Result<Vec<Axis>> {
@@ -195,6 +209,12 @@ fn interpolate(
             return Err(NodeError::unsupported(
                 "runtimes differ on cubic or antialiased interpolation to a single element",
                 "use another coordinate transformation",
+            ));
+        }
+        if kernel.antialias && axis.input == axis.output {
+            return Err(NodeError::unsupported(
+                format!("runtimes differ on antialiasing with a scale of {} and the same size", axis.scale),
+                "give sizes instead of scales",
             ));
         }
         outside.push(positions.iter().map(Option::is_none).collect());

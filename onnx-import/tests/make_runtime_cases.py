@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""Makes cases whose expected outputs come from onnxruntime, in the layout of the ONNX backend suite.
+
+    python make_runtime_cases.py OUT [--sweep N]
+
+The backend suite holds each operator at its newest version only; these hold older operator sets (attributes that became
+operands, softmax over several axes, first versions of Resize), window geometry at random, one-dimensional windows, and
+the linear part of ai.onnx.ml. Needs onnx, onnxruntime and numpy. `--sweep N` makes N random ones of each family instead
+of two.
+"""
+
+import argparse
+import json
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8}
+
+
+class Writer:
+    def __init__(self, folder, sweep):
+        self.folder, self.sweep, self.cases, self.skipped = folder, sweep, [], 0
+        self.random = np.random.RandomState(7)
+
+    def floats(self, *shape):
+        return self.random.uniform(-2, 2, shape).astype(np.float32)
+
+    def pick(self, *choices):
+        return choices[self.random.randint(len(choices))]
+
+    def case(self, name, op, opset, inputs, constants=(), outputs=1, domain="", used=None, **attributes):
+        """Writes one case; what onnxruntime refuses is left out."""
+        attributes = {key: value for key, value in attributes.items() if value is not None}
+        names = [f"x{index}" for index in range(len(inputs))]
+        stored = [f"c{index}" if value is not None else "" for index, value in enumerate(constants)]
+        results = [f"y{index}" for index in range(outputs)]
+        node = helper.make_node(op, names + stored, results, domain=domain, **attributes)
+        imports = [helper.make_opsetid("", opset)]
+        if domain:
+            imports.append(helper.make_opsetid(domain, 1))
+        graph = helper.make_graph(
+            [node], name,
+            [helper.make_tensor_value_info(n, TYPES[v.dtype.name], v.shape) for n, v in zip(names, inputs)],
+            [helper.make_empty_tensor_value_info(n) for n in (results if used is None else [results[i] for i in used])],
+            [numpy_helper.from_array(v, n) for v, n in zip(constants, stored) if v is not None])
+        model = helper.make_model(graph, opset_imports=imports, ir_version=7)
+        model = onnx.shape_inference.infer_shapes(model)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+            values = session.run(None, dict(zip(names, inputs)))
+        except Exception:
+            self.skipped += 1
+            return
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, folder / "model.onnx")
+        arrays = {f"in{i}": v for i, v in enumerate(inputs)} | {f"out{i}": v for i, v in enumerate(values)}
+        np.savez_compressed(folder / "io.npz", **arrays)
+        self.cases.append({"name": name, "op": op, "kind": "runtime", "class": "runtime", "expanded": False,
+                           "rtol": 1e-3, "atol": 1e-5})
+
+    def family(self, make):
+        for index in range(self.sweep):
+            make(f"ort_{make.__name__}_{index}")
+
+
+def families(w):
+    def softmax_flattens(name):
+        w.case(name, w.pick("Softmax", "LogSoftmax", "Hardmax"), w.pick(7, 11, 12), [w.floats(2, 3, 2, 2)],
+               axis=w.pick(None, 0, 1, 2, 3))
+
+    def pad_by_attributes(name):
+        mode = w.pick("constant", "reflect", "edge")
+        w.case(name, "Pad", w.pick(7, 10), [w.floats(1, 2, 4, 3)], mode=mode, value=1.5 if mode == "constant" else None,
+               pads=[0, 0, w.pick(0, 1, 2), w.pick(-1, 0, 2), 0, w.pick(0, 0, -1), w.pick(0, 1), w.pick(0, 2)])
+
+    def clip_by_attributes(name):
+        w.case(name, "Clip", w.pick(7, 10), [w.floats(3, 4)], min=w.pick(None, -0.5), max=w.pick(None, 0.75))
+
+    def slice_by_attributes(name):
+        w.case(name, "Slice", w.pick(7, 9), [w.floats(5, 6, 2)], starts=[w.pick(0, 1, -3), w.pick(0, 2)],
+               ends=[w.pick(4, -1, 2**31 - 1), w.pick(5, 9)], axes=w.pick(None, [0, 1], [1, 0]))
+
+    def slice_by_operands(name):
+        axes = w.pick(None, np.array([0, 1], np.int64), np.array([-1, 0], np.int64))
+        steps = w.pick(None, np.array([1, 2], np.int64), np.array([-1, -2], np.int64))
+        starts, ends = w.pick(([0, 1], [4, 6]), ([-1, 5], [-9, 0]), ([3, 2], [-2**63, 2**63 - 1]))
+        w.case(name, "Slice", w.pick(10, 11, 13), [w.floats(5, 6, 7)],
+               [np.array(starts, np.int64), np.array(ends, np.int64), axes, steps])
+
+    def squeeze_by_attributes(name):
+        op = w.pick("Squeeze", "Unsqueeze")
+        axes = w.pick([0, 2], [0]) if op == "Squeeze" else w.pick([0], [1, 4])
+        w.case(name, op, w.pick(7, 11), [w.floats(1, 3, 1, 2)], axes=axes)
+
+    def split_by_attributes(name):
+        w.case(name, "Split", w.pick(7, 11), [w.floats(4, 6)], outputs=2, axis=w.pick(None, 0, 1, -1))
+
+    def split_uneven(name):
+        opset = w.pick(11, 13, 18)
+        if opset == 11:
+            w.case(name, "Split", opset, [w.floats(4, 6)], outputs=3, axis=1, split=[1, 2, 3])
+        elif opset == 13:
+            w.case(name, "Split", opset, [w.floats(4, 6)], [np.array([1, 2, 3], np.int64)], outputs=3, axis=1)
+        else:
+            w.case(name, "Split", opset, [w.floats(4, 7)], outputs=3, axis=1, num_outputs=3)
+
+    def dropout(name):
+        w.case(name, "Dropout", w.pick(7, 10, 12, 13), [w.floats(2, 3)], outputs=w.pick(1, 2))
+
+    def batch_normalization(name):
+        opset = w.pick(7, 9, 14, 15)
+        rank = w.pick(2, 3, 4)
+        stats = [w.floats(3), w.floats(3), w.floats(3), np.abs(w.floats(3)) + 0.1]
+        w.case(name, "BatchNormalization", opset, [w.floats(2, 3, 4, 2)[(slice(None),) * 2 + (0,) * (4 - rank)]], stats,
+               epsilon=w.pick(None, 1e-3), spatial=w.pick(None, 1) if opset == 7 else None)
+
+    def reduce_by_attributes(name):
+        op = w.pick("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSumExp", "SumSquare")
+        w.case(name, "Reduce" + op, w.pick(7, 11, 12), [w.floats(2, 3, 4)],
+               axes=w.pick(None, [1], [0, 2], [2]), keepdims=w.pick(None, 0, 1))
+
+    def arg(name):
+        opset = w.pick(7, 11, 12, 13)
+        data = w.random.randint(0, 3, (3, 4, 2)).astype(np.float32)
+        w.case(name, w.pick("ArgMax", "ArgMin"), opset, [data], axis=w.pick(None, 1, 2), keepdims=w.pick(None, 0),
+               select_last_index=w.pick(None, 1) if opset >= 12 else None)
+
+    def gemm(name):
+        trans = w.pick(None, 0, 1), w.pick(None, 0, 1)
+        a, b = w.floats(3, 2) if trans[0] else w.floats(2, 3), w.floats(4, 3) if trans[1] else w.floats(3, 4)
+        c = w.pick(w.floats(4), w.floats(2, 4), w.floats(2, 1), w.floats(1))
+        w.case(name, "Gemm", w.pick(7, 9, 11, 13), [a], [b, c], transA=trans[0], transB=trans[1],
+               alpha=w.pick(None, 0.5), beta=w.pick(None, 2.0))
+
+    def matmul(name):
+        a, b = w.pick(((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (3, 4)), ((2, 1, 2, 3), (4, 3, 2)),
+                      ((4,), (2, 4, 3)))
+        w.case(name, "MatMul", w.pick(7, 9, 13), [w.floats(*a)], [w.floats(*b)])
+
+    def window(axes, auto, ceil, dilated):
+        kernel = [int(w.random.randint(1, 4)) for _ in range(axes)]
+        given = dict(kernel_shape=kernel, strides=[int(w.random.randint(1, 4)) for _ in range(axes)])
+        if dilated:
+            given["dilations"] = [w.pick(1, 1, 2) for _ in range(axes)]
+        if auto and w.random.rand() < 0.4:
+            given["auto_pad"] = w.pick("SAME_UPPER", "SAME_LOWER", "VALID")
+        else:
+            given["pads"] = [int(w.random.randint(0, kernel[i % axes])) for i in range(2 * axes)]
+            if ceil:
+                given["ceil_mode"] = w.pick(0, 1)
+        return given
+
+    def conv(name):
+        axes, groups = w.pick(1, 2), w.pick(1, 2, 4)
+        given = window(axes, True, False, True)
+        if given.get("auto_pad", "VALID") != "VALID":
+            given["dilations"] = [1] * axes
+        size = [int(w.random.randint(6, 10)) for _ in range(axes)]
+        weights = w.floats(4, 4 // groups, *given["kernel_shape"])
+        w.case(name, "Conv", w.pick(7, 11, 22), [w.floats(w.pick(1, 2), 4, *size)],
+               [weights, w.floats(4)][:w.pick(1, 2)], group=groups, **given)
+
+    def conv_transpose(name):
+        axes, groups = w.pick(1, 2), w.pick(1, 2)
+        given = window(axes, False, False, True)
+        stride = given["strides"]
+        if w.random.rand() < 0.5:
+            given["output_padding"] = [w.pick(0, s - 1) for s in stride]
+        elif w.random.rand() < 0.5:
+            given.pop("pads")
+            given["dilations"] = [1] * axes
+            given["auto_pad"] = w.pick("SAME_UPPER", "SAME_LOWER", "VALID")
+        size = [int(w.random.randint(3, 6)) for _ in range(axes)]
+        weights = w.floats(4, 3, *given["kernel_shape"])
+        w.case(name, "ConvTranspose", w.pick(7, 11), [w.floats(1, 4, *size)],
+               [weights, w.floats(3 * groups)][:w.pick(1, 2)], group=groups, **given)
+
+    def conv_transpose_shape(name):
+        stride = [w.pick(1, 2, 3), w.pick(1, 2, 3)]
+        kernel = [w.pick(2, 3), w.pick(2, 3)]
+        full = [stride[i] * 3 + kernel[i] for i in range(2)]
+        w.case(name, "ConvTranspose", 11, [w.floats(1, 2, 4, 4)], [w.floats(2, 2, *kernel)], strides=stride,
+               output_shape=[full[0] - w.pick(0, 1, 2), full[1] - w.pick(0, 1)], auto_pad=w.pick(None, "SAME_UPPER"))
+
+    def max_pool(name):
+        axes, opset = w.pick(1, 2), w.pick(8, 10, 12, 22)
+        given = window(axes, True, opset >= 10, opset >= 10)
+        if "auto_pad" in given:
+            given.pop("dilations", None)
+        w.case(name, "MaxPool", opset, [w.floats(1, 2, *[int(w.random.randint(5, 9)) for _ in range(axes)])], **given)
+
+    def average_pool(name):
+        axes, opset = w.pick(1, 2), w.pick(7, 10, 11, 19, 22)
+        given = window(axes, True, opset >= 10, opset >= 19)
+        if "auto_pad" in given:
+            given.pop("dilations", None)
+        w.case(name, "AveragePool", opset, [w.floats(1, 2, *[int(w.random.randint(5, 9)) for _ in range(axes)])],
+               count_include_pad=w.pick(0, 1), **given)
+
+    def global_pool(name):
+        w.case(name, w.pick("GlobalAveragePool", "GlobalMaxPool"), 7, [w.floats(2, 3, *[4, 5][:w.pick(1, 2)])])
+
+    def upsample(name):
+        scales = [1.0, 1.0, w.pick(1.0, 2.0, 1.5), w.pick(2.0, 3.0, 1.3)]
+        if w.random.rand() < 0.5:
+            w.case(name, "Upsample", 7, [w.floats(1, 2, 3, 4)], mode=w.pick("nearest", "linear"), scales=scales)
+        else:
+            w.case(name, w.pick("Upsample", "Resize"), w.pick(9, 10), [w.floats(1, 2, 3, 4)],
+                   [np.array(scales, np.float32)], mode=w.pick("nearest", "linear"))
+
+    def resize(name):
+        opset = w.pick(11, 13, 18, 19)
+        mode = w.pick("nearest", "linear", "cubic")
+        coordinates = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"]
+        if opset >= 19:
+            coordinates.append("half_pixel_symmetric")
+        chosen = w.pick(*coordinates)
+        size = int(w.random.randint(3, 8)), int(w.random.randint(3, 8))
+        roi = np.array([0, 0, 0.1, 0.2, 1, 1, 0.8, 1.3], np.float32) if chosen == "tf_crop_and_resize" else None
+        if w.random.rand() < 0.5:
+            scales = np.array([1, 1, w.pick(0.5, 0.6, 1.4, 2.0, 2.6), w.pick(0.4, 0.75, 1.2, 3.0)], np.float32)
+            constants = [np.zeros(0, np.float32) if roi is None and opset == 11 else roi, scales]
+        else:
+            sizes = np.array([1, w.pick(2, 2, 3), w.random.randint(1, 12), w.random.randint(2, 12)], np.int64)
+            constants = [np.zeros(0, np.float32) if roi is None and opset == 11 else roi,
+                         np.zeros(0, np.float32) if opset == 11 else None, sizes]
+        w.case(name, "Resize", opset, [w.floats(1, 2, *size)], constants, mode=mode,
+               coordinate_transformation_mode=chosen,
+               nearest_mode=w.pick("round_prefer_floor", "round_prefer_ceil", "floor", "ceil") if mode == "nearest" else None,
+               antialias=w.pick(None, 1) if opset >= 18 and mode != "nearest" else None,
+               exclude_outside=w.pick(None, 1) if mode == "cubic" else None,
+               cubic_coeff_a=w.pick(None, -0.5) if mode == "cubic" else None,
+               extrapolation_value=w.pick(None, 3.0))
+
+    def depth(name):
+        op = w.pick("DepthToSpace", "SpaceToDepth")
+        opset = w.pick(7, 11, 13)
+        mode = w.pick(None, "CRD", "DCR") if op == "DepthToSpace" and opset >= 11 else None
+        w.case(name, op, opset, [w.floats(1, 8, 4, 4)], blocksize=2, mode=mode)
+
+    def gather(name):
+        indices = np.array(w.pick([0, -1, 2], [[1], [2]], 1), np.int64)
+        w.case(name, "Gather", w.pick(7, 11, 13), [w.floats(3, 4, 3)], [indices], axis=w.pick(None, 0, 2))
+
+    def gather_data(name):
+        indices = w.random.randint(0, 5, (2, 3)).astype(np.int64)
+        w.case(name, "Gather", 13, [w.floats(5, 2), indices], axis=w.pick(None, 0))
+
+    def activation(name):
+        op, attributes, opset = w.pick(
+            ("LeakyRelu", dict(alpha=0.3), 7), ("Elu", dict(alpha=0.7), 7), ("Selu", dict(alpha=1.2, gamma=0.9), 7),
+            ("HardSigmoid", dict(alpha=0.3, beta=0.4), 7), ("ThresholdedRelu", dict(alpha=0.5), 10),
+            ("Celu", dict(alpha=0.6), 12), ("Shrink", dict(bias=0.2, lambd=0.4), 9), ("Gelu", dict(approximate="tanh"), 20),
+            ("Softplus", {}, 7), ("Softsign", {}, 7), ("Erf", {}, 9), ("Mish", {}, 18), ("HardSwish", {}, 14))
+        w.case(name, op, opset, [w.floats(3, 5)], **attributes)
+
+    def prelu(name):
+        w.case(name, "PRelu", w.pick(7, 9, 16), [w.floats(2, 3, 4, 4)], [w.pick(w.floats(3, 1, 1), w.floats(1), w.floats(4))])
+
+    def power(name):
+        w.case(name, "Pow", w.pick(7, 12, 15), [np.abs(w.floats(3, 4)) + 0.1],
+               [np.array(w.pick(2, 3, 0.5, -1, 1.7, 1), np.float32)])
+
+    def linear_classifier(name):
+        classes = w.pick(1, 2, 3)
+        w.case(name, "LinearClassifier", 13, [w.floats(w.pick(1, 3), 4)], outputs=2, domain="ai.onnx.ml",
+               coefficients=w.floats(4 * classes).tolist(), intercepts=w.floats(classes).tolist(),
+               classlabels_ints=w.pick([0, 1, 2], [5, -3, 9])[:max(classes, 2)], multi_class=w.pick(0, 1),
+               post_transform=w.pick("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO"))
+
+    def linear_regressor(name):
+        targets = w.pick(1, 2)
+        w.case(name, "LinearRegressor", 13, [w.floats(w.pick(1, 3), 4)], domain="ai.onnx.ml",
+               coefficients=w.floats(4 * targets).tolist(), intercepts=w.pick(None, w.floats(targets).tolist()),
+               targets=targets, post_transform=w.pick(None, "NONE", "LOGISTIC"))
+
+    def features(name):
+        data = w.random.randint(-2, 3, (3, 4)).astype(np.float32)
+        op, attributes = w.pick(
+            ("Scaler", dict(offset=[0.5], scale=[2.0])), ("Scaler", dict(offset=[1.0, 2, 3, 4], scale=[1.0, 2, 3, 4])),
+            ("Normalizer", dict(norm="L1")), ("Normalizer", dict(norm="L2")), ("Normalizer", dict(norm="MAX")),
+            ("Binarizer", dict(threshold=0.5)), ("Imputer", dict(imputed_value_floats=[9.0, 8, 7, 6], replaced_value_float=1.0)),
+            ("Imputer", dict(imputed_value_floats=[9.0], replaced_value_float=float("nan"))))
+        if op == "Normalizer":
+            data[1] = 0
+        w.case(name, op, 13, [data], domain="ai.onnx.ml", **attributes)
+
+    def columns(name):
+        indices = np.array(w.pick([1], [[0], [2]], [[3, 0]]), np.int64)
+        w.case(name, "ArrayFeatureExtractor", 13, [w.pick(w.floats(3, 4), w.floats(4))], [indices], domain="ai.onnx.ml")
+
+    return [value for value in locals().values() if callable(value) and value is not window]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--sweep", type=int, default=2)
+    arguments = parser.parse_args()
+    writer = Writer(arguments.out, arguments.sweep)
+    for make in families(writer):
+        writer.family(make)
+    (arguments.out / "cases.json").write_text(json.dumps({"cases": writer.cases}, indent=0))
+    print(len(writer.cases), "cases,", writer.skipped, "refused by onnxruntime")
+
+
+main()
