@@ -89,10 +89,14 @@ fn between() -> impl Strategy<Value = Between> {
     ]
 }
 
+fn units() -> impl Strategy<Value = u32> {
+    prop_oneof![9 => 1u32..=5, 1 => 6u32..=32]
+}
+
 fn network() -> impl Strategy<Value = Network> {
     (
         any::<u64>(),
-        1u32..=5,
+        units(),
         (1usize..=4, 1usize..=6, 1usize..=6),
         prop_oneof![3 => Just(-4i64), 1 => Just(3)],
         prop::collection::vec((between(), shape()), 1..=3),
@@ -342,7 +346,7 @@ fn random_program(seed: u64, operators: usize) -> (ProgramBuilder, Vec<Vec<i64>>
 #[test]
 fn random_operators() {
     let tried = std::cell::Cell::new([0, 0]);
-    check_property(60, &(any::<u64>(), 1usize..=7, 1u32..=5), |(seed, operators, units)| {
+    check_property(60, &(any::<u64>(), 1usize..=7, units()), |(seed, operators, units)| {
         let (builder, inputs) = random_program(seed, operators);
         let options = LayoutOptions { units: Some(units), ..LayoutOptions::default() };
         let [compiled, refused] = tried.get();
@@ -397,6 +401,15 @@ fn borders_of_accumulators_that_cancel() {
                 assert!(matches!(error, LayoutError::Accumulator { bits: 79, .. }), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn widths_that_the_machine_does_not_have() {
+    for (units, weights) in [(Some(0), None), (Some(33), None), (None, Some(0)), (None, Some(1 << 20))] {
+        let options = LayoutOptions { units, weights, ..LayoutOptions::default() };
+        let refused = compile(&support::mlp(1).program, &options);
+        assert!(matches!(refused, Err(LayoutError::Params(_))), "{options:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Draft, LayoutError, LayoutOptions, Plan, RowUse};
 use crate::analysis::NodeRange;
 use crate::graph::Program;
 use crate::interface::Interface;
-use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
+use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams, ParamsError};
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
 const PROOF_BYTES_LIMIT: f64 = 7_900.0;
@@ -124,6 +124,14 @@ pub(super) fn choose(
     interface: &Interface,
     options: &LayoutOptions,
 ) -> Result<Plan, LayoutError> {
+    for (what, found, most) in [
+        ("the number of units per row", options.units, MachineParams::MAX_UNITS),
+        ("the number of weights per row", options.weights, MachineParams::MAX_WEIGHTS),
+    ] {
+        if let Some(found) = found.filter(|found| !(1..=most).contains(found)) {
+            return Err(ParamsError { what, found }.into());
+        }
+    }
     let units = match options.units {
         Some(units) => vec![units],
         None => UNITS.to_vec(),

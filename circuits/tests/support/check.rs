@@ -501,6 +501,14 @@ impl Equations {
         cell as usize % self.rows
     }
 
+    /// Whether nothing is said about the blinded rows, and nothing on a usable row reads them.
+    pub fn touch_no_blinded_row(&self, usable_rows: usize) -> bool {
+        let inside = |equation: &Equation| {
+            equation.row < usable_rows && equation.cells().into_iter().all(|cell| self.row(cell) < usable_rows)
+        };
+        self.equations.iter().all(inside)
+    }
+
     pub fn is_second_phase(&self, cell: u32) -> bool {
         !matches!(
             self.columns[cell as usize / self.rows],
@@ -624,6 +632,7 @@ pub fn refuses_changes(case: &Case, changes: usize, seed: u64) {
     assert!(violations.none(), "an honest run is refused: {violations:?}");
     assert_eq!(&honest.instance[..case.words().len()], case.words(), "the interpreter's result comes out");
     let equations = system.equations();
+    assert!(equations.touch_no_blinded_row(system.params().usable_rows()));
     let unread = equations.unread(&system);
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let params = system.params();
