@@ -7,7 +7,7 @@
 //! | [`interface`] | public ports and how they are packed into instance words |
 //! | [`layout`] | which cell holds what, and the cost model |
 //! | [`machine`] | the family of constraint systems |
-//! | [`reference`] | the plain interpreter; its result is the definition |
+//! | [`mod@reference`] | the plain interpreter; its result is the definition |
 
 pub mod analysis;
 pub mod graph;
