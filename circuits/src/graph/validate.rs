@@ -16,7 +16,9 @@ impl Limits {
     /// Every value and accumulator stays below `2^MAX_VALUE_BITS` in magnitude.
     pub const MAX_VALUE_BITS: u32 = 100;
     /// Most elements of one tensor.
-    pub const MAX_ELEMENTS: usize = 1 << 28;
+    pub const MAX_ELEMENTS: usize = 1 << 26;
+    /// Most elements of all tensors together.
+    pub const MAX_TOTAL_ELEMENTS: usize = 1 << 27;
     /// Most weights of one convolution.
     pub const MAX_WEIGHTS: usize = 1 << 30;
     /// Largest padding, stride and extent of a kernel on one axis.
@@ -93,8 +95,16 @@ impl Program {
                 return Err(ProgramError::OutOfBounds { node: table.name().into(), what: "the table's domain" });
             }
         }
+        let mut total = 0;
         for (index, node) in self.nodes.iter().enumerate() {
             NodeCheck { program: self, index, node }.run()?;
+            total += node.elements();
+            if total > Limits::MAX_TOTAL_ELEMENTS {
+                return Err(ProgramError::OutOfBounds {
+                    node: node.name.clone(),
+                    what: "the number of elements up to here",
+                });
+            }
         }
         self.validate_ports()
     }
@@ -194,6 +204,9 @@ impl NodeCheck<'_> {
             Op::Sum { input, factor, requantize } => {
                 self.requantize(requantize)?;
                 self.small(*factor, "the factor")?;
+                if *factor == 0 {
+                    return Err(self.bounds("the factor"));
+                }
                 self.reduction(*input, elements)
             }
             Op::Max { input } | Op::ArgMax { input } => self.reduction(*input, elements),

@@ -5,7 +5,7 @@
 //! 1. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
 //!    function's tag holds one image per key.
 //! 2. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
-//!    monomial of its own in one identity.
+//!    monomial of its own in one identity; every element's limbs, and its function, are looked up.
 //! 3. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
 //!    `ρ` whose coefficients are linear forms in cells. The monomials of the left side are pairwise distinct, the right side
 //!    has no others, and at the monomial of each element stands the very form that the program's operator asks for.
@@ -73,6 +73,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     audit_tables(layout.skeleton())?;
     report.read_cells = Lanes::new(layout.skeleton()).audit()?;
     let mut run = SymbolicRun::new(program, layout);
+    run.audit_homes()?;
     for identity in layout.identities.iter() {
         run.audit(identity, &mut report)?;
     }
@@ -438,6 +439,23 @@ impl<'a> SymbolicRun<'a> {
         report.identities += 1;
         report.monomials += monomials.len();
         report.terms += right.values().map(|form| form.cells.len()).sum::<usize>();
+        Ok(())
+    }
+
+    /// Every element's limbs are looked up, so its remainder is ranged; and every element with a function is looked up in
+    /// that function's table.
+    fn audit_homes(&self) -> Result<(), AuditError> {
+        for (tensor, places) in (0..).map(TensorId).zip(self.layout.homes.iter()) {
+            let function = function_of(&self.program.node(tensor).op);
+            for &Place { row, lane } in places {
+                let ranged = self.on(FixedColumn::LimbSwitch(lane), row) == 1;
+                let looked_up = function.is_none()
+                    || self.on(FixedColumn::ValueSwitch(lane), row) == 1 && self.tag_is_function(tensor, row, lane);
+                if !(ranged && looked_up) {
+                    return Err(AuditError::Lane { column: "value", lane, row });
+                }
+            }
+        }
         Ok(())
     }
 

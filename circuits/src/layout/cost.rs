@@ -137,14 +137,14 @@ pub(super) fn choose(
         None => UNITS.to_vec(),
     };
     let mut best: Option<(f64, Plan)> = None;
-    let mut failure = LayoutError::TooLarge { rows: usize::MAX, limit: 1 << MachineParams::K.end() };
+    let mut failure = None;
     for units in units {
         let mut last_rows = None;
         for max_table in TABLE_SIZES {
             let draft = match Draft::new(program, ranges, interface, units, max_table) {
                 Ok(draft) => draft,
                 Err(error) => {
-                    failure = error;
+                    failure = Some(error);
                     continue;
                 }
             };
@@ -152,7 +152,12 @@ pub(super) fn choose(
             if last_rows.replace(shape) == Some(shape) {
                 continue;
             }
-            for plan in plans(&draft, options, units, max_table)? {
+            let plans = plans(&draft, options, units, max_table)?;
+            if plans.is_empty() {
+                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used();
+                failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
+            }
+            for plan in plans {
                 let params = MachineParams { optional: all_optional(), ..plan.params() };
                 let cost = options.objective.cost(&params);
                 if best.as_ref().is_none_or(|(least, _)| cost < *least) {
@@ -161,7 +166,7 @@ pub(super) fn choose(
             }
         }
     }
-    best.map(|(_, plan)| plan).ok_or(failure)
+    best.map(|(_, plan)| plan).ok_or_else(|| failure.expect("every candidate that gave no plan said why"))
 }
 
 /// All optional columns: the model's upper bound while the layout is not emitted yet.
