@@ -10,6 +10,9 @@
 //!    `ρ` whose coefficients are linear forms in cells. The monomials of the left side are pairwise distinct, the right side
 //!    has no others, and at the monomial of each element stands the very form that the program's operator asks for.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 

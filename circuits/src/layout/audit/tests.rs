@@ -1,0 +1,183 @@
+//! A layout changed in one place is not what its program says, and the audit finds it.
+
+use std::sync::Arc;
+
+use super::{audit, AuditError};
+use crate::graph::{
+    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
+};
+use crate::layout::{compile, Layout, LayoutOptions};
+use crate::machine::{Cell, FixedColumn, Skeleton};
+
+/// A 3 × 3 convolution of stride 1 with padding on `[2, 4, 4]`, and a dense layer behind it.
+fn program() -> Program {
+    let relu = Table::new("relu", -16, (-16..16).map(|v: i32| v.max(0)).collect()).expect("not empty");
+    let requantize = Some(Requantize { shift: 6, table: TableId(0) });
+    let weights = |count: i32| (0..count).map(|i| (i * 37 % 23 - 11) | 1).collect::<Arc<[i32]>>();
+    let conv = Op::Conv {
+        input: TensorId(0),
+        geometry: ConvGeometry { kernel: [3, 3], padding: [1; 4], ..ConvGeometry::POINTWISE },
+        weights: weights(54),
+        bias: vec![5, -9, 30].into(),
+        requantize,
+    };
+    let flat = Op::View {
+        sources: vec![TensorId(1)],
+        map: (0..48).map(|index| ViewElement::Element { source: 0, index }).collect(),
+    };
+    let dense = Op::Conv {
+        input: TensorId(2),
+        geometry: ConvGeometry::POINTWISE,
+        weights: weights(240),
+        bias: vec![1; 5].into(),
+        requantize: None,
+    };
+    let node = |op, shape: &[usize]| Node { name: "node".into(), op, shape: shape.to_vec(), scale: 1.0 };
+    let port = |tensor, shape: &[usize]| Port {
+        name: "port".into(),
+        tensor,
+        shape: shape.to_vec(),
+        scale: 1.0,
+        kind: PortKind::Real,
+        visibility: Visibility::Public,
+    };
+    Program {
+        name: "audited".into(),
+        source_digest: [0; 32],
+        options: Default::default(),
+        tables: vec![relu],
+        nodes: vec![
+            node(Op::Input { lo: -8, hi: 7 }, &[2, 4, 4]),
+            node(conv, &[3, 4, 4]),
+            node(flat, &[48, 1, 1]),
+            node(dense, &[5, 1, 1]),
+        ],
+        inputs: vec![port(TensorId(0), &[2, 4, 4])],
+        outputs: vec![port(TensorId(3), &[5, 1, 1])],
+    }
+}
+
+fn layout(program: &Program) -> Layout {
+    let options = LayoutOptions { units: Some(2), weights: Some(2), ..LayoutOptions::default() };
+    compile(program, &options).expect("the program has a layout")
+}
+
+/// The audit's verdict on the layout with a changed skeleton.
+fn verdict(program: &Program, layout: &Layout, change: impl FnOnce(&mut Skeleton)) -> Result<(), AuditError> {
+    let mut changed = layout.clone();
+    change(Arc::make_mut(&mut changed.skeleton));
+    audit(program, &changed).map(|_| ())
+}
+
+/// Every cell of a column that is not zero, changed to `change(cell)`, is found.
+fn every_cell_is_found(column: FixedColumn, change: fn(i64) -> i64) {
+    cells_are_found(column, change, |_, _| true);
+}
+
+/// The same for rows in which every lane holds an element: what stands beside borders alone says nothing.
+fn cells_beside_elements_are_found(column: FixedColumn, change: fn(i64) -> i64) {
+    cells_are_found(column, change, |layout, row| {
+        let elements = layout.homes.iter().flatten().filter(|place| place.row as usize == row).count();
+        elements == layout.params().units as usize
+    });
+}
+
+fn cells_are_found(column: FixedColumn, change: fn(i64) -> i64, matters: fn(&Layout, usize) -> bool) {
+    let program = program();
+    let layout = layout(&program);
+    let cells: Vec<_> = layout.skeleton().fixed[&column].iter().copied().enumerate().collect();
+    let mut tried = 0;
+    for (row, cell) in cells.into_iter().filter(|&(row, cell)| cell != 0 && matters(&layout, row)) {
+        let found = verdict(&program, &layout, |skeleton| {
+            skeleton.fixed.get_mut(&column).expect("the column is there")[row] = change(cell);
+        });
+        assert!(found.is_err(), "{column:?} in row {row}");
+        tried += 1;
+    }
+    assert!(tried > 0, "{column:?} is used");
+}
+
+#[test]
+fn an_honest_layout_passes() {
+    let program = program();
+    let report = audit(&program, &layout(&program)).expect("it is what the program says");
+    assert_eq!(report.identities, 2);
+    assert!(report.terms >= 54 * 16 + 240);
+}
+
+#[test]
+fn a_changed_weight() {
+    every_cell_is_found(FixedColumn::Weight(0), |weight| weight + 1);
+    every_cell_is_found(FixedColumn::Weight(1), |_| 0);
+}
+
+#[test]
+fn a_step_of_an_accumulator_left_out() {
+    for column in [
+        FixedColumn::IdentityStepChi,
+        FixedColumn::IdentityStepRho,
+        FixedColumn::IdentityAbsorb,
+        FixedColumn::IdentityOuterStep,
+        FixedColumn::IdentityOuterKeep,
+        FixedColumn::PlaneStep,
+        FixedColumn::PlaneRead,
+        FixedColumn::WeightStep,
+        FixedColumn::WeightAbsorb,
+        FixedColumn::WeightOuterStep,
+        FixedColumn::WeightOuterKeep,
+    ] {
+        every_cell_is_found(column, |_| 0);
+    }
+    cells_beside_elements_are_found(FixedColumn::IdentityLanesRho, |_| 0);
+}
+
+#[test]
+fn a_changed_form_of_an_accumulator() {
+    for column in [FixedColumn::PreCoefficient, FixedColumn::HighCoefficient, FixedColumn::Constant] {
+        cells_beside_elements_are_found(column, |cell| cell * 2);
+    }
+    for column in [FixedColumn::LowTag, FixedColumn::HighTag] {
+        cells_beside_elements_are_found(column, |width| width + 1);
+    }
+}
+
+#[test]
+fn a_changed_table() {
+    let program = program();
+    let layout = layout(&program);
+    let limb = layout.skeleton().fixed[&FixedColumn::TableTag(0)].iter().position(|&tag| (1..32).contains(&tag));
+    let row = limb.expect("there are limbs");
+    let found = verdict(&program, &layout, |skeleton| {
+        skeleton.fixed.get_mut(&FixedColumn::TableKey(0)).expect("every member has it")[row] += 1 << 10;
+    });
+    assert!(matches!(found, Err(AuditError::Table { .. })), "{found:?}");
+}
+
+#[test]
+fn an_element_that_is_not_looked_up() {
+    let program = program();
+    let layout = layout(&program);
+    for place in layout.homes[1].iter() {
+        for column in [FixedColumn::LimbSwitch(place.lane), FixedColumn::ValueSwitch(place.lane)] {
+            let found = verdict(&program, &layout, |skeleton| {
+                skeleton.fixed.get_mut(&column).expect("every member has it")[place.row as usize] = 0;
+            });
+            assert!(found.is_err(), "{column:?} at {place:?}");
+        }
+    }
+}
+
+#[test]
+fn sides_that_are_not_tied() {
+    let program = program();
+    let layout = layout(&program);
+    for identity in layout.identities.iter() {
+        let found = verdict(&program, &layout, |skeleton| {
+            skeleton.copies.retain(|&(_, to)| {
+                !matches!(to, Cell::Advice(column, row) if row == identity.left
+                    && column == crate::machine::AdviceColumn::identity_result(&layout.params()))
+            });
+        });
+        assert!(found.is_err(), "{identity:?}");
+    }
+}
