@@ -96,7 +96,7 @@ pub enum ImportError {
         /// Why.
         error: NodeError,
     },
-    /// A number that is not finite is part of the model that remains after folding.
+    /// A number that is not finite, or an integer beyond 2^53, is part of the model that remains after folding.
     #[error("`{name}` contains {value}, which has no fixed-point value")]
     NotFinite {
         /// The tensor, or the nodes that it was folded from.

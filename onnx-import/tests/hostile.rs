@@ -1,5 +1,7 @@
-//! Damaged models of every operator: an error or a graph, never a panic.
+//! Damaged models of every operator: an error or a graph that can be evaluated, never a panic.
 
+use onnx_import::float::evaluate::evaluate_all;
+use onnx_import::float::graph::{FloatGraph, Tensor};
 use onnx_import::{import, ImportOptions};
 use std::io::{Cursor, Read};
 
@@ -42,6 +44,19 @@ fn damage(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// Evaluates a graph of moderate size; every value must have the elements that its shape promises.
+fn check_shapes(graph: &FloatGraph) {
+    if graph.nodes.iter().any(|node| node.elements() > 100_000) {
+        return;
+    }
+    let input = |shape: &[usize]| Tensor::new(shape.to_vec(), vec![0.5; shape.iter().product()]);
+    let inputs: Vec<Tensor> = graph.inputs.iter().map(|port| input(&graph.node(port.value).shape)).collect();
+    let values = evaluate_all(graph, &inputs).expect("the inputs have the declared shapes");
+    for (node, value) in graph.nodes.iter().zip(&values) {
+        assert_eq!((&node.shape, node.elements()), (&value.shape, value.data.len()), "{:?}", node.provenance);
+    }
+}
+
 #[test]
 fn damaged_models_never_panic() {
     let mut archive = zip::ZipArchive::new(Cursor::new(&include_bytes!("cases.zip")[..])).expect("a zip archive");
@@ -56,7 +71,10 @@ fn damaged_models_never_panic() {
         entry.read_to_end(&mut bytes).expect("the entry is readable");
         for _ in 0..COPIES {
             match import(&damage(&bytes, &mut random), &ImportOptions::default()) {
-                Ok(_) => accepted += 1,
+                Ok(graph) => {
+                    accepted += 1;
+                    check_shapes(&graph);
+                }
                 Err(_) => refused += 1,
             }
         }

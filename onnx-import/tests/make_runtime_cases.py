@@ -253,6 +253,23 @@ def families(w):
         indices = w.random.randint(0, 5, (2, 3)).astype(np.int64)
         w.case(name, "Gather", 13, [w.floats(5, 2), indices], axis=w.pick(None, 0))
 
+    def gather_constant_indices(name):
+        data = w.floats(3, 4, 2)
+        op, indices, attributes = w.pick(
+            ("GatherElements", w.random.randint(-3, 3, (2, 4, 2)), dict(axis=0)),
+            ("GatherElements", w.random.randint(-4, 4, (3, 5, 2)), dict(axis=1)),
+            ("GatherND", w.random.randint(0, 2, (4, 3)), {}), ("GatherND", w.random.randint(-3, 3, (2, 2, 1)), {}),
+            ("GatherND", w.random.randint(0, 2, (3, 2, 2)), dict(batch_dims=1)))
+        w.case(name, op, 13, [data], [indices.astype(np.int64)], **attributes)
+
+    def without_inputs(name):
+        op, constants = w.pick(
+            ("Range", [np.array(v, np.int64) for v in (10, 3, -2)]), ("Range", [np.array(v, np.float32) for v in (0, 2, 0.3)]),
+            ("ConstantOfShape", [np.array([2, 3], np.int64)]), ("Not", [np.array([True, False])]),
+            ("NonZero", [np.array([[1, 0, 2], [0, 0, 3]], np.float32)]), ("Div", [np.array([7, -7, 9]), np.array([2, 2, -4])]),
+            ("Mod", [np.array([7, -7, 9]), np.array([3, 3, -4])]))
+        w.case(name, op, 13, [], constants)
+
     def activation(name):
         op, attributes, opset = w.pick(
             ("LeakyRelu", dict(alpha=0.3), 7), ("Elu", dict(alpha=0.7), 7), ("Selu", dict(alpha=1.2, gamma=0.9), 7),

@@ -33,6 +33,12 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
 fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     let count_padding = call.attributes.flag("count_include_pad", false)?;
     let mut pool = Pool::read(call, call.version >= 19)?;
+    if call.version >= 19 && pool.automatic && pool.skips_the_end(call) {
+        return Err(NodeError::unsupported(
+            "runtimes differ on auto_pad where the stride exceeds the kernel",
+            "export the model with explicit pads",
+        ));
+    }
     let grown = pool.window.padding != pool.declared_padding;
     if count_padding && grown {
         // Padding that only rounding up added does not count: the declared one becomes zeros of the operand.
@@ -60,6 +66,7 @@ struct Pool {
     declared_padding: [usize; 4],
     outputs: [usize; 2],
     axes: usize,
+    automatic: bool,
 }
 
 impl Pool {
@@ -70,7 +77,7 @@ impl Pool {
         let mut geometry = window::read(call, axes, None, dilated)?;
         let shape = call.shape(input);
         let before = geometry.window.padding;
-        let automatic = geometry.auto_pad != window::AutoPad::NotSet;
+        let automatic = matches!(geometry.auto_pad, window::AutoPad::SameUpper | window::AutoPad::SameLower);
         let outputs = geometry.resolve([shape[2], shape[3]], ceil)?;
         let window = geometry.window;
         let declared_padding = if automatic { window.padding } else { before };
@@ -79,7 +86,14 @@ impl Pool {
         if empty {
             return Err(NodeError::shape("a window lies in the padding only"));
         }
-        Ok(Self { input, window, declared_padding, outputs, axes })
+        Ok(Self { input, window, declared_padding, outputs, axes, automatic })
+    }
+
+    /// Whether the last window ends before the operand does.
+    fn skips_the_end(&self, call: &Call) -> bool {
+        let shape = call.shape(self.input);
+        let extent = |axis: usize| self.window.dilation[axis] * (self.window.kernel[axis] - 1) + 1;
+        (0..2).any(|axis| (self.outputs[axis] - 1) * self.window.stride[axis] + extent(axis) < shape[axis + 2])
     }
 
     fn finish(self, call: &mut Call, op: FloatOp) -> Result<Vec<ValueId>> {

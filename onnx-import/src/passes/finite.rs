@@ -1,14 +1,17 @@
 //! Refuses numbers that no fixed-point value can stand for.
 
+use crate::dtype::EXACT;
 use crate::error::ImportError;
-use crate::float::graph::{FloatGraph, FloatOp};
+use crate::float::graph::{Element, FloatGraph, FloatOp};
 
-/// Every constant and every fill of the graph must be finite.
+/// Every constant and every fill of the graph must be finite, and integers exact.
 pub(crate) fn check_finite(graph: &FloatGraph) -> Result<(), ImportError> {
     for node in &graph.nodes {
+        let limit = if node.element == Element::Integer { EXACT } else { f64::MAX };
+        let unfit = |value: f64| !value.is_finite() || value.abs() > limit;
         let value = match &node.op {
-            FloatOp::Constant(tensor) => tensor.data.iter().copied().find(|value| !value.is_finite()),
-            FloatOp::Reindex { fill, .. } if !fill.is_finite() => Some(*fill),
+            FloatOp::Constant(tensor) => tensor.data.iter().copied().find(|&value| unfit(value)),
+            FloatOp::Reindex { fill, .. } if unfit(*fill) => Some(*fill),
             _ => None,
         };
         if let Some(value) = value {

@@ -1,4 +1,4 @@
-//! Where each position of a resized axis lies in the original one, in single precision as runtimes compute it.
+//! Where each position of a resized axis lies in the original one.
 
 use crate::error::NodeError;
 
@@ -12,15 +12,34 @@ pub(super) struct Axis {
     /// Size after.
     pub(super) output: usize,
     /// Their ratio, which need not be exactly `output / input`.
-    pub(super) scale: f32,
+    pub(super) scale: f64,
     /// Part of the axis that is resized, for [`Coordinates::CropAndResize`].
-    pub(super) region: [f32; 2],
+    pub(super) region: [f64; 2],
+    /// Whether the size was given, and the scale follows from it.
+    pub(super) by_size: bool,
+}
+
+/// How precisely coordinates are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precision {
+    Single,
+    Double,
+}
+
+impl Precision {
+    /// The result of one operation as this precision rounds it.
+    fn round(self, value: f64) -> f64 {
+        match self {
+            Self::Single => f64::from(value as f32),
+            Self::Double => value,
+        }
+    }
 }
 
 impl Axis {
     /// An axis that stays.
     pub(super) fn unchanged(size: usize) -> Self {
-        Self { input: size, output: size, scale: 1.0, region: [0.0, 1.0] }
+        Self { input: size, output: size, scale: 1.0, region: [0.0, 1.0], by_size: false }
     }
 
     /// Whether resizing does nothing along it.
@@ -59,11 +78,11 @@ impl Coordinates {
     }
 
     /// The original coordinate of each position; `None` where it lies outside and is extrapolated.
-    pub(super) fn of_axis(self, axis: &Axis) -> Result<Vec<Option<f32>>> {
+    pub(super) fn of_axis(self, axis: &Axis, precision: Precision) -> Result<Vec<Option<f64>>> {
         if axis.input == 0 {
             return Err(NodeError::shape("it resizes an empty axis"));
         }
-        let fractional = (axis.scale * axis.input as f32).fract() != 0.0;
+        let fractional = Precision::Single.round(axis.scale * axis.input as f64).fract() != 0.0;
         let corners = matches!(self, Self::AlignCorners | Self::CropAndResize);
         if fractional && corners && axis.input != axis.output {
             return Err(NodeError::unsupported(
@@ -77,30 +96,32 @@ impl Coordinates {
                 "use another coordinate transformation",
             ));
         }
-        Ok((0..axis.output).map(|at| self.of_position(axis, at as f32)).collect())
+        Ok((0..axis.output).map(|at| self.of_position(axis, at as f64, precision)).collect())
     }
 
-    fn of_position(self, axis: &Axis, at: f32) -> Option<f32> {
-        let (input, output) = (axis.input as f32, axis.output as f32);
-        let half_pixel = (at + 0.5) / axis.scale - 0.5;
+    fn of_position(self, axis: &Axis, at: f64, precision: Precision) -> Option<f64> {
+        let r = |value: f64| precision.round(value);
+        let (input, output) = (axis.input as f64, axis.output as f64);
+        let half_pixel = r(r((at + 0.5) / axis.scale) - 0.5);
         Some(match self {
             Self::HalfPixel => half_pixel,
             Self::PytorchHalfPixel if axis.output > 1 => half_pixel,
             Self::PytorchHalfPixel => 0.0,
-            Self::TensorflowHalfPixel => (at + 0.5) / axis.scale,
+            Self::TensorflowHalfPixel => r((at + 0.5) / axis.scale),
             Self::HalfPixelSymmetric => {
-                let adjustment = output / (axis.scale * input);
-                input / 2.0 * (1.0 - adjustment) + half_pixel
+                let adjustment = r(output / r(axis.scale * input));
+                r(r(input / 2.0 * r(1.0 - adjustment)) + half_pixel)
             }
-            Self::Asymmetric => at / axis.scale,
+            Self::Asymmetric => r(at / axis.scale),
             Self::AlignCorners if axis.output == 1 => 0.0,
-            Self::AlignCorners => at * (input - 1.0) / (output - 1.0),
+            Self::AlignCorners => r(r(at * (input - 1.0)) / (output - 1.0)),
             Self::CropAndResize => {
                 let [start, end] = axis.region;
                 let original = if axis.output > 1 {
-                    start * (input - 1.0) + at * (end - start) * (input - 1.0) / (output - 1.0)
+                    let step = r(r(r(at * r(end - start)) * (input - 1.0)) / (output - 1.0));
+                    r(r(start * (input - 1.0)) + step)
                 } else {
-                    0.5 * (start + end) * (input - 1.0)
+                    r(0.5 * r(start + end) * (input - 1.0))
                 };
                 return (0.0..=input - 1.0).contains(&original).then_some(original);
             }
@@ -130,9 +151,9 @@ impl Rounding {
     }
 
     /// The neighbour of a coordinate.
-    pub(super) fn apply(self, at: f32) -> f32 {
+    pub(super) fn apply(self, at: f64) -> f64 {
         match self {
-            // Not via `at ± 0.5`, which may round in single precision.
+            // Not via `at ± 0.5`, which may round.
             Self::PreferFloor if at.fract().abs() == 0.5 => at.floor(),
             Self::PreferCeil if at.fract().abs() == 0.5 => at.ceil(),
             Self::PreferFloor | Self::PreferCeil => at.round(),
@@ -156,10 +177,10 @@ mod tests {
 
     #[test]
     fn corners_meet_corners() {
-        let axis = Axis { input: 3, output: 5, scale: 5.0 / 3.0, region: [0.0, 1.0] };
-        let corners = Coordinates::AlignCorners.of_axis(&axis).unwrap();
+        let axis = Axis { output: 5, scale: 5.0 / 3.0, ..Axis::unchanged(3) };
+        let corners = Coordinates::AlignCorners.of_axis(&axis, Precision::Double).unwrap();
         assert_eq!(corners, [0.0, 0.5, 1.0, 1.5, 2.0].map(Some));
-        let axis = Axis { input: 4, output: 2, scale: 0.6, region: [0.0, 1.0] };
-        assert!(Coordinates::AlignCorners.of_axis(&axis).is_err());
+        let axis = Axis { output: 2, scale: 0.6, ..Axis::unchanged(4) };
+        assert!(Coordinates::AlignCorners.of_axis(&axis, Precision::Double).is_err());
     }
 }

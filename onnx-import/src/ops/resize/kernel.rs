@@ -23,11 +23,11 @@ impl Kernel {
     }
 
     /// The `output × input` matrix for these coordinates; rows of extrapolated positions are zero.
-    pub(super) fn matrix(&self, axis: &Axis, positions: &[Option<f32>]) -> Vec<f64> {
+    pub(super) fn matrix(&self, axis: &Axis, positions: &[Option<f64>]) -> Vec<f64> {
         let mut matrix = vec![0.0; axis.output * axis.input];
         for (row, at) in matrix.chunks_exact_mut(axis.input).zip(positions) {
             if let Some(at) = at {
-                self.fill_row(row, f64::from(*at), f64::from(axis.scale));
+                self.fill_row(row, *at, axis.scale);
             }
         }
         matrix
@@ -67,7 +67,7 @@ impl Kernel {
 mod tests {
     use super::*;
 
-    fn row(kernel: Kernel, at: f32, input: usize) -> Vec<f64> {
+    fn row(kernel: Kernel, at: f64, input: usize) -> Vec<f64> {
         kernel.matrix(&Axis { output: 1, ..Axis::unchanged(input) }, &[Some(at)])
     }
 

@@ -11,7 +11,7 @@ use crate::float::graph::ValueId;
 use crate::lower::call::resolve_axes;
 use crate::lower::{Builder, Call};
 use crate::registry::{onnx, since, Operator};
-use coordinates::{Axis, Coordinates, Rounding};
+use coordinates::{Axis, Coordinates, Precision, Rounding};
 use kernel::Kernel;
 
 type Result<T> = std::result::Result<T, NodeError>;
@@ -106,7 +106,7 @@ fn axes(call: &Call, input: ValueId, coordinates: Coordinates) -> Result<Vec<Axi
             return Err(NodeError::shape(format!("a region of interest of {} numbers, not {expected}", region.len())));
         }
         for (index, &axis) in chosen.iter().enumerate() {
-            axes[axis].region = [region[index] as f32, region[chosen.len() + index] as f32];
+            axes[axis].region = [region[index], region[chosen.len() + index]];
         }
         check_crop(&axes)?;
     }
@@ -132,9 +132,8 @@ fn by_scales(shape: &[usize], scales: &[f64], chosen: &[usize]) -> Result<Vec<Ax
     }
     let mut axes: Vec<Axis> = shape.iter().map(|&size| Axis::unchanged(size)).collect();
     for (&axis, &scale) in chosen.iter().zip(scales) {
-        let scale = scale as f32;
         // In single precision, as runtimes do: 0.6 · 5 is 3 there.
-        let output = f64::from((scale * shape[axis] as f32).floor());
+        let output = f64::from((scale as f32 * shape[axis] as f32).floor());
         if output > MAX_SIZE {
             return Err(NodeError::TooLarge { what: "size of an axis", found: output as u64, limit: MAX_SIZE as u64 });
         }
@@ -149,18 +148,18 @@ fn by_sizes(shape: &[usize], sizes: &[f64], chosen: &[usize], policy: &str) -> R
     if sizes.len() != chosen.len() || !sizes.iter().all(possible) || chosen.iter().any(|&axis| shape[axis] == 0) {
         return Err(NodeError::shape(format!("sizes {sizes:?} of axes {chosen:?} of {shape:?}")));
     }
-    let ratios = chosen.iter().zip(sizes).map(|(&axis, &size)| size as f32 / shape[axis] as f32);
+    let ratios = chosen.iter().zip(sizes).map(|(&axis, &size)| size / shape[axis] as f64);
     let common = match policy {
         "stretch" => None,
-        "not_larger" => Some(ratios.clone().fold(f32::INFINITY, f32::min)),
-        "not_smaller" => Some(ratios.clone().fold(0.0, f32::max)),
+        "not_larger" => Some(ratios.clone().fold(f64::INFINITY, f64::min)),
+        "not_smaller" => Some(ratios.clone().fold(0.0, f64::max)),
         other => return Err(NodeError::attribute("keep_aspect_ratio_policy", format!("`{other}` is unknown"))),
     };
     let mut axes: Vec<Axis> = shape.iter().map(|&size| Axis::unchanged(size)).collect();
     for ((&axis, &size), ratio) in chosen.iter().zip(sizes).zip(ratios) {
         let scale = common.unwrap_or(ratio);
-        let output = common.map_or(size, |scale| f64::from((scale * shape[axis] as f32 + 0.5).floor()));
-        axes[axis] = Axis { output: output as usize, scale, ..axes[axis] };
+        let output = common.map_or(size, |scale| (scale * shape[axis] as f64 + 0.5).floor());
+        axes[axis] = Axis { output: output as usize, scale, by_size: true, ..axes[axis] };
     }
     Ok(axes)
 }
@@ -177,13 +176,26 @@ fn nearest(
     if elements.is_none_or(|elements| elements as f64 > MAX_SIZE) || axes.iter().any(|axis| axis.input == 0) {
         return Err(NodeError::shape("its result is empty or too large"));
     }
-    let mut picked = vec![];
-    for axis in axes {
-        let positions = coordinates.of_axis(axis)?;
-        let held = |at: f32| (rounding.apply(at).max(0.0) as usize).min(axis.input - 1);
-        picked.push(positions.into_iter().map(|at| at.map(held)).collect::<Vec<_>>());
-    }
+    let picked = axes.iter().map(|axis| neighbours(axis, coordinates, rounding)).collect::<Result<Vec<_>>>()?;
     Ok(vec![builder.pick(input, &picked, extrapolation)?])
+}
+
+/// The nearest neighbour of each position. With scales or a region, which are single-precision numbers, runtimes may round
+/// ties one way or the other; where it matters the node is refused.
+fn neighbours(axis: &Axis, coordinates: Coordinates, rounding: Rounding) -> Result<Vec<Option<usize>>> {
+    let of = |precision| -> Result<Vec<Option<usize>>> {
+        let held = |at: f64| (rounding.apply(at).max(0.0) as usize).min(axis.input - 1);
+        Ok(coordinates.of_axis(axis, precision)?.into_iter().map(|at| at.map(held)).collect())
+    };
+    let picked = of(Precision::Double)?;
+    let exact = axis.by_size && coordinates != Coordinates::CropAndResize;
+    if !exact && picked != of(Precision::Single)? {
+        return Err(NodeError::unsupported(
+            format!("with a scale of {} of {} elements, runtimes round ties differently", axis.scale, axis.input),
+            "give sizes instead of scales",
+        ));
+    }
+    Ok(picked)
 }
 
 fn interpolate(
@@ -204,7 +216,7 @@ fn interpolate(
             outside.push(vec![false; axis.output]);
             continue;
         }
-        let positions = coordinates.of_axis(axis)?;
+        let positions = coordinates.of_axis(axis, Precision::Double)?;
         if axis.output == 1 && coordinates == Coordinates::PytorchHalfPixel && kernel.is_wide() {
             return Err(NodeError::unsupported(
                 "runtimes differ on cubic or antialiased interpolation to a single element",
