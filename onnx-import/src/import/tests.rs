@@ -53,6 +53,15 @@ fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { name: name.into(), kind: attribute_kind::INTS, ints: values.to_vec(), ..Default::default() }
 }
 
+fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        kind: attribute_kind::STRING,
+        s: Some(value.as_bytes().to_vec().into()),
+        ..Default::default()
+    }
+}
+
 fn with(mut node: NodeProto, attributes: impl IntoIterator<Item = AttributeProto>) -> NodeProto {
     node.attribute.extend(attributes);
     node
@@ -251,6 +260,8 @@ fn absurd_sizes_are_refused_at_once() {
         (node("ConstantOfShape", &["c"], &["y"]), integers("c", &[1 << 15, 1 << 15])),
         (node("Resize", &["x", "", "c"], &["y"]), floats("c", &[2], &[1e30, 1.0])),
         (node("Resize", &["x", "", "c"], &["y"]), floats("c", &[2], &[1.0, 1e8])),
+        // Interpolation is a product by a matrix: it is refused before the matrix is made.
+        (with(node("Resize", &["x", "", "c"], &["y"]), [string("mode", "linear")]), floats("c", &[2], &[1.0, 1e8])),
         (node("Slice", &["x", "c", "c", "c", "c"], &["y"]), integers("c", &[i64::MIN])),
         (with(node("Split", &["x", "c"], &["y"]), [int("axis", 1)]), integers("c", &[i64::MAX])),
         (node("Unsqueeze", &["x", "c"], &["y"]), integers("c", &[i64::MIN, 7])),

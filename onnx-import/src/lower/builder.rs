@@ -97,12 +97,21 @@ impl Builder {
 
     /// Refuses work that needs more memory for constants and index maps than the model may take.
     pub(crate) fn materialize(&mut self, elements: u64) -> Result<(), NodeError> {
-        self.elements_left = self.elements_left.checked_sub(elements).ok_or(NodeError::TooLarge {
-            what: "elements of folded constants and index maps",
-            found: self.elements_limit - self.elements_left + elements,
-            limit: self.elements_limit,
-        })?;
+        self.elements_left = self.room_after(elements)?;
         Ok(())
+    }
+
+    /// Refuses, before anything is allocated, what [`Builder::materialize`] would refuse.
+    pub(crate) fn check_room(&self, elements: u64) -> Result<(), NodeError> {
+        self.room_after(elements).map(|_| ())
+    }
+
+    fn room_after(&self, elements: u64) -> Result<u64, NodeError> {
+        self.elements_left.checked_sub(elements).ok_or(NodeError::TooLarge {
+            what: "elements of folded constants and index maps",
+            found: (self.elements_limit - self.elements_left).saturating_add(elements),
+            limit: self.elements_limit,
+        })
     }
 
     /// Appends an operator, or its value where that is known. The caller has checked that the shapes fit.

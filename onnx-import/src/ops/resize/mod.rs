@@ -176,6 +176,9 @@ fn nearest(
     if elements.is_none_or(|elements| elements as f64 > MAX_SIZE) || axes.iter().any(|axis| axis.input == 0) {
         return Err(NodeError::shape("its result is empty or too large"));
     }
+    // Of the index map, and of the positions along the longest axis.
+    let elements = elements.into_iter().chain(axes.iter().map(|axis| axis.output)).max().unwrap_or(0);
+    builder.check_room(elements as u64)?;
     let picked = axes.iter().map(|axis| neighbours(axis, coordinates, rounding)).collect::<Result<Vec<_>>>()?;
     Ok(vec![builder.pick(input, &picked, extrapolation)?])
 }
@@ -216,6 +219,7 @@ fn interpolate(
             outside.push(vec![false; axis.output]);
             continue;
         }
+        builder.check_room((axis.output as u64).saturating_mul(axis.input.max(1) as u64))?;
         let positions = coordinates.of_axis(axis, Precision::Double)?;
         if axis.output == 1 && coordinates == Coordinates::PytorchHalfPixel && kernel.is_wide() {
             return Err(NodeError::unsupported(
