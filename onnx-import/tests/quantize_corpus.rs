@@ -1,6 +1,6 @@
 //! Trained models, compiled: the integer program keeps the accuracy of the float model.
 
-use std::path::PathBuf;
+mod support;
 
 use onnx_import::accuracy::{evaluate, AccuracyOptions, FloatReference, Metric};
 use onnx_import::float::graph::Tensor;
@@ -8,6 +8,7 @@ use onnx_import::quantize::{compile, Compiled, QuantizeOptions};
 use onnx_import::samples::{InputSpec, Samples};
 use onnx_import::{import_file, ImportOptions};
 use serde_json::Value;
+use support::corpus;
 
 /// Rows of the test file that calibration sees.
 const CALIBRATION_ROWS: usize = 100;
@@ -48,12 +49,6 @@ const MODELS: [&str; 33] = [
     "sk_gaussiannb_wine",
     "two_inputs_verify_digits",
 ];
-
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models")));
-    folder.is_dir().then_some(folder)
-}
 
 /// The first rows of every input, with their labels left out: calibration by inputs alone is the harder case.
 fn calibration(samples: &Samples, specs: &[InputSpec]) -> Samples {
