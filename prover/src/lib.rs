@@ -19,6 +19,7 @@
 //!
 //! | module | content |
 //! | --- | --- |
+//! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
@@ -27,6 +28,7 @@
 //!
 //! Programs, keys and SRS files are functions of what they are made from; proofs are drawn at random.
 
+pub mod field;
 pub mod keys;
 pub mod program;
 pub mod prove;

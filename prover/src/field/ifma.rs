@@ -1,0 +1,503 @@
+//! Eight elements at a time, in radix `2^52`, with AVX-512 IFMA.
+//!
+//! A vector is five registers; register `i` holds limb `i` of eight residues. Limbs are below `2^52` and residues below `2p`
+//! between operations.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+
+use super::{words, words_mut, Kernel, Lanes, Residue};
+
+const LIMB: u32 = 52;
+const LIMB_MASK: u64 = (1 << LIMB) - 1;
+/// Bits that the last round of a product clears: `4·52 + 48 = 256`.
+const LAST: u32 = 48;
+
+/// Shows that the processor has the instructions: [`run`] alone makes it.
+#[derive(Clone, Copy)]
+pub(super) struct Ifma(PhantomData<()>);
+
+/// Eight elements.
+#[derive(Clone, Copy)]
+pub(super) struct Vector<F>([__m512i; 5], PhantomData<F>);
+
+/// Limb products, low and high halves by weight: `Σ_i limbs[i]·2^(52·i)`, limbs of up to 64 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Sum<F>([__m512i; 6], PhantomData<F>);
+
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512ifma")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+}
+
+/// Runs a kernel with the instructions switched on. The caller has asked [`is_available`].
+pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+    assert!(is_available());
+    // SAFETY: the processor has the instructions.
+    unsafe { run_with_instructions(kernel) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512vl,avx512bw")]
+unsafe fn run_with_instructions<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Ifma(PhantomData))
+}
+
+/// Four words of 64 bits as five limbs of 52.
+const fn limbs(words: [u64; 4]) -> [u64; 5] {
+    [
+        words[0] & LIMB_MASK,
+        (words[0] >> 52 | words[1] << 12) & LIMB_MASK,
+        (words[1] >> 40 | words[2] << 24) & LIMB_MASK,
+        (words[2] >> 28 | words[3] << 36) & LIMB_MASK,
+        words[3] >> 16,
+    ]
+}
+
+const fn doubled(limbs: [u64; 5]) -> [u64; 5] {
+    let mut double = [0; 5];
+    let (mut i, mut carry) = (0, 0);
+    while i < 5 {
+        let limb = 2 * limbs[i] + carry;
+        double[i] = limb & LIMB_MASK;
+        carry = limb >> LIMB;
+        i += 1;
+    }
+    double
+}
+
+/// `−1/word mod 2^52` for an odd word, by Newton's iteration.
+const fn negative_inverse(word: u64) -> u64 {
+    let mut inverse = 1u64;
+    let mut i = 0;
+    while i < 6 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(word.wrapping_mul(inverse)));
+        i += 1;
+    }
+    inverse.wrapping_neg() & LIMB_MASK
+}
+
+/// `2^exponent mod p`, by doubling.
+const fn power_of_two(exponent: u32, p: [u64; 4]) -> [u64; 4] {
+    let mut value = [1u64, 0, 0, 0];
+    let mut step = 0;
+    while step < exponent {
+        // Doubled, `value` is below 2p, which fits into 256 bits; then p is taken off where it fits.
+        let (mut double, mut less) = ([0u64; 4], [0u64; 4]);
+        let (mut carry, mut borrow) = (0, false);
+        let mut i = 0;
+        while i < 4 {
+            double[i] = value[i] << 1 | carry;
+            carry = value[i] >> 63;
+            let (once, first) = double[i].overflowing_sub(p[i]);
+            let (twice, second) = once.overflowing_sub(borrow as u64);
+            less[i] = twice;
+            borrow = first | second;
+            i += 1;
+        }
+        value = if borrow { double } else { less };
+        step += 1;
+    }
+    value
+}
+
+/// Constants of a field.
+struct Constants<F>(PhantomData<F>);
+
+impl<F: Residue> Constants<F> {
+    const P: [u64; 5] = limbs(F::MODULUS_WORDS);
+    const TWO_P: [u64; 5] = doubled(Self::P);
+    const NEGATIVE_INVERSE: u64 = negative_inverse(F::MODULUS_WORDS[0]);
+    /// The residue of `2^254`.
+    const SUM_WEIGHT: [u64; 5] = limbs(power_of_two(254 + 256, F::MODULUS_WORDS));
+}
+
+// SAFETY of all below: an `Ifma` exists, so the processor has the instructions; the pointers that are read and written come
+// from slices whose length has been checked.
+
+#[inline(always)]
+fn set(value: u64) -> __m512i {
+    unsafe { _mm512_set1_epi64(value as i64) }
+}
+
+#[inline(always)]
+fn zero() -> __m512i {
+    unsafe { _mm512_setzero_si512() }
+}
+
+#[inline(always)]
+fn and(a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_and_si512(a, b) }
+}
+
+#[inline(always)]
+fn or(a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_or_si512(a, b) }
+}
+
+#[inline(always)]
+fn plus(a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_add_epi64(a, b) }
+}
+
+#[inline(always)]
+fn minus(a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_sub_epi64(a, b) }
+}
+
+#[inline(always)]
+fn left<const N: u32>(a: __m512i) -> __m512i {
+    unsafe { _mm512_slli_epi64::<N>(a) }
+}
+
+#[inline(always)]
+fn right<const N: u32>(a: __m512i) -> __m512i {
+    unsafe { _mm512_srli_epi64::<N>(a) }
+}
+
+#[inline(always)]
+fn right_signed<const N: u32>(a: __m512i) -> __m512i {
+    unsafe { _mm512_srai_epi64::<N>(a) }
+}
+
+/// `sum + low 52 bits of a·b`
+#[inline(always)]
+fn mul_low(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_madd52lo_epu64(sum, a, b) }
+}
+
+/// `sum + (a·b >> 52)`
+#[inline(always)]
+fn mul_high(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    unsafe { _mm512_madd52hi_epu64(sum, a, b) }
+}
+
+/// Carries limbs of up to 63 bits up, keeping signs; the top limb keeps what is left.
+#[inline(always)]
+fn carry(mut t: [__m512i; 5]) -> [__m512i; 5] {
+    let mask = set(LIMB_MASK);
+    let mut i = 0;
+    while i < 4 {
+        t[i + 1] = plus(t[i + 1], right_signed::<LIMB>(t[i]));
+        t[i] = and(t[i], mask);
+        i += 1;
+    }
+    t
+}
+
+/// Adds `m` to residues that are negative, and carries. Limbs may have signs.
+#[inline(always)]
+fn make_positive(t: [__m512i; 5], m: [u64; 5]) -> [__m512i; 5] {
+    let mut t = carry(t);
+    let negative = unsafe { _mm512_movepi64_mask(t[4]) };
+    let mut i = 0;
+    while i < 5 {
+        t[i] = unsafe { _mm512_mask_add_epi64(t[i], negative, t[i], set(m[i])) };
+        i += 1;
+    }
+    carry(t)
+}
+
+/// Words, one register for each, as limbs.
+#[inline(always)]
+fn to_limbs(w: [__m512i; 4]) -> [__m512i; 5] {
+    let mask = set(LIMB_MASK);
+    [
+        and(w[0], mask),
+        and(or(right::<52>(w[0]), left::<12>(w[1])), mask),
+        and(or(right::<40>(w[1]), left::<24>(w[2])), mask),
+        and(or(right::<28>(w[2]), left::<36>(w[3])), mask),
+        right::<16>(w[3]),
+    ]
+}
+
+/// Limbs as words.
+#[inline(always)]
+fn to_words(l: [__m512i; 5]) -> [__m512i; 4] {
+    [
+        or(l[0], left::<52>(l[1])),
+        or(right::<12>(l[1]), left::<40>(l[2])),
+        or(right::<24>(l[2]), left::<28>(l[3])),
+        or(right::<36>(l[3]), left::<16>(l[4])),
+    ]
+}
+
+#[inline(always)]
+fn permute(a: __m512i, b: __m512i, indices: [i64; 8]) -> __m512i {
+    unsafe {
+        let [i0, i1, i2, i3, i4, i5, i6, i7] = indices;
+        _mm512_permutex2var_epi64(a, _mm512_setr_epi64(i0, i1, i2, i3, i4, i5, i6, i7), b)
+    }
+}
+
+const FIRST_WORDS: [i64; 8] = [0, 4, 8, 12, 1, 5, 9, 13];
+const LAST_WORDS: [i64; 8] = [2, 6, 10, 14, 3, 7, 11, 15];
+const LOW_HALVES: [i64; 8] = [0, 1, 2, 3, 8, 9, 10, 11];
+const HIGH_HALVES: [i64; 8] = [4, 5, 6, 7, 12, 13, 14, 15];
+const LOW_PAIRS: [i64; 8] = [0, 4, 8, 12, 1, 5, 9, 13];
+const HIGH_PAIRS: [i64; 8] = [2, 6, 10, 14, 3, 7, 11, 15];
+
+/// Registers with two elements each to registers with one word of each element.
+#[inline(always)]
+fn transpose(z: [__m512i; 4]) -> [__m512i; 4] {
+    let (a, b) = (permute(z[0], z[1], FIRST_WORDS), permute(z[0], z[1], LAST_WORDS));
+    let (c, d) = (permute(z[2], z[3], FIRST_WORDS), permute(z[2], z[3], LAST_WORDS));
+    [permute(a, c, LOW_HALVES), permute(a, c, HIGH_HALVES), permute(b, d, LOW_HALVES), permute(b, d, HIGH_HALVES)]
+}
+
+/// The inverse of [`transpose`].
+#[inline(always)]
+fn transpose_back(w: [__m512i; 4]) -> [__m512i; 4] {
+    let (a, b) = (permute(w[0], w[1], LOW_HALVES), permute(w[0], w[1], HIGH_HALVES));
+    let (c, d) = (permute(w[2], w[3], LOW_HALVES), permute(w[2], w[3], HIGH_HALVES));
+    [permute(a, c, LOW_PAIRS), permute(a, c, HIGH_PAIRS), permute(b, d, LOW_PAIRS), permute(b, d, HIGH_PAIRS)]
+}
+
+/// One round of a product: clears the lowest limb of `t + a·b` by a multiple of `p`, and shifts by a limb. `t[5]` is zero
+/// before and after.
+#[inline(always)]
+fn round<F: Residue>(mut t: [__m512i; 5], a: &[__m512i; 5], b: __m512i) -> [__m512i; 5] {
+    let p = Constants::<F>::P;
+    let mask = set(LIMB_MASK);
+    let mut i = 0;
+    while i < 5 {
+        t[i] = mul_low(t[i], a[i], b);
+        i += 1;
+    }
+    let m = mul_low(zero(), t[0], set(Constants::<F>::NEGATIVE_INVERSE));
+    // The lowest limb and that of m·p add up to 0 or 2^52 modulo 2^53.
+    let carry = right::<LIMB>(plus(t[0], mask));
+    let mut next = [plus(t[1], carry), t[2], t[3], t[4], zero()];
+    i = 1;
+    while i < 5 {
+        next[i - 1] = mul_low(next[i - 1], set(p[i]), m);
+        i += 1;
+    }
+    i = 0;
+    while i < 5 {
+        next[i] = mul_high(next[i], a[i], b);
+        next[i] = mul_high(next[i], set(p[i]), m);
+        i += 1;
+    }
+    next
+}
+
+/// The last round, which clears 48 bits, and the carries.
+#[inline(always)]
+fn last_round<F: Residue>(mut t: [__m512i; 5], a: &[__m512i; 5], b: __m512i) -> [__m512i; 5] {
+    let p = Constants::<F>::P;
+    let mut i = 0;
+    while i < 5 {
+        t[i] = mul_low(t[i], a[i], b);
+        i += 1;
+    }
+    let m = and(mul_low(zero(), t[0], set(Constants::<F>::NEGATIVE_INVERSE)), set((1 << LAST) - 1));
+    let mut high = [zero(); 5];
+    i = 0;
+    while i < 5 {
+        t[i] = mul_low(t[i], set(p[i]), m);
+        high[i] = mul_high(high[i], a[i], b);
+        high[i] = mul_high(high[i], set(p[i]), m);
+        i += 1;
+    }
+    let shift = |limb| left::<{ LIMB - LAST }>(limb);
+    carry([
+        plus(right::<LAST>(t[0]), shift(plus(t[1], high[0]))),
+        shift(plus(t[2], high[1])),
+        shift(plus(t[3], high[2])),
+        shift(plus(t[4], high[3])),
+        shift(high[4]),
+    ])
+}
+
+#[inline(always)]
+fn product<F: Residue>(a: &[__m512i; 5], b: &[__m512i; 5]) -> [__m512i; 5] {
+    let mut t = [zero(); 5];
+    let mut i = 0;
+    while i < 4 {
+        t = round::<F>(t, a, b[i]);
+        i += 1;
+    }
+    last_round::<F>(t, a, b[4])
+}
+
+impl Lanes for Ifma {
+    const COUNT: usize = 8;
+    type Vector<F: Residue> = Vector<F>;
+    type Mask = u8;
+    type Sum<F: Residue> = Sum<F>;
+
+    #[inline(always)]
+    fn splat<F: Residue>(self, element: F) -> Vector<F> {
+        Vector(limbs(words(std::slice::from_ref(&element))[0]).map(set), PhantomData)
+    }
+
+    #[inline(always)]
+    fn load<F: Residue>(self, elements: &[F]) -> Vector<F> {
+        let from = words(&elements[..8]).as_ptr().cast::<u64>();
+        let two = |i: usize| unsafe { _mm512_loadu_si512(from.add(8 * i).cast()) };
+        Vector(to_limbs(transpose([two(0), two(1), two(2), two(3)])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn gather<F: Residue>(self, elements: &[F], positions: &[u32]) -> Vector<F> {
+        let from = words(elements);
+        let positions = &positions[..8];
+        let one = |i: usize| unsafe { _mm256_loadu_si256(from[positions[i] as usize].as_ptr().cast()) };
+        let two = |i: usize| unsafe { _mm512_inserti64x4::<1>(_mm512_castsi256_si512(one(2 * i)), one(2 * i + 1)) };
+        Vector(to_limbs(transpose([two(0), two(1), two(2), two(3)])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn store<F: Residue>(self, vector: Vector<F>, elements: &mut [F]) {
+        let mut t = vector.0;
+        let p = Constants::<F>::P;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = minus(t[i], set(p[i]));
+            i += 1;
+        }
+        let rows = transpose_back(to_words(make_positive(t, p)));
+        let to = words_mut(&mut elements[..8]).as_mut_ptr().cast::<u64>();
+        for (i, row) in rows.into_iter().enumerate() {
+            unsafe { _mm512_storeu_si512(to.add(8 * i).cast(), row) };
+        }
+    }
+
+    #[inline(always)]
+    fn add<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        let two_p = Constants::<F>::TWO_P;
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = minus(plus(t[i], b.0[i]), set(two_p[i]));
+            i += 1;
+        }
+        Vector(make_positive(t, two_p), PhantomData)
+    }
+
+    #[inline(always)]
+    fn sub<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = minus(t[i], b.0[i]);
+            i += 1;
+        }
+        Vector(make_positive(t, Constants::<F>::TWO_P), PhantomData)
+    }
+
+    #[inline(always)]
+    fn neg<F: Residue>(self, a: Vector<F>) -> Vector<F> {
+        self.sub(Vector([zero(); 5], PhantomData), a)
+    }
+
+    #[inline(always)]
+    fn mul<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        Vector(product::<F>(&a.0, &b.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn square<F: Residue>(self, a: Vector<F>) -> Vector<F> {
+        self.mul(a, a)
+    }
+
+    #[inline(always)]
+    fn is_zero<F: Residue>(self, a: Vector<F>) -> u8 {
+        // Residues are below 2p: zero is 0 or p.
+        let p = Constants::<F>::P;
+        let (mut any, mut other) = (zero(), zero());
+        let mut i = 0;
+        while i < 5 {
+            any = or(any, a.0[i]);
+            other = or(other, unsafe { _mm512_xor_si512(a.0[i], set(p[i])) });
+            i += 1;
+        }
+        unsafe { _mm512_testn_epi64_mask(any, any) | _mm512_testn_epi64_mask(other, other) }
+    }
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> u8 {
+        bits
+    }
+
+    #[inline(always)]
+    fn bits(self, mask: u8) -> u8 {
+        mask
+    }
+
+    #[inline(always)]
+    fn select<F: Residue>(self, mask: u8, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        let mut t = b.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = unsafe { _mm512_mask_blend_epi64(mask, b.0[i], a.0[i]) };
+            i += 1;
+        }
+        Vector(t, PhantomData)
+    }
+
+    #[inline(always)]
+    fn sum<F: Residue>(self) -> Sum<F> {
+        Sum([zero(); 6], PhantomData)
+    }
+
+    #[inline(always)]
+    fn sum_add<F: Residue>(self, sum: &mut Sum<F>, a: Vector<F>, small: &[u32]) {
+        let small = unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(small[..8].as_ptr().cast())) };
+        let mut i = 0;
+        while i < 5 {
+            sum.0[i] = mul_low(sum.0[i], a.0[i], small);
+            sum.0[i + 1] = mul_high(sum.0[i + 1], a.0[i], small);
+            i += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn sum_reduce<F: Residue>(self, sum: Sum<F>) -> Vector<F> {
+        // Below 2^11 terms of 32 and 255 bits: the value is below 2^298. Its low 254 bits are below 2p; the rest, below 2^44,
+        // takes a product with 2^254.
+        let mask = set(LIMB_MASK);
+        let mut t = sum.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i + 1] = plus(t[i + 1], right::<LIMB>(t[i]));
+            t[i] = and(t[i], mask);
+            i += 1;
+        }
+        let high = or(right::<46>(t[4]), left::<6>(t[5]));
+        let low = Vector([t[0], t[1], t[2], t[3], and(t[4], set((1 << 46) - 1))], PhantomData);
+        let high = Vector([high, zero(), zero(), zero(), zero()], PhantomData);
+        let weight = Vector(Constants::<F>::SUM_WEIGHT.map(set), PhantomData);
+        self.add(low, self.mul(high, weight))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halo2_proofs::halo2curves::bn256::{Fq, Fr};
+
+    #[test]
+    fn constants_are_those_of_the_fields() {
+        fn check<F: Residue>() {
+            let minus_one = words(&[-F::ONE])[0];
+            let one = words(&[F::ONE])[0];
+            // The residues of 1 and −1 add up to the modulus.
+            let mut carry = 0;
+            for (i, expected) in F::MODULUS_WORDS.into_iter().enumerate() {
+                let sum = u128::from(minus_one[i]) + u128::from(one[i]) + carry;
+                assert_eq!(sum as u64, expected);
+                carry = sum >> 64;
+            }
+            let p = Constants::<F>::P;
+            assert_eq!(p[0].wrapping_mul(Constants::<F>::NEGATIVE_INVERSE) & LIMB_MASK, LIMB_MASK);
+        }
+        check::<Fr>();
+        check::<Fq>();
+    }
+}

@@ -1,0 +1,57 @@
+//! The arithmetic that kernels are written in.
+
+use super::Residue;
+
+/// Arithmetic on [`Self::COUNT`] field elements at once. A value of the type shows that the processor has the instructions.
+///
+/// Vectors are residues in whatever form is fastest: equal elements may have different forms until they are stored.
+#[allow(clippy::missing_safety_doc)]
+pub trait Lanes: Copy + Send + Sync {
+    /// Elements in a vector.
+    const COUNT: usize;
+    /// `COUNT` elements of a field.
+    type Vector<F: Residue>: Copy + Send + Sync;
+    /// `COUNT` truth values.
+    type Mask: Copy;
+    /// Sums of products of elements with small integers, not yet reduced.
+    type Sum<F: Residue>: Copy;
+
+    /// `COUNT` times the same element.
+    fn splat<F: Residue>(self, element: F) -> Self::Vector<F>;
+    /// The first `COUNT` elements.
+    fn load<F: Residue>(self, elements: &[F]) -> Self::Vector<F>;
+    /// The elements at `COUNT` positions.
+    fn gather<F: Residue>(self, elements: &[F], positions: &[u32]) -> Self::Vector<F>;
+    /// Writes canonical residues to the first `COUNT` elements.
+    fn store<F: Residue>(self, vector: Self::Vector<F>, elements: &mut [F]);
+
+    /// `a + b`
+    fn add<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+    /// `a − b`
+    fn sub<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+    /// `−a`
+    fn neg<F: Residue>(self, a: Self::Vector<F>) -> Self::Vector<F>;
+    /// `a·b`
+    fn mul<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+    /// `a²`
+    fn square<F: Residue>(self, a: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// Which elements are zero.
+    fn is_zero<F: Residue>(self, a: Self::Vector<F>) -> Self::Mask;
+    /// A mask from its bits, the first element's lowest.
+    fn mask(self, bits: u8) -> Self::Mask;
+    /// The bits of a mask, the first element's lowest.
+    fn bits(self, mask: Self::Mask) -> u8;
+    /// `a` where the mask is set, else `b`.
+    fn select<F: Residue>(self, mask: Self::Mask, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// No products yet.
+    fn sum<F: Residue>(self) -> Self::Sum<F>;
+    /// Adds `small·a`, element by element. A sum takes up to [`SUM_TERMS`] products before it must be reduced.
+    fn sum_add<F: Residue>(self, sum: &mut Self::Sum<F>, a: Self::Vector<F>, small: &[u32]);
+    /// The value of a sum.
+    fn sum_reduce<F: Residue>(self, sum: Self::Sum<F>) -> Self::Vector<F>;
+}
+
+/// Products with small integers (below `2^32`) that a [`Lanes::Sum`] can take.
+pub const SUM_TERMS: usize = 1 << 11;

@@ -1,0 +1,98 @@
+//! One element at a time, by the curve library: the scalar twin of the vector kernels.
+
+use super::{Lanes, Residue};
+
+/// The portable arithmetic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portable;
+
+impl Lanes for Portable {
+    const COUNT: usize = 1;
+    type Vector<F: Residue> = F;
+    type Mask = bool;
+    type Sum<F: Residue> = F;
+
+    #[inline(always)]
+    fn splat<F: Residue>(self, element: F) -> F {
+        element
+    }
+
+    #[inline(always)]
+    fn load<F: Residue>(self, elements: &[F]) -> F {
+        elements[0]
+    }
+
+    #[inline(always)]
+    fn gather<F: Residue>(self, elements: &[F], positions: &[u32]) -> F {
+        elements[positions[0] as usize]
+    }
+
+    #[inline(always)]
+    fn store<F: Residue>(self, vector: F, elements: &mut [F]) {
+        elements[0] = vector;
+    }
+
+    #[inline(always)]
+    fn add<F: Residue>(self, a: F, b: F) -> F {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub<F: Residue>(self, a: F, b: F) -> F {
+        a - b
+    }
+
+    #[inline(always)]
+    fn neg<F: Residue>(self, a: F) -> F {
+        -a
+    }
+
+    #[inline(always)]
+    fn mul<F: Residue>(self, a: F, b: F) -> F {
+        a * b
+    }
+
+    #[inline(always)]
+    fn square<F: Residue>(self, a: F) -> F {
+        a.square()
+    }
+
+    #[inline(always)]
+    fn is_zero<F: Residue>(self, a: F) -> bool {
+        a.is_zero_vartime()
+    }
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> bool {
+        bits & 1 == 1
+    }
+
+    #[inline(always)]
+    fn bits(self, mask: bool) -> u8 {
+        mask.into()
+    }
+
+    #[inline(always)]
+    fn select<F: Residue>(self, mask: bool, a: F, b: F) -> F {
+        if mask {
+            a
+        } else {
+            b
+        }
+    }
+
+    #[inline(always)]
+    fn sum<F: Residue>(self) -> F {
+        F::ZERO
+    }
+
+    #[inline(always)]
+    fn sum_add<F: Residue>(self, sum: &mut F, a: F, small: &[u32]) {
+        *sum += a * F::from(u64::from(small[0]));
+    }
+
+    #[inline(always)]
+    fn sum_reduce<F: Residue>(self, sum: F) -> F {
+        sum
+    }
+}
