@@ -1,0 +1,211 @@
+//! What the prover asks of the hardware.
+//!
+//! The protocol ([`crate::plonk`]) speaks of columns alone: values on the domain `H` of `n = 2^k` points. Everything that an
+//! [`Engine`] does with them starts and ends with columns that the engine owns, in whatever memory it has; commitments (a point),
+//! evaluations (a scalar) and the last value of a running product are all that comes back. Coefficients exist only within
+//! [`Engine::quotient`].
+//!
+//! | step of the protocol | operation |
+//! | --- | --- |
+//! | witness | [`Engine::column`], [`Engine::commit`] |
+//! | permutation and lookup products | [`Engine::pointwise`], [`Engine::permute_pair`], [`Engine::grand_product`] |
+//! | quotient | [`Engine::quotient`] |
+//! | evaluations | [`Engine::evaluate`] |
+//! | opening (SHPLONK) | [`Engine::combine`], [`Engine::divide`] |
+//!
+//! Why no coefficients: evaluations are dot products with `ℓ_i(x)` (one vector for all rotations, since
+//! `ℓ_i(ω^r·x) = ℓ_(i−r)(x)`), which for columns of small integers take no field product at all; the quotients of the opening,
+//! `(p(X) − r(X))/Z(X)`, have degree below `n` and are determined by their values on `H`, where `Z` has no zero; commitments
+//! take the Lagrange basis throughout. So a weight stays 1 to 4 bytes from the key to the proof.
+//!
+//! [`CpuEngine`] is the fast one; [`NaiveEngine`] does each operation in the plainest way, and tests hold every engine against
+//! it. All engines give the same columns, points and scalars.
+
+mod column;
+mod cpu;
+mod naive;
+
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
+use thiserror::Error;
+
+use crate::plonk::constraints::{Graph, NodeId};
+use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::scalar::{ScalarId, ScalarValues};
+use crate::plonk::{constraints, program};
+
+pub use column::{Column, SigmaColumn, Values};
+pub use cpu::{CpuEngine, CpuOptions};
+pub use naive::NaiveEngine;
+
+/// Why an engine gives up.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// A column is longer than the domain.
+    #[error("a column of {found} rows does not fit into a domain of {rows}")]
+    ColumnLength {
+        /// Rows of the domain.
+        rows: usize,
+        /// Rows of the column.
+        found: usize,
+    },
+    /// What is looked up is not in the table.
+    #[error("row {row} looks up a value that is not in the table")]
+    NotInTable {
+        /// The first such row.
+        row: usize,
+    },
+    /// A temporary file can't be used.
+    #[error("the temporary file for columns that do not fit into memory: {0}")]
+    Spill(#[from] std::io::Error),
+    /// The budget is too small for any plan.
+    #[error("{needed} bytes of memory are needed at least, and {budget} are allowed")]
+    Memory {
+        /// The smallest plan.
+        needed: u64,
+        /// The budget.
+        budget: u64,
+    },
+}
+
+/// A factor of a [`Engine::grand_product`]: `Σ scalar·column + identity·X + constant` in every row.
+pub struct Factor<'a, C> {
+    /// Columns with their coefficients.
+    pub terms: Vec<(&'a C, Fr)>,
+    /// Coefficient of the point `ω^i` that row `i` stands for.
+    pub identity: Fr,
+    /// The constant.
+    pub constant: Fr,
+}
+
+/// What a running product runs over.
+pub struct GrandProduct<'a, C> {
+    /// Factors above the line.
+    pub numerators: Vec<Factor<'a, C>>,
+    /// Factors below the line; none is zero in a usable row, but with negligible probability.
+    pub denominators: Vec<Factor<'a, C>>,
+    /// The value in row 0.
+    pub start: Fr,
+    /// The values of the last rows, which hide the others.
+    pub tail: Vec<Fr>,
+}
+
+/// A part of an opening: `scale·(column − remainder)/Z`, with `Z` the product of `X − point`.
+pub struct Dividend<'a, C> {
+    /// The column.
+    pub column: &'a C,
+    /// Coefficients of the polynomial that the column agrees with at the points; as many as points at most.
+    pub remainder: Vec<Fr>,
+    /// The points, none of them in the domain.
+    pub points: Vec<Fr>,
+    /// The factor.
+    pub scale: Fr,
+}
+
+/// Columns by their name in the constraints.
+pub type ColumnLookup<'a, C> = dyn Fn(constraints::Column) -> &'a C + Sync + 'a;
+
+/// The columns, scalars and nodes that an expression is evaluated with.
+pub struct Environment<'a, C> {
+    /// What nodes are made of.
+    pub graph: &'a Graph,
+    /// The values of the graph's scalars.
+    pub scalars: &'a ScalarValues,
+    /// Every column but the combinations, which the engine makes from their fixed columns.
+    pub columns: &'a ColumnLookup<'a, C>,
+}
+
+/// The operations of the prover on columns of a domain.
+pub trait Engine: Sync {
+    /// A column that the engine holds.
+    type Column: Send + Sync;
+
+    /// The domain has `2^k` points.
+    fn k(&self) -> u32;
+
+    /// Takes a column over.
+    ///
+    /// # Errors
+    /// The column is too long, or there is no memory for it.
+    fn column(&self, column: Column) -> Result<Self::Column, EngineError>;
+
+    /// The commitments `Σ_i c_i·[ℓ_i(τ)]₁`.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn commit(&self, columns: &[&Self::Column]) -> Result<Vec<G1Affine>, EngineError>;
+
+    /// The column of a node's values in every row.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn pointwise(&self, node: NodeId, environment: &Environment<'_, Self::Column>) -> Result<Self::Column, EngineError>;
+
+    /// For a lookup: the input's usable rows with equal values together, and a table beside it that has the input's value in the
+    /// first row of each run, and in the other rows what is left of the table (Bowe, Grigg, Hopwood, *The halo2 book*,
+    /// "Lookup argument"). Runs come by increasing value. The tails are the last rows of both.
+    ///
+    /// # Errors
+    /// A value is not in the table.
+    fn permute_pair(
+        &self,
+        input: &Self::Column,
+        table: &Self::Column,
+        tails: [Vec<Fr>; 2],
+    ) -> Result<[Self::Column; 2], EngineError>;
+
+    /// `z_0 = start`, `z_(i+1) = z_i·Π numerators / Π denominators` up to the tail; also the value in the row before the tail.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn grand_product(&self, product: GrandProduct<'_, Self::Column>) -> Result<(Self::Column, Fr), EngineError>;
+
+    /// The pieces of the quotient, by their values on the domain, as many as the plan says. See [`QuotientPlan`].
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn quotient(
+        &self,
+        plan: &QuotientPlan,
+        environment: &Environment<'_, Self::Column>,
+    ) -> Result<Vec<Self::Column>, EngineError>;
+
+    /// The polynomials of columns at `ω^rotation·x`; `x` does not lie in the domain.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn evaluate(&self, x: Fr, queries: &[(&Self::Column, i32)]) -> Result<Vec<Fr>, EngineError>;
+
+    /// `constant + Σ factor·column` in every row.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn combine(&self, terms: &[(&Self::Column, Fr)], constant: Fr) -> Result<Self::Column, EngineError>;
+
+    /// The sum of dividends, each a polynomial below degree `n`.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn divide(&self, dividends: &[Dividend<'_, Self::Column>]) -> Result<Self::Column, EngineError>;
+
+    /// The values of a column, for tests.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn values(&self, column: &Self::Column) -> Result<Vec<Fr>, EngineError>;
+}
+
+/// The terms of a combination of fixed columns.
+pub(crate) fn combination_terms<'a, C>(
+    environment: &Environment<'a, C>,
+    terms: &[(usize, ScalarId)],
+) -> Vec<(&'a C, Fr)> {
+    let column = |&(index, factor): &(usize, ScalarId)| {
+        ((environment.columns)(constraints::Column::Fixed(index)), environment.scalars.get(factor))
+    };
+    terms.iter().map(column).collect()
+}
+
+/// The program of one node.
+pub(crate) fn node_program(graph: &Graph, node: NodeId) -> program::Program {
+    program::Program::new(graph, &[(node, crate::plonk::scalar::Scalars::ONE)])
+}
