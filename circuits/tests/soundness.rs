@@ -509,7 +509,7 @@ fn swapped_tags() -> Violations {
     let [first, other] = [victim.public()[0], victim.public()[2]];
     let mut swapped = (**victim.case.layout.skeleton()).clone();
     let tags = swapped.fixed.get_mut(&F::ValueTag(0)).expect("it has tags");
-    tags[first] = tags[other];
+    tags.set(first, tags.get(other));
     assignment.skeleton = Arc::new(swapped);
     victim.refuses(assignment)
 }

@@ -119,7 +119,7 @@ fn targets_use_every_part() {
                 (0..case.layout.params().units).any(|lane| {
                     let saturating = |row| case.layout.skeleton().fixed(FixedColumn::Saturate, row) == 1;
                     let cells = &case.assignment.first_phase[&column(lane)];
-                    (1..cells.len()).any(|row| saturating(row - 1) && cells[row] > 0)
+                    (1..cells.len()).any(|row| saturating(row - 1) && cells.get(row) > 0)
                 })
             };
             assert!(overflows(AdviceColumn::Low) && overflows(AdviceColumn::High), "{}: both ends", case.name);
@@ -144,7 +144,7 @@ fn every_first_phase_cell() {
                 let some = if row < used || is_count { &changes[..] } else { &changes[row % 4..][..1] };
                 for change in some {
                     let mut assignment = case.assignment.clone();
-                    assignment.set(column, row, cells[row] + change);
+                    assignment.set(column, row, cells.get(row) + change);
                     let cells = target.follow(assignment, !is_count);
                     let accepted = target.accepts(&cells);
                     let harmless = unread.contains(&(column, row));

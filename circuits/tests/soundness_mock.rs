@@ -173,7 +173,7 @@ fn borders() -> (Case, usize) {
 fn a_value_that_is_not_looked_up() {
     let (case, home) = borders();
     let mut skeleton = (**case.layout.skeleton()).clone();
-    skeleton.fixed.get_mut(&FixedColumn::ValueSwitch(0)).expect("it is there")[home] = 0;
+    skeleton.fixed.get_mut(&FixedColumn::ValueSwitch(0)).expect("it is there").set(home, 0);
     let mut assignment = case.assignment.clone();
     assignment.set(AdviceColumn::Value(0), home, assignment.get(AdviceColumn::Value(0), home) + 1);
     is_exposed(&case, Hostile { skeleton, assignment });
@@ -183,7 +183,7 @@ fn a_value_that_is_not_looked_up() {
 fn a_remainder_that_is_not_looked_up() {
     let (case, home) = borders();
     let mut skeleton = (**case.layout.skeleton()).clone();
-    skeleton.fixed.get_mut(&FixedColumn::LimbSwitch(0)).expect("it is there")[home] = 0;
+    skeleton.fixed.get_mut(&FixedColumn::LimbSwitch(0)).expect("it is there").set(home, 0);
     let mut assignment = case.assignment.clone();
     let by = if assignment.get(AdviceColumn::Pre(0), home) > 0 { -1 } else { 1 };
     for (column, change) in
@@ -213,12 +213,12 @@ fn an_element_that_no_identity_reads() {
     let (case, home) = borders();
     let mut skeleton = (**case.layout.skeleton()).clone();
     // The row's form loses its argument: only the remainder is left to be compared.
-    skeleton.fixed.get_mut(&FixedColumn::PreCoefficient).expect("it is there")[home] = 0;
+    skeleton.fixed.get_mut(&FixedColumn::PreCoefficient).expect("it is there").set(home, 0);
     let mut assignment = case.assignment.clone();
     let free = AdviceColumn::Low(0);
     let pre = assignment.get(AdviceColumn::Pre(0), home);
     // The border's cell in the hostile key: the limb takes up what the argument was.
-    skeleton.fixed.get_mut(&FixedColumn::LimbSwitch(0)).expect("it is there")[home] = 0;
+    skeleton.fixed.get_mut(&FixedColumn::LimbSwitch(0)).expect("it is there").set(home, 0);
     assignment.set(free, home, assignment.get(free, home) + 8 * pre);
     let by = if pre > 0 { -1 } else { 1 };
     for (column, change) in [(AdviceColumn::Pre(0), by), (AdviceColumn::Value(0), 2 * by)] {
@@ -232,8 +232,8 @@ fn a_maximum_that_nothing_dominates() {
     let case = Case::with_inputs("pool", targets::pool(), vec![vec![1, 2, 3, 0, 1, 2, 3, -4, 3]], 1);
     let mut skeleton = (**case.layout.skeleton()).clone();
     let switch = skeleton.fixed.get_mut(&FixedColumn::Maximum).expect("it is there");
-    let first = switch.iter().position(|&on| on == 1).expect("it is on somewhere");
-    switch[first] = 0;
+    let first = switch.iter().position(|on| on == 1).expect("it is on somewhere");
+    switch.set(first, 0);
     let mut assignment = case.assignment.clone();
     assignment.set(AdviceColumn::Value(0), first, 7);
     is_exposed(&case, Hostile { skeleton, assignment });
@@ -250,8 +250,8 @@ fn a_step_that_is_switched_off() {
     let case = Case::with_inputs("dense", b, vec![vec![3, -1]], 1);
     let mut skeleton = (**case.layout.skeleton()).clone();
     let step = skeleton.fixed.get_mut(&FixedColumn::IdentityStepRho).expect("it is there");
-    let row = step.iter().position(|&on| on == 1).expect("it is on somewhere");
-    step[row] = 0;
+    let row = step.iter().position(|on| on == 1).expect("it is on somewhere");
+    step.set(row, 0);
     let mut assignment = case.assignment.clone();
     assignment.set(AdviceColumn::Value(0), row - 1, 1);
     is_exposed(&case, Hostile { skeleton, assignment });

@@ -616,7 +616,7 @@ impl Builder<'_> {
             return result;
         }
         for row in read.first_row..=read.last_row {
-            let here = (row - block.first) % block.stride == 0;
+            let here = (row - block.first).is_multiple_of(block.stride);
             self.rows.set(FixedColumn::PlaneRead, row, i64::from(here));
             self.rows.set(FixedColumn::PlaneStep, row, i64::from(here && row > read.first_row));
             self.rows.set(FixedColumn::PlaneKeep, row, i64::from(!here));

@@ -23,7 +23,9 @@ use thiserror::Error;
 use crate::analysis::{self, AnalysisError, NodeRange};
 use crate::graph::{Port, Program, ProgramError, TableId};
 use crate::interface::{Direction, Interface, InterfacePort};
-use crate::machine::{AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, MachineCircuit, MachineParams, Skeleton};
+use crate::machine::{
+    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, Skeleton,
+};
 use crate::reference::Trace;
 use builder::Builder;
 use fill::{Fill, Filler};
@@ -291,7 +293,7 @@ impl Plan {
 /// The fixed cells as they are collected.
 struct FixedCells {
     usable_rows: usize,
-    columns: BTreeMap<FixedColumn, Vec<i64>>,
+    columns: BTreeMap<FixedColumn, Integers>,
 }
 
 impl FixedCells {
@@ -302,7 +304,7 @@ impl FixedCells {
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
             let rows = self.usable_rows;
-            self.columns.entry(column).or_insert_with(|| vec![0; rows])[row] = value;
+            self.columns.entry(column).or_insert_with(|| Integers::zeros(rows)).set(row, value);
         }
     }
 
@@ -356,7 +358,7 @@ impl FixedCells {
     /// to no block: a weight there is read by nobody, and neither is a unit there that is looked up as a limb.
     fn mark_empty_columns(&mut self, params: &MachineParams) {
         let spare = self.usable_rows - 1;
-        let limb = self.columns.get(&FixedColumn::LowTag).and_then(|tags| tags.iter().copied().find(|&tag| tag > 0));
+        let limb = self.columns.get(&FixedColumn::LowTag).and_then(|tags| tags.iter().find(|&tag| tag > 0));
         for column in FixedColumn::all(params) {
             if !self.columns.contains_key(&column) {
                 match column {

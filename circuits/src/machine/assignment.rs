@@ -10,6 +10,7 @@ use ff::{BatchInvert, Field};
 use halo2_proofs::halo2curves::bn256::Fr;
 
 use super::columns::{AdviceColumn, FixedColumn};
+use super::integers::Integers;
 use super::MachineParams;
 
 /// A cell of the permutation argument.
@@ -27,7 +28,7 @@ pub struct Skeleton {
     /// The member of the family.
     pub params: MachineParams,
     /// The fixed columns that the member has, each with [`MachineParams::usable_rows`] small integers.
-    pub fixed: BTreeMap<FixedColumn, Vec<i64>>,
+    pub fixed: BTreeMap<FixedColumn, Integers>,
     /// Copy constraints, `(source, destination)`; sources of scalar operands come before them.
     pub copies: Vec<(Cell, Cell)>,
 }
@@ -51,7 +52,7 @@ pub struct Assignment {
     /// The skeleton.
     pub skeleton: Arc<Skeleton>,
     /// The first-phase columns, each with [`MachineParams::usable_rows`] small integers.
-    pub first_phase: BTreeMap<AdviceColumn, Vec<i64>>,
+    pub first_phase: BTreeMap<AdviceColumn, Integers>,
 }
 
 /// The columns of the second phase, each with [`MachineParams::usable_rows`] field elements.
@@ -72,14 +73,14 @@ impl Skeleton {
     pub fn new(params: MachineParams) -> Self {
         let rows = params.usable_rows();
         let mut fixed: BTreeMap<_, _> =
-            FixedColumn::all(&params).into_iter().map(|column| (column, vec![0; rows])).collect();
-        fixed.insert(FixedColumn::Active, vec![1; rows]);
+            FixedColumn::all(&params).into_iter().map(|column| (column, Integers::zeros(rows))).collect();
+        fixed.insert(FixedColumn::Active, Integers::repeat(1, rows));
         Self { params, fixed, copies: Vec::new() }
     }
 
     /// A fixed cell; 0 where the member lacks the column.
     pub fn fixed(&self, column: FixedColumn, row: usize) -> i64 {
-        self.fixed.get(&column).map_or(0, |cells| cells[row])
+        self.fixed.get(&column).map_or(0, |cells| cells.get(row))
     }
 }
 
@@ -88,17 +89,22 @@ impl Assignment {
     pub fn zero(skeleton: Arc<Skeleton>) -> Self {
         let rows = skeleton.params.usable_rows();
         let columns = AdviceColumn::first_phase(&skeleton.params);
-        Self { first_phase: columns.into_iter().map(|column| (column, vec![0; rows])).collect(), skeleton }
+        Self { first_phase: columns.into_iter().map(|column| (column, Integers::zeros(rows))).collect(), skeleton }
     }
 
     /// A first-phase cell; the rows from the blinded ones on read as 0.
     pub fn get(&self, column: AdviceColumn, row: usize) -> i64 {
-        self.first_phase[&column].get(row).copied().unwrap_or(0)
+        let cells = &self.first_phase[&column];
+        if row < cells.len() {
+            cells.get(row)
+        } else {
+            0
+        }
     }
 
     /// Writes a first-phase cell.
     pub fn set(&mut self, column: AdviceColumn, row: usize, value: i64) {
-        self.first_phase.get_mut(&column).expect("the column is of the first phase")[row] = value;
+        self.first_phase.get_mut(&column).expect("the column is of the first phase").set(row, value);
     }
 
     /// Counts every lookup into the multiplicity of the first table entry that it equals. A lookup that no entry equals is
@@ -110,7 +116,7 @@ impl Assignment {
         for table in 0..skeleton.params.tables {
             let [keys, images, tags] = table_columns(table).map(|column| &skeleton.fixed[&column]);
             for row in 0..rows {
-                slots.entry((keys[row], images[row], tags[row])).or_insert((table, row));
+                slots.entry((keys.get(row), images.get(row), tags.get(row))).or_insert((table, row));
             }
         }
         let mut counts = vec![vec![0i64; rows]; skeleton.params.tables as usize];
@@ -120,7 +126,7 @@ impl Assignment {
             }
         });
         for (table, counts) in (0..).zip(counts) {
-            self.first_phase.insert(AdviceColumn::Multiplicity(table), counts);
+            self.first_phase.insert(AdviceColumn::Multiplicity(table), counts.into());
         }
     }
 
@@ -168,7 +174,7 @@ impl Assignment {
     fn cell(&self, cell: Cell, second: &SecondPhase) -> Fr {
         match cell {
             Cell::Advice(column, row) => match self.first_phase.get(&column) {
-                Some(cells) => to_field(cells[row as usize]),
+                Some(cells) => to_field(cells.get(row as usize)),
                 None => second[&column][row as usize],
             },
             Cell::Instance(_) => unreachable!("no cell is copied from the instance column"),
@@ -259,12 +265,13 @@ impl Assignment {
     fn table_helper(&self, table: u32, challenges: &Challenges) -> Vec<Fr> {
         let Challenges { alpha, beta, .. } = *challenges;
         let [keys, images, tags] = table_columns(table).map(|column| &self.skeleton.fixed[&column]);
-        let entry =
-            |row: usize| alpha + to_field(keys[row]) + beta * (to_field(images[row]) + beta * to_field(tags[row]));
+        let entry = |row: usize| {
+            alpha + to_field(keys.get(row)) + beta * (to_field(images.get(row)) + beta * to_field(tags.get(row)))
+        };
         let mut fractions: Vec<_> = (0..keys.len()).map(entry).collect();
         fractions.iter_mut().batch_invert();
         let multiplicities = &self.first_phase[&AdviceColumn::Multiplicity(table)];
-        fractions.iter().zip(multiplicities).map(|(fraction, count)| *fraction * to_field(*count)).collect()
+        fractions.iter().zip(multiplicities.iter()).map(|(fraction, count)| *fraction * to_field(count)).collect()
     }
 }
 

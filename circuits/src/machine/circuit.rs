@@ -1,6 +1,5 @@
 //! The machine as a halo2 circuit.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use halo2_proofs::circuit::{Cell as RegionCell, Layouter, Region, SimpleFloorPlanner, Value};
@@ -44,7 +43,7 @@ impl MachineCircuit {
     fn assign_fixed(&self, config: &MachineConfig, region: &mut Region<'_, Fr>) {
         for (&name, cells) in &self.skeleton.fixed {
             let column = config.fixed(name).expect("the skeleton has the columns of its member");
-            for (row, &cell) in cells.iter().enumerate().filter(|(_, &cell)| cell != 0) {
+            for (row, cell) in cells.iter().enumerate().filter(|&(_, cell)| cell != 0) {
                 region.assign_fixed(column, row, to_field(cell));
             }
         }
@@ -63,22 +62,22 @@ impl MachineCircuit {
         let challenges = chi.zip(rho).zip(alpha.zip(beta));
         challenges.map(|((chi, rho), (alpha, beta))| {
             let second = (witness.second)(&witness.assignment, &Challenges { chi, rho, alpha, beta });
-            assign_columns(config, region, &second, |&cell| cell);
+            for (name, cells) in second {
+                assign_column(config, region, name, cells.into_iter());
+            }
         });
     }
 }
 
-fn assign_columns<T>(
+fn assign_column(
     config: &MachineConfig,
     region: &mut Region<'_, Fr>,
-    columns: &BTreeMap<AdviceColumn, Vec<T>>,
-    to_field: impl Fn(&T) -> Fr,
+    name: AdviceColumn,
+    cells: impl Iterator<Item = Fr>,
 ) {
-    for (&name, cells) in columns {
-        let column = config.advice(name);
-        for (row, cell) in cells.iter().enumerate() {
-            region.assign_advice(column, row, Value::known(to_field(cell)));
-        }
+    let column = config.advice(name);
+    for (row, cell) in cells.enumerate() {
+        region.assign_advice(column, row, Value::known(cell));
     }
 }
 
@@ -109,8 +108,9 @@ impl Circuit<Fr> for MachineCircuit {
             |mut region| {
                 self.assign_fixed(&config, &mut region);
                 if let Some(witness) = &self.witness {
-                    let first = &witness.assignment.first_phase;
-                    assign_columns(&config, &mut region, first, |&cell| to_field(cell));
+                    for (&name, cells) in &witness.assignment.first_phase {
+                        assign_column(&config, &mut region, name, cells.iter().map(to_field));
+                    }
                     region.next_phase();
                     self.assign_second(&config, &mut region, witness);
                 }

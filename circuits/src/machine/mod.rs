@@ -17,10 +17,12 @@ mod assignment;
 mod circuit;
 mod columns;
 mod config;
+mod integers;
 mod params;
 
 pub use assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
 pub use circuit::MachineCircuit;
 pub use columns::{AdviceColumn, FixedColumn};
 pub use config::MachineConfig;
+pub use integers::Integers;
 pub use params::{ColumnSet, MachineParams, ParamsError};

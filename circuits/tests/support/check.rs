@@ -123,7 +123,7 @@ impl System {
         assert_eq!(cs.degree(), MachineConfig::DEGREE);
         let mut fixed = vec![Vec::new(); cs.num_fixed_columns()];
         for (&name, cells) in &skeleton.fixed {
-            let mut column: Vec<Fr> = cells.iter().map(|&cell| to_field(cell)).collect();
+            let mut column: Vec<Fr> = cells.iter().map(to_field).collect();
             column.resize(params.rows(), Fr::ZERO);
             fixed[config.fixed(name).expect("the member has the column").index()] = column;
         }
@@ -144,7 +144,7 @@ impl System {
         let rows = self.params().rows();
         let mut advice = vec![Vec::new(); self.cs.num_advice_columns()];
         for (&name, cells) in &assignment.first_phase {
-            advice[self.column(name)] = cells.iter().map(|&cell| to_field(cell)).collect();
+            advice[self.column(name)] = cells.iter().map(to_field).collect();
         }
         for (&name, cells) in second {
             advice[self.column(name)] = cells.clone();

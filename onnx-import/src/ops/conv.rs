@@ -38,7 +38,13 @@ pub(super) fn groups(call: &Call, inputs: usize, outputs: usize) -> Result<usize
     let groups = call.attributes.int_or("group", 1)?;
     usize::try_from(groups)
         .ok()
-        .filter(|groups| *groups >= 1 && inputs % groups == 0 && outputs % groups == 0 && inputs > 0 && outputs > 0)
+        .filter(|groups| {
+            *groups >= 1
+                && inputs.is_multiple_of(*groups)
+                && outputs.is_multiple_of(*groups)
+                && inputs > 0
+                && outputs > 0
+        })
         .ok_or_else(|| {
             NodeError::attribute("group", format!("{groups} does not divide {inputs} and {outputs} channels"))
         })

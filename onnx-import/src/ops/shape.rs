@@ -43,7 +43,7 @@ fn reshape(call: &mut Call) -> Result {
     if let Some(axis) = free {
         let known = target.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).ok_or_else(misfit)?;
         let elements = call.builder.elements(input);
-        if known == 0 || elements % known != 0 {
+        if known == 0 || !elements.is_multiple_of(known) {
             return Err(misfit());
         }
         target[axis] = elements / known;

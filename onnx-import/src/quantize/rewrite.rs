@@ -597,7 +597,7 @@ fn channels_taken(plan: &Plan, id: PlanId) -> Option<(PlanId, Vec<usize>)> {
         return None;
     }
     let channel = |entries: &[ViewElement]| match entries[0] {
-        ViewElement::Element { index, .. } if index as usize % plane == 0 => {
+        ViewElement::Element { index, .. } if (index as usize).is_multiple_of(plane) => {
             let first = index as usize;
             let lined_up = entries.iter().enumerate().all(|(i, &entry)| entry == super::plan::element(first + i));
             lined_up.then_some(first / plane)

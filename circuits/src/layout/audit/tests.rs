@@ -85,11 +85,11 @@ fn cells_beside_elements_are_found(column: FixedColumn, change: fn(i64) -> i64) 
 fn cells_are_found(column: FixedColumn, change: fn(i64) -> i64, matters: fn(&Layout, usize) -> bool) {
     let program = program();
     let layout = layout(&program);
-    let cells: Vec<_> = layout.skeleton().fixed[&column].iter().copied().enumerate().collect();
+    let cells: Vec<_> = layout.skeleton().fixed[&column].iter().enumerate().collect();
     let mut tried = 0;
     for (row, cell) in cells.into_iter().filter(|&(row, cell)| cell != 0 && matters(&layout, row)) {
         let found = verdict(&program, &layout, |skeleton| {
-            skeleton.fixed.get_mut(&column).expect("the column is there")[row] = change(cell);
+            skeleton.fixed.get_mut(&column).expect("the column is there").set(row, change(cell));
         });
         assert!(found.is_err(), "{column:?} in row {row}");
         tried += 1;
@@ -145,10 +145,11 @@ fn a_changed_form_of_an_accumulator() {
 fn a_changed_table() {
     let program = program();
     let layout = layout(&program);
-    let limb = layout.skeleton().fixed[&FixedColumn::TableTag(0)].iter().position(|&tag| (1..32).contains(&tag));
+    let limb = layout.skeleton().fixed[&FixedColumn::TableTag(0)].iter().position(|tag| (1..32).contains(&tag));
     let row = limb.expect("there are limbs");
     let found = verdict(&program, &layout, |skeleton| {
-        skeleton.fixed.get_mut(&FixedColumn::TableKey(0)).expect("every member has it")[row] += 1 << 10;
+        let keys = skeleton.fixed.get_mut(&FixedColumn::TableKey(0)).expect("every member has it");
+        keys.set(row, keys.get(row) + (1 << 10));
     });
     assert!(matches!(found, Err(AuditError::Table { .. })), "{found:?}");
 }
@@ -160,7 +161,7 @@ fn an_element_that_is_not_looked_up() {
     for place in layout.homes[1].iter() {
         for column in [FixedColumn::LimbSwitch(place.lane), FixedColumn::ValueSwitch(place.lane)] {
             let found = verdict(&program, &layout, |skeleton| {
-                skeleton.fixed.get_mut(&column).expect("every member has it")[place.row as usize] = 0;
+                skeleton.fixed.get_mut(&column).expect("every member has it").set(place.row as usize, 0);
             });
             assert!(found.is_err(), "{column:?} at {place:?}");
         }
