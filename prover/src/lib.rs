@@ -19,8 +19,10 @@
 //!
 //! | module | content |
 //! | --- | --- |
+//! | [`engine`] | what the prover asks of the hardware; the processor as an engine |
 //! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
+//! | [`plonk`] | the rounds of the proof library's protocol, for any constraint system |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
 //! | [`report`] | what stages cost, and progress |
@@ -28,8 +30,10 @@
 //!
 //! Programs, keys and SRS files are functions of what they are made from; proofs are drawn at random.
 
+pub mod engine;
 pub mod field;
 pub mod keys;
+pub mod plonk;
 pub mod program;
 pub mod prove;
 pub mod report;

@@ -22,7 +22,7 @@
 //! it. All engines give the same columns, points and scalars.
 
 mod column;
-mod cpu;
+
 mod naive;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -34,7 +34,7 @@ use crate::plonk::scalar::{ScalarId, ScalarValues};
 use crate::plonk::{constraints, program};
 
 pub use column::{Column, SigmaColumn, Values};
-pub use cpu::{CpuEngine, CpuOptions};
+
 pub use naive::NaiveEngine;
 
 /// Why an engine gives up.

@@ -10,6 +10,8 @@
 //! | [`constraints`] | a system's constraints as a graph, in the verifier's order |
 //! | [`program`] | straight-line programs that engines run over rows |
 //! | [`quotient`](mod@quotient) | which constraints are evaluated on which cosets, and what is in memory together |
+//! | [`synthesis`] | fixed cells, copies and witness of any circuit |
+//! | [`permutation`] | cycles of cells that are equal, and the columns `σ` that stand for them |
 //! | [`key`] | a circuit on an engine |
 //! | [`randomness`] | where blinding comes from |
 //! | [`prove`](mod@prove) | the rounds |
@@ -17,8 +19,10 @@
 pub mod constraints;
 pub mod key;
 mod opening;
+pub mod permutation;
 pub mod program;
 pub mod prove;
 pub mod quotient;
 pub mod randomness;
 pub mod scalar;
+pub mod synthesis;
