@@ -1,16 +1,15 @@
 //! What a machine holds: a program's fixed cells and copies ([`Skeleton`]), and one witness for it ([`Assignment`]).
-//!
-//! The second phase is computed here, by running the machine: every second-phase cell is a function of the first phase,
-//! the fixed cells and the challenges, so nothing in it is particular to a program.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ff::{BatchInvert, Field};
+use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
 use super::columns::{AdviceColumn, FixedColumn};
 use super::integers::Integers;
+use super::kernels::{FieldKernels, PlainKernels};
+use super::second::Derivation;
 use super::MachineParams;
 
 /// A cell of the permutation argument.
@@ -149,11 +148,12 @@ impl Assignment {
 
     /// The second phase that belongs to this first phase.
     pub fn derive(&self, challenges: &Challenges) -> SecondPhase {
-        let mut columns = SecondPhase::new();
-        Readers { assignment: self, challenges }.run(&mut columns);
-        self.run_scalars(challenges, &mut columns);
-        self.run_lookups(challenges, &mut columns);
-        columns
+        self.derive_with(challenges, &PlainKernels)
+    }
+
+    /// The second phase that belongs to this first phase, by other arithmetic than the curve library's.
+    pub fn derive_with(&self, challenges: &Challenges, kernels: &dyn FieldKernels) -> SecondPhase {
+        Derivation { assignment: self, challenges, kernels }.run()
     }
 
     /// The words of the instance column: what is copied to it.
@@ -171,7 +171,7 @@ impl Assignment {
         words
     }
 
-    fn cell(&self, cell: Cell, second: &SecondPhase) -> Fr {
+    pub(super) fn cell(&self, cell: Cell, second: &SecondPhase) -> Fr {
         match cell {
             Cell::Advice(column, row) => match self.first_phase.get(&column) {
                 Some(cells) => to_field(cells.get(row as usize)),
@@ -180,215 +180,8 @@ impl Assignment {
             Cell::Instance(_) => unreachable!("no cell is copied from the instance column"),
         }
     }
-
-    fn run_scalars(&self, challenges: &Challenges, columns: &mut SecondPhase) {
-        let rows = self.skeleton.params.usable_rows();
-        let mut sources: Vec<[Option<Cell>; 2]> = vec![[None; 2]; rows];
-        for &(source, destination) in &self.skeleton.copies {
-            match destination {
-                Cell::Advice(AdviceColumn::ScalarA, row) => sources[row as usize][0] = Some(source),
-                Cell::Advice(AdviceColumn::ScalarB, row) => sources[row as usize][1] = Some(source),
-                _ => {}
-            }
-        }
-        for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC] {
-            columns.insert(column, vec![Fr::ZERO; rows]);
-        }
-        let mut previous = Fr::ZERO;
-        for (row, sources) in sources.into_iter().enumerate() {
-            let [a, b] = sources.map(|source| source.map_or(Fr::ZERO, |source| self.cell(source, columns)));
-            let c = self.scalar_result(row, a, b, previous, challenges);
-            previous = c;
-            for (column, value) in [(AdviceColumn::ScalarA, a), (AdviceColumn::ScalarB, b), (AdviceColumn::ScalarC, c)]
-            {
-                columns.get_mut(&column).expect("just inserted")[row] = value;
-            }
-        }
-    }
-
-    fn scalar_result(&self, row: usize, a: Fr, b: Fr, previous: Fr, challenges: &Challenges) -> Fr {
-        let q = |column| self.skeleton.fixed(column, row);
-        let mut c = to_field(q(FixedColumn::ScalarConstant)) + to_field(q(FixedColumn::ScalarOperand)) * a;
-        if q(FixedColumn::ScalarProduct) != 0 {
-            c += to_field(q(FixedColumn::ScalarProduct)) * a * b;
-        }
-        let step = to_field(q(FixedColumn::ScalarPrevious))
-            + to_field(q(FixedColumn::ScalarRho)) * challenges.rho
-            + to_field(q(FixedColumn::ScalarChi)) * challenges.chi;
-        c + step * previous
-    }
-
-    fn run_lookups(&self, challenges: &Challenges, columns: &mut SecondPhase) {
-        let rows = self.skeleton.params.usable_rows();
-        let mut sum = vec![Fr::ZERO; rows];
-        for lane in 0..self.skeleton.params.units {
-            let helper = self.lookup_helper(lane, challenges);
-            sum.iter_mut().zip(&helper).for_each(|(sum, helper)| *sum += helper);
-            columns.insert(AdviceColumn::LookupHelper(lane), helper);
-        }
-        for table in 0..self.skeleton.params.tables {
-            let helper = self.table_helper(table, challenges);
-            sum.iter_mut().zip(&helper).for_each(|(sum, helper)| *sum -= helper);
-            columns.insert(AdviceColumn::TableHelper(table), helper);
-        }
-        let mut running = Fr::ZERO;
-        for sum in &mut sum {
-            running += *sum;
-            *sum = running;
-        }
-        columns.insert(AdviceColumn::LookupSum, sum);
-    }
-
-    fn lookup_helper(&self, lane: u32, challenges: &Challenges) -> Vec<Fr> {
-        let rows = self.skeleton.params.usable_rows();
-        let Challenges { alpha, beta, .. } = *challenges;
-        let beta_squared = beta * beta;
-        let mut factors = Vec::with_capacity(3 * rows);
-        for row in 0..rows {
-            let tag = |column| beta_squared * to_field(self.skeleton.fixed(column, row));
-            let [pre, value] =
-                [AdviceColumn::Pre(lane), AdviceColumn::Value(lane)].map(|column| to_field(self.get(column, row)));
-            factors.push(alpha + pre + beta * value + tag(FixedColumn::ValueTag(lane)));
-            factors.push(alpha + to_field(self.get(AdviceColumn::Low(lane), row)) + tag(FixedColumn::LowTag));
-            factors.push(alpha + to_field(self.get(AdviceColumn::High(lane), row)) + tag(FixedColumn::HighTag));
-        }
-        factors.iter_mut().batch_invert();
-        (0..rows)
-            .map(|row| {
-                let on = |column| to_field(self.skeleton.fixed(column, row));
-                on(FixedColumn::ValueSwitch(lane)) * factors[3 * row]
-                    + on(FixedColumn::LimbSwitch(lane)) * (factors[3 * row + 1] + factors[3 * row + 2])
-            })
-            .collect()
-    }
-
-    fn table_helper(&self, table: u32, challenges: &Challenges) -> Vec<Fr> {
-        let Challenges { alpha, beta, .. } = *challenges;
-        let [keys, images, tags] = table_columns(table).map(|column| &self.skeleton.fixed[&column]);
-        let entry = |row: usize| {
-            alpha + to_field(keys.get(row)) + beta * (to_field(images.get(row)) + beta * to_field(tags.get(row)))
-        };
-        let mut fractions: Vec<_> = (0..keys.len()).map(entry).collect();
-        fractions.iter_mut().batch_invert();
-        let multiplicities = &self.first_phase[&AdviceColumn::Multiplicity(table)];
-        fractions.iter().zip(multiplicities.iter()).map(|(fraction, count)| *fraction * to_field(count)).collect()
-    }
 }
 
-fn table_columns(table: u32) -> [FixedColumn; 3] {
+pub(super) fn table_columns(table: u32) -> [FixedColumn; 3] {
     [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)]
-}
-
-/// The accumulators that run down the rows.
-struct Readers<'a> {
-    assignment: &'a Assignment,
-    challenges: &'a Challenges,
-}
-
-impl Readers<'_> {
-    fn run(&self, columns: &mut SecondPhase) {
-        let params = self.assignment.skeleton.params;
-        let Challenges { chi, rho, .. } = *self.challenges;
-        let chi_units = chi.pow([u64::from(params.units)]);
-        let rho_units = rho.pow([u64::from(params.units)]);
-        let rho_weights = rho.pow([u64::from(params.weights)]);
-        let inner = self.accumulate(
-            &[
-                (FixedColumn::IdentityStepChi, chi_units),
-                (FixedColumn::IdentityStepRho, rho_units),
-                (FixedColumn::IdentityKeep, Fr::ONE),
-            ],
-            |row| self.linear_forms(row),
-        );
-        let weights = self.accumulate(&[(FixedColumn::WeightStep, rho_weights)], |row| self.bracket(row));
-        if params.reads_planes() {
-            let outer = self.accumulate(
-                &[(FixedColumn::IdentityOuterKeep, Fr::ONE), (FixedColumn::IdentityOuterStep, rho)],
-                |row| to_field(self.fixed(FixedColumn::IdentityAbsorb, row)) * inner[row],
-            );
-            columns.insert(AdviceColumn::IdentityOuter, outer);
-            let plane = self
-                .accumulate(&[(FixedColumn::PlaneStep, chi_units), (FixedColumn::PlaneKeep, Fr::ONE)], |row| {
-                    self.plane_values(row)
-                });
-            columns.insert(AdviceColumn::Plane, plane);
-            let outer = self
-                .accumulate(&[(FixedColumn::WeightOuterKeep, Fr::ONE), (FixedColumn::WeightOuterStep, chi)], |row| {
-                    to_field(self.fixed(FixedColumn::WeightAbsorb, row)) * weights[row]
-                });
-            columns.insert(AdviceColumn::WeightOuter, outer);
-        }
-        columns.insert(AdviceColumn::IdentityInner, inner);
-        columns.insert(AdviceColumn::WeightInner, weights);
-    }
-
-    fn fixed(&self, column: FixedColumn, row: usize) -> i64 {
-        self.assignment.skeleton.fixed(column, row)
-    }
-
-    /// `acc_i = acc_(i−1) · Σ switch_i·step + read(i)`, from 0 before row 0.
-    fn accumulate(&self, steps: &[(FixedColumn, Fr)], read: impl Fn(usize) -> Fr) -> Vec<Fr> {
-        let mut accumulator = Fr::ZERO;
-        (0..self.assignment.skeleton.params.usable_rows())
-            .map(|row| {
-                let step: Fr = steps.iter().map(|&(switch, step)| to_field(self.fixed(switch, row)) * step).sum();
-                accumulator = accumulator * step + read(row);
-                accumulator
-            })
-            .collect()
-    }
-
-    fn horner(base: Fr, terms: impl Iterator<Item = i64>) -> Fr {
-        terms.fold(Fr::ZERO, |sum, term| if term == 0 { sum * base } else { sum * base + to_field(term) })
-    }
-
-    fn linear_forms(&self, row: usize) -> Fr {
-        let assignment = self.assignment;
-        let here = [
-            (FixedColumn::ValueCoefficient, 0),
-            (FixedColumn::PreCoefficient, 1),
-            (FixedColumn::LowCoefficient, 2),
-            (FixedColumn::HighCoefficient, 3),
-            (FixedColumn::NextValueCoefficient, 4),
-            (FixedColumn::NextPreCoefficient, 5),
-        ]
-        .map(|(column, cell)| (to_field(self.fixed(column, row)), cell));
-        let saturate = to_field(self.fixed(FixedColumn::Saturate, row)) * here[1].0;
-        let constant = to_field(self.fixed(FixedColumn::Constant, row));
-        if here.iter().all(|(coefficient, _)| coefficient.is_zero_vartime()) && constant.is_zero_vartime() {
-            return Fr::ZERO;
-        }
-        let base = match self.fixed(FixedColumn::IdentityLanesRho, row) {
-            0 => self.challenges.chi,
-            _ => self.challenges.rho,
-        };
-        (0..assignment.skeleton.params.units).fold(Fr::ZERO, |sum, lane| {
-            let cells = [
-                assignment.get(AdviceColumn::Value(lane), row),
-                assignment.get(AdviceColumn::Pre(lane), row),
-                assignment.get(AdviceColumn::Low(lane), row),
-                assignment.get(AdviceColumn::High(lane), row),
-                assignment.get(AdviceColumn::Value(lane), row + 1),
-                assignment.get(AdviceColumn::Pre(lane), row + 1),
-            ];
-            let linear: Fr = here.iter().map(|&(coefficient, cell)| coefficient * to_field(cells[cell])).sum();
-            let overflow = to_field(assignment.get(AdviceColumn::Low(lane), row + 1))
-                - to_field(assignment.get(AdviceColumn::High(lane), row + 1));
-            sum * base + linear + constant + saturate * overflow
-        })
-    }
-
-    fn plane_values(&self, row: usize) -> Fr {
-        if self.fixed(FixedColumn::PlaneRead, row) == 0 {
-            return Fr::ZERO;
-        }
-        let lanes = 0..self.assignment.skeleton.params.units;
-        let values = lanes.map(|lane| self.assignment.get(AdviceColumn::Value(lane), row));
-        Self::horner(self.challenges.chi, values)
-    }
-
-    fn bracket(&self, row: usize) -> Fr {
-        let lanes = 0..self.assignment.skeleton.params.weights;
-        Self::horner(self.challenges.rho, lanes.map(|lane| self.fixed(FixedColumn::Weight(lane), row)))
-    }
 }

@@ -18,11 +18,14 @@ mod circuit;
 mod columns;
 mod config;
 mod integers;
+mod kernels;
 mod params;
+mod second;
 
 pub use assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
 pub use circuit::MachineCircuit;
 pub use columns::{AdviceColumn, FixedColumn};
 pub use config::MachineConfig;
 pub use integers::Integers;
+pub use kernels::{FieldKernels, PlainKernels};
 pub use params::{ColumnSet, MachineParams, ParamsError};

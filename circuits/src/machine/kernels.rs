@@ -1,0 +1,165 @@
+//! Field arithmetic on columns, which a caller may supply in a faster form.
+
+use ff::{BatchInvert, Field, PrimeField};
+use halo2_proofs::halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
+use super::assignment::to_field;
+use super::integers::Integers;
+
+/// The two pieces of field arithmetic that the second phase spends its time in.
+///
+/// Both give exact field elements, so any two implementations give the same.
+pub trait FieldKernels: Sync {
+    /// Inverts every element that is not zero, and leaves zeros. Called on parts of a column, from several threads.
+    fn batch_invert(&self, elements: &mut [Fr]);
+
+    /// `Σ_j factors[j]·columns[j]`, row by row. The columns are equally long, and as many as the factors; without columns
+    /// the result is empty. Called on whole columns; an implementation may share the rows out among threads.
+    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr>;
+}
+
+/// The arithmetic of the curve library.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainKernels;
+
+/// Rows that are combined at once, so that their sums stay in the processor's nearest cache.
+const BLOCK: usize = 256;
+
+impl FieldKernels for PlainKernels {
+    fn batch_invert(&self, elements: &mut [Fr]) {
+        elements.iter_mut().batch_invert();
+    }
+
+    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr> {
+        assert_eq!(columns.len(), factors.len(), "every column has a factor");
+        let rows = columns.first().map_or(0, |column| column.len());
+        assert!(columns.iter().all(|column| column.len() == rows), "columns are equally long");
+        let mut sums = vec![Fr::ZERO; rows];
+        let words: Vec<_> = factors.iter().map(words).collect();
+        let correction = correction(columns, factors);
+        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+            combine_block(block * BLOCK, sums, columns, factors, &words);
+            sums.iter_mut().for_each(|sum| *sum -= correction);
+        });
+        sums
+    }
+}
+
+/// What makes the integers of a column non-negative; columns of 64 bits are combined in the field instead.
+fn offset(column: &Integers) -> i64 {
+    match column {
+        Integers::I64(_) => 0,
+        narrow => 1 << (8 * narrow.width() - 1),
+    }
+}
+
+/// What the offsets of all columns add to each row.
+fn correction(columns: &[&Integers], factors: &[Fr]) -> Fr {
+    columns.iter().zip(factors).map(|(column, factor)| to_field(offset(column)) * factor).sum()
+}
+
+/// An element as an integer of four words, the lowest first.
+fn words(element: &Fr) -> [u64; 4] {
+    let repr = element.to_repr();
+    let bytes: &[u8] = repr.as_ref();
+    std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("eight bytes")))
+}
+
+/// Combines a block of rows with all offsets still in the sums.
+///
+/// Sums are kept as integers, one wide word for each word of the factors: `2^64·2^32·512` columns leave it far from full.
+/// They are reduced once a row.
+fn combine_block(first: usize, sums: &mut [Fr], columns: &[&Integers], factors: &[Fr], words: &[[u64; 4]]) {
+    let mut wide = [[0u128; 4]; BLOCK];
+    for ((&column, factor), words) in columns.iter().zip(factors).zip(words) {
+        let rows = first..first + sums.len();
+        match column {
+            Integers::I8(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
+            Integers::I16(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
+            Integers::I32(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
+            Integers::I64(cells) => {
+                let products = cells[rows].iter().map(|&cell| to_field(cell) * factor);
+                sums.iter_mut().zip(products).for_each(|(sum, product)| *sum += product);
+            }
+        }
+    }
+    sums.iter_mut().zip(&wide).for_each(|(sum, wide)| *sum += reduce(wide));
+}
+
+/// `wide += (cells + offset)·words`.
+#[inline]
+fn add_scaled<T: Copy + Into<i64>>(wide: &mut [[u128; 4]; BLOCK], cells: &[T], words: &[u64; 4], offset: i64) {
+    for (wide, &cell) in wide.iter_mut().zip(cells) {
+        let cell = cell.into().wrapping_add(offset) as u64;
+        for (wide, &word) in wide.iter_mut().zip(words) {
+            *wide = wide.wrapping_add(u128::from(word).wrapping_mul(u128::from(cell)));
+        }
+    }
+}
+
+/// `Σ wide[i]·2^(64·i)` in the field.
+fn reduce(wide: &[u128; 4]) -> Fr {
+    let mut carried = [0u64; 6];
+    let mut carry = 0u128;
+    for (digit, &wide) in carried.iter_mut().zip(wide) {
+        let sum = wide + carry;
+        *digit = sum as u64;
+        carry = sum >> 64;
+    }
+    carried[4] = carry as u64;
+    carried[5] = (carry >> 64) as u64;
+    let [a, b, c, d, e, f] = carried;
+    Fr::from_raw([a, b, c, d]) + Fr::from_raw([e, f, 0, 0]) * TWO_256
+}
+
+/// `2^256`.
+const TWO_256: Fr = {
+    // 2^256 − 5·p, which is below p.
+    Fr::from_raw([0xac96_341c_4fff_fffb, 0x36fc_7695_9f60_cd29, 0x666e_a36f_7879_462e, 0x0e0a_77c1_9a07_df2f])
+};
+
+#[cfg(test)]
+mod tests {
+    use ff::Field;
+    use halo2_proofs::halo2curves::bn256::Fr;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{RngCore, SeedableRng};
+
+    use super::{FieldKernels, PlainKernels, TWO_256};
+    use crate::machine::{to_field, Integers};
+
+    #[test]
+    fn two_to_the_256th() {
+        assert_eq!(TWO_256, Fr::from(2).pow([256]));
+    }
+
+    #[test]
+    fn combines_columns_of_every_width() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        for (rows, count) in [(1, 1), (255, 3), (700, 40)] {
+            let columns: Vec<Integers> = (0..count)
+                .map(|j| {
+                    let bits = [7, 8, 15, 16, 31, 32, 63, 2][j % 8];
+                    let ends = [1i64 << (bits - 1), -(1i64 << (bits - 1))];
+                    (0..rows)
+                        .map(|row| ends.get(row).copied().unwrap_or(rng.next_u64() as i64 >> (64 - bits)))
+                        .collect()
+                })
+                .collect();
+            let factors: Vec<Fr> = (0..count).map(|j| if j == 2 { -Fr::ONE } else { Fr::random(&mut rng) }).collect();
+            let expected: Vec<Fr> = (0..rows)
+                .map(|row| columns.iter().zip(&factors).map(|(column, f)| to_field(column.get(row)) * f).sum())
+                .collect();
+            assert_eq!(PlainKernels.combine(&columns.iter().collect::<Vec<_>>(), &factors), expected);
+        }
+        assert!(PlainKernels.combine(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn inverts_around_zeros() {
+        let mut elements = [3, 0, 7].map(Fr::from);
+        PlainKernels.batch_invert(&mut elements);
+        assert_eq!([elements[0] * Fr::from(3), elements[1], elements[2] * Fr::from(7)], [1, 0, 1].map(Fr::from));
+    }
+}
