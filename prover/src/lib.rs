@@ -21,6 +21,7 @@
 //! | --- | --- |
 //! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
+//! | [`msm`] | sums of points with scalars |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
 //! | [`report`] | what stages cost, and progress |
@@ -30,6 +31,7 @@
 
 pub mod field;
 pub mod keys;
+pub mod msm;
 pub mod program;
 pub mod prove;
 pub mod report;
