@@ -23,6 +23,7 @@
 //! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
 //! | [`plonk`] | the rounds of the proof library's protocol, for any constraint system |
+//! | [`msm`] | sums of points with scalars |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
 //! | [`report`] | what stages cost, and progress |
@@ -34,6 +35,7 @@ pub mod engine;
 pub mod field;
 pub mod keys;
 pub mod plonk;
+pub mod msm;
 pub mod program;
 pub mod prove;
 pub mod report;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use halo2_proofs::arithmetic::{best_multiexp, eval_polynomial};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use halo2_proofs::halo2curves::ff::{Field, PrimeField};
+use halo2_proofs::halo2curves::ff::{Field, PrimeField, WithSmallOrderMulGroup};
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::poly::EvaluationDomain;
 

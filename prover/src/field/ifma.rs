@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::{words, words_mut, Kernel, Lanes, Residue};
+use super::{words, words_mut, Kernel, Lanes, Pair, Residue};
 
 const LIMB: u32 = 52;
 const LIMB_MASK: u64 = (1 << LIMB) - 1;
@@ -257,6 +257,33 @@ fn transpose_back(w: [__m512i; 4]) -> [__m512i; 4] {
     [permute(a, c, LOW_PAIRS), permute(a, c, HIGH_PAIRS), permute(b, d, LOW_PAIRS), permute(b, d, HIGH_PAIRS)]
 }
 
+/// Two registers with four words in each half as two registers, one of the low halves and one of the high ones.
+#[inline(always)]
+fn halves(a: __m512i, b: __m512i) -> [__m512i; 2] {
+    unsafe { [_mm512_shuffle_i64x2::<0b01_00_01_00>(a, b), _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b)] }
+}
+
+/// Words of one element of each of the pairs at eight positions: of the first for `HALF` zero, else of the second.
+#[inline(always)]
+fn gather_half<const HALF: usize, F: Residue>(pairs: &[Pair<F>], positions: &[u32]) -> [__m512i; 5] {
+    let positions = &positions[..8];
+    let one = |i: usize| unsafe { _mm256_load_si256((&raw const pairs[positions[i] as usize].0[HALF]).cast()) };
+    let two = |i: usize| unsafe { _mm512_inserti64x4::<1>(_mm512_castsi256_si512(one(2 * i)), one(2 * i + 1)) };
+    to_limbs(transpose([two(0), two(1), two(2), two(3)]))
+}
+
+/// The words of the canonical residues, two elements to a register.
+#[inline(always)]
+fn canonical_rows<F: Residue>(mut t: [__m512i; 5]) -> [__m512i; 4] {
+    let p = Constants::<F>::P;
+    let mut i = 0;
+    while i < 5 {
+        t[i] = minus(t[i], set(p[i]));
+        i += 1;
+    }
+    transpose_back(to_words(make_positive(t, p)))
+}
+
 /// One round of a product: clears the lowest limb of `t + a·b` by a multiple of `p`, and shifts by a limb. `t[5]` is zero
 /// before and after.
 #[inline(always)]
@@ -354,17 +381,47 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn store<F: Residue>(self, vector: Vector<F>, elements: &mut [F]) {
-        let mut t = vector.0;
-        let p = Constants::<F>::P;
-        let mut i = 0;
-        while i < 5 {
-            t[i] = minus(t[i], set(p[i]));
-            i += 1;
-        }
-        let rows = transpose_back(to_words(make_positive(t, p)));
+        let rows = canonical_rows::<F>(vector.0);
         let to = words_mut(&mut elements[..8]).as_mut_ptr().cast::<u64>();
         for (i, row) in rows.into_iter().enumerate() {
             unsafe { _mm512_storeu_si512(to.add(8 * i).cast(), row) };
+        }
+    }
+
+    #[inline(always)]
+    fn gather_first<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Vector<F> {
+        Vector(gather_half::<0, F>(pairs, positions), PhantomData)
+    }
+
+    #[inline(always)]
+    fn gather_second<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Vector<F> {
+        Vector(gather_half::<1, F>(pairs, positions), PhantomData)
+    }
+
+    #[inline(always)]
+    fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [Vector<F>; 2] {
+        let positions = &positions[..8];
+        let row = |i: usize| unsafe { _mm512_load_si512((&raw const pairs[positions[i] as usize]).cast()) };
+        let [a, e] = halves(row(0), row(1));
+        let [b, f] = halves(row(2), row(3));
+        let [c, g] = halves(row(4), row(5));
+        let [d, h] = halves(row(6), row(7));
+        [[a, b, c, d], [e, f, g, h]].map(|rows| Vector(to_limbs(transpose(rows)), PhantomData))
+    }
+
+    #[inline(always)]
+    fn scatter_pairs<F: Residue>(self, vectors: [Vector<F>; 2], pairs: &mut [Pair<F>], positions: &[u32]) {
+        let positions = &positions[..8];
+        let first = canonical_rows::<F>(vectors[0].0);
+        let second = canonical_rows::<F>(vectors[1].0);
+        let mut i = 0;
+        while i < 4 {
+            let [even, odd] = halves(first[i], second[i]);
+            unsafe {
+                _mm512_store_si512((&raw mut pairs[positions[2 * i] as usize]).cast(), even);
+                _mm512_store_si512((&raw mut pairs[positions[2 * i + 1] as usize]).cast(), odd);
+            }
+            i += 1;
         }
     }
 
@@ -404,6 +461,43 @@ impl Lanes for Ifma {
     #[inline(always)]
     fn square<F: Residue>(self, a: Vector<F>) -> Vector<F> {
         self.mul(a, a)
+    }
+
+    #[inline(always)]
+    fn sub_loaded<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        // Both are at most p, so that p more is never negative.
+        let p = Constants::<F>::P;
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = plus(minus(t[i], b.0[i]), set(p[i]));
+            i += 1;
+        }
+        Vector(carry(t), PhantomData)
+    }
+
+    #[inline(always)]
+    fn negate_loaded<F: Residue>(self, mask: u8, a: Vector<F>) -> Vector<F> {
+        let p = Constants::<F>::P;
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = unsafe { _mm512_mask_sub_epi64(t[i], mask, set(p[i]), t[i]) };
+            i += 1;
+        }
+        Vector(t, PhantomData)
+    }
+
+    #[inline(always)]
+    fn sub_both<F: Residue>(self, a: Vector<F>, b: Vector<F>, c: Vector<F>) -> Vector<F> {
+        // b + c is at most 2p.
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = minus(minus(t[i], b.0[i]), c.0[i]);
+            i += 1;
+        }
+        Vector(make_positive(t, Constants::<F>::TWO_P), PhantomData)
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The arithmetic that kernels are written in.
 
-use super::Residue;
+use super::{Pair, Residue};
 
 /// Arithmetic on [`Self::COUNT`] field elements at once. A value of the type shows that the processor has the instructions.
 ///
@@ -25,6 +25,15 @@ pub trait Lanes: Copy + Send + Sync {
     /// Writes canonical residues to the first `COUNT` elements.
     fn store<F: Residue>(self, vector: Self::Vector<F>, elements: &mut [F]);
 
+    /// The first elements of the pairs at `COUNT` positions.
+    fn gather_first<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Self::Vector<F>;
+    /// The second elements of the pairs at `COUNT` positions.
+    fn gather_second<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Self::Vector<F>;
+    /// Both elements of the pairs at `COUNT` positions.
+    fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [Self::Vector<F>; 2];
+    /// Writes canonical residues to the pairs at `COUNT` positions; where positions are equal, the last one stays.
+    fn scatter_pairs<F: Residue>(self, vectors: [Self::Vector<F>; 2], pairs: &mut [Pair<F>], positions: &[u32]);
+
     /// `a + b`
     fn add<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
     /// `a − b`
@@ -35,6 +44,14 @@ pub trait Lanes: Copy + Send + Sync {
     fn mul<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
     /// `a²`
     fn square<F: Residue>(self, a: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// `a − b` of vectors that were loaded or gathered, or come from [`Self::negate_loaded`]: cheaper than [`Self::sub`].
+    fn sub_loaded<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered. The outcome is for
+    /// [`Self::sub_loaded`] and [`Self::sub_both`] alone.
+    fn negate_loaded<F: Residue>(self, mask: Self::Mask, a: Self::Vector<F>) -> Self::Vector<F>;
+    /// `a − b − c`, where `b` and `c` are as in [`Self::sub_loaded`].
+    fn sub_both<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>, c: Self::Vector<F>) -> Self::Vector<F>;
 
     /// Which elements are zero.
     fn is_zero<F: Residue>(self, a: Self::Vector<F>) -> Self::Mask;

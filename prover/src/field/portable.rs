@@ -1,6 +1,6 @@
 //! One element at a time, by the curve library: the scalar twin of the vector kernels.
 
-use super::{Lanes, Residue};
+use super::{Lanes, Pair, Residue};
 
 /// The portable arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,26 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn gather_first<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> F {
+        pairs[positions[0] as usize].0[0]
+    }
+
+    #[inline(always)]
+    fn gather_second<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> F {
+        pairs[positions[0] as usize].0[1]
+    }
+
+    #[inline(always)]
+    fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [F; 2] {
+        pairs[positions[0] as usize].0
+    }
+
+    #[inline(always)]
+    fn scatter_pairs<F: Residue>(self, vectors: [F; 2], pairs: &mut [Pair<F>], positions: &[u32]) {
+        pairs[positions[0] as usize] = Pair(vectors);
+    }
+
+    #[inline(always)]
     fn add<F: Residue>(self, a: F, b: F) -> F {
         a + b
     }
@@ -55,6 +75,25 @@ impl Lanes for Portable {
     #[inline(always)]
     fn square<F: Residue>(self, a: F) -> F {
         a.square()
+    }
+
+    #[inline(always)]
+    fn sub_loaded<F: Residue>(self, a: F, b: F) -> F {
+        a - b
+    }
+
+    #[inline(always)]
+    fn negate_loaded<F: Residue>(self, mask: bool, a: F) -> F {
+        if mask {
+            -a
+        } else {
+            a
+        }
+    }
+
+    #[inline(always)]
+    fn sub_both<F: Residue>(self, a: F, b: F, c: F) -> F {
+        a - b - c
     }
 
     #[inline(always)]

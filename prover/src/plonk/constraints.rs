@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::halo2curves::ff::{Field, PrimeField, WithSmallOrderMulGroup};
+use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Any, ConstraintSystem, Expression};
 
 use super::scalar::{ScalarId, Scalars};

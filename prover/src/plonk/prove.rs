@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use halo2_proofs::halo2curves::ff::Field;
+use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::poly::Rotation;
@@ -33,7 +33,6 @@ use super::opening::{Opening, Query};
 use super::randomness::Randomness;
 use super::scalar::{Challenges, ScalarValues};
 use crate::engine::{Column, Engine, EngineError, Environment, Factor, GrandProduct, Values};
-use halo2_proofs::halo2curves::ff::PrimeField;
 
 /// Why there is no proof.
 #[derive(Debug, Error)]
@@ -238,19 +237,12 @@ pub fn prove<E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affi
 ) -> Result<(), PlonkError> {
     let challenge = std::marker::PhantomData::<C>;
     let session = Session { engine, key, next_power, randomness, transcript, observer, challenge };
-    let columns = session_start(session, instances)?;
-    columns.0.witness(columns.1, witness)?.permute_lookups()?.products()?.quotient()?.evaluate()?.open()
+    let (session, columns) = session.start(instances)?;
+    session.witness(columns, witness)?.permute_lookups()?.products()?.quotient()?.evaluate()?.open()
 }
 
 /// A session whose transcript holds the key and the instances, and the instance columns.
 type Started<'a, E, C, T> = (Session<'a, E, C, T>, Columns<<E as Engine>::Column>);
-
-fn session_start<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, C>>(
-    session: Session<'a, E, C, T>,
-    instances: &[&[Fr]],
-) -> Result<Started<'a, E, C, T>, PlonkError> {
-    session.start(instances)
-}
 
 impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, C>> Session<'a, E, C, T> {
     fn start(self, instances: &[&[Fr]]) -> Result<Started<'a, E, C, T>, PlonkError> {
@@ -273,7 +265,7 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     }
 
     fn witness(
-        self,
+        mut self,
         mut columns: Columns<E::Column>,
         witness: &mut dyn Witness,
     ) -> Result<Witnessed<'a, E, C, T>, PlonkError> {
@@ -306,7 +298,7 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
 
     /// Checks a phase's columns, appends the rows that hide them, and hands them to the engine, by index.
     fn advice(
-        &self,
+        &mut self,
         phase: u8,
         expected: &[usize],
         mut filled: Vec<(usize, Column)>,

@@ -33,9 +33,9 @@ impl Randomness {
         let (seed, first) = (self.seed, self.streams);
         self.streams += count.div_ceil(STREAM_ELEMENTS) as u64;
         let mut elements = vec![Fr::ZERO; count];
-        elements.par_chunks_mut(STREAM_ELEMENTS).zip((0..count as u64).into_par_iter()).for_each(|(chunk, index)| {
+        elements.par_chunks_mut(STREAM_ELEMENTS).enumerate().for_each(|(index, chunk)| {
             let mut rng = ChaCha20Rng::from_seed(seed);
-            rng.set_stream(first + index);
+            rng.set_stream(first + index as u64);
             chunk.iter_mut().for_each(|slot| *slot = element(&mut rng));
         });
         elements

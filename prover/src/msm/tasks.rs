@@ -1,0 +1,216 @@
+//! Columns cut into tasks, and what a task does.
+
+use std::ops::Range;
+
+use halo2_proofs::halo2curves::bn256::G1;
+use halo2_proofs::halo2curves::group::Group;
+use rayon::prelude::*;
+
+use super::addition::{affine, signed, Arena, Point};
+use super::buckets::{weigh, Pieces};
+use super::scalars::{Scalars, Survey};
+use super::windows::Windows;
+use super::Bases;
+use crate::field::Instructions;
+
+/// Buckets of a task, unless one window has more.
+const TASK_BUCKETS: usize = 1 << 15;
+/// Digits that are sorted at once, in all windows of a task.
+const BLOCK_DIGITS: usize = 1 << 18;
+/// Places of a column that are surveyed at once.
+const SURVEY_PLACES: usize = 1 << 13;
+/// Tasks for each thread, if the work is large enough.
+const TASKS_PER_THREAD: usize = 2;
+/// Additions that are worth a task.
+const LEAST_TASK: f64 = 4096.0;
+
+/// Some windows of some places of a column.
+struct Task<'a> {
+    column: usize,
+    scalars: Scalars<'a>,
+    places: Range<usize>,
+    windows: Windows,
+    range: Range<u32>,
+}
+
+/// A point, and the power of two that it takes part with.
+type Term = (u32, Point);
+
+/// The sums of columns, whose scalars have been checked to fit.
+pub(super) fn run(instructions: Instructions, bases: &Bases, columns: &[Scalars<'_>]) -> Vec<G1> {
+    let surveys: Vec<Survey> = columns.par_iter().map(|column| survey(instructions, column)).collect();
+    let tasks = plan(columns, &surveys, rayon::current_num_threads());
+    let terms: Vec<(usize, Vec<Term>)> = tasks
+        .par_iter()
+        .with_max_len(1)
+        .map_init(Room::default, |room, task| (task.column, room.sum(instructions, bases, task)))
+        .collect();
+    let mut by_column = vec![Vec::new(); columns.len()];
+    terms.into_iter().for_each(|(column, terms)| by_column[column].extend(terms));
+    by_column.into_par_iter().map(combine).collect()
+}
+
+fn survey(instructions: Instructions, column: &Scalars<'_>) -> Survey {
+    let places = column.len();
+    (0..places.div_ceil(SURVEY_PLACES))
+        .into_par_iter()
+        .map(|block| {
+            let start = block * SURVEY_PLACES;
+            column.survey(instructions, start..places.min(start + SURVEY_PLACES))
+        })
+        .reduce(Survey::default, Survey::joined)
+}
+
+/// Cuts columns into tasks of about the same cost, the columns in order.
+fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<Task<'a>> {
+    let windows: Vec<Windows> = surveys.iter().map(|survey| Windows::cheapest(*survey)).collect();
+    let cost = |i: usize| windows[i].cost(surveys[i].count);
+    let total: f64 = (0..columns.len()).map(cost).sum();
+    let share = if threads == 1 { f64::INFINITY } else { (total / (TASKS_PER_THREAD * threads) as f64).max(LEAST_TASK) };
+    let mut tasks = Vec::new();
+    for (column, scalars) in columns.iter().enumerate().filter(|(i, _)| surveys[*i].count > 0) {
+        let parts = (cost(column) / share).ceil().max(1.0) as u32;
+        let groups = groups(&windows[column], parts);
+        // Rows are cut only as far as sums over buckets stay the lesser part.
+        let buckets: usize = (0..windows[column].count).map(|window| windows[column].buckets(window)).sum();
+        let entries = surveys[column].count * windows[column].count as usize;
+        let cuts = (parts as usize).div_ceil(groups.len()).min((entries / (4 * buckets)).max(1));
+        for cut in 0..cuts {
+            let places = scalars.len() * cut / cuts..scalars.len() * (cut + 1) / cuts;
+            for range in groups.clone() {
+                let (windows, places) = (windows[column].clone(), places.clone());
+                tasks.push(Task { column, scalars: *scalars, places, windows, range });
+            }
+        }
+    }
+    tasks
+}
+
+/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`] or one window.
+fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
+    let longest = windows.count.div_ceil(parts);
+    let mut groups = Vec::new();
+    let (mut start, mut buckets) = (0, 0);
+    for window in 0..windows.count {
+        let more = windows.buckets(window);
+        if window > start && (window - start == longest || buckets + more > TASK_BUCKETS) {
+            groups.push(start..window);
+            (start, buckets) = (window, 0);
+        }
+        buckets += more;
+    }
+    groups.push(start..windows.count);
+    groups
+}
+
+/// Horner's rule over the powers of two.
+fn combine(mut terms: Vec<Term>) -> G1 {
+    terms.sort_unstable_by_key(|(power, _)| *power);
+    let mut sum = G1::identity();
+    let mut power = terms.last().map_or(0, |(power, _)| *power);
+    for (next, point) in terms.iter().rev() {
+        while power > *next {
+            sum = sum.double();
+            power -= 1;
+        }
+        sum += affine(point);
+    }
+    (0..power).for_each(|_| sum = sum.double());
+    sum
+}
+
+/// What a thread works in, kept from task to task.
+#[derive(Default)]
+struct Room {
+    pieces: Option<Pieces>,
+    /// Rows of a block with the signs of their scalars.
+    rows: Vec<u32>,
+    /// Digits by window and row.
+    digits: Vec<i32>,
+    /// The end of each bucket's entries; while these are placed, where the next one goes.
+    ends: Vec<u32>,
+    entries: Vec<u32>,
+}
+
+impl Room {
+    /// The terms of a task.
+    fn sum(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>) -> Vec<Term> {
+        let mut starts = vec![0];
+        for window in task.range.clone() {
+            starts.push(starts[starts.len() - 1] + task.windows.buckets(window) as u32);
+        }
+        let slots = starts[starts.len() - 1];
+        let mut buckets = Arena::new(slots as usize);
+        let block = BLOCK_DIGITS / task.range.len();
+        let mut place = task.places.start;
+        while place < task.places.end {
+            let end = task.places.end.min(place + block);
+            self.cut(instructions, bases, task, place..end, &starts);
+            self.sort(end - place, &starts);
+            let pieces = self.pieces.get_or_insert_with(Pieces::new);
+            pieces.add(instructions, bases.points(), &self.entries, &self.ends, &mut buckets);
+            place = end;
+        }
+        weigh(instructions, &mut buckets, &starts);
+        terms(task, &buckets, &starts)
+    }
+
+    /// Writes the digits of a block, and in `ends` how many entries each bucket has.
+    fn cut(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>, places: Range<usize>, starts: &[u32]) {
+        let stride = places.len();
+        self.rows.clear();
+        self.digits.resize(self.digits.len().max(stride * task.range.len()), 0);
+        self.ends.clear();
+        self.ends.resize(starts[task.range.len()] as usize, 0);
+        let Self { rows, digits, ends, .. } = self;
+        task.scalars.for_each(instructions, places, |row, negative, magnitude| {
+            if bases.is_infinite(row) {
+                return;
+            }
+            let biased = task.windows.biased(magnitude);
+            let mut at = rows.len();
+            for (window, start) in task.range.clone().zip(starts) {
+                let digit = task.windows.digit(&biased, window);
+                digits[at] = digit;
+                if digit != 0 {
+                    ends[(start + digit.unsigned_abs() - 1) as usize] += 1;
+                }
+                at += stride;
+            }
+            rows.push(signed(row, negative));
+        });
+    }
+
+    /// Lists the entries of a block by bucket, rows in order.
+    fn sort(&mut self, stride: usize, starts: &[u32]) {
+        let Self { rows, digits, ends, entries, .. } = self;
+        let mut sum = 0;
+        for end in ends.iter_mut() {
+            (*end, sum) = (sum, sum + *end);
+        }
+        entries.resize(entries.len().max(sum as usize), 0);
+        for (window, start) in starts[..starts.len() - 1].iter().enumerate() {
+            for (row, digit) in rows.iter().zip(&digits[window * stride..]) {
+                if *digit != 0 {
+                    let end = &mut ends[(start + digit.unsigned_abs() - 1) as usize];
+                    entries[*end as usize] = row ^ u32::from(*digit < 0);
+                    *end += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The sums of weighed windows as terms.
+fn terms(task: &Task<'_>, buckets: &Arena, starts: &[u32]) -> Vec<Term> {
+    let mut terms = Vec::new();
+    for (index, window) in task.range.clone().enumerate() {
+        let power = task.windows.width * window;
+        let mut push = |power, slot| terms.extend(buckets.get(slot).map(|point| (power, *point)));
+        push(power, starts[index]);
+        for level in 0..(starts[index + 1] - starts[index]).trailing_zeros() {
+            push(power + level, starts[index] + (1 << level));
+        }
+    }
+    terms
+}
