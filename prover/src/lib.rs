@@ -34,8 +34,8 @@
 pub mod engine;
 pub mod field;
 pub mod keys;
-pub mod plonk;
 pub mod msm;
+pub mod plonk;
 pub mod program;
 pub mod prove;
 pub mod report;

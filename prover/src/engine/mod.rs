@@ -138,7 +138,8 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// The engine fails.
-    fn pointwise(&self, node: NodeId, environment: &Environment<'_, Self::Column>) -> Result<Self::Column, EngineError>;
+    fn pointwise(&self, node: NodeId, environment: &Environment<'_, Self::Column>)
+        -> Result<Self::Column, EngineError>;
 
     /// For a lookup: the input's usable rows with equal values together, and a table beside it that has the input's value in the
     /// first row of each run, and in the other rows what is left of the table (Bowe, Grigg, Hopwood, *The halo2 book*,

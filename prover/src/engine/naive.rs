@@ -8,9 +8,7 @@ use halo2_proofs::halo2curves::ff::{Field, PrimeField, WithSmallOrderMulGroup};
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::poly::EvaluationDomain;
 
-use super::{
-    combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values,
-};
+use super::{combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
 use crate::plonk::constraints::{self, Node, NodeId};
 use crate::plonk::quotient::QuotientPlan;
 
@@ -261,4 +259,3 @@ impl Engine for NaiveEngine {
         Ok(column.clone())
     }
 }
-

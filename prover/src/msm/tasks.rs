@@ -66,7 +66,8 @@ fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<
     let windows: Vec<Windows> = surveys.iter().map(|survey| Windows::cheapest(*survey)).collect();
     let cost = |i: usize| windows[i].cost(surveys[i].count);
     let total: f64 = (0..columns.len()).map(cost).sum();
-    let share = if threads == 1 { f64::INFINITY } else { (total / (TASKS_PER_THREAD * threads) as f64).max(LEAST_TASK) };
+    let share =
+        if threads == 1 { f64::INFINITY } else { (total / (TASKS_PER_THREAD * threads) as f64).max(LEAST_TASK) };
     let mut tasks = Vec::new();
     for (column, scalars) in columns.iter().enumerate().filter(|(i, _)| surveys[*i].count > 0) {
         let parts = (cost(column) / share).ceil().max(1.0) as u32;
@@ -156,7 +157,14 @@ impl Room {
     }
 
     /// Writes the digits of a block, and in `ends` how many entries each bucket has.
-    fn cut(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>, places: Range<usize>, starts: &[u32]) {
+    fn cut(
+        &mut self,
+        instructions: Instructions,
+        bases: &Bases,
+        task: &Task<'_>,
+        places: Range<usize>,
+        starts: &[u32],
+    ) {
         let stride = places.len();
         self.rows.clear();
         self.digits.resize(self.digits.len().max(stride * task.range.len()), 0);

@@ -455,12 +455,7 @@ impl Builder {
     }
 
     /// `usable·(z(ωX)·Π (p_j + β·σ_j + γ) − z·Π (p_j + β·δ^j·X + γ))`
-    fn permutation_step(
-        &mut self,
-        set: usize,
-        first: usize,
-        members: &[halo2_proofs::plonk::Column<Any>],
-    ) -> NodeId {
+    fn permutation_step(&mut self, set: usize, first: usize, members: &[halo2_proofs::plonk::Column<Any>]) -> NodeId {
         let graph = &mut self.graph;
         let (beta, gamma) = (graph.scalars.beta(), graph.scalars.gamma());
         let gamma = graph.scalar(gamma);

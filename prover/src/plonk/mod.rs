@@ -12,12 +12,15 @@
 //! | [`quotient`](mod@quotient) | which constraints are evaluated on which cosets, and what is in memory together |
 //! | [`synthesis`] | fixed cells, copies and witness of any circuit |
 //! | [`permutation`] | cycles of cells that are equal, and the columns `σ` that stand for them |
+//! | [`circuit`], [`machine`] | what is proved: any circuit, the tensor machine |
 //! | [`key`] | a circuit on an engine |
 //! | [`randomness`] | where blinding comes from |
 //! | [`prove`](mod@prove) | the rounds |
 
+pub mod circuit;
 pub mod constraints;
 pub mod key;
+pub mod machine;
 mod opening;
 pub mod permutation;
 pub mod program;

@@ -111,7 +111,8 @@ impl<E: Engine> Opening<E> {
         all.sort_unstable();
         all.dedup();
         let outside = |set: &Combined<E::Column>| vanishing(all.iter().filter(|point| !set.points.contains(point)), u);
-        let scale = outside(&self.sets[0]).invert().expect("u is not one of the points, but with negligible probability");
+        let scale =
+            outside(&self.sets[0]).invert().expect("u is not one of the points, but with negligible probability");
         let mut dividends: Vec<_> = self
             .sets
             .iter()

@@ -229,11 +229,6 @@ impl<'a> Emitter<'a> {
     }
 
     fn finish(self) -> Program {
-        Program {
-            slots: self.slots,
-            instructions: self.instructions,
-            registers: self.registers,
-            result: Self::RESULT,
-        }
+        Program { slots: self.slots, instructions: self.instructions, registers: self.registers, result: Self::RESULT }
     }
 }

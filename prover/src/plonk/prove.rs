@@ -59,7 +59,9 @@ pub enum PlonkError {
         found: usize,
     },
     /// The witness does not have the columns of a phase.
-    #[error("phase {phase} of the witness has {found} columns of the {expected} that the system asks for, or other ones")]
+    #[error(
+        "phase {phase} of the witness has {found} columns of the {expected} that the system asks for, or other ones"
+    )]
     WitnessColumns {
         /// The phase.
         phase: u8,
@@ -484,7 +486,8 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     fn quotient(self) -> Result<Quotient<'a, E, C, T>, PlonkError> {
         let Self { mut session, columns, mut challenges } = self;
         session.observer.begin(Round::Quotient);
-        let mask = session.engine.column(Column::new(Values::Field(session.randomness.many(1 << session.engine.k()))))?;
+        let mask =
+            session.engine.column(Column::new(Values::Field(session.randomness.many(1 << session.engine.k()))))?;
         session.write_commitments(&[&mask])?;
         challenges.y = session.squeeze();
         let scalars = session.key.constraints.graph.scalars().values(&challenges);
@@ -519,7 +522,7 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     fn evaluate(self) -> Result<Evaluated<'a, E, C, T>, PlonkError> {
         let Self { session, columns, mask, pieces, piece_masks, x } = self;
         session.observer.begin(Round::Evaluations);
-        let quotient = combine_pieces(session.engine, &pieces, &piece_masks, x)?;
+        let (quotient, masking) = combine_pieces(session.engine, &pieces, &piece_masks, x)?;
         drop(pieces);
         let order = EvaluationOrder::new(&session.key.system);
         let column = |opened: Opened| match opened {
@@ -529,8 +532,16 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         };
         let asked: Vec<_> = order.opened.iter().map(|&(opened, rotation)| (column(opened), rotation)).collect();
         let values = session.engine.evaluate(x, &asked)?;
-        let queries: Vec<_> =
-            order.opened.iter().zip(values).map(|(&(opened, rotation), value)| (opened, rotation, value)).collect();
+        let queries: Vec<_> = order
+            .opened
+            .iter()
+            .zip(values)
+            .map(|(&(opened, rotation), value)| match opened {
+                // The masks cancel at x, where X^n is not the 1 that it is on the domain.
+                Opened::Quotient => (opened, rotation, value - masking),
+                _ => (opened, rotation, value),
+            })
+            .collect();
         for (opened, rotation) in order.written {
             let (_, _, value) = queries
                 .iter()
@@ -543,14 +554,19 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     }
 }
 
-/// `Σ x^(n·i)·(h_i + b_i·X^n − b_(i−1))` by its values on the domain, where `X^n = 1`.
-fn combine_pieces<E: Engine>(engine: &E, pieces: &[E::Column], masks: &[Fr], x: Fr) -> Result<E::Column, EngineError> {
+/// `Σ x^(n·i)·(h_i + b_i·X^n − b_(i−1))` by its values on the domain, where `X^n = 1`, and what the masks add there.
+fn combine_pieces<E: Engine>(
+    engine: &E,
+    pieces: &[E::Column],
+    masks: &[Fr],
+    x: Fr,
+) -> Result<(E::Column, Fr), EngineError> {
     let xn = x.pow_vartime([1 << engine.k()]);
     let powers = std::iter::successors(Some(Fr::ONE), |power| Some(power * xn));
     let terms: Vec<_> = pieces.iter().zip(powers).collect();
     let before = std::iter::once(Fr::ZERO).chain(masks.iter().copied());
-    let constant = terms.iter().zip(masks).zip(before).map(|(((_, power), mask), before)| (mask - before) * power).sum();
-    engine.combine(&terms, constant)
+    let masking = terms.iter().zip(masks).zip(before).map(|(((_, power), mask), before)| (mask - before) * power).sum();
+    Ok((engine.combine(&terms, masking)?, masking))
 }
 
 /// The orders in which the verifier reads evaluations and opens them.

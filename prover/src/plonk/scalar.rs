@@ -190,13 +190,8 @@ mod tests {
         let y_cubed = scalars.y_power(3);
         let negative = scalars.negate(beta);
         let sum = scalars.add(negative, y_cubed);
-        let challenges = Challenges {
-            gates: vec![],
-            theta: Fr::from(3),
-            beta: Fr::from(5),
-            gamma: Fr::from(7),
-            y: Fr::from(2),
-        };
+        let challenges =
+            Challenges { gates: vec![], theta: Fr::from(3), beta: Fr::from(5), gamma: Fr::from(7), y: Fr::from(2) };
         let values = scalars.values(&challenges);
         assert_eq!(values.get(first), Fr::from(10));
         assert_eq!(values.get(sum), Fr::from(3));
