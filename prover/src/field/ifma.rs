@@ -406,7 +406,8 @@ impl Lanes for Ifma {
         let [b, f] = halves(row(2), row(3));
         let [c, g] = halves(row(4), row(5));
         let [d, h] = halves(row(6), row(7));
-        [[a, b, c, d], [e, f, g, h]].map(|rows| Vector(to_limbs(transpose(rows)), PhantomData))
+        let (first, second) = (to_limbs(transpose([a, b, c, d])), to_limbs(transpose([e, f, g, h])));
+        [Vector(first, PhantomData), Vector(second, PhantomData)]
     }
 
     #[inline(always)]

@@ -209,11 +209,8 @@ impl<const SIGNED: bool> Kernel for Add<'_, SIGNED> {
         while start < additions.out.len() {
             let end = (start + BATCH).min(additions.out.len());
             let source = if SIGNED { bases } else { &*arena };
-            let batch = Batch {
-                left: &additions.left[start..end],
-                right: &additions.right[start..end],
-                out: &additions.out[start..end],
-            };
+            let batch =
+                Batch { left: &additions.left[start..end], right: &additions.right[start..end], out: &additions.out[start..end] };
             let products = forwards::<L, SIGNED, false>(lanes, source, batch, &mut steps, exceptions);
             let inverses = match invert(lanes, products) {
                 Some(inverses) => inverses,
@@ -359,15 +356,18 @@ fn backwards<L: Lanes, const SIGNED: bool>(
         inverses = multiply::<L>(lanes, inverses, denominators);
         let at = [step * CHAINS * L::COUNT, (step * CHAINS + 1) * L::COUNT];
         let source = if SIGNED { bases } else { &*arena };
-        let operands =
-            [operands::<L, SIGNED>(lanes, source, batch, at[0]), operands::<L, SIGNED>(lanes, source, batch, at[1])];
-        let rises = [0, 1].map(|chain: usize| lanes.sub_loaded(operands[chain].y_right, operands[chain].y_left));
+        let operands = [
+            operands::<L, SIGNED>(lanes, source, batch, at[0]),
+            operands::<L, SIGNED>(lanes, source, batch, at[1]),
+        ];
+        let [a, b] = &operands;
+        let rises = [lanes.sub_loaded(a.y_right, a.y_left), lanes.sub_loaded(b.y_right, b.y_left)];
         let slopes = multiply::<L>(lanes, rises, quotients);
         let squares = [lanes.square(slopes[0]), lanes.square(slopes[1])];
-        let x = [0, 1].map(|chain| lanes.sub_both(squares[chain], operands[chain].x_left, operands[chain].x_right));
-        let falls = [0, 1].map(|chain| lanes.sub(operands[chain].x_left, x[chain]));
+        let x = [lanes.sub_both(squares[0], a.x_left, a.x_right), lanes.sub_both(squares[1], b.x_left, b.x_right)];
+        let falls = [lanes.sub(a.x_left, x[0]), lanes.sub(b.x_left, x[1])];
         let heights = multiply::<L>(lanes, slopes, falls);
-        let y = [0, 1].map(|chain| lanes.sub(heights[chain], operands[chain].y_left));
+        let y = [lanes.sub(heights[0], a.y_left), lanes.sub(heights[1], b.y_left)];
         lanes.scatter_pairs([x[0], y[0]], arena, &batch.out[at[0]..]);
         lanes.scatter_pairs([x[1], y[1]], arena, &batch.out[at[1]..]);
     }
