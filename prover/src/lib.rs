@@ -25,6 +25,7 @@
 //! | [`prove`](mod@prove) | making proofs |
 //! | [`report`] | what stages cost, and progress |
 //! | [`srs`] | the structured reference string |
+//! | [`transform`] | number-theoretic transforms |
 //!
 //! Programs, keys and SRS files are functions of what they are made from; proofs are drawn at random.
 
@@ -34,6 +35,7 @@ pub mod program;
 pub mod prove;
 pub mod report;
 pub mod srs;
+pub mod transform;
 
 pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
 pub use prove::{prove, Engine, Entropy, ProveError, ProveOptions, Proved, Prover};

@@ -25,6 +25,7 @@
 //! All `unsafe` code of this crate is in this module: in `ifma` (the instructions) and in [`words`] and [`words_mut`] (the
 //! view of elements as words).
 
+mod factor;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod lanes;
@@ -36,7 +37,8 @@ use std::sync::OnceLock;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use halo2_proofs::halo2curves::ff::PrimeField;
 
-pub use lanes::{Lanes, SUM_TERMS};
+pub use factor::Factor;
+pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
 pub use vector::*;
 
 /// A prime field of BN254 whose elements are four words, a Montgomery residue.
