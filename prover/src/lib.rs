@@ -28,6 +28,7 @@
 //! | [`prove`](mod@prove) | making proofs |
 //! | [`report`] | what stages cost, and progress |
 //! | [`srs`] | the structured reference string |
+//! | [`transform`] | number-theoretic transforms |
 //!
 //! Programs, keys and SRS files are functions of what they are made from; proofs are drawn at random.
 
@@ -40,6 +41,7 @@ pub mod program;
 pub mod prove;
 pub mod report;
 pub mod srs;
+pub mod transform;
 
 pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
 pub use prove::{prove, Engine, Entropy, ProveError, ProveOptions, Proved, Prover};

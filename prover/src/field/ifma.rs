@@ -8,10 +8,9 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::{words, words_mut, Kernel, Lanes, Pair, Residue};
+use super::factor::{limbs, negative_inverse, LIMB, LIMB_MASK};
+use super::{words, words_mut, Factor, Kernel, Lanes, Pair, Residue};
 
-const LIMB: u32 = 52;
-const LIMB_MASK: u64 = (1 << LIMB) - 1;
 /// Bits that the last round of a product clears: `4·52 + 48 = 256`.
 const LAST: u32 = 48;
 
@@ -22,6 +21,10 @@ pub(super) struct Ifma(PhantomData<()>);
 /// Eight elements.
 #[derive(Clone, Copy)]
 pub(super) struct Vector<F>([__m512i; 5], PhantomData<F>);
+
+/// Eight elements below `84p < 2^260`, limbs below `2^52`.
+#[derive(Clone, Copy)]
+pub(super) struct Loose<F>([__m512i; 5], PhantomData<F>);
 
 /// Limb products, low and high halves by weight: `Σ_i limbs[i]·2^(52·i)`, limbs of up to 64 bits.
 #[derive(Clone, Copy)]
@@ -47,38 +50,29 @@ unsafe fn run_with_instructions<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Ifma(PhantomData))
 }
 
-/// Four words of 64 bits as five limbs of 52.
-const fn limbs(words: [u64; 4]) -> [u64; 5] {
-    [
-        words[0] & LIMB_MASK,
-        (words[0] >> 52 | words[1] << 12) & LIMB_MASK,
-        (words[1] >> 40 | words[2] << 24) & LIMB_MASK,
-        (words[2] >> 28 | words[3] << 36) & LIMB_MASK,
-        words[3] >> 16,
-    ]
-}
-
-const fn doubled(limbs: [u64; 5]) -> [u64; 5] {
-    let mut double = [0; 5];
+/// A small multiple, carried; the value must be below `2^260`.
+const fn times(limbs: [u64; 5], small: u64) -> [u64; 5] {
+    let mut multiple = [0; 5];
     let (mut i, mut carry) = (0, 0);
     while i < 5 {
-        let limb = 2 * limbs[i] + carry;
-        double[i] = limb & LIMB_MASK;
+        let limb = small * limbs[i] + carry;
+        multiple[i] = limb & LIMB_MASK;
         carry = limb >> LIMB;
         i += 1;
     }
-    double
+    multiple
 }
 
-/// `−1/word mod 2^52` for an odd word, by Newton's iteration.
-const fn negative_inverse(word: u64) -> u64 {
-    let mut inverse = 1u64;
-    let mut i = 0;
-    while i < 6 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(word.wrapping_mul(inverse)));
+/// `2^260 − value`, for a value that is neither zero nor has a lowest limb of zero.
+const fn complement(limbs: [u64; 5]) -> [u64; 5] {
+    let mut complement = [0; 5];
+    complement[0] = LIMB_MASK + 1 - limbs[0];
+    let mut i = 1;
+    while i < 5 {
+        complement[i] = LIMB_MASK - limbs[i];
         i += 1;
     }
-    inverse.wrapping_neg() & LIMB_MASK
+    complement
 }
 
 /// `2^exponent mod p`, by doubling.
@@ -110,7 +104,15 @@ struct Constants<F>(PhantomData<F>);
 
 impl<F: Residue> Constants<F> {
     const P: [u64; 5] = limbs(F::MODULUS_WORDS);
-    const TWO_P: [u64; 5] = doubled(Self::P);
+    const TWO_P: [u64; 5] = times(Self::P, 2);
+    /// Above what [`factor_product`] gives.
+    const PRODUCT_BOUND: [u64; 5] = times(Self::P, 11);
+    /// Above what [`Lanes::plain_butterfly`] subtracts.
+    const PLAIN_BOUND: [u64; 5] = times(Self::P, 16);
+    /// `2^260 − p`
+    const NEGATIVE_P: [u64; 5] = complement(Self::P);
+    /// `2^266/p`, rounded down.
+    const QUOTIENT_WEIGHT: u64 = ((1 << 74) / (F::MODULUS_WORDS[3] as u128 + 1)) as u64;
     const NEGATIVE_INVERSE: u64 = negative_inverse(F::MODULUS_WORDS[0]);
     /// The residue of `2^254`.
     const SUM_WEIGHT: [u64; 5] = limbs(power_of_two(254 + 256, F::MODULUS_WORDS));
@@ -352,11 +354,75 @@ fn product<F: Residue>(a: &[__m512i; 5], b: &[__m512i; 5]) -> [__m512i; 5] {
     last_round::<F>(t, a, b[4])
 }
 
+/// Carries, and drops what is above `2^260`.
+#[inline(always)]
+fn carry_modulo(t: [__m512i; 5]) -> [__m512i; 5] {
+    let mut t = carry(t);
+    t[4] = and(t[4], set(LIMB_MASK));
+    t
+}
+
+/// The lowest five limbs of `sum + a·b`, not carried.
+#[inline(always)]
+fn low_product(mut sum: [__m512i; 5], a: &[__m512i; 5], b: &[u64; 5]) -> [__m512i; 5] {
+    let mut i = 0;
+    while i < 5 {
+        let mut j = 0;
+        while i + j < 5 {
+            sum[i + j] = mul_low(sum[i + j], a[i], set(b[j]));
+            if i + j < 4 {
+                sum[i + j + 1] = mul_high(sum[i + j + 1], a[i], set(b[j]));
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    sum
+}
+
+/// A product by a factor modulo `2^260`, not carried: below `11p`. 75 multiply-adds.
+///
+/// Of the product with the factor's quotient, the limbs from the sixth on are the estimated quotient `q`. What the limbs below
+/// would carry is left out: at most nine terms below one unit each, and less than another one from those below. With the
+/// rounding of the factor's quotient, which costs less than `x/2^260 < 1`, the product less `q·p` is below `11p`.
+#[inline(always)]
+fn factor_product<F: Residue>(a: &[__m512i; 5], factor: &Factor<F>) -> [__m512i; 5] {
+    let mut quotient = [zero(); 5];
+    let mut i = 0;
+    while i < 5 {
+        let mut j = 4 - i;
+        while j < 5 {
+            if i + j > 4 {
+                quotient[i + j - 5] = mul_low(quotient[i + j - 5], a[i], set(factor.quotient[j]));
+            }
+            quotient[i + j - 4] = mul_high(quotient[i + j - 4], a[i], set(factor.quotient[j]));
+            j += 1;
+        }
+        i += 1;
+    }
+    let product = low_product([zero(); 5], a, &factor.limbs);
+    low_product(product, &carry(quotient), &Constants::<F>::NEGATIVE_P)
+}
+
+/// `(a + b, a + bound − b)`, carried, modulo `2^260`.
+#[inline(always)]
+fn sum_and_difference(a: &[__m512i; 5], b: &[__m512i; 5], bound: [u64; 5]) -> ([__m512i; 5], [__m512i; 5]) {
+    let (mut sum, mut difference) = (*a, *a);
+    let mut i = 0;
+    while i < 5 {
+        sum[i] = plus(a[i], b[i]);
+        difference[i] = minus(plus(a[i], set(bound[i])), b[i]);
+        i += 1;
+    }
+    (carry_modulo(sum), carry_modulo(difference))
+}
+
 impl Lanes for Ifma {
     const COUNT: usize = 8;
     type Vector<F: Residue> = Vector<F>;
     type Mask = u8;
     type Sum<F: Residue> = Sum<F>;
+    type Loose<F: Residue> = Loose<F>;
 
     #[inline(always)]
     fn splat<F: Residue>(self, element: F) -> Vector<F> {
@@ -569,6 +635,40 @@ impl Lanes for Ifma {
         let high = Vector([high, zero(), zero(), zero(), zero()], PhantomData);
         let weight = Vector(Constants::<F>::SUM_WEIGHT.map(set), PhantomData);
         self.add(low, self.mul(high, weight))
+    }
+
+    #[inline(always)]
+    fn loosen<F: Residue>(self, a: Vector<F>) -> Loose<F> {
+        Loose(a.0, PhantomData)
+    }
+
+    #[inline(always)]
+    fn tighten<F: Residue>(self, a: Loose<F>) -> Vector<F> {
+        // The quotient by p from the top limb: 64 times as large first, so that its rounding is below 1 + 2^−6 + 2^−45.
+        let quotient = right::<6>(mul_high(zero(), a.0[4], set(Constants::<F>::QUOTIENT_WEIGHT)));
+        let mut t = a.0;
+        let mut i = 0;
+        while i < 5 {
+            t[i] = mul_low(t[i], quotient, set(Constants::<F>::NEGATIVE_P[i]));
+            if i < 4 {
+                t[i + 1] = mul_high(t[i + 1], quotient, set(Constants::<F>::NEGATIVE_P[i]));
+            }
+            i += 1;
+        }
+        Vector(carry_modulo(t), PhantomData)
+    }
+
+    #[inline(always)]
+    fn butterfly<F: Residue>(self, a: Loose<F>, b: Loose<F>, factor: &Factor<F>) -> (Loose<F>, Loose<F>) {
+        let product = factor_product(&b.0, factor);
+        let (sum, difference) = sum_and_difference(&a.0, &product, Constants::<F>::PRODUCT_BOUND);
+        (Loose(sum, PhantomData), Loose(difference, PhantomData))
+    }
+
+    #[inline(always)]
+    fn plain_butterfly<F: Residue>(self, a: Loose<F>, b: Loose<F>) -> (Loose<F>, Loose<F>) {
+        let (sum, difference) = sum_and_difference(&a.0, &b.0, Constants::<F>::PLAIN_BOUND);
+        (Loose(sum, PhantomData), Loose(difference, PhantomData))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The arithmetic that kernels are written in.
 
-use super::{Pair, Residue};
+use super::{Factor, Pair, Residue};
 
 /// Arithmetic on [`Self::COUNT`] field elements at once. A value of the type shows that the processor has the instructions.
 ///
@@ -15,6 +15,8 @@ pub trait Lanes: Copy + Send + Sync {
     type Mask: Copy;
     /// Sums of products of elements with small integers, not yet reduced.
     type Sum<F: Residue>: Copy;
+    /// `COUNT` elements, lazily reduced: what a chain of butterflies works on.
+    type Loose<F: Residue>: Copy + Send + Sync;
 
     /// `COUNT` times the same element.
     fn splat<F: Residue>(self, element: F) -> Self::Vector<F>;
@@ -68,7 +70,28 @@ pub trait Lanes: Copy + Send + Sync {
     fn sum_add<F: Residue>(self, sum: &mut Self::Sum<F>, a: Self::Vector<F>, small: &[u32]);
     /// The value of a sum.
     fn sum_reduce<F: Residue>(self, sum: Self::Sum<F>) -> Self::Vector<F>;
+
+    /// The same elements, lazily reduced from here on: below `2p`.
+    fn loosen<F: Residue>(self, a: Self::Vector<F>) -> Self::Loose<F>;
+    /// The same elements, reduced.
+    fn tighten<F: Residue>(self, a: Self::Loose<F>) -> Self::Vector<F>;
+    /// `(a + factor·b, a − factor·b)`. The results are as loose as `a` and by `11p` looser; up to `84p` fit. So between
+    /// [`loosen`](Self::loosen) or [`tighten`](Self::tighten) and the next there may be [`LOOSE_STEPS`] butterflies of both
+    /// kinds; how loose `b` is does not matter.
+    fn butterfly<F: Residue>(
+        self,
+        a: Self::Loose<F>,
+        b: Self::Loose<F>,
+        factor: &Factor<F>,
+    ) -> (Self::Loose<F>, Self::Loose<F>);
+    /// `(a + b, a − b)`, where `a` and `b` are loosened elements or sums of up to eight, so below `16p`. The results are
+    /// sums of twice as many and at most `32p`; the difference is as loose as `a` and by `16p` looser.
+    fn plain_butterfly<F: Residue>(self, a: Self::Loose<F>, b: Self::Loose<F>) -> (Self::Loose<F>, Self::Loose<F>);
 }
 
 /// Products with small integers (below `2^32`) that a [`Lanes::Sum`] can take.
 pub const SUM_TERMS: usize = 1 << 11;
+
+/// Butterflies, one after another, that a [`Lanes::Loose`] can take: `2p`, one plain difference (`16p`) and six steps of `11p`
+/// are `84p`.
+pub const LOOSE_STEPS: u32 = 7;

@@ -26,6 +26,7 @@
 //! view of elements as words).
 
 mod canonical;
+mod factor;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod lanes;
@@ -38,7 +39,8 @@ use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use halo2_proofs::halo2curves::ff::PrimeField;
 
 pub(crate) use canonical::canonical_words;
-pub use lanes::{Lanes, SUM_TERMS};
+pub use factor::Factor;
+pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
 pub use vector::*;
 
 /// A prime field of BN254 whose elements are four words, a Montgomery residue.

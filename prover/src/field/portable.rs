@@ -1,6 +1,6 @@
 //! One element at a time, by the curve library: the scalar twin of the vector kernels.
 
-use super::{Lanes, Pair, Residue};
+use super::{Factor, Lanes, Pair, Residue};
 
 /// The portable arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,7 @@ impl Lanes for Portable {
     type Vector<F: Residue> = F;
     type Mask = bool;
     type Sum<F: Residue> = F;
+    type Loose<F: Residue> = F;
 
     #[inline(always)]
     fn splat<F: Residue>(self, element: F) -> F {
@@ -133,5 +134,24 @@ impl Lanes for Portable {
     #[inline(always)]
     fn sum_reduce<F: Residue>(self, sum: F) -> F {
         sum
+    }
+    #[inline(always)]
+    fn loosen<F: Residue>(self, a: F) -> F {
+        a
+    }
+
+    #[inline(always)]
+    fn tighten<F: Residue>(self, a: F) -> F {
+        a
+    }
+
+    #[inline(always)]
+    fn butterfly<F: Residue>(self, a: F, b: F, factor: &Factor<F>) -> (F, F) {
+        self.plain_butterfly(a, b * factor.element)
+    }
+
+    #[inline(always)]
+    fn plain_butterfly<F: Residue>(self, a: F, b: F) -> (F, F) {
+        (a + b, a - b)
     }
 }
