@@ -12,7 +12,8 @@ use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer as Writer};
 use proptest::prelude::*;
-use prover::engine::{Engine, NaiveEngine};
+use prover::engine::{CpuEngine, CpuOptions, Engine, NaiveEngine};
+use prover::field::Instructions;
 use prover::plonk::circuit::{preprocess, CircuitSource};
 use prover::plonk::key::CircuitKey;
 use prover::plonk::prove::prove;
@@ -48,13 +49,12 @@ fn proof<E: Engine>(
     engine: &E,
     circuit: &RandomCircuit,
     key: &VerifyingKey<G1Affine>,
-    columns: usize,
 ) -> Vec<u8> {
     let (_, preprocessed) = preprocess(circuit.k(), circuit).expect("it can be synthesized");
     let commitments = preprocessed.commit(engine).expect("they fit");
     assert_eq!(&commitments.fixed, key.fixed_commitments());
     assert_eq!(&commitments.permutation, key.permutation().commitments());
-    let key = CircuitKey::new(engine, key, preprocessed, |_| Ok(columns)).expect("it fits");
+    let key = CircuitKey::new(engine, key, preprocessed).expect("it fits");
     let instances = circuit.instances();
     let instances: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let witness = CircuitWitness::new(circuit.k(), circuit).expect("it can be configured");
@@ -88,7 +88,15 @@ proptest! {
         let setup = setup(circuit.k());
         let key = keygen_vk(&setup.params, &circuit).expect("it can be synthesized");
         let naive = NaiveEngine::new(setup.lagrange.clone());
-        let proof = proof(&setup, &naive, &circuit, &key, usize::MAX);
-        is_accepted(&setup, &circuit, &key, &proof);
+        let expected = proof(&setup, &naive, &circuit, &key);
+        is_accepted(&setup, &circuit, &key, &expected);
+        for &instructions in Instructions::available() {
+            for quotient_bytes in [None, Some(0)] {
+                let options = CpuOptions { instructions, quotient_bytes };
+                let cpu = CpuEngine::new(&setup.lagrange, setup.params.get_g()[1], options);
+                let found = proof(&setup, &cpu, &circuit, &key);
+                prop_assert!(found == expected, "{:?} with {:?}", circuit, options);
+            }
+        }
     }
 }

@@ -22,6 +22,8 @@
 //! it. All engines give the same columns, points and scalars.
 
 mod column;
+mod cpu;
+mod lookup;
 
 mod naive;
 
@@ -31,9 +33,10 @@ use thiserror::Error;
 use crate::plonk::constraints::{Graph, NodeId};
 use crate::plonk::quotient::QuotientPlan;
 use crate::plonk::scalar::{ScalarId, ScalarValues};
-use crate::plonk::{constraints, program};
+use crate::plonk::constraints;
 
 pub use column::{Column, SigmaColumn, Values};
+pub use cpu::{CpuEngine, CpuOptions, Work};
 
 pub use naive::NaiveEngine;
 
@@ -122,6 +125,9 @@ pub trait Engine: Sync {
     /// The domain has `2^k` points.
     fn k(&self) -> u32;
 
+    /// How many columns the quotient may hold in memory together, by coefficients and by values.
+    fn columns_at_once(&self) -> usize;
+
     /// Takes a column over.
     ///
     /// # Errors
@@ -204,9 +210,4 @@ pub(crate) fn combination_terms<'a, C>(
         ((environment.columns)(constraints::Column::Fixed(index)), environment.scalars.get(factor))
     };
     terms.iter().map(column).collect()
-}
-
-/// The program of one node.
-pub(crate) fn node_program(graph: &Graph, node: NodeId) -> program::Program {
-    program::Program::new(graph, &[(node, crate::plonk::scalar::Scalars::ONE)])
 }

@@ -8,6 +8,7 @@ use halo2_proofs::halo2curves::ff::{Field, PrimeField, WithSmallOrderMulGroup};
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::poly::EvaluationDomain;
 
+use super::lookup::permute_pair;
 use super::{combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
 use crate::plonk::constraints::{self, Node, NodeId};
 use crate::plonk::quotient::QuotientPlan;
@@ -139,6 +140,10 @@ impl Engine for NaiveEngine {
         self.k
     }
 
+    fn columns_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {
         if column.rows() > self.rows() {
             return Err(EngineError::ColumnLength { rows: self.rows(), found: column.rows() });
@@ -159,29 +164,9 @@ impl Engine for NaiveEngine {
         &self,
         input: &Vec<Fr>,
         table: &Vec<Fr>,
-        [input_tail, table_tail]: [Vec<Fr>; 2],
+        tails: [Vec<Fr>; 2],
     ) -> Result<[Vec<Fr>; 2], EngineError> {
-        let usable = self.rows() - input_tail.len();
-        let mut left = BTreeMap::new();
-        table[..usable].iter().for_each(|value| *left.entry(*value).or_insert(0usize) += 1);
-        let mut sorted = input[..usable].to_vec();
-        sorted.sort_unstable();
-        let mut permuted_table = vec![None; usable];
-        for row in 0..usable {
-            if row == 0 || sorted[row] != sorted[row - 1] {
-                let count = left.get_mut(&sorted[row]).ok_or_else(|| EngineError::NotInTable {
-                    row: input.iter().position(|value| *value == sorted[row]).expect("it is an input"),
-                })?;
-                *count -= 1;
-                permuted_table[row] = Some(sorted[row]);
-            }
-        }
-        let mut rest = left.into_iter().flat_map(|(value, count)| std::iter::repeat_n(value, count));
-        let permuted_table =
-            permuted_table.into_iter().map(|value| value.or_else(|| rest.next()).expect("as many as rows"));
-        let permuted_table: Vec<_> = permuted_table.chain(table_tail).collect();
-        sorted.extend(input_tail);
-        Ok([sorted, permuted_table])
+        permute_pair(input, table, tails)
     }
 
     fn grand_product(&self, product: GrandProduct<'_, Vec<Fr>>) -> Result<(Vec<Fr>, Fr), EngineError> {

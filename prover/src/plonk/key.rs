@@ -56,7 +56,7 @@ pub struct CircuitKey<E: Engine> {
 }
 
 impl<E: Engine> CircuitKey<E> {
-    /// Puts a circuit onto an engine. `columns` bounds how many columns the quotient holds in memory at a time.
+    /// Puts a circuit onto an engine.
     ///
     /// # Errors
     /// The engine fails.
@@ -64,11 +64,10 @@ impl<E: Engine> CircuitKey<E> {
         engine: &E,
         key: &VerifyingKey<G1Affine>,
         preprocessed: Preprocessed,
-        columns: impl FnOnce(&Constraints) -> Result<usize, EngineError>,
     ) -> Result<Self, EngineError> {
         let system = key.cs().clone();
         let constraints = Constraints::new(&system);
-        let plan = QuotientPlan::new(&constraints, system.degree() - 1, columns(&constraints)?);
+        let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.columns_at_once());
         let rows = 1u32 << engine.k();
         let last = rows - system.blinding_factors() as u32 - 1;
         let mut held = BTreeMap::new();

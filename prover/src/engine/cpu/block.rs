@@ -1,0 +1,170 @@
+//! The values of columns in a block of rows, and sums of columns there.
+
+use std::ops::Range;
+
+use circuits::machine::Integers;
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::{Field, PrimeField};
+
+use super::super::{Column, SigmaColumn, Values};
+use super::{CpuEngine, BLOCK};
+use crate::field::{self, Instructions};
+use rayon::prelude::*;
+
+/// Where the entries of an increasing list lie in a range.
+pub(super) fn within(rows: &[u32], range: &Range<usize>) -> Range<usize> {
+    let place = |row: usize| rows.partition_point(|entry| (*entry as usize) < row);
+    place(range.start)..place(range.end)
+}
+
+/// Columns of integers by width, cut to a block: what [`field::add_scaled_integers`] takes.
+#[derive(Default)]
+struct ByWidth<'a> {
+    i8: (Vec<&'a [i8]>, Vec<Fr>),
+    i16: (Vec<&'a [i16]>, Vec<Fr>),
+    i32: (Vec<&'a [i32]>, Vec<Fr>),
+    i64: (Vec<&'a [i64]>, Vec<Fr>),
+}
+
+/// Adds the columns of one width whose cells cover the whole block, and then the one that ends in it.
+fn add_width<T: field::SmallInteger>(
+    instructions: Instructions,
+    sums: &mut [Fr],
+    (columns, factors): &(Vec<&[T]>, Vec<Fr>),
+) {
+    let length = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+    if length > 0 {
+        let whole: Vec<_> = columns.iter().map(|column| &column[..length]).collect();
+        field::add_scaled_integers(instructions, &mut sums[..length], factors, &whole);
+    }
+    // Columns of a circuit end in the same row, so that little is left.
+    for (column, factor) in columns.iter().zip(factors) {
+        if column.len() > length {
+            field::add_scaled_integers(instructions, &mut sums[length..column.len()], &[*factor], &[&column[length..]]);
+        }
+    }
+}
+
+impl<'a> ByWidth<'a> {
+    fn push(&mut self, integers: &'a Integers, rows: &Range<usize>, factor: Fr) {
+        let cut = |len: usize| rows.start.min(len)..rows.end.min(len);
+        match integers {
+            Integers::I8(cells) => push(&mut self.i8, &cells[cut(cells.len())], factor),
+            Integers::I16(cells) => push(&mut self.i16, &cells[cut(cells.len())], factor),
+            Integers::I32(cells) => push(&mut self.i32, &cells[cut(cells.len())], factor),
+            Integers::I64(cells) => push(&mut self.i64, &cells[cut(cells.len())], factor),
+        }
+    }
+
+    fn add(&self, instructions: Instructions, sums: &mut [Fr]) {
+        add_width(instructions, sums, &self.i8);
+        add_width(instructions, sums, &self.i16);
+        add_width(instructions, sums, &self.i32);
+        add_width(instructions, sums, &self.i64);
+    }
+}
+
+fn push<'a, T>((columns, factors): &mut (Vec<&'a [T]>, Vec<Fr>), cells: &'a [T], factor: Fr) {
+    if !cells.is_empty() {
+        columns.push(cells);
+        factors.push(factor);
+    }
+}
+
+impl CpuEngine {
+    /// `sums[i] += Σ factor·column[first + i]`
+    pub(super) fn add_columns(&self, first: usize, sums: &mut [Fr], terms: &[(&Column, Fr)]) {
+        let rows = first..first + sums.len();
+        let instructions = self.instructions();
+        let mut integers = ByWidth::default();
+        for &(column, factor) in terms {
+            match &column.values {
+                Values::Integers(cells) => integers.push(cells, &rows, factor),
+                Values::Field(elements) => {
+                    let cells = &elements[rows.start.min(elements.len())..rows.end.min(elements.len())];
+                    field::add_scaled(instructions, &mut sums[..cells.len()], cells, factor);
+                }
+                Values::Sigma(sigma) => self.add_sigma(sigma, &rows, sums, factor),
+                Values::Sparse { rows: filled, values } => {
+                    let span = within(filled, &rows);
+                    for (row, value) in filled[span.clone()].iter().zip(&values[span]) {
+                        sums[*row as usize - rows.start] += factor * value;
+                    }
+                }
+                Values::Constant(element) => {
+                    let term = factor * element;
+                    sums.iter_mut().for_each(|sum| *sum += term);
+                }
+            }
+            self.add_tail(column, &rows, sums, factor);
+        }
+        integers.add(instructions, sums);
+    }
+
+    /// The tail replaces what the values say of its rows; only constants say anything.
+    fn add_tail(&self, column: &Column, rows: &Range<usize>, sums: &mut [Fr], factor: Fr) {
+        let start = self.rows() - column.tail.len();
+        for (row, element) in (start..).zip(&column.tail).filter(|(row, _)| rows.contains(row)) {
+            sums[row - rows.start] += factor * element;
+        }
+    }
+
+    fn add_sigma(&self, sigma: &SigmaColumn, rows: &Range<usize>, sums: &mut [Fr], factor: Fr) {
+        let delta = factor * Fr::DELTA.pow_vartime([u64::from(sigma.column)]);
+        field::add_scaled(self.instructions(), sums, &self.points[rows.clone()], delta);
+        let span = within(&sigma.rows, rows);
+        for (row, difference) in self.sigma_differences(sigma, span) {
+            sums[row as usize - rows.start] += factor * difference;
+        }
+    }
+
+    /// `σ_i − δ^j·ω^i` for some of the rows that the permutation moves.
+    pub(super) fn sigma_differences<'a>(
+        &'a self,
+        sigma: &'a SigmaColumn,
+        span: Range<usize>,
+    ) -> impl Iterator<Item = (u32, Fr)> + 'a {
+        let deltas: Vec<Fr> = {
+            let most = sigma.images[span.clone()].iter().map(|(column, _)| *column).max().unwrap_or(0);
+            std::iter::successors(Some(Fr::ONE), |power| Some(power * Fr::DELTA))
+                .take(most.max(sigma.column) as usize + 1)
+                .collect()
+        };
+        let rows = sigma.rows[span.clone()].iter().zip(&sigma.images[span]);
+        rows.map(move |(&row, &(column, image))| {
+            let cell = |column: u32, row: u32| deltas[column as usize] * self.points[row as usize];
+            (row, cell(column, image) - cell(sigma.column, row))
+        })
+    }
+
+    /// A column's values in the rows from `first` on.
+    pub(super) fn fill(&self, column: &Column, first: usize, values: &mut [Fr]) {
+        match &column.values {
+            Values::Field(elements) if first + values.len() <= elements.len() => {
+                values.copy_from_slice(&elements[first..first + values.len()]);
+                let rows = first..first + values.len();
+                self.add_tail(column, &rows, values, Fr::ONE);
+            }
+            _ => {
+                values.fill(Fr::ZERO);
+                self.add_columns(first, values, &[(column, Fr::ONE)]);
+            }
+        }
+    }
+
+    /// All values of a column.
+    pub(super) fn elements(&self, column: &Column) -> Vec<Fr> {
+        let mut elements = vec![Fr::ZERO; self.rows()];
+        elements.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| self.fill(column, block * BLOCK, values));
+        elements
+    }
+
+    /// `constant + Σ factor·column`
+    pub(super) fn combination(&self, terms: &[(&Column, Fr)], constant: Fr) -> Column {
+        self.counters.products(terms.len() * self.rows());
+        self.fill_blocks(|first, sums| {
+            sums.fill(constant);
+            self.add_columns(first, sums, terms);
+        })
+    }
+}

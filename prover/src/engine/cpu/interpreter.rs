@@ -1,0 +1,197 @@
+//! Straight-line programs over rows.
+//!
+//! A program runs on a few vectors of rows at a time: all registers of these rows lie in the second cache, and one instruction is
+//! decoded for all of them.
+
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::Field;
+use rayon::prelude::*;
+
+use super::super::{combination_terms, Column, Environment, Values};
+use super::{CpuEngine, BLOCK};
+use crate::field::{self, Kernel, Lanes};
+use crate::plonk::constraints::{self, NodeId};
+use crate::plonk::program::{Operand, Operation, Program};
+use crate::plonk::scalar::Scalars;
+
+/// Vectors of rows that a program runs on at a time.
+const VECTORS: usize = 4;
+
+/// A column's values in all rows, with those that rotations lead to from the first and last rows beside them.
+pub(super) struct Padded {
+    elements: Vec<Fr>,
+    /// Place of row 0.
+    origin: usize,
+}
+
+impl Padded {
+    /// Makes room for a column that is read from `least` rows before each row to `most` rows behind it; `fill` writes its
+    /// rows.
+    pub(super) fn new(rows: usize, (least, most): (i32, i32), fill: impl FnOnce(&mut [Fr])) -> Self {
+        let (before, behind) = (least.unsigned_abs() as usize, most.unsigned_abs() as usize);
+        let mut elements = vec![Fr::ZERO; before + rows + behind];
+        fill(&mut elements[before..before + rows]);
+        for place in 0..before {
+            elements[place] = elements[before + (rows - before % rows + place) % rows];
+        }
+        for place in 0..behind {
+            elements[before + rows + place] = elements[before + place % rows];
+        }
+        Self { elements, origin: before }
+    }
+
+    #[inline(always)]
+    fn at(&self, row: usize, rotation: i32) -> &[Fr] {
+        &self.elements[(self.origin + row).wrapping_add_signed(rotation as isize)..]
+    }
+}
+
+/// What a program runs on.
+pub(super) struct Inputs<'a> {
+    pub(super) program: &'a Program,
+    pub(super) scalars: &'a [Fr],
+    /// One for each of the program's slots.
+    pub(super) slots: &'a [&'a Padded],
+    /// The points that rows stand for.
+    pub(super) points: &'a [Fr],
+}
+
+/// Adds a program's results in some rows to `sums`.
+struct Run<'a> {
+    inputs: &'a Inputs<'a>,
+    first: usize,
+    sums: &'a mut [Fr],
+}
+
+#[inline(always)]
+fn read<L: Lanes>(
+    lanes: L,
+    inputs: &Inputs<'_>,
+    registers: &[[L::Vector<Fr>; VECTORS]],
+    scalars: &[L::Vector<Fr>],
+    operand: Operand,
+    row: usize,
+) -> [L::Vector<Fr>; VECTORS] {
+    match operand {
+        Operand::Register(register) => registers[register as usize],
+        Operand::Scalar(scalar) => [scalars[scalar.0 as usize]; VECTORS],
+        Operand::Cell { slot, rotation } => load(lanes, inputs.slots[slot as usize].at(row, rotation)),
+        Operand::Identity => load(lanes, &inputs.points[row..]),
+    }
+}
+
+#[inline(always)]
+fn load<L: Lanes>(lanes: L, cells: &[Fr]) -> [L::Vector<Fr>; VECTORS] {
+    let mut vectors = [lanes.splat(Fr::ZERO); VECTORS];
+    let mut v = 0;
+    while v < VECTORS {
+        vectors[v] = lanes.load(&cells[v * L::COUNT..]);
+        v += 1;
+    }
+    vectors
+}
+
+impl Kernel for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { inputs, first, sums } = self;
+        let program = inputs.program;
+        let zero = lanes.splat(Fr::ZERO);
+        let mut registers = vec![[zero; VECTORS]; program.registers as usize];
+        let mut scalars = Vec::with_capacity(inputs.scalars.len());
+        for scalar in inputs.scalars {
+            scalars.push(lanes.splat(*scalar));
+        }
+        let step = VECTORS * L::COUNT;
+        let mut offset = 0;
+        while offset < sums.len() {
+            let row = first + offset;
+            for instruction in &program.instructions {
+                let a = read(lanes, inputs, &registers, &scalars, instruction.a, row);
+                let b = match instruction.operation {
+                    Operation::Copy => a,
+                    _ => read(lanes, inputs, &registers, &scalars, instruction.b, row),
+                };
+                let to = &mut registers[instruction.to as usize];
+                let mut v = 0;
+                match instruction.operation {
+                    Operation::Copy => *to = a,
+                    Operation::Add => {
+                        while v < VECTORS {
+                            to[v] = lanes.add(a[v], b[v]);
+                            v += 1;
+                        }
+                    }
+                    Operation::Subtract => {
+                        while v < VECTORS {
+                            to[v] = lanes.sub(a[v], b[v]);
+                            v += 1;
+                        }
+                    }
+                    Operation::Multiply => {
+                        while v < VECTORS {
+                            to[v] = lanes.mul(a[v], b[v]);
+                            v += 1;
+                        }
+                    }
+                    Operation::MultiplyAdd => {
+                        while v < VECTORS {
+                            to[v] = lanes.add(to[v], lanes.mul(a[v], b[v]));
+                            v += 1;
+                        }
+                    }
+                }
+            }
+            let mut v = 0;
+            while v < VECTORS {
+                let place = offset + v * L::COUNT;
+                let sum = lanes.add(lanes.load(&sums[place..]), registers[program.result as usize][v]);
+                lanes.store(sum, &mut sums[place..]);
+                v += 1;
+            }
+            offset += step;
+        }
+    }
+}
+
+impl CpuEngine {
+    /// Adds a program's results in all rows to `sums`.
+    pub(super) fn run_program(&self, inputs: &Inputs<'_>, sums: &mut [Fr]) {
+        self.counters.products(inputs.program.products() * sums.len());
+        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+            field::run(self.instructions(), Run { inputs, first: block * BLOCK, sums });
+        });
+    }
+
+    /// The values of a node in all rows.
+    pub(super) fn node_values(&self, node: NodeId, environment: &Environment<'_, Column>) -> Column {
+        let program = Program::new(environment.graph, &[(node, Scalars::ONE)]);
+        let rotations = program.rotations();
+        let padded: Vec<_> = program
+            .slots
+            .iter()
+            .map(|slot| {
+                let elements = self.named_elements(*slot, environment);
+                Padded::new(self.rows(), rotations, |rows| rows.copy_from_slice(&elements))
+            })
+            .collect();
+        let slots: Vec<_> = padded.iter().collect();
+        let scalars = environment.scalars.all();
+        let mut values = vec![Fr::ZERO; self.rows()];
+        self.run_program(&Inputs { program: &program, scalars, slots: &slots, points: &self.points }, &mut values);
+        Column::new(Values::Field(values))
+    }
+
+    /// The values of a column of the constraints; combinations are taken here.
+    pub(super) fn named_elements(&self, name: constraints::Column, environment: &Environment<'_, Column>) -> Vec<Fr> {
+        match name {
+            constraints::Column::Combination(index) => {
+                let terms = combination_terms(environment, &environment.graph.combinations()[index]);
+                self.elements(&self.combination(&terms, Fr::ZERO))
+            }
+            name => self.elements((environment.columns)(name)),
+        }
+    }
+}
