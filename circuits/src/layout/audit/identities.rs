@@ -1,0 +1,685 @@
+//! Both sides of every linear identity, compared monomial by monomial.
+//!
+//! The right side is expanded as a polynomial in `χ` and `ρ`, exactly, whose coefficients are linear forms in elements. The
+//! forms themselves are not kept: an element stands as a random residue modulo `2^61 − 1`, drawn anew for every audit, so a
+//! form is one residue, and so is the form that the operator asks for. Different forms have equal residues with
+//! probability `2^-61`. That takes one small product for each multiply-accumulate, and no memory for it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use rayon::prelude::*;
+
+use super::super::origin::{origins, Origin};
+use super::super::rows::Place;
+use super::super::tables::function_of;
+use super::super::Layout;
+use super::columns::Columns;
+use super::residue::{self, Randomness};
+use super::{AuditError, AuditReport, LaidIdentity};
+use crate::graph::{ConvGeometry, Op, Program, TensorId};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Skeleton};
+
+/// A term `coefficient·χ^chi·ρ^rho`.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    chi: u64,
+    rho: u64,
+    coefficient: u64,
+}
+
+impl Term {
+    const ONE: Term = Term { chi: 0, rho: 0, coefficient: 1 };
+
+    fn times(self, other: Term) -> Term {
+        Term {
+            chi: self.chi + other.chi,
+            rho: self.rho + other.rho,
+            coefficient: residue::multiply(self.coefficient, other.coefficient),
+        }
+    }
+
+    fn scaled(self, factor: i64) -> Term {
+        Term { coefficient: residue::multiply(self.coefficient, residue::of(factor.into())), ..self }
+    }
+}
+
+/// A polynomial in `χ` and `ρ`, as terms whose monomials may repeat.
+type Polynomial = Vec<Term>;
+
+/// What terms are added to.
+trait Sum {
+    fn add(&mut self, term: Term);
+}
+
+/// Few terms, by their monomials.
+impl Sum for HashMap<(u64, u64), u64> {
+    fn add(&mut self, term: Term) {
+        let sum = self.entry((term.chi, term.rho)).or_default();
+        *sum = residue::add(*sum, term.coefficient);
+    }
+}
+
+/// The coefficients of all monomials `χ^i·ρ^j` with `i < chi` and `j < rho`.
+struct Coefficients {
+    chi: u64,
+    rho: u64,
+    sums: Vec<u64>,
+    /// Whether a term lies outside.
+    outside: bool,
+    terms: usize,
+}
+
+impl Coefficients {
+    fn slot(&self, chi: u64, rho: u64) -> Option<usize> {
+        (chi < self.chi && rho < self.rho).then(|| (chi * self.rho + rho) as usize)
+    }
+}
+
+impl Sum for Coefficients {
+    fn add(&mut self, term: Term) {
+        if term.coefficient == 0 {
+            return;
+        }
+        self.terms += 1;
+        match self.slot(term.chi, term.rho) {
+            Some(slot) => self.sums[slot] = residue::add(self.sums[slot], term.coefficient),
+            None => self.outside = true,
+        }
+    }
+}
+
+/// The left side of an identity, read off the identity reader's fixed columns.
+pub(super) struct LeftSide<'a> {
+    pub(super) params: MachineParams,
+    pub(super) columns: &'a Columns<'a>,
+}
+
+impl LeftSide<'_> {
+    fn on(&self, column: FixedColumn, row: u32) -> bool {
+        self.columns.shared(column, row) != 0
+    }
+
+    /// `(row, exponent of χ, exponent of ρ)` of every row that leads to the result in `row`.
+    pub(super) fn rows(&self, row: u32) -> Vec<(u32, u64, u64)> {
+        let mut rows = Vec::new();
+        if !self.params.reads_planes() {
+            self.inner(row, 0, &mut rows);
+            return rows;
+        }
+        let (mut row, mut outer) = (row, 0);
+        loop {
+            if self.on(FixedColumn::IdentityAbsorb, row) {
+                self.inner(row, outer, &mut rows);
+            }
+            if self.on(FixedColumn::IdentityOuterStep, row) {
+                outer += 1;
+            } else if !self.on(FixedColumn::IdentityOuterKeep, row) {
+                return rows;
+            }
+            row -= 1;
+        }
+    }
+
+    fn inner(&self, mut row: u32, outer: u64, rows: &mut Vec<(u32, u64, u64)>) {
+        let units = u64::from(self.params.units);
+        let (mut chi, mut rho) = (0, outer);
+        loop {
+            rows.push((row, chi, rho));
+            if self.on(FixedColumn::IdentityStepChi, row) {
+                chi += units;
+            } else if self.on(FixedColumn::IdentityStepRho, row) {
+                rho += units;
+            } else if !self.on(FixedColumn::IdentityKeep, row) {
+                return;
+            }
+            row -= 1;
+        }
+    }
+}
+
+/// Everything that the identities of a layout have in common.
+pub(super) struct Identities<'a> {
+    program: &'a Program,
+    layout: &'a Layout,
+    skeleton: &'a Skeleton,
+    columns: &'a Columns<'a>,
+    origins: Vec<Option<std::sync::Arc<[Origin]>>>,
+    randomness: Randomness,
+    /// Per unit, row by row: the residue of its `value`.
+    values: Vec<u64>,
+    /// Per row of the scalar unit: what its operands are copied from.
+    operands: Vec<[Option<Cell>; 2]>,
+    /// Per result of the identity reader: the row of the scalar unit that it is copied from.
+    right_sides: HashMap<u32, u32>,
+}
+
+/// A `value` that is no element, no copy of one, and not zero.
+const UNKNOWN: u64 = u64::MAX;
+/// The kind of random residues that stand for unknown values.
+const UNKNOWN_KIND: u32 = u32::MAX;
+
+impl<'a> Identities<'a> {
+    pub(super) fn new(program: &'a Program, layout: &'a Layout, columns: &'a Columns<'a>) -> Self {
+        let skeleton: &Skeleton = layout.skeleton();
+        let mut operands = vec![[None; 2]; skeleton.params.usable_rows()];
+        let mut right_sides = HashMap::new();
+        let result = AdviceColumn::identity_result(&skeleton.params);
+        for &(from, to) in &skeleton.copies {
+            match (from, to) {
+                (_, Cell::Advice(AdviceColumn::ScalarA, row)) => operands[row as usize][0] = Some(from),
+                (_, Cell::Advice(AdviceColumn::ScalarB, row)) => operands[row as usize][1] = Some(from),
+                (Cell::Advice(AdviceColumn::ScalarC, right), Cell::Advice(column, left)) if column == result => {
+                    right_sides.insert(left, right);
+                }
+                _ => {}
+            }
+        }
+        let origins = origins(program);
+        let randomness = Randomness::default();
+        let values = values(layout, columns, &randomness);
+        Self { program, layout, skeleton, columns, origins, randomness, values, operands, right_sides }
+    }
+
+    /// Compares the two sides of all identities.
+    pub(super) fn audit(&self, report: &mut AuditReport) -> Result<(), AuditError> {
+        let identities = self.layout.identities.par_iter();
+        let reports: Vec<_> = identities.map(|identity| self.identity(identity)).collect();
+        for found in reports {
+            let found = found?;
+            report.identities += 1;
+            report.monomials += found.monomials;
+            report.terms += found.terms;
+        }
+        Ok(())
+    }
+
+    /// Every element's limbs are looked up, so its remainder is ranged; and every element with a function is looked up in
+    /// that function's table.
+    pub(super) fn audit_homes(&self) -> Result<(), AuditError> {
+        for (tensor, places) in (0..).map(TensorId).zip(self.layout.homes.iter()) {
+            let function = function_of(&self.program.node(tensor).op);
+            for &Place { row, lane } in places {
+                let ranged = self.columns.limb_switch(lane, row) == 1;
+                let looked_up = function.is_none()
+                    || self.columns.value_switch(lane, row) == 1 && self.tag_is_function(tensor, row, lane);
+                if !(ranged && looked_up) {
+                    return Err(AuditError::Lane { column: "value", lane, row });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on(&self, column: FixedColumn, row: u32) -> i64 {
+        self.columns.shared(column, row)
+    }
+
+    fn identity(&self, identity: &LaidIdentity) -> Result<AuditReport, AuditError> {
+        let refuse = |what| Err(AuditError::Identity { node: self.program.node(identity.tensor).name.clone(), what });
+        if self.right_sides.get(&identity.left) != Some(&identity.right) {
+            return refuse("the two sides of its identity are not tied");
+        }
+        let rows = self.left_rows(identity.left);
+        let units = u64::from(self.skeleton.params.units);
+        let monomials = rows.len() * units as usize;
+        let extent = |of: fn(&LeftRow, u64) -> u64| rows.iter().map(|row| of(row, units)).max().unwrap_or(0);
+        let (chi, rho) = (extent(LeftRow::chi_end), extent(LeftRow::rho_end));
+        if chi.checked_mul(rho) != Some(monomials as u64) {
+            return refuse("the monomials of its left side are not all powers up to the largest ones");
+        }
+        let mut right = Coefficients { chi, rho, sums: vec![0; monomials], outside: false, terms: 0 };
+        Expansion { identities: self, small: HashMap::new() }.add_scalar(identity.right, Term::ONE, &mut right);
+        if right.outside {
+            return refuse("its right side has a monomial that its left side lacks");
+        }
+        let places = identity.accumulators.as_ref().unwrap_or(&self.layout.homes[identity.tensor.0 as usize]);
+        let homes = Homes::new(places, &rows, units as u32);
+        let expected = self.expected(identity.tensor);
+        let mut seen = vec![false; monomials];
+        let mut elements = 0;
+        for left in &rows {
+            let (finishes, border) = (self.row_finishes(identity, left.row), self.row_of_borders(left.row));
+            for lane in 0..units as u32 {
+                let (chi, rho) = left.monomial(units - 1 - u64::from(lane));
+                let slot = right.slot(chi, rho).expect("the box holds all monomials of the left side");
+                if std::mem::replace(&mut seen[slot], true) {
+                    return refuse("two cells of its left side share a monomial");
+                }
+                match homes.index(left.row, lane) {
+                    Some(index) => {
+                        elements += 1;
+                        if expected.get(index) != Some(&right.sums[slot]) {
+                            return refuse("its right side is not the operator's linear form");
+                        }
+                        if !(finishes && self.lane_finishes(identity, left.row, lane)) {
+                            return refuse("its left side does not requantize as the operator does");
+                        }
+                    }
+                    None if !(border && self.is_border(left.row, lane)) => {
+                        return refuse("a cell of its left side is neither an element nor a border");
+                    }
+                    None => {}
+                }
+            }
+        }
+        if elements != places.len() {
+            return refuse("its left side misses an element");
+        }
+        Ok(AuditReport { monomials, terms: right.terms, ..AuditReport::default() })
+    }
+
+    /// The rows of a left side that have a form.
+    fn left_rows(&self, result: u32) -> Vec<LeftRow> {
+        let rows = LeftSide { params: self.skeleton.params, columns: self.columns }.rows(result);
+        let with_form = rows.into_iter().filter(|&(row, ..)| self.has_form(row));
+        with_form
+            .map(|(row, chi, rho)| {
+                let by_rho = self.on(FixedColumn::IdentityLanesRho, row) != 0;
+                LeftRow { row, chi, rho, by_rho }
+            })
+            .collect()
+    }
+
+    /// Rows with operands of the row above have no form of their own.
+    fn has_form(&self, row: u32) -> bool {
+        [FixedColumn::ValueCoefficient, FixedColumn::PreCoefficient, FixedColumn::LowCoefficient]
+            .into_iter()
+            .any(|column| self.on(column, row) != 0)
+    }
+
+    /// A free cell: its `value` and `pre` are pinned to zero, its `low` is no limb, and no other gate reads the lane (see
+    /// [`Identities::row_of_borders`]).
+    fn is_border(&self, row: u32, lane: u32) -> bool {
+        self.columns.is_zero(lane, row) && self.columns.limb_switch(lane, row) == 0
+    }
+
+    /// Whether the cells of a row can be free.
+    fn row_of_borders(&self, row: u32) -> bool {
+        self.on(FixedColumn::LowCoefficient, row) == 1
+            && self.on(FixedColumn::Pointwise, row) == 0
+            && self.on(FixedColumn::Maximum, row) == 0
+            && self.on(FixedColumn::ArgMaximum, row) == 0
+            && (row == 0 || self.on(FixedColumn::Saturate, row - 1) == 0)
+    }
+
+    /// Whether a row's left side is the operator's accumulator: exact, or shifted with limbs of the right widths.
+    fn row_finishes(&self, identity: &LaidIdentity, row: u32) -> bool {
+        let on = |column| self.on(column, row);
+        let plain = on(FixedColumn::NextValueCoefficient) == 0 && on(FixedColumn::NextPreCoefficient) == 0;
+        let low_width = on(FixedColumn::LowTag);
+        let widths = low_width + on(FixedColumn::HighTag);
+        match self.requantization(identity) {
+            None => {
+                plain
+                    && widths == 0
+                    && on(FixedColumn::ValueCoefficient) == 1
+                    && on(FixedColumn::PreCoefficient) == 0
+                    && on(FixedColumn::Constant) == 0
+                    && on(FixedColumn::Saturate) == 0
+            }
+            Some(shift) => {
+                let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
+                plain
+                    && widths == i64::from(shift)
+                    && (0..=widths).contains(&low_width)
+                    && on(FixedColumn::ValueCoefficient) == 0
+                    && on(FixedColumn::PreCoefficient) == 1 << shift
+                    && on(FixedColumn::LowCoefficient) == 1
+                    && on(FixedColumn::HighCoefficient) == 1 << low_width
+                    && on(FixedColumn::Constant) == -half
+            }
+        }
+    }
+
+    /// Whether a lane's limbs, and where it is requantized its function, are looked up.
+    fn lane_finishes(&self, identity: &LaidIdentity, row: u32, lane: u32) -> bool {
+        let requantized =
+            || self.columns.value_switch(lane, row) == 1 && self.tag_is_function(identity.tensor, row, lane);
+        self.columns.limb_switch(lane, row) == 1 && (self.requantization(identity).is_none() || requantized())
+    }
+
+    /// The shift of an operator that is requantized where its accumulators are.
+    fn requantization(&self, identity: &LaidIdentity) -> Option<u32> {
+        match &self.program.node(identity.tensor).op {
+            Op::Conv { requantize, .. } if identity.accumulators.is_none() => requantize.map(|r| r.shift),
+            _ => None,
+        }
+    }
+
+    /// Whether a lane's table is the operator's function, saturating where the gadget does not.
+    fn tag_is_function(&self, tensor: TensorId, row: u32, lane: u32) -> bool {
+        let tag = self.columns.value_tag(lane, row);
+        let function = function_of(&self.program.node(tensor).op);
+        let known = function.and_then(|table| self.layout.function_tags.get(&table));
+        let Some(&(expected, lo, hi)) = known else { return false };
+        let saturates = self.on(FixedColumn::Saturate, row) != 0;
+        let ends = (self.on(FixedColumn::SaturateLow, row), self.on(FixedColumn::SaturateHigh, row));
+        tag == expected && (!saturates || ends == (lo, hi))
+    }
+
+    /// The residue of an element; zero for the constant 0.
+    fn element(&self, tensor: TensorId, index: usize) -> u64 {
+        let origin = match &self.origins[tensor.0 as usize] {
+            Some(origins) => origins[index],
+            None => Origin { tensor, index: index as u32 },
+        };
+        match origin.is_zero() {
+            true => 0,
+            false => self.randomness.residue(origin.tensor.0, origin.index),
+        }
+    }
+
+    /// The linear forms of a tensor's elements, from the operator's definition.
+    fn expected(&self, tensor: TensorId) -> Vec<u64> {
+        let node = self.program.node(tensor);
+        let Op::Conv { input, geometry, weights, bias, .. } = &node.op else {
+            return Vec::new();
+        };
+        let source = self.program.node(*input);
+        let inputs: Vec<u64> = (0..source.elements()).map(|index| self.element(*input, index)).collect();
+        let positions = node.shape[1] * node.shape[2];
+        let per_output = weights.len() / bias.len();
+        let per_group = bias.len() / geometry.groups as usize;
+        let channels = source.shape[0] / geometry.groups as usize;
+        let mut forms = vec![0; bias.len() * positions];
+        forms.par_chunks_mut(positions).enumerate().for_each(|(o, forms)| {
+            let mut sums = vec![i128::from(bias[o]); positions];
+            let weights = weights[o * per_output..][..per_output].chunks(per_output / channels);
+            for (channel, weights) in (o / per_group * channels..).zip(weights) {
+                let plane = &inputs[channel * source.shape[1] * source.shape[2]..];
+                let picture = [source.shape[1], source.shape[2]];
+                add_channel(&mut sums, plane, weights, geometry, picture, node.shape[2]);
+            }
+            forms.iter_mut().zip(sums).for_each(|(form, sum)| *form = residue::of(sum));
+        });
+        forms
+    }
+}
+
+/// Adds what one input channel gives to the sums of an output channel whose rows are `width` long.
+fn add_channel(
+    sums: &mut [i128],
+    plane: &[u64],
+    weights: &[i32],
+    geometry: &ConvGeometry,
+    picture: [usize; 2],
+    width: usize,
+) {
+    let at = |axis: usize, out: usize, tap: usize| {
+        (out * geometry.stride[axis] as usize + tap * geometry.dilation[axis] as usize)
+            .checked_sub(geometry.padding[axis] as usize)
+            .filter(|&position| position < picture[axis])
+    };
+    let kernel_width = geometry.kernel[1] as usize;
+    for (tap, &weight) in weights.iter().enumerate().filter(|(_, &weight)| weight != 0) {
+        for (y, sums) in sums.chunks_mut(width).enumerate() {
+            let Some(row) = at(0, y, tap / kernel_width) else { continue };
+            for (x, sum) in sums.iter_mut().enumerate() {
+                if let Some(column) = at(1, x, tap % kernel_width) {
+                    *sum += i128::from(weight) * i128::from(plane[row * picture[1] + column]);
+                }
+            }
+        }
+    }
+}
+
+/// The residues of all `value` cells: elements at home, what is pinned to zero, and copies of either.
+fn values(layout: &Layout, columns: &Columns<'_>, randomness: &Randomness) -> Vec<u64> {
+    let skeleton = layout.skeleton();
+    let units = skeleton.params.units;
+    let slot = |row: u32, lane: u32| row as usize * units as usize + lane as usize;
+    let mut values = vec![UNKNOWN; skeleton.params.usable_rows() * units as usize];
+    for row in 0..skeleton.params.usable_rows() as u32 {
+        for lane in 0..units {
+            if columns.is_zero(lane, row) {
+                values[slot(row, lane)] = 0;
+            }
+        }
+    }
+    let mut at_home = vec![false; values.len()];
+    for (tensor, places) in (0..).zip(layout.homes.iter()) {
+        for (index, &Place { row, lane }) in (0..).zip(places) {
+            values[slot(row, lane)] = randomness.residue(tensor, index);
+            at_home[slot(row, lane)] = true;
+        }
+    }
+    // Sources come before their copies.
+    for &(from, to) in &skeleton.copies {
+        if let Cell::Advice(AdviceColumn::Value(lane), row) = to {
+            if !at_home[slot(row, lane)] {
+                values[slot(row, lane)] = match from {
+                    Cell::Advice(AdviceColumn::Value(lane), row) => values[slot(row, lane)],
+                    _ => UNKNOWN,
+                };
+            }
+        }
+    }
+    values
+}
+
+/// A row of a left side and the monomial of its last lane.
+struct LeftRow {
+    row: u32,
+    chi: u64,
+    rho: u64,
+    /// Whether the lanes are read with powers of `ρ`.
+    by_rho: bool,
+}
+
+impl LeftRow {
+    /// The monomial of the lane that is `power` before the last.
+    fn monomial(&self, power: u64) -> (u64, u64) {
+        match self.by_rho {
+            true => (self.chi, self.rho + power),
+            false => (self.chi + power, self.rho),
+        }
+    }
+
+    fn chi_end(&self, units: u64) -> u64 {
+        self.monomial(units - 1).0 + 1
+    }
+
+    fn rho_end(&self, units: u64) -> u64 {
+        self.monomial(units - 1).1 + 1
+    }
+}
+
+/// Which element has its accumulator in a place, over the rows of one identity.
+struct Homes {
+    first: u32,
+    units: u32,
+    indices: Vec<u32>,
+}
+
+impl Homes {
+    const NONE: u32 = u32::MAX;
+
+    fn new(places: &[Place], rows: &[LeftRow], units: u32) -> Self {
+        let first = rows.iter().map(|row| row.row).min().unwrap_or(0);
+        let last = rows.iter().map(|row| row.row).max().unwrap_or(0);
+        let mut homes = Self { first, units, indices: vec![Self::NONE; ((last - first + 1) * units) as usize] };
+        for (index, place) in (0..).zip(places) {
+            if let Some(slot) = homes.slot(place.row, place.lane) {
+                homes.indices[slot] = index;
+            }
+        }
+        homes
+    }
+
+    fn slot(&self, row: u32, lane: u32) -> Option<usize> {
+        let slot = row.checked_sub(self.first)? as usize * self.units as usize + lane as usize;
+        (slot < self.indices.len()).then_some(slot)
+    }
+
+    fn index(&self, row: u32, lane: u32) -> Option<usize> {
+        self.slot(row, lane).map(|slot| self.indices[slot]).filter(|&index| index != Self::NONE).map(|i| i as usize)
+    }
+}
+
+/// The expansion of one right side.
+struct Expansion<'a> {
+    identities: &'a Identities<'a>,
+    /// Results of the scalar unit with few terms.
+    small: HashMap<u32, Rc<Polynomial>>,
+}
+
+/// Most terms of a result that is kept: powers of challenges, not chains of products, which are used once.
+const SMALL: usize = 64;
+
+impl Expansion<'_> {
+    fn on(&self, column: FixedColumn, row: u32) -> i64 {
+        self.identities.columns.shared(column, row)
+    }
+
+    /// Adds the result of a row of the scalar unit, times a term.
+    ///
+    /// Chains are followed from their last row up, each row's summands added where all later steps take them, so that no
+    /// intermediate result is held; results that occur as the larger factor of a product with a single term wait on a list.
+    fn add_scalar(&mut self, row: u32, factor: Term, sum: &mut impl Sum) {
+        let mut waiting = vec![(row, factor)];
+        while let Some((row, factor)) = waiting.pop() {
+            let constant = self.on(FixedColumn::ScalarConstant, row);
+            if constant != 0 {
+                sum.add(factor.scaled(constant));
+            }
+            let operand = self.on(FixedColumn::ScalarOperand, row);
+            if operand != 0 {
+                self.add_operand(row, factor.scaled(operand), sum, &mut waiting);
+            }
+            let product = self.on(FixedColumn::ScalarProduct, row);
+            if product != 0 {
+                self.add_product(row, factor.scaled(product), sum, &mut waiting);
+            }
+            for (column, step) in [
+                (FixedColumn::ScalarPrevious, Term::ONE),
+                (FixedColumn::ScalarRho, Term { rho: 1, ..Term::ONE }),
+                (FixedColumn::ScalarChi, Term { chi: 1, ..Term::ONE }),
+            ] {
+                let step_factor = self.on(column, row);
+                if step_factor != 0 && row > 0 {
+                    waiting.push((row - 1, factor.times(step).scaled(step_factor)));
+                }
+            }
+        }
+    }
+
+    /// Adds the operands' product in a row, times a term.
+    fn add_product(&mut self, row: u32, factor: Term, sum: &mut impl Sum, waiting: &mut Vec<(u32, Term)>) {
+        let right = self.operand(row, 1);
+        if let [term] = right[..] {
+            self.add_operand(row, factor.times(term), sum, waiting);
+            return;
+        }
+        for a in self.operand(row, 0).iter().filter(|term| term.coefficient != 0) {
+            let a = factor.times(*a);
+            right.iter().for_each(|&b| sum.add(a.times(b)));
+        }
+    }
+
+    /// Adds the first operand of a row, times a term.
+    fn add_operand(&mut self, row: u32, factor: Term, sum: &mut impl Sum, waiting: &mut Vec<(u32, Term)>) {
+        match self.identities.operands[row as usize][0] {
+            Some(Cell::Advice(AdviceColumn::ScalarC, source)) if source < row => waiting.push((source, factor)),
+            _ => self.operand(row, 0).iter().for_each(|&term| sum.add(factor.times(term))),
+        }
+    }
+
+    /// The first or second operand of a row. One that can't be read stands for something unknown.
+    fn operand(&mut self, row: u32, which: usize) -> Rc<Polynomial> {
+        let result = AdviceColumn::weight_result(&self.identities.skeleton.params);
+        match self.identities.operands[row as usize][which] {
+            Some(Cell::Advice(AdviceColumn::ScalarC, source)) if source < row => self.scalar(source),
+            Some(Cell::Advice(AdviceColumn::Value(lane), row)) => Rc::new(vec![self.value(row, lane, 0)]),
+            Some(Cell::Advice(AdviceColumn::Plane, row)) => Rc::new(self.plane(row)),
+            Some(Cell::Advice(column, row)) if column == result => Rc::new(self.weights(row)),
+            // Row 0 of the scalar unit reads itself.
+            Some(Cell::Advice(AdviceColumn::ScalarC, 0)) | None => Rc::new(Polynomial::new()),
+            Some(_) => Rc::new(vec![Term { coefficient: self.unknown(row), ..Term::ONE }]),
+        }
+    }
+
+    /// The result of a row of the scalar unit.
+    fn scalar(&mut self, row: u32) -> Rc<Polynomial> {
+        if let Some(known) = self.small.get(&row) {
+            return Rc::clone(known);
+        }
+        let mut sum = HashMap::new();
+        self.add_scalar(row, Term::ONE, &mut sum);
+        let terms = sum.into_iter().filter(|&(_, coefficient)| coefficient != 0);
+        let result = Rc::new(terms.map(|((chi, rho), coefficient)| Term { chi, rho, coefficient }).collect::<Vec<_>>());
+        if result.len() <= SMALL {
+            self.small.insert(row, Rc::clone(&result));
+        }
+        result
+    }
+
+    fn unknown(&self, cell: u32) -> u64 {
+        self.identities.randomness.residue(UNKNOWN_KIND, cell)
+    }
+
+    fn value(&self, row: u32, lane: u32, chi: u64) -> Term {
+        let slot = row * self.identities.skeleton.params.units + lane;
+        let coefficient = match self.identities.values[slot as usize] {
+            UNKNOWN => self.unknown(slot),
+            known => known,
+        };
+        Term { chi, rho: 0, coefficient }
+    }
+
+    fn plane(&self, mut row: u32) -> Polynomial {
+        let units = self.identities.skeleton.params.units;
+        let mut polynomial = Polynomial::new();
+        let mut exponent = 0;
+        loop {
+            if self.on(FixedColumn::PlaneRead, row) != 0 {
+                let lanes = (0..units).map(|lane| self.value(row, lane, exponent + u64::from(units - 1 - lane)));
+                polynomial.extend(lanes);
+            }
+            if self.on(FixedColumn::PlaneStep, row) != 0 {
+                exponent += u64::from(units);
+            } else if self.on(FixedColumn::PlaneKeep, row) == 0 {
+                return polynomial;
+            }
+            row -= 1;
+        }
+    }
+
+    fn weights(&self, mut row: u32) -> Polynomial {
+        let mut polynomial = Polynomial::new();
+        if !self.identities.skeleton.params.reads_planes() {
+            self.bracket(row, 0, &mut polynomial);
+            return polynomial;
+        }
+        let mut chi = 0;
+        loop {
+            if self.on(FixedColumn::WeightAbsorb, row) != 0 {
+                self.bracket(row, chi, &mut polynomial);
+            }
+            if self.on(FixedColumn::WeightOuterStep, row) != 0 {
+                chi += 1;
+            } else if self.on(FixedColumn::WeightOuterKeep, row) == 0 {
+                return polynomial;
+            }
+            row -= 1;
+        }
+    }
+
+    fn bracket(&self, mut row: u32, chi: u64, polynomial: &mut Polynomial) {
+        let mut rho = 0;
+        loop {
+            let lanes = self.identities.columns.weights.iter().rev();
+            for (rho, column) in (rho..).zip(lanes) {
+                let weight = column.map_or(0, |cells| cells.get(row as usize));
+                if weight != 0 {
+                    polynomial.push(Term { chi, rho, coefficient: residue::of(weight.into()) });
+                }
+            }
+            if self.on(FixedColumn::WeightStep, row) == 0 {
+                return;
+            }
+            rho += self.identities.columns.weights.len() as u64;
+            row -= 1;
+        }
+    }
+}
