@@ -379,12 +379,17 @@ impl Structure {
     }
 
     fn add_gate(&mut self, shape: &Shape, draw: &mut Draw) {
-        let constraints = (0..1 + draw.below(2)).map(|_| self.constraint(shape.degree, draw)).collect();
+        let constraints = (0..1 + draw.below(2))
+            .map(|_| {
+                let form = draw.below(5);
+                self.constraint(shape.degree, form, draw)
+            })
+            .collect();
         self.gates.push(constraints);
     }
 
-    /// A constraint of at most `degree` with a column of its own.
-    fn constraint(&mut self, degree: usize, draw: &mut Draw) -> Term {
+    /// A constraint of at most `degree` with a column of its own. In the forms from 3 on it may hold for any witness.
+    fn constraint(&mut self, degree: usize, form: usize, draw: &mut Draw) -> Term {
         let bits = draw.chance(50);
         let (switch, switch_rotation) = self.switch(bits, draw);
         let (phase, rotation) = (self.phase_for_target(draw), draw.rotation(REACH));
@@ -397,7 +402,7 @@ impl Structure {
         self.advice.push((phase, Some(solution)));
         let switch = Term::Query(Place::Fixed(switch), switch_rotation);
         let target = Term::Query(Place::Advice(target), rotation);
-        match draw.below(5) {
+        match form {
             0 => switch.times(base.minus(target)),
             1 => target.minus(base).times(switch),
             2 => switch.clone().times(base).minus(switch.times(target)),
@@ -421,7 +426,7 @@ impl Structure {
             minimum => minimum,
         };
         let degree = constraints.min(NATURAL_DEGREE).max(self.minimum_degree.unwrap_or(1));
-        let own = self.constraint(2, draw);
+        let own = self.constraint(2, draw.below(3), draw);
         let advice: Vec<usize> = (0..self.advice.len()).collect();
         let factors = own.degree()..degree;
         let whole = factors
