@@ -47,7 +47,7 @@ fn is_provable(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Proving
     create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
         params,
         key,
-        &[circuit.clone()],
+        std::slice::from_ref(circuit),
         &[&instances],
         rng(),
         &mut transcript,
@@ -90,15 +90,16 @@ fn witnesses_agree(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Pro
     let instances = circuit.instances();
     let instances = slices(&instances);
     let mut transcript: KeccakTranscript<_> = Writer::init(std::io::sink());
-    let (_, stock, challenges) = synthesize_witness::<
-        KZGCommitmentScheme<Bn256>,
-        ProverSHPLONK<'_, Bn256>,
-        _,
-        _,
-        _,
-        RandomCircuit,
-    >(params, key, &[circuit.clone()], &[&instances], rng(), &mut transcript)
-    .expect("it can be synthesized");
+    let (_, stock, challenges) =
+        synthesize_witness::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, RandomCircuit>(
+            params,
+            key,
+            std::slice::from_ref(circuit),
+            &[&instances],
+            rng(),
+            &mut transcript,
+        )
+        .expect("it can be synthesized");
     let witness = CircuitWitness::new(circuit.k(), circuit).expect("it can be configured");
     let (rows, usable) = (1 << circuit.k(), witness.usable_rows());
     assert_eq!(usable, circuit.usable_rows());
@@ -116,8 +117,16 @@ fn witnesses_agree(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Pro
     assert_eq!(seen, expected.len());
 }
 
+fn faults_are_noticed(circuit: &RandomCircuit) {
+    if let Some(faulty) = circuit.faulty() {
+        let mock = MockProver::run(faulty.k(), &faulty, faulty.instances()).expect("it can be synthesized");
+        assert!(mock.verify().is_err(), "{circuit:?}");
+    }
+}
+
 fn all_agree(circuit: &RandomCircuit) {
     is_satisfied(circuit);
+    faults_are_noticed(circuit);
     let params = params(circuit.k());
     let key = keygen_vk(&params, circuit).expect("it can be synthesized");
     keys_agree(circuit, &params, &key);

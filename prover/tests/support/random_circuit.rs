@@ -674,6 +674,7 @@ enum Recipe {
 }
 
 /// All about a circuit but its challenges.
+#[derive(Clone)]
 struct Plan {
     seed: u64,
     shape: Shape,
@@ -688,6 +689,8 @@ struct Plan {
     copies: Vec<(Position, Position)>,
     /// The advice cells that are constrained to be constants, in order.
     constants: Vec<Position>,
+    /// Whether the last column is solved for wrongly.
+    faulty: bool,
 }
 
 impl Plan {
@@ -732,7 +735,8 @@ impl Plan {
                 let table_row = self.looked_up[*lookup][row];
                 term.evaluate(table_row, values)
             });
-            let value = solution.base.evaluate(row, values) + looked_up.unwrap_or(Fr::ZERO);
+            let fault = Fr::from(u64::from(self.faulty && index + 1 == self.advice.len()));
+            let value = solution.base.evaluate(row, values) + looked_up.unwrap_or(Fr::ZERO) + fault;
             values.advice[index][(row as i32 + solution.rotation) as usize] = value;
         }
     }
@@ -807,6 +811,7 @@ impl<'a> Planner<'a> {
             looked_up: looked_up.map(|_| (0..rows).map(|_| draw.below(self.usable)).collect()).collect(),
             copies: self.copies,
             constants: self.constants,
+            faulty: false,
         }
     }
 
@@ -927,7 +932,7 @@ impl<'a> Planner<'a> {
     /// Adds copies that follow from others, and orders all at random.
     fn add_needless_copies(&mut self, draw: &mut Draw) {
         let needed = self.copies.clone();
-        for (left, right) in needed.iter().filter(|_| draw.0.next_u64() % 8 == 0) {
+        for (left, right) in needed.iter().filter(|_| draw.0.next_u64().is_multiple_of(8)) {
             self.copies.push((*right, *left));
             self.copies.push((*left, *left));
         }
@@ -995,6 +1000,12 @@ impl RandomCircuit {
     pub fn of_shape(seed: u64, shape: Shape) -> Self {
         let mut draw = Draw::new(seed ^ 0x5eed);
         Self { plan: Arc::new(Plan::new(seed, shape, &mut draw)) }
+    }
+
+    /// The same with a witness that doesn't satisfy the last gate, where there is one.
+    pub fn faulty(&self) -> Option<Self> {
+        let gates = !self.plan.structure.gates.is_empty();
+        gates.then(|| Self { plan: Arc::new(Plan { faulty: true, ..(*self.plan).clone() }) })
     }
 
     /// The binary logarithm of the number of rows.
@@ -1116,7 +1127,7 @@ impl RandomCircuit {
 /// The value, in every third row as a fraction.
 fn fraction(row: usize, value: Fr) -> Assigned<Fr> {
     let denominator = Fr::from(2 + row as u64);
-    if row % 3 == 0 {
+    if row.is_multiple_of(3) {
         Assigned::Rational(value * denominator, denominator)
     } else {
         Assigned::Trivial(value)
