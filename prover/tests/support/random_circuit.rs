@@ -429,8 +429,11 @@ impl Structure {
         let own = self.constraint(2, draw.below(3), draw);
         let advice: Vec<usize> = (0..self.advice.len()).collect();
         let factors = own.degree()..degree;
-        let whole = factors
-            .fold(own, |product, _| product.times(Term::Query(Place::Advice(draw.pick(&advice)), draw.rotation(1))));
+        let whole = factors.fold(own, |product, _| {
+            let query = Term::Query(Place::Advice(draw.pick(&advice)), draw.rotation(1));
+            // Shifted, since a column may be zero in the rows that count.
+            product.times(query.plus(Term::Constant(draw.nonzero())))
+        });
         self.gates.push(vec![whole]);
     }
 
