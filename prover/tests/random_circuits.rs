@@ -20,7 +20,7 @@ use prover::plonk::permutation::PermutationAssembly;
 use prover::plonk::synthesis::{assemble, synthesize, CircuitWitness};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use random_circuit::{random_circuits, Draw, RandomCircuit, Shape};
+use random_circuit::{random_circuits, RandomCircuit, Shape};
 use verifier::transcript::KeccakTranscript;
 
 fn rng() -> ChaCha20Rng {
@@ -47,7 +47,7 @@ fn is_provable(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Proving
     create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
         params,
         key,
-        &[circuit.clone()],
+        std::slice::from_ref(circuit),
         &[&instances],
         rng(),
         &mut transcript,
@@ -90,15 +90,16 @@ fn witnesses_agree(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Pro
     let instances = circuit.instances();
     let instances = slices(&instances);
     let mut transcript: KeccakTranscript<_> = Writer::init(std::io::sink());
-    let (_, stock, challenges) = synthesize_witness::<
-        KZGCommitmentScheme<Bn256>,
-        ProverSHPLONK<'_, Bn256>,
-        _,
-        _,
-        _,
-        RandomCircuit,
-    >(params, key, &[circuit.clone()], &[&instances], rng(), &mut transcript)
-    .expect("it can be synthesized");
+    let (_, stock, challenges) =
+        synthesize_witness::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, RandomCircuit>(
+            params,
+            key,
+            std::slice::from_ref(circuit),
+            &[&instances],
+            rng(),
+            &mut transcript,
+        )
+        .expect("it can be synthesized");
     let witness = CircuitWitness::new(circuit.k(), circuit).expect("it can be configured");
     let (rows, usable) = (1 << circuit.k(), witness.usable_rows());
     assert_eq!(usable, circuit.usable_rows());
@@ -116,8 +117,16 @@ fn witnesses_agree(circuit: &RandomCircuit, params: &ParamsKZG<Bn256>, key: &Pro
     assert_eq!(seen, expected.len());
 }
 
+fn faults_are_noticed(circuit: &RandomCircuit) {
+    if let Some(faulty) = circuit.faulty() {
+        let mock = MockProver::run(faulty.k(), &faulty, faulty.instances()).expect("it can be synthesized");
+        assert!(mock.verify().is_err(), "{circuit:?}");
+    }
+}
+
 fn all_agree(circuit: &RandomCircuit) {
     is_satisfied(circuit);
+    faults_are_noticed(circuit);
     let params = params(circuit.k());
     let key = keygen_vk(&params, circuit).expect("it can be synthesized");
     keys_agree(circuit, &params, &key);
@@ -132,5 +141,51 @@ proptest! {
     #[test]
     fn circuits_of_any_shape(circuit in random_circuits()) {
         all_agree(&circuit);
+    }
+}
+
+/// No more than a proof needs.
+fn bare() -> Shape {
+    Shape {
+        k: 5,
+        fixed: 0,
+        advice: [0, 0],
+        instances: 0,
+        challenges: 0,
+        gates: 0,
+        lookups: 0,
+        degree: 2,
+        equality: 0,
+        copies: 60,
+        constants: false,
+        minimum_degree: None,
+    }
+}
+
+#[test]
+fn circuits_of_extreme_shapes() {
+    let shapes = [
+        Shape { fixed: 2, instances: 3, equality: 100, ..bare() },
+        Shape { constants: true, ..bare() },
+        Shape { advice: [3, 2], equality: 100, constants: true, ..bare() },
+        Shape { lookups: 3, ..bare() },
+        Shape { lookups: 2, fixed: 2, advice: [1, 1], challenges: 2, ..bare() },
+        Shape { gates: 1, ..bare() },
+        Shape { gates: 1, minimum_degree: Some(9), ..bare() },
+        Shape { gates: 3, degree: 6, advice: [1, 1], challenges: 3, ..bare() },
+        Shape {
+            gates: 2,
+            degree: 5,
+            lookups: 2,
+            fixed: 3,
+            advice: [2, 2],
+            instances: 3,
+            challenges: 1,
+            equality: 100,
+            ..bare()
+        },
+    ];
+    for (seed, shape) in shapes.into_iter().enumerate() {
+        all_agree(&RandomCircuit::of_shape(seed as u64, shape));
     }
 }

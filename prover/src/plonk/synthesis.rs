@@ -637,3 +637,231 @@ impl<R: Recorder> Assignment<Fr> for Driver<R> {
 
     fn pop_namespace(&mut self, _: Option<String>) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halo2_proofs::circuit::{Cell, Layouter, Region, SimpleFloorPlanner};
+    use halo2_proofs::plonk::{Error, FirstPhase, SecondPhase};
+
+    const K: u32 = 4;
+    /// 16 rows, of which 5 are for blinding and one is the last.
+    const USABLE: usize = 10;
+
+    #[derive(Clone)]
+    struct Columns {
+        fixed: Column<Fixed>,
+        instance: Column<Instance>,
+        first: Column<Advice>,
+        second: Column<Advice>,
+        challenge: Challenge,
+    }
+
+    /// A circuit that does what a function says.
+    struct Scripted {
+        selectors: bool,
+        script: fn(&Columns, &mut Region<'_, Fr>) -> Result<(), Error>,
+    }
+
+    impl Circuit<Fr> for Scripted {
+        type Config = Columns;
+        type FloorPlanner = SimpleFloorPlanner;
+        type Params = bool;
+
+        fn without_witnesses(&self) -> Self {
+            Self { ..*self }
+        }
+
+        fn params(&self) -> bool {
+            self.selectors
+        }
+
+        fn configure(system: &mut ConstraintSystem<Fr>) -> Columns {
+            Self::configure_with_params(system, false)
+        }
+
+        fn configure_with_params(system: &mut ConstraintSystem<Fr>, selectors: bool) -> Columns {
+            let columns = Columns {
+                fixed: system.fixed_column(),
+                instance: system.instance_column(),
+                first: system.advice_column(),
+                second: system.advice_column_in(SecondPhase),
+                challenge: system.challenge_usable_after(FirstPhase),
+            };
+            if selectors {
+                system.selector();
+            }
+            system.enable_equality(columns.first);
+            columns
+        }
+
+        fn synthesize(&self, columns: Columns, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
+            layouter.assign_region(|| "script", |mut region| (self.script)(&columns, &mut region))
+        }
+    }
+
+    fn scripted(script: fn(&Columns, &mut Region<'_, Fr>) -> Result<(), Error>) -> Scripted {
+        Scripted { selectors: false, script }
+    }
+
+    fn known(value: u64) -> Value<Fr> {
+        Value::known(Fr::from(value))
+    }
+
+    fn advice(circuit: &Scripted, phase: u8, challenge: Option<u64>) -> Result<Vec<Fr>, SynthesisError> {
+        let witness = CircuitWitness::new(K, circuit).expect("it can be configured");
+        let instance = [7, 8].map(Fr::from);
+        let mut columns = witness.advice(phase, &[challenge.map(Fr::from)], &[&instance])?;
+        assert_eq!(columns.len(), 1);
+        let (index, column) = columns.remove(0);
+        assert_eq!((index, column.len()), (usize::from(phase), 16));
+        Ok(column)
+    }
+
+    #[test]
+    fn phases_are_separate() {
+        let circuit = scripted(|columns, region| {
+            let read = region.instance_value(columns.instance, 1)?;
+            region.assign_advice(columns.first, 0, read);
+            region.assign_advice(columns.first, 2, Value::known(Assigned::Rational(Fr::from(6), Fr::from(3))));
+            region.assign_advice(columns.first, 3, Value::known(Assigned::Rational(Fr::ONE, Fr::ZERO)));
+            region.assign_advice(columns.first, 4, Value::known(Assigned::Rational(Fr::ONE, Fr::from(5))));
+            region.assign_advice(columns.first, 4, known(9));
+            region.next_phase();
+            let challenge = region.get_challenge(columns.challenge);
+            region.assign_advice(columns.second, 1, challenge + read);
+            Ok(())
+        });
+        let first = advice(&circuit, 0, None).expect("phase 0 depends on no challenge");
+        assert_eq!(first[..6], [8, 0, 2, 0, 9, 0].map(Fr::from));
+        assert!(first[6..].iter().all(|value| *value == Fr::ZERO));
+        let second = advice(&circuit, 1, Some(4)).expect("the challenge is known");
+        assert_eq!(second[..3], [0, 12, 0].map(Fr::from));
+        let error = advice(&circuit, 1, None).expect_err("the challenge is unknown");
+        assert!(matches!(error, SynthesisError::UnknownAdvice { row: 1, phase: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn cell_values_are_handed_out_on_request() {
+        let circuit = scripted(|columns, region| {
+            let cell = region.assign_advice(columns.first, 0, known(5));
+            let value = cell.value().map(|value| (*value).evaluate().double());
+            region.assign_advice(columns.first, 1, value);
+            Ok(())
+        });
+        let error = advice(&circuit, 0, None).expect_err("the value is withheld");
+        assert!(matches!(error, SynthesisError::UnknownAdvice { row: 1, phase: 0, .. }), "{error}");
+        let witness = CircuitWitness::new(K, &circuit).expect("it can be configured").leaking_cell_values();
+        let columns = witness.advice(0, &[None], &[&[]]).expect("the value is there");
+        assert_eq!(columns[0].1[..2], [5, 10].map(Fr::from));
+    }
+
+    #[test]
+    fn fixed_cells_and_copies_are_kept() {
+        let circuit = scripted(|columns, region| {
+            region.assign_fixed(columns.fixed, 0, Assigned::Rational(Fr::from(6), Fr::from(2)));
+            region.assign_fixed(columns.fixed, 1, Assigned::Rational(Fr::from(6), Fr::ZERO));
+            region.assign_fixed(columns.fixed, 2, Assigned::Rational(Fr::from(6), Fr::from(5)));
+            region.assign_fixed(columns.fixed, 2, Fr::ONE);
+            let unknown = region.instance_value(columns.instance, 9)?;
+            let cell = region.assign_advice(columns.first, 3, unknown);
+            region.constrain_equal(cell.cell(), Cell { row_offset: 4, column: columns.first.into() });
+            Ok(())
+        });
+        let (system, synthesis) = synthesize(K, &circuit).expect("all cells are there");
+        assert_eq!(synthesis.fixed[0][..4], [3, 0, 1, 0].map(Fr::from));
+        assert_eq!(synthesis.fixed[0].len(), 16);
+        let column = system.permutation().get_columns()[0];
+        assert_eq!(synthesis.copies, [((column, 3), (column, 4))]);
+        let (_, assembled) = assemble(K, &circuit).expect("all cells are there");
+        assert_eq!(assembled.fixed, synthesis.fixed);
+        assert_eq!(assembled.permutation.moved(0).collect::<Vec<_>>(), [(3, (0, 4)), (4, (0, 3))]);
+    }
+
+    #[test]
+    fn rows_that_are_not_usable_are_refused() {
+        type Script = fn(&Columns, &mut Region<'_, Fr>) -> Result<(), Error>;
+        let scripts: [Script; 4] = [
+            |columns, region| {
+                region.assign_fixed(columns.fixed, USABLE, Fr::ONE);
+                Ok(())
+            },
+            |columns, region| {
+                region.assign_advice(columns.second, USABLE, known(1));
+                Ok(())
+            },
+            |columns, region| {
+                let cell = |row| Cell { row_offset: row, column: columns.first.into() };
+                region.constrain_equal(cell(0), cell(USABLE));
+                Ok(())
+            },
+            // That the circuit goes on makes no difference.
+            |columns, region| {
+                assert!(region.instance_value(columns.instance, USABLE).is_err());
+                Ok(())
+            },
+        ];
+        for script in scripts {
+            let error = synthesize(K, &scripted(script)).expect_err("a row is not usable");
+            assert!(matches!(error, SynthesisError::Row { row: USABLE, usable: USABLE, .. }), "{error}");
+            let error = advice(&scripted(script), 0, None).expect_err("a row is not usable");
+            assert!(matches!(error, SynthesisError::Row { row: USABLE, usable: USABLE, .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let nothing = scripted(|_, _| Ok(()));
+        let error = synthesize(29, &nothing).expect_err("too many rows");
+        assert!(matches!(error, SynthesisError::TooManyRows { k: 29 }), "{error}");
+        let error = synthesize(2, &nothing).expect_err("too few rows");
+        assert!(matches!(error, SynthesisError::TooFewRows { k: 2, needed: 8 }), "{error}");
+        let selecting = Scripted { selectors: true, ..nothing };
+        assert!(matches!(synthesize(K, &selecting), Err(SynthesisError::Selectors { found: 1 })));
+        let failing = scripted(|_, _| Err(Error::Synthesis));
+        assert!(matches!(synthesize(K, &failing), Err(SynthesisError::Circuit(Error::Synthesis))));
+        let copying = scripted(|columns, region| {
+            let cell = |column| Cell { row_offset: 0, column };
+            region.constrain_equal(cell(columns.first.into()), cell(columns.second.into()));
+            Ok(())
+        });
+        assert!(synthesize(K, &copying).is_ok(), "a list says nothing about the argument");
+        assert!(matches!(assemble(K, &copying), Err(SynthesisError::Permutation(_))));
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_refused() {
+        let circuit = scripted(|columns, region| region.instance_value(columns.instance, 2).map(|_| ()));
+        let error = advice(&circuit, 0, None).expect_err("there are two values");
+        assert!(matches!(error, SynthesisError::InstanceValue { row: 2, given: 2, .. }), "{error}");
+        let witness = CircuitWitness::new(K, &circuit).expect("it can be configured");
+        assert_eq!((witness.phases(), witness.usable_rows()), (2, USABLE));
+        assert_eq!(witness.constraint_system().num_challenges(), 1);
+        let long = [Fr::ONE; USABLE + 1];
+        let error = witness.advice(2, &[None], &[&[]]).expect_err("there are two phases");
+        assert!(matches!(error, SynthesisError::Phase { phase: 2, phases: 2 }), "{error}");
+        let error = witness.advice(0, &[], &[&[]]).expect_err("there is a challenge");
+        assert!(matches!(error, SynthesisError::Challenges { expected: 1, found: 0 }), "{error}");
+        let error = witness.advice(0, &[None], &[]).expect_err("there is an instance column");
+        assert!(matches!(error, SynthesisError::InstanceColumns { expected: 1, found: 0 }), "{error}");
+        let error = witness.advice(0, &[None], &[&long]).expect_err("there are ten usable rows");
+        assert!(matches!(error, SynthesisError::InstanceLength { column: 0, usable: USABLE, found: 11 }), "{error}");
+        let selector = Scripted { selectors: true, ..circuit };
+        assert!(matches!(CircuitWitness::new(K, &selector), Err(SynthesisError::Selectors { found: 1 })));
+    }
+
+    #[test]
+    fn columns_of_other_systems_are_refused() {
+        let circuit = scripted(|_, region| {
+            let mut other = ConstraintSystem::<Fr>::default();
+            let _ = (other.fixed_column(), other.advice_column(), other.advice_column());
+            region.assign_fixed(other.fixed_column(), 0, Fr::ONE);
+            region.assign_advice(other.advice_column(), 0, known(1));
+            Ok(())
+        });
+        let error = synthesize(K, &circuit).expect_err("there is one fixed column");
+        assert!(matches!(error, SynthesisError::Column { columns: 1, .. }), "{error}");
+        let error = advice(&circuit, 0, None).expect_err("there are two advice columns");
+        assert!(matches!(error, SynthesisError::Column { columns: 2, .. }), "{error}");
+    }
+}

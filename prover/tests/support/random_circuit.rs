@@ -379,12 +379,17 @@ impl Structure {
     }
 
     fn add_gate(&mut self, shape: &Shape, draw: &mut Draw) {
-        let constraints = (0..1 + draw.below(2)).map(|_| self.constraint(shape.degree, draw)).collect();
+        let constraints = (0..1 + draw.below(2))
+            .map(|_| {
+                let form = draw.below(5);
+                self.constraint(shape.degree, form, draw)
+            })
+            .collect();
         self.gates.push(constraints);
     }
 
-    /// A constraint of at most `degree` with a column of its own.
-    fn constraint(&mut self, degree: usize, draw: &mut Draw) -> Term {
+    /// A constraint of at most `degree` with a column of its own. In the forms from 3 on it may hold for any witness.
+    fn constraint(&mut self, degree: usize, form: usize, draw: &mut Draw) -> Term {
         let bits = draw.chance(50);
         let (switch, switch_rotation) = self.switch(bits, draw);
         let (phase, rotation) = (self.phase_for_target(draw), draw.rotation(REACH));
@@ -397,7 +402,7 @@ impl Structure {
         self.advice.push((phase, Some(solution)));
         let switch = Term::Query(Place::Fixed(switch), switch_rotation);
         let target = Term::Query(Place::Advice(target), rotation);
-        match draw.below(5) {
+        match form {
             0 => switch.times(base.minus(target)),
             1 => target.minus(base).times(switch),
             2 => switch.clone().times(base).minus(switch.times(target)),
@@ -421,11 +426,14 @@ impl Structure {
             minimum => minimum,
         };
         let degree = constraints.min(NATURAL_DEGREE).max(self.minimum_degree.unwrap_or(1));
-        let own = self.constraint(2, draw);
+        let own = self.constraint(2, draw.below(3), draw);
         let advice: Vec<usize> = (0..self.advice.len()).collect();
         let factors = own.degree()..degree;
-        let whole = factors
-            .fold(own, |product, _| product.times(Term::Query(Place::Advice(draw.pick(&advice)), draw.rotation(1))));
+        let whole = factors.fold(own, |product, _| {
+            let query = Term::Query(Place::Advice(draw.pick(&advice)), draw.rotation(1));
+            // Shifted, since a column may be zero in the rows that count.
+            product.times(query.plus(Term::Constant(draw.nonzero())))
+        });
         self.gates.push(vec![whole]);
     }
 
@@ -669,6 +677,7 @@ enum Recipe {
 }
 
 /// All about a circuit but its challenges.
+#[derive(Clone)]
 struct Plan {
     seed: u64,
     shape: Shape,
@@ -683,6 +692,8 @@ struct Plan {
     copies: Vec<(Position, Position)>,
     /// The advice cells that are constrained to be constants, in order.
     constants: Vec<Position>,
+    /// Whether the last column is solved for wrongly.
+    faulty: bool,
 }
 
 impl Plan {
@@ -727,7 +738,8 @@ impl Plan {
                 let table_row = self.looked_up[*lookup][row];
                 term.evaluate(table_row, values)
             });
-            let value = solution.base.evaluate(row, values) + looked_up.unwrap_or(Fr::ZERO);
+            let fault = Fr::from(u64::from(self.faulty && index + 1 == self.advice.len()));
+            let value = solution.base.evaluate(row, values) + looked_up.unwrap_or(Fr::ZERO) + fault;
             values.advice[index][(row as i32 + solution.rotation) as usize] = value;
         }
     }
@@ -802,6 +814,7 @@ impl<'a> Planner<'a> {
             looked_up: looked_up.map(|_| (0..rows).map(|_| draw.below(self.usable)).collect()).collect(),
             copies: self.copies,
             constants: self.constants,
+            faulty: false,
         }
     }
 
@@ -922,7 +935,7 @@ impl<'a> Planner<'a> {
     /// Adds copies that follow from others, and orders all at random.
     fn add_needless_copies(&mut self, draw: &mut Draw) {
         let needed = self.copies.clone();
-        for (left, right) in needed.iter().filter(|_| draw.0.next_u64() % 8 == 0) {
+        for (left, right) in needed.iter().filter(|_| draw.0.next_u64().is_multiple_of(8)) {
             self.copies.push((*right, *left));
             self.copies.push((*left, *left));
         }
@@ -990,6 +1003,12 @@ impl RandomCircuit {
     pub fn of_shape(seed: u64, shape: Shape) -> Self {
         let mut draw = Draw::new(seed ^ 0x5eed);
         Self { plan: Arc::new(Plan::new(seed, shape, &mut draw)) }
+    }
+
+    /// The same with a witness that doesn't satisfy the last gate, where there is one.
+    pub fn faulty(&self) -> Option<Self> {
+        let gates = !self.plan.structure.gates.is_empty();
+        gates.then(|| Self { plan: Arc::new(Plan { faulty: true, ..(*self.plan).clone() }) })
     }
 
     /// The binary logarithm of the number of rows.
@@ -1111,7 +1130,7 @@ impl RandomCircuit {
 /// The value, in every third row as a fraction.
 fn fraction(row: usize, value: Fr) -> Assigned<Fr> {
     let denominator = Fr::from(2 + row as u64);
-    if row % 3 == 0 {
+    if row.is_multiple_of(3) {
         Assigned::Rational(value * denominator, denominator)
     } else {
         Assigned::Trivial(value)
