@@ -153,8 +153,10 @@ pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values:
                 *first = power;
                 power *= base;
             }
-            let mut chains: [_; CHAINS] =
-                std::array::from_fn(|chain| lanes.loosen(lanes.load(&first[chain * L::COUNT..])));
+            let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
+            for (chain, first) in chains.iter_mut().zip(first.chunks_exact(L::COUNT)) {
+                *chain = lanes.loosen(lanes.load(first));
+            }
             let step = Factor::new(base.pow_vartime([(CHAINS * L::COUNT) as u64]));
             let mut chunks = values.chunks_exact_mut(CHAINS * L::COUNT);
             for chunk in &mut chunks {
@@ -192,16 +194,17 @@ fn evaluate<L: Lanes, F: Residue>(lanes: L, coefficients: &[F], x: F) -> F {
     let chunks = coefficients.chunks_exact(CHAINS * L::COUNT);
     let mut highest = [F::ZERO; CHAINS * WIDEST];
     highest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-    let load = |chunk: &[F], chain: usize| lanes.loosen(lanes.load(&chunk[chain * L::COUNT..]));
-    let mut chains: [_; CHAINS] = std::array::from_fn(|chain| load(&highest, chain));
+    let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
+    for (chain, highest) in chains.iter_mut().zip(highest.chunks_exact(L::COUNT)) {
+        *chain = lanes.loosen(lanes.load(highest));
+    }
     for chunk in chunks.rev() {
-        for (index, chain) in chains.iter_mut().enumerate() {
-            *chain = lanes.butterfly(load(chunk, index), *chain, &stride).0;
+        for (chain, coefficients) in chains.iter_mut().zip(chunk.chunks_exact(L::COUNT)) {
+            *chain = lanes.butterfly(lanes.loosen(lanes.load(coefficients)), *chain, &stride).0;
         }
     }
-    let [rest @ .., last] = chains;
-    let mut value = last;
-    for chain in rest.into_iter().rev() {
+    let mut value = lanes.loosen(lanes.splat(F::ZERO));
+    for chain in chains.into_iter().rev() {
         value = lanes.butterfly(chain, value, &step).0;
     }
     let elements = elements(lanes, lanes.tighten(value));
@@ -362,11 +365,13 @@ pub fn add_scaled_integers<T: SmallInteger, F: Residue>(
             for (factors, columns) in factors.chunks(SUM_TERMS / 2).zip(columns.chunks(SUM_TERMS / 2)) {
                 let correction = lanes.splat(-offset::<T, F>() * factors.iter().sum::<F>());
                 let two_to_32 = F::from(1 << 32);
-                let factors: Vec<_> =
-                    factors.iter().map(|factor| [lanes.splat(*factor), lanes.splat(*factor * two_to_32)]).collect();
+                let mut digit_factors = Vec::with_capacity(factors.len());
+                for factor in factors {
+                    digit_factors.push([lanes.splat(*factor), lanes.splat(*factor * two_to_32)]);
+                }
                 for (index, places) in accumulator[..whole].chunks_exact_mut(stride).enumerate() {
                     let mut sums = [lanes.sum::<F>(); ROWS_AT_ONCE];
-                    for (factor, column) in factors.iter().zip(columns) {
+                    for (factor, column) in digit_factors.iter().zip(columns) {
                         let cells = &column[index * stride..][..stride];
                         for (digit, factor) in factor[..T::DIGITS].iter().enumerate() {
                             let mut small = [0; ROWS_AT_ONCE * WIDEST];
@@ -429,9 +434,10 @@ pub fn dots_integers<T: SmallInteger, F: Residue>(
                 sums.resize(columns.len(), [lanes.sum::<F>(); 2]);
                 for (index, weights) in weights.chunks(WEIGHTS_AT_ONCE * L::COUNT).enumerate() {
                     block.clear();
-                    block.extend(weights.chunks_exact(L::COUNT).map(|weights| lanes.load(weights)));
-                    for weight in &block {
-                        sum_of_weights = lanes.add(sum_of_weights, *weight);
+                    for weights in weights.chunks_exact(L::COUNT) {
+                        let weight = lanes.load(weights);
+                        sum_of_weights = lanes.add(sum_of_weights, weight);
+                        block.push(weight);
                     }
                     let first = (part * SUM_TERMS + index * WEIGHTS_AT_ONCE) * L::COUNT;
                     for (column, sums) in columns.iter().zip(&mut sums) {
@@ -448,19 +454,24 @@ pub fn dots_integers<T: SmallInteger, F: Residue>(
                     }
                 }
                 for (totals, sums) in totals.iter_mut().zip(&sums) {
-                    for (total, sum) in totals.iter_mut().zip(sums) {
+                    for (total, sum) in totals.iter_mut().zip(&sums[..T::DIGITS]) {
                         *total = lanes.add(*total, lanes.sum_reduce(*sum));
                     }
                 }
             }
-            let across = |vector| elements(lanes, vector).into_iter().sum::<F>();
-            let correction = -offset::<T, F>() * across(sum_of_weights);
-            let finish = |([low, high], column): ([_; 2], &&[T])| {
-                let rest = weights[whole..].iter().zip(&column[whole..]);
-                let rest = rest.map(|(weight, integer)| *weight * element::<T, F>(*integer)).sum::<F>();
-                across(low) + across(high) * F::from(1 << 32) + correction + rest
-            };
-            totals.into_iter().zip(columns).map(finish).collect()
+            let correction = -offset::<T, F>() * elements(lanes, sum_of_weights).into_iter().sum::<F>();
+            let mut dots = Vec::with_capacity(columns.len());
+            for (totals, column) in totals.into_iter().zip(columns) {
+                let mut dot = correction;
+                for (digit, total) in totals[..T::DIGITS].iter().enumerate() {
+                    dot += elements(lanes, *total).into_iter().sum::<F>() * F::from(1 << (32 * digit));
+                }
+                for (weight, integer) in weights[whole..].iter().zip(&column[whole..]) {
+                    dot += *weight * element::<T, F>(*integer);
+                }
+                dots.push(dot);
+            }
+            dots
         }
     }
     assert!(columns.iter().all(|column| column.len() == weights.len()));

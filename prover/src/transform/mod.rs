@@ -53,7 +53,7 @@ pub struct Domain {
     size_inv: Fr,
     /// By node, for `max(R, C)` leaves.
     factors: Vec<Factor<Fr>>,
-    /// `ω^(c·e)` at `e·C + c`, for `e` from 0 to `R`.
+    /// `ω^(c·e)` for `e` from 0 to `R`, by groups of columns: those of one group for `e = 0`, then for `e = 1`, …
     twists: Vec<Fr>,
     /// Memory to be used again.
     scratch: Mutex<Vec<Vec<Fr>>>,
@@ -95,14 +95,17 @@ impl Domain {
         let omega = (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |omega, _| omega.square());
         let omega_inv = (k..Fr::S).fold(Fr::ROOT_OF_UNITY_INV, |omega, _| omega.square());
         let (rows_k, columns) = (k.div_ceil(2), 1 << (k / 2));
+        let instructions = Instructions::detected();
         let rows_omega = omega.pow_vartime([columns as u64]);
         let mut twists = vec![Fr::ONE; ((1 << rows_k) + 1) * columns];
-        twists.par_chunks_mut(columns).enumerate().for_each(|(e, twists)| {
-            let step = omega.pow_vartime([e as u64]);
-            let mut power = Fr::ONE;
-            for twist in twists {
-                *twist = power;
-                power *= step;
+        let width = columns.min(GROUP);
+        twists.par_chunks_mut(((1 << rows_k) + 1) * width).enumerate().for_each(|(group, twists)| {
+            let mut steps = [Fr::ONE; GROUP];
+            field::powers(instructions, omega, omega.pow_vartime([(group * width) as u64]), &mut steps[..width]);
+            for e in 1..=1 << rows_k {
+                let (before, twists) = twists[(e - 1) * width..].split_at_mut(width);
+                twists[..width].copy_from_slice(before);
+                field::multiply(instructions, &mut twists[..width], &steps[..width]);
             }
         });
         Self {
@@ -362,7 +365,7 @@ impl Kernel for Columns<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let Self { plan, source, scratch, first } = self;
         let (rows_k, columns) = (plan.domain.rows_k(), 1usize << plan.domain.columns_k());
-        let rows = 1usize << rows_k;
+        let (rows, width) = (1usize << rows_k, columns.min(GROUP));
         let mut data = vec![lanes.loosen(lanes.splat(Fr::ZERO)); rows];
         for (group, scratch) in scratch.chunks_exact_mut(rows * L::COUNT).enumerate() {
             let column = first + group * L::COUNT;
@@ -370,15 +373,15 @@ impl Kernel for Columns<'_> {
                 *vector = lanes.loosen(lanes.load(&row[column..]));
             }
             butterflies::transform(lanes, &mut data, plan.column_factors, plan.plain);
-            for place in 0..rows {
-                let (e, twist) = match (reversed(place, rows_k), plan.inverse) {
-                    (e, false) => (e, e),
-                    (0, true) => (0, rows),
-                    (e, true) => (rows - e, e),
+            let twists = &plan.domain.twists[column / width * width * (rows + 1) + column % width..];
+            for (e, places) in scratch.chunks_exact_mut(L::COUNT).enumerate() {
+                let (value, twist) = match (plan.inverse, e) {
+                    (false, e) => (e, e),
+                    (true, 0) => (0, rows),
+                    (true, e) => (rows - e, rows - e),
                 };
-                let twist = lanes.load(&plan.domain.twists[twist * columns + column..]);
-                let value = lanes.mul(lanes.tighten(data[place]), twist);
-                lanes.store(value, &mut scratch[e * L::COUNT..]);
+                let value = lanes.tighten(data[reversed(value, rows_k)]);
+                lanes.store(lanes.mul(value, lanes.load(&twists[twist * width..])), places);
             }
         }
     }
