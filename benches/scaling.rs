@@ -16,7 +16,7 @@ use circuits::graph::{
 };
 use circuits::layout::{compile, cost, Layout, LayoutOptions};
 use clap::Parser;
-use prover::prove::{ProveOptions, Prover};
+use prover::prove::{EngineOptions, ProveOptions, Prover};
 use prover::report::Stage;
 use prover::srs::Srs;
 
@@ -165,7 +165,8 @@ fn prove(program: &Program) -> Result<f64> {
     let srs = Srs::development(plan.k())?;
     let (key, _) = plan.setup(&srs, &())?;
     let inputs = vec![(0..program.nodes[0].elements() as i64).map(|i| i * 31 % 255 - 127).collect()];
-    let proved = Prover::new(&key, &srs, &())?.prove(&inputs, &ProveOptions::default(), &())?;
+    let proved =
+        Prover::new(&key, &srs, &EngineOptions::default(), &())?.prove(&inputs, &ProveOptions::default(), &())?;
     [Stage::Witness, Stage::Prove]
         .into_iter()
         .map(|stage| proved.report.cpu_seconds(stage))

@@ -191,7 +191,9 @@ pub(crate) struct InputOptions {
 /// The prover's engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
-    /// The prover of the halo2 library
+    /// Our own prover
+    Native,
+    /// The prover of the halo2 library: the same proofs, many times slower
     Stock,
 }
 
@@ -223,7 +225,7 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
     /// What makes the proof
-    #[arg(long, value_enum, default_value_t = Engine::Stock)]
+    #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub(crate) engine: Engine,
 }
 

@@ -15,7 +15,11 @@ use verifier::container::{self, Bytes, ContainerError, Kind};
 use verifier::key::KeyDescription;
 use verifier::{refuse_degree_override, DegreeOverride, Digest, KeyError, VerifyingKey};
 
+use crate::engine::{CpuEngine, CpuOptions, EngineError};
+use crate::plonk::machine;
+use crate::plonk::permutation::PermutationError;
 use crate::program::{self, ProgramFileError};
+use crate::prove::Engine;
 use crate::report::{Progress, Report, Stage, Stages};
 use crate::srs::Srs;
 
@@ -39,6 +43,12 @@ pub enum SetupError {
         /// The `k` of the SRS.
         found: u32,
     },
+    /// The copies are too many.
+    #[error(transparent)]
+    Permutation(#[from] PermutationError),
+    /// The engine gives up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The proof library refuses the circuit.
     #[error("the fixed columns can't be filled: {0}")]
     Library(#[from] plonk::Error),
@@ -93,17 +103,40 @@ impl Plan {
     /// # Errors
     /// The SRS has another size than the machine.
     pub fn setup(self, srs: &Srs, progress: &dyn Progress) -> Result<(ProvingKey, Report), SetupError> {
+        self.setup_by(Engine::default(), srs, progress)
+    }
+
+    /// [`Self::setup`] by an engine of the caller's choice; all give the same keys.
+    ///
+    /// # Errors
+    /// The SRS has another size than the machine.
+    pub fn setup_by(
+        self,
+        engine: Engine,
+        srs: &Srs,
+        progress: &dyn Progress,
+    ) -> Result<(ProvingKey, Report), SetupError> {
         refuse_degree_override()?;
         if srs.k() != self.k() {
             return Err(SetupError::SrsSize { needed: self.k(), found: srs.k() });
         }
         let mut stages = Stages::new(progress);
-        let key = stages.run(Stage::Commit, || self.verifying_key(srs))?;
+        let key = stages.run(Stage::Commit, || match engine {
+            Engine::Native => self.verifying_key(srs),
+            Engine::Stock => self.stock_verifying_key(srs),
+        })?;
         Ok((ProvingKey { plan: self, key }, stages.report()))
     }
 
     fn verifying_key(&self, srs: &Srs) -> Result<VerifyingKey, SetupError> {
-        let plonk = keygen_vk(srs.params(), &self.layout.circuit_without_witness())?;
+        let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], CpuOptions::default());
+        let (_, preprocessed) = machine::preprocess(self.layout.skeleton())?;
+        let commitments = preprocessed.commit(&engine)?;
+        Ok(VerifyingKey::assemble(self.describe(srs), commitments.fixed, commitments.permutation)?)
+    }
+
+    fn stock_verifying_key(&self, srs: &Srs) -> Result<VerifyingKey, SetupError> {
+        let plonk = keygen_vk(&srs.library(), &self.layout.circuit_without_witness())?;
         let (fixed, permutation) = (plonk.fixed_commitments().clone(), plonk.permutation().commitments().clone());
         Ok(VerifyingKey::assemble(self.describe(srs), fixed, permutation)?)
     }

@@ -23,6 +23,7 @@
 //! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
 //! | [`plonk`] | the rounds of the proof library's protocol, for any constraint system |
+//! | [`memory`] | what a proof takes in memory |
 //! | [`msm`] | sums of points with scalars |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
@@ -35,6 +36,7 @@
 pub mod engine;
 pub mod field;
 pub mod keys;
+pub mod memory;
 pub mod msm;
 pub mod plonk;
 pub mod program;
@@ -44,5 +46,5 @@ pub mod srs;
 pub mod transform;
 
 pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
-pub use prove::{prove, Engine, Entropy, ProveError, ProveOptions, Proved, Prover};
-pub use report::{Progress, Report, Stage, StageReport};
+pub use prove::{prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover};
+pub use report::{Progress, Report, RoundReport, Stage, StageReport};

@@ -1,6 +1,7 @@
 //! Making proofs.
 
 use circuits::interface::PackError;
+use circuits::machine::{Assignment, MachineCircuit};
 use circuits::reference::{self, RunError, Trace};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::plonk::{self, create_proof, keygen_pk, permutation};
@@ -14,23 +15,33 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use verifier::container::Bytes;
 use verifier::transcript::KeccakTranscript;
-use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, PublicInputs, Randomness, Refusal};
+use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, PublicInputs, Refusal};
 
+use crate::engine::{CpuEngine, CpuOptions, VectorKernels};
 use crate::keys::ProvingKey;
-use crate::report::{Progress, Report, Stage, Stages};
+use crate::memory::{MemoryError, MemoryPlan};
+use crate::plonk::key::CircuitKey;
+use crate::plonk::machine::{self, MachineWitness};
+use crate::plonk::permutation::PermutationError;
+use crate::plonk::prove::PlonkError;
+use crate::plonk::randomness::Randomness;
+use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, Stages};
 use crate::srs::Srs;
 
 /// What makes the proof.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Engine {
-    /// The proof library's own prover.
+    /// Our own prover of the proof library's protocol.
     #[default]
+    Native,
+    /// The proof library's own prover: many times slower and larger, and the oracle of our tests.
     Stock,
 }
 
 impl std::fmt::Display for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Engine::Native => "native",
             Engine::Stock => "stock",
         })
     }
@@ -38,7 +49,7 @@ impl std::fmt::Display for Engine {
 
 /// A name that no engine has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("there is no engine {0:?}; there is \"stock\"")]
+#[error("there is no engine {0:?}; there are \"native\" and \"stock\"")]
 pub struct EngineError(String);
 
 impl std::str::FromStr for Engine {
@@ -46,6 +57,7 @@ impl std::str::FromStr for Engine {
 
     fn from_str(name: &str) -> Result<Self, EngineError> {
         match name {
+            "native" => Ok(Engine::Native),
             "stock" => Ok(Engine::Stock),
             _ => Err(EngineError(name.into())),
         }
@@ -59,16 +71,24 @@ pub enum Entropy {
     /// witnesses are blinded differently.
     #[default]
     System,
-    /// A seed, for tests. The proof is marked insecure. Under the stock engine the seed determines the commitments to the
-    /// witness; what follows still differs from proof to proof, since the library draws a polynomial of its own.
+    /// A seed, for tests. The proof is marked insecure. The native engine makes the same proof again, byte for byte. Under the
+    /// stock engine the seed determines the commitments to the witness; what follows still differs from proof to proof, since
+    /// the library draws a polynomial of its own.
     Seed([u8; 32]),
+}
+
+/// What makes proofs, and within what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// What makes them.
+    pub engine: Engine,
+    /// Bytes of memory that the native engine may take; without a limit it takes what is fastest.
+    pub max_memory: Option<u64>,
 }
 
 /// How to make a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProveOptions {
-    /// What makes it.
-    pub engine: Engine,
     /// Where the blinding is drawn from.
     pub entropy: Entropy,
     /// Whether the proof is verified before it is handed out.
@@ -77,7 +97,7 @@ pub struct ProveOptions {
 
 impl Default for ProveOptions {
     fn default() -> Self {
-        Self { engine: Engine::default(), entropy: Entropy::default(), verify: true }
+        Self { entropy: Entropy::default(), verify: true }
     }
 }
 
@@ -112,6 +132,23 @@ pub enum ProveError {
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
     Entropy(rand_core::Error),
+    /// The memory that is allowed does not suffice.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The SRS ends with the power before the one that masks the quotient.
+    #[error(
+        "the SRS has 2^{k} powers, and the native engine takes one more: import a larger one, or use the stock engine"
+    )]
+    NextPower {
+        /// The `k` of the SRS.
+        k: u32,
+    },
+    /// The key's copies are too many.
+    #[error(transparent)]
+    Permutation(#[from] PermutationError),
+    /// The native engine fails.
+    #[error(transparent)]
+    Plonk(#[from] PlonkError),
     /// The proof library fails.
     #[error("the proof library fails: {0}")]
     Library(#[from] plonk::Error),
@@ -132,20 +169,75 @@ pub struct Proved {
     pub report: Report,
 }
 
-/// A proving key with its polynomials, ready for any number of proofs.
+/// A proving key on an engine, ready for any number of proofs.
 pub struct Prover<'a> {
     key: &'a ProvingKey,
     srs: &'a Srs,
-    plonk: plonk::ProvingKey<G1Affine>,
+    backend: Backend,
     derived: Report,
 }
 
+enum Backend {
+    Native(Box<Native>),
+    Stock(Box<plonk::ProvingKey<G1Affine>>),
+}
+
+/// A key on the native engine.
+struct Native {
+    engine: CpuEngine,
+    key: CircuitKey<CpuEngine>,
+    next_power: G1Affine,
+    kernels: VectorKernels,
+}
+
+impl Native {
+    fn new(key: &ProvingKey, srs: &Srs, max_memory: Option<u64>) -> Result<Self, ProveError> {
+        let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
+        let layout = key.plan().layout();
+        let memory = MemoryPlan::new(layout, max_memory)?;
+        let options = CpuOptions { quotient_bytes: max_memory.map(|_| memory.quotient), ..CpuOptions::default() };
+        let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
+        let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
+        let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed).map_err(PlonkError::from)?;
+        Ok(Self { engine, key, next_power, kernels: VectorKernels(options.instructions) })
+    }
+
+    fn prove(
+        &self,
+        assignment: Assignment,
+        instances: &[Fr],
+        seed: [u8; 32],
+        progress: &dyn Progress,
+    ) -> Result<(Vec<u8>, Vec<RoundReport>), ProveError> {
+        let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
+        let mut witness = MachineWitness::new(assignment, &self.kernels);
+        let work = || self.engine.work();
+        let mut times = RoundTimes::new(progress, &work);
+        crate::plonk::prove::prove(
+            &self.engine,
+            &self.key,
+            self.next_power,
+            &[instances],
+            &mut witness,
+            &mut Randomness::new(seed),
+            &mut transcript,
+            &mut times,
+        )?;
+        Ok((transcript.finalize(), times.into_reports()))
+    }
+}
+
 impl<'a> Prover<'a> {
-    /// Derives the polynomials of `key`.
+    /// Puts `key` onto an engine.
     ///
     /// # Errors
-    /// The SRS is not the one of the key, or has another size.
-    pub fn new(key: &'a ProvingKey, srs: &'a Srs, progress: &dyn Progress) -> Result<Self, ProveError> {
+    /// The SRS is not the one of the key, or has another size; the engine has not enough memory.
+    pub fn new(
+        key: &'a ProvingKey,
+        srs: &'a Srs,
+        options: &EngineOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, ProveError> {
         refuse_degree_override()?;
         let description = key.verifying_key().description();
         if srs.k() != description.params.k {
@@ -156,13 +248,18 @@ impl<'a> Prover<'a> {
             return Err(ProveError::SrsDigest { expected, found });
         }
         let mut stages = Stages::new(progress);
-        let plonk = stages.run(Stage::Derive, || {
-            keygen_pk(srs.params(), transforming(key), &key.plan().layout().circuit_without_witness())
+        let backend = stages.run(Stage::Derive, || match options.engine {
+            Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options.max_memory)?))),
+            Engine::Stock => {
+                let circuit = key.plan().layout().circuit_without_witness();
+                let plonk = keygen_pk(&srs.library(), transforming(key), &circuit)?;
+                Ok::<_, ProveError>(Backend::Stock(Box::new(plonk)))
+            }
         })?;
-        Ok(Self { key, srs, plonk, derived: stages.report() })
+        Ok(Self { key, srs, backend, derived: stages.report() })
     }
 
-    /// What deriving the polynomials cost.
+    /// What putting the key onto the engine cost.
     pub fn derived(&self) -> &Report {
         &self.derived
     }
@@ -182,21 +279,28 @@ impl<'a> Prover<'a> {
         let mut stages = Stages::new(progress);
         let (trace, assignment) = stages.run(Stage::Witness, || {
             let trace = reference::run(plan.program(), inputs)?;
-            let circuit = plan.layout().circuit(plan.program(), &trace);
-            Ok::<_, ProveError>((trace, circuit))
+            let assignment = plan.layout().assign(plan.program(), &trace);
+            Ok::<_, ProveError>((trace, assignment))
         })?;
         let public = PublicInputs(plan.layout().public_values(plan.program(), &trace));
         let instances = plan.layout().interface().pack(&public.0)?;
-        let mut rng = self.rng(inputs, options.entropy)?;
-        let words = stages.run(Stage::Prove, || match options.engine {
-            Engine::Stock => self.stock(assignment, &instances, &mut rng),
+        let seed = self.seed(inputs, options.entropy)?;
+        let mut rounds = Vec::new();
+        let words = stages.run(Stage::Prove, || match &self.backend {
+            Backend::Native(native) => {
+                let (words, reports) = native.prove(assignment, &instances, seed, progress)?;
+                rounds = reports;
+                Ok(words)
+            }
+            Backend::Stock(plonk) => self.stock(plonk, assignment, &instances, seed),
         })?;
+        stages.add_rounds(rounds);
         let proof = Proof {
             key: self.key.verifying_key().digest(),
             public,
             randomness: match options.entropy {
-                Entropy::System => Randomness::System,
-                Entropy::Seed(_) => Randomness::Seeded,
+                Entropy::System => verifier::Randomness::System,
+                Entropy::Seed(_) => verifier::Randomness::Seeded,
             },
             words: Bytes(words),
         };
@@ -210,32 +314,32 @@ impl<'a> Prover<'a> {
 
     fn stock(
         &self,
-        circuit: circuits::machine::MachineCircuit,
+        plonk: &plonk::ProvingKey<G1Affine>,
+        assignment: Assignment,
         instances: &[Fr],
-        rng: &mut ChaCha20Rng,
+        seed: [u8; 32],
     ) -> Result<Vec<u8>, ProveError> {
         let mut transcript = KeccakTranscript::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
-            self.srs.params(),
-            &self.plonk,
-            &[circuit],
+            &self.srs.library(),
+            plonk,
+            &[MachineCircuit::with_witness(assignment)],
             &[&[instances]],
-            rng,
+            ChaCha20Rng::from_seed(seed),
             &mut transcript,
         )?;
         Ok(transcript.finalize())
     }
 
-    fn rng(&self, inputs: &[Vec<i64>], entropy: Entropy) -> Result<ChaCha20Rng, ProveError> {
-        let seed = match entropy {
-            Entropy::Seed(seed) => seed,
+    fn seed(&self, inputs: &[Vec<i64>], entropy: Entropy) -> Result<[u8; 32], ProveError> {
+        match entropy {
+            Entropy::Seed(seed) => Ok(seed),
             Entropy::System => {
                 let mut system = [0; 32];
                 OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
-                hedged(&system, self.key.verifying_key().digest(), inputs)
+                Ok(hedged(&system, self.key.verifying_key().digest(), inputs))
             }
-        };
-        Ok(ChaCha20Rng::from_seed(seed))
+        }
     }
 }
 
@@ -244,7 +348,7 @@ impl<'a> Prover<'a> {
 /// # Errors
 /// The SRS is not that of the key, the inputs are not admissible, or no proof could be made.
 pub fn prove(key: &ProvingKey, srs: &Srs, inputs: &[Vec<i64>], options: &ProveOptions) -> Result<Proved, ProveError> {
-    Prover::new(key, srs, &())?.prove(inputs, options, &())
+    Prover::new(key, srs, &EngineOptions::default(), &())?.prove(inputs, options, &())
 }
 
 /// A seed from the system's randomness, the key and the witness (which follows from the inputs).
@@ -294,8 +398,9 @@ mod tests {
 
     #[test]
     fn engines_have_names() {
-        assert_eq!("stock".parse(), Ok(Engine::Stock));
-        assert_eq!(Engine::Stock.to_string(), "stock");
+        for engine in [Engine::Native, Engine::Stock] {
+            assert_eq!(engine.to_string().parse(), Ok(engine));
+        }
         assert_eq!("other".parse::<Engine>(), Err(EngineError("other".into())));
     }
 }

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::engine::Work;
+use crate::plonk::prove::{Observer, Round};
+
 /// A part of a setup or a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,8 +32,21 @@ pub struct StageReport {
     pub stage: Stage,
     /// Seconds that passed.
     pub wall_seconds: f64,
-    /// Seconds of all processors together, in steps of 10 ms; `None` where the system does not tell.
+    /// Seconds of all processors together; `None` where the system does not tell.
     pub cpu_seconds: Option<f64>,
+}
+
+/// What a round of a proof cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RoundReport {
+    /// The round.
+    pub round: Round,
+    /// Seconds that passed.
+    pub wall_seconds: f64,
+    /// Seconds of all processors together; `None` where the system does not tell.
+    pub cpu_seconds: Option<f64>,
+    /// What was done, by count.
+    pub work: Work,
 }
 
 /// What a setup or a proof cost.
@@ -38,6 +54,8 @@ pub struct StageReport {
 pub struct Report {
     /// The stages in order.
     pub stages: Vec<StageReport>,
+    /// The rounds of a proof in order; none for an engine that does not tell.
+    pub rounds: Vec<RoundReport>,
     /// Most memory that the process has held so far; `None` where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
 }
@@ -64,6 +82,8 @@ pub trait Progress {
     fn begin(&self, stage: Stage);
     /// A stage has ended.
     fn end(&self, report: &StageReport);
+    /// A round of the stage that runs begins.
+    fn round(&self, _: Round) {}
 }
 
 impl Progress for () {
@@ -75,11 +95,45 @@ impl Progress for () {
 pub(crate) struct Stages<'a> {
     progress: &'a dyn Progress,
     done: Vec<StageReport>,
+    rounds: Vec<RoundReport>,
+}
+
+/// Times the rounds of a proof.
+pub(crate) struct RoundTimes<'a> {
+    progress: &'a dyn Progress,
+    work: &'a dyn Fn() -> Work,
+    begun: (Instant, Option<f64>, Work),
+    done: Vec<RoundReport>,
+}
+
+impl<'a> RoundTimes<'a> {
+    /// `work` tells what has been done so far.
+    pub(crate) fn new(progress: &'a dyn Progress, work: &'a dyn Fn() -> Work) -> Self {
+        Self { progress, work, begun: (Instant::now(), None, Work::default()), done: Vec::new() }
+    }
+
+    pub(crate) fn into_reports(self) -> Vec<RoundReport> {
+        self.done
+    }
+}
+
+impl Observer for RoundTimes<'_> {
+    fn begin(&mut self, round: Round) {
+        self.progress.round(round);
+        self.begun = (Instant::now(), process_cpu_seconds(), (self.work)());
+    }
+
+    fn end(&mut self, round: Round) {
+        let (wall, cpu, work) = self.begun;
+        let cpu_seconds = process_cpu_seconds().zip(cpu).map(|(end, start)| end - start);
+        let wall_seconds = wall.elapsed().as_secs_f64();
+        self.done.push(RoundReport { round, wall_seconds, cpu_seconds, work: (self.work)() - work });
+    }
 }
 
 impl<'a> Stages<'a> {
     pub(crate) fn new(progress: &'a dyn Progress) -> Self {
-        Self { progress, done: Vec::new() }
+        Self { progress, done: Vec::new(), rounds: Vec::new() }
     }
 
     /// Runs a stage; one that fails is not reported.
@@ -94,22 +148,26 @@ impl<'a> Stages<'a> {
         Ok(result)
     }
 
+    pub(crate) fn add_rounds(&mut self, rounds: Vec<RoundReport>) {
+        self.rounds.extend(rounds);
+    }
+
     pub(crate) fn report(self) -> Report {
-        Report { stages: self.done, peak_rss_bytes: peak_rss_bytes() }
+        Report { stages: self.done, rounds: self.rounds, peak_rss_bytes: peak_rss_bytes() }
     }
 }
 
-/// Ticks per second of the times in `/proc`; part of Linux's interface to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Processor seconds of all threads of this process.
+#[cfg(unix)]
+fn process_cpu_seconds() -> Option<f64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+}
 
 /// Processor seconds of all threads of this process.
+#[cfg(not(unix))]
 fn process_cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name in parentheses, which may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
-    let (user, system) = (fields.next()??, fields.next()??);
-    Some((user + system) as f64 / TICKS_PER_SECOND)
+    None
 }
 
 /// Most memory that this process has held so far.

@@ -44,12 +44,7 @@ fn setup(k: u32) -> Setup {
     Setup { next_power: powers[1 << k], lagrange, params }
 }
 
-fn proof<E: Engine>(
-    setup: &Setup,
-    engine: &E,
-    circuit: &RandomCircuit,
-    key: &VerifyingKey<G1Affine>,
-) -> Vec<u8> {
+fn proof<E: Engine>(setup: &Setup, engine: &E, circuit: &RandomCircuit, key: &VerifyingKey<G1Affine>) -> Vec<u8> {
     let (_, preprocessed) = preprocess(circuit.k(), circuit).expect("it can be synthesized");
     let commitments = preprocessed.commit(engine).expect("they fit");
     assert_eq!(&commitments.fixed, key.fixed_commitments());

@@ -7,14 +7,16 @@ use circuits::graph::Program;
 use circuits::layout::LayoutOptions;
 use circuits::reference::{self, RunError};
 use prover::srs::Srs;
-use prover::{prove, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey, ProvingKeyError, SetupError, Stage};
+use prover::{
+    prove, EngineOptions, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey, ProvingKeyError, SetupError,
+    Stage,
+};
 use support::ProgramBuilder;
 use verifier::container::{frame, unframe, Kind};
 use verifier::statement::Insecurity;
 use verifier::{verify, Randomness};
 
-const SEEDED: ProveOptions =
-    ProveOptions { engine: prover::Engine::Stock, entropy: Entropy::Seed([1; 32]), verify: true };
+const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([1; 32]), verify: true };
 
 fn keys(program: &Program) -> (ProvingKey, Srs) {
     let plan = Plan::new(program.clone(), LayoutOptions::default()).expect("the program has a layout");
@@ -130,7 +132,7 @@ fn seeds_repeat_and_are_marked_and_the_system_does_not() {
     let mut builder = support::mlp(1);
     let inputs = builder.inputs();
     let (key, srs) = keys(&builder.program);
-    let prover = Prover::new(&key, &srs, &()).expect("the SRS fits");
+    let prover = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
     let witness_bytes = 64 * key.plan().layout().statistics().advice_columns;
     let witness = |options: &ProveOptions| {
         let proof = prover.prove(&inputs, options, &()).expect("admissible").proof;
@@ -149,7 +151,7 @@ fn inadmissible_inputs_are_refused_without_telling_them() {
     let mut builder = support::mlp(1);
     let mut inputs = builder.inputs();
     let (key, srs) = keys(&builder.program);
-    let prover = Prover::new(&key, &srs, &()).expect("the SRS fits");
+    let prover = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
     inputs[0][3] = 123_456;
     let error = prover.prove(&inputs, &SEEDED, &()).expect_err("out of range");
     assert!(matches!(&error, ProveError::Run(RunError::InputRange { index: 3, .. })), "{error}");
@@ -162,7 +164,7 @@ fn inadmissible_inputs_are_refused_without_telling_them() {
 fn another_srs_is_refused() {
     let (key, srs) = keys(&support::mlp(1).program);
     let smaller = srs.clone().fit(srs.k() - 1).expect("smaller");
-    assert!(matches!(Prover::new(&key, &smaller, &()), Err(ProveError::SrsSize { .. })));
+    assert!(matches!(Prover::new(&key, &smaller, &EngineOptions::default(), &()), Err(ProveError::SrsSize { .. })));
     let result = key.plan().clone().setup(&smaller, &());
     assert!(matches!(result, Err(SetupError::SrsSize { .. })));
 }

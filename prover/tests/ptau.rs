@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use halo2_proofs::halo2curves::ff::PrimeField;
-use halo2_proofs::poly::commitment::ParamsProver;
 use prover::srs::ptau::Ptau;
 use prover::srs::{PtauError, Srs, SrsError, SrsInfo};
 use verifier::encoding::PointError;
@@ -40,7 +39,7 @@ fn a_ceremony_is_imported() {
     assert!(!srs.mark().is_insecure());
     assert!(srs.next_power().is_some());
     // Computed from the file's bytes by plain integer arithmetic.
-    let tau = srs.params().get_g()[1];
+    let tau = srs.powers()[1];
     assert_eq!(hex(tau.x.to_repr()), "2a866429d1ccf3aacea27ca78b2716e3d2f395eb3f97a27991837bbf78894ed4");
     assert_eq!(hex(tau.y.to_repr()), "2db67dab6d692ecd81a73b7b79cd39303afbd3b395ec2c42b9882e3771746a6c");
     let tau = srs.mark().tau_g2();

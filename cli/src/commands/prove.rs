@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use prover::report::peak_rss_bytes;
+use prover::EngineOptions;
 use verifier::{verify, Proof, Statement, VerifyingKey};
 
 use crate::args::{Engine, ProveArgs};
@@ -21,7 +22,11 @@ use crate::{artifacts, usage};
 /// # Errors
 /// A file can't be used, or a stage fails.
 pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
-    let Engine::Stock = args.engine;
+    let engine = match args.engine {
+        Engine::Native => prover::Engine::Native,
+        Engine::Stock => prover::Engine::Stock,
+    };
+    let options = EngineOptions { engine, ..EngineOptions::default() };
     let folder = Folder::create(&args.out)?;
     let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     let program = &artifact.program;
@@ -36,7 +41,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let keys = candidate.keys(&folder, &srs, printer)?;
 
     usage::restart_peak();
-    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, printer)?;
+    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, &options, printer)?;
     let Proved { proof, cpu_seconds } = keys::prove(&prover, &keys.key, &inputs.integers, printer)?;
     let prove_cpu_seconds = cpu_seconds.zip(derive_cpu_seconds).map(|(prove, derive)| keys::to_ticks(prove + derive));
     let peak_rss_bytes = peak_rss_bytes();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use circuits::layout::cost;
 use prover::srs::Srs;
-use prover::{Plan, ProveOptions, Prover, ProvingKey, Stage};
+use prover::{EngineOptions, Plan, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
 use verifier::{Proof, VerifyingKey};
 
@@ -196,9 +196,14 @@ pub(crate) struct Proved {
 ///
 /// # Errors
 /// The SRS is not the key's.
-pub(crate) fn prover<'a>(key: &'a ProvingKey, srs: &'a Srs, printer: Printer) -> Outcome<(Prover<'a>, Option<f64>)> {
+pub(crate) fn prover<'a>(
+    key: &'a ProvingKey,
+    srs: &'a Srs,
+    options: &EngineOptions,
+    printer: Printer,
+) -> Outcome<(Prover<'a>, Option<f64>)> {
     let bars = Bars::new(printer, cost::estimate(&key.plan().layout().params()));
-    let prover = Prover::new(key, srs, &bars).or_refused("the key can't be used")?;
+    let prover = Prover::new(key, srs, options, &bars).or_refused("the key can't be used")?;
     let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_ticks);
     Ok((prover, spent))
 }

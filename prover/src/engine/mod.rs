@@ -30,13 +30,13 @@ mod naive;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use thiserror::Error;
 
+use crate::plonk::constraints;
 use crate::plonk::constraints::{Graph, NodeId};
 use crate::plonk::quotient::QuotientPlan;
 use crate::plonk::scalar::{ScalarId, ScalarValues};
-use crate::plonk::constraints;
 
 pub use column::{Column, SigmaColumn, Values};
-pub use cpu::{CpuEngine, CpuOptions, Work};
+pub use cpu::{CpuEngine, CpuOptions, VectorKernels, Work};
 
 pub use naive::NaiveEngine;
 

@@ -160,12 +160,7 @@ impl Engine for NaiveEngine {
         Ok(values.into_iter().next().expect("one root"))
     }
 
-    fn permute_pair(
-        &self,
-        input: &Vec<Fr>,
-        table: &Vec<Fr>,
-        tails: [Vec<Fr>; 2],
-    ) -> Result<[Vec<Fr>; 2], EngineError> {
+    fn permute_pair(&self, input: &Vec<Fr>, table: &Vec<Fr>, tails: [Vec<Fr>; 2]) -> Result<[Vec<Fr>; 2], EngineError> {
         permute_pair(input, table, tails)
     }
 

@@ -209,8 +209,11 @@ impl<const SIGNED: bool> Kernel for Add<'_, SIGNED> {
         while start < additions.out.len() {
             let end = (start + BATCH).min(additions.out.len());
             let source = if SIGNED { bases } else { &*arena };
-            let batch =
-                Batch { left: &additions.left[start..end], right: &additions.right[start..end], out: &additions.out[start..end] };
+            let batch = Batch {
+                left: &additions.left[start..end],
+                right: &additions.right[start..end],
+                out: &additions.out[start..end],
+            };
             let products = forwards::<L, SIGNED, false>(lanes, source, batch, &mut steps, exceptions);
             let inverses = match invert(lanes, products) {
                 Some(inverses) => inverses,
@@ -356,10 +359,8 @@ fn backwards<L: Lanes, const SIGNED: bool>(
         inverses = multiply::<L>(lanes, inverses, denominators);
         let at = [step * CHAINS * L::COUNT, (step * CHAINS + 1) * L::COUNT];
         let source = if SIGNED { bases } else { &*arena };
-        let operands = [
-            operands::<L, SIGNED>(lanes, source, batch, at[0]),
-            operands::<L, SIGNED>(lanes, source, batch, at[1]),
-        ];
+        let operands =
+            [operands::<L, SIGNED>(lanes, source, batch, at[0]), operands::<L, SIGNED>(lanes, source, batch, at[1])];
         let [a, b] = &operands;
         let rises = [lanes.sub_loaded(a.y_right, a.y_left), lanes.sub_loaded(b.y_right, b.y_left)];
         let slopes = multiply::<L>(lanes, rises, quotients);

@@ -60,11 +60,7 @@ impl<E: Engine> CircuitKey<E> {
     ///
     /// # Errors
     /// The engine fails.
-    pub fn new(
-        engine: &E,
-        key: &VerifyingKey<G1Affine>,
-        preprocessed: Preprocessed,
-    ) -> Result<Self, EngineError> {
+    pub fn new(engine: &E, key: &VerifyingKey<G1Affine>, preprocessed: Preprocessed) -> Result<Self, EngineError> {
         let system = key.cs().clone();
         let constraints = Constraints::new(&system);
         let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.columns_at_once());

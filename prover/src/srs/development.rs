@@ -4,7 +4,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G2Affine, G1};
 use halo2_proofs::halo2curves::ff::{BatchInvert, Field, PrimeField};
 use halo2_proofs::halo2curves::group::{Curve, Group};
 use rayon::prelude::*;
-use verifier::srs::{development_tau, library_srs, SrsMark, SrsOrigin};
+use verifier::srs::{development_tau, SrsMark, SrsOrigin};
 
 use super::Srs;
 
@@ -20,7 +20,7 @@ pub(super) fn srs(k: u32) -> Srs {
     let lagrange = generator.times(&lagrange(k, tau));
     let tau_g2 = (G2Affine::generator() * tau).to_affine();
     let mark = SrsMark::new(SrsOrigin::Development, tau_g2).expect("this is the development SRS");
-    Srs { mark, next_power, params: library_srs(k, powers, Some(lagrange), tau_g2) }
+    Srs { mark, next_power, powers, lagrange }
 }
 
 /// `start, start·ratio, …`

@@ -29,16 +29,15 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use halo2_proofs::arithmetic::best_multiexp;
+use halo2_proofs::arithmetic::{best_multiexp, g_to_lagrange};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine, G1};
 use halo2_proofs::halo2curves::ff::Field;
+use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::{Curve, Group};
 use halo2_proofs::halo2curves::pairing::{Engine, MillerLoopResult, MultiMillerLoop};
 use halo2_proofs::halo2curves::serde::SerdeObject;
-use halo2_proofs::poly::commitment::{Blind, Params, ParamsProver};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::poly::EvaluationDomain;
-use halo2_proofs::SerdeFormat;
 use rand_core::OsRng;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -60,7 +59,10 @@ pub struct Srs {
     mark: SrsMark,
     /// `[τ^(2^k)]₁`, where the source had it.
     next_power: Option<G1Affine>,
-    params: ParamsKZG<Bn256>,
+    /// `[τ^i]₁` for `i` below `2^k`.
+    powers: Vec<G1Affine>,
+    /// `[ℓ_i(τ)]₁`, as many.
+    lagrange: Vec<G1Affine>,
 }
 
 /// Why an SRS is not accepted.
@@ -124,12 +126,14 @@ impl Srs {
         let mark = SrsMark::new(origin, tau_g2)?;
         let next_power = powers.get(1 << k).copied();
         powers.truncate(1 << k);
-        Ok(Self { mark, next_power, params: library_srs(k, powers, lagrange, tau_g2) })
+        let lagrange =
+            lagrange.unwrap_or_else(|| g_to_lagrange(powers.iter().map(|power| power.to_curve()).collect(), k));
+        Ok(Self { mark, next_power, powers, lagrange })
     }
 
     /// The SRS has `2^k` powers.
     pub fn k(&self) -> u32 {
-        self.params.k()
+        self.powers.len().ilog2()
     }
 
     /// Where the SRS is from, and `[τ]₂`.
@@ -137,9 +141,19 @@ impl Srs {
         &self.mark
     }
 
-    /// The SRS in the form of the proof library.
-    pub fn params(&self) -> &ParamsKZG<Bn256> {
-        &self.params
+    /// A copy in the form of the proof library.
+    pub fn library(&self) -> ParamsKZG<Bn256> {
+        library_srs(self.k(), self.powers.clone(), Some(self.lagrange.clone()), self.mark.tau_g2())
+    }
+
+    /// The powers `[τ^i]₁` for `i` below `2^k`.
+    pub fn powers(&self) -> &[G1Affine] {
+        &self.powers
+    }
+
+    /// The Lagrange basis `[ℓ_i(τ)]₁` of the domain of `2^k` points.
+    pub fn lagrange(&self) -> &[G1Affine] {
+        &self.lagrange
     }
 
     /// `[τ^(2^k)]₁`, where the source had it; masking the pieces of a quotient takes it.
@@ -160,7 +174,7 @@ impl Srs {
             std::cmp::Ordering::Equal => Ok(self),
             std::cmp::Ordering::Greater if self.mark.origin() == SrsOrigin::Development => Self::development(k),
             std::cmp::Ordering::Greater => {
-                let powers = self.params.get_g()[..=1 << k].to_vec();
+                let powers = self.powers[..=1 << k].to_vec();
                 let (origin, tau_g2) = (self.mark.origin(), self.mark.tau_g2());
                 drop(self);
                 Ok(Self::from_powers(k, powers, None, origin, tau_g2)?)
@@ -174,15 +188,14 @@ impl Srs {
     /// # Errors
     /// Names the part that is not consistent.
     pub fn check(&self) -> Result<(), SrsError> {
-        let powers = self.params.get_g();
+        let powers = &self.powers;
         if powers[0] != G1Affine::generator() {
             return Err(SrsError::Inconsistent("the first power is not the generator"));
         }
         let domain = EvaluationDomain::new(2, self.k());
         let values = domain.lagrange_from_vec((0..powers.len()).map(|_| Fr::random(OsRng)).collect());
         let coefficients = domain.lagrange_to_coeff(values.clone());
-        if self.params.commit(&coefficients, Blind::default()) != self.params.commit_lagrange(&values, Blind::default())
-        {
+        if best_multiexp(&coefficients, powers) != best_multiexp(&values, &self.lagrange) {
             return Err(SrsError::Inconsistent("the Lagrange basis is not that of the powers"));
         }
         let ladder: Vec<_> = powers.iter().chain(&self.next_power).copied().collect();
@@ -233,7 +246,9 @@ impl Srs {
         if let Some(power) = self.next_power {
             power.write_raw(writer)?;
         }
-        self.params.write_custom(writer, SerdeFormat::RawBytes)
+        writer.write_all(&self.k().to_le_bytes())?;
+        self.powers.iter().chain(&self.lagrange).try_for_each(|point| point.write_raw(writer))?;
+        [G2Affine::generator(), self.mark.tau_g2()].iter().try_for_each(|point| point.write_raw(writer))
     }
 }
 
@@ -356,7 +371,7 @@ impl<R: Read> Decoder<'_, R> {
         }
         let tau_g2 = self.point2()?;
         let mark = SrsMark::new(origin, tau_g2)?;
-        Ok(Srs { mark, next_power, params: library_srs(k, powers, Some(lagrange), tau_g2) })
+        Ok(Srs { mark, next_power, powers, lagrange })
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], SrsError> {
@@ -467,7 +482,7 @@ mod tests {
         assert!(same(&cut, &Srs::development(5).expect("a possible size")));
         // The general way gives the same points as the one that knows tau.
         let srs = Srs::development(6).expect("a possible size");
-        let powers = srs.params.get_g()[..=32].to_vec();
+        let powers = srs.powers[..=32].to_vec();
         let general =
             Srs::from_powers(5, powers, None, SrsOrigin::Development, srs.mark.tau_g2()).expect("development");
         assert!(same(&general, &cut));
@@ -500,15 +515,18 @@ mod tests {
     #[test]
     fn inconsistent_ones_are_refused() {
         let srs = Srs::development(4).expect("a possible size");
-        let (powers, tau_g2) = (srs.params.get_g().to_vec(), srs.mark.tau_g2());
-        let with =
-            |powers: Vec<G1Affine>, lagrange| Srs { params: library_srs(4, powers, lagrange, tau_g2), ..srs.clone() };
+        let (powers, tau_g2) = (srs.powers.clone(), srs.mark.tau_g2());
+        let of_powers = |powers: Vec<G1Affine>| {
+            let lagrange = g_to_lagrange(powers.iter().map(|power| power.to_curve()).collect(), 4);
+            Srs { powers, lagrange, ..srs.clone() }
+        };
         let mut other = powers.clone();
         other.swap(5, 6);
-        assert!(matches!(with(other, None).check(), Err(SrsError::Inconsistent(_))), "powers exchanged");
-        assert!(matches!(with(powers.clone(), Some(powers.clone())).check(), Err(SrsError::Inconsistent(_))));
+        assert!(matches!(of_powers(other).check(), Err(SrsError::Inconsistent(_))), "powers exchanged");
+        let foreign_basis = Srs { lagrange: powers.clone(), ..srs.clone() };
+        assert!(matches!(foreign_basis.check(), Err(SrsError::Inconsistent(_))));
         let shifted = powers[1..].iter().chain(&srs.next_power).copied().collect();
-        assert!(matches!(with(shifted, None).check(), Err(SrsError::Inconsistent(_))), "does not start at one");
+        assert!(matches!(of_powers(shifted).check(), Err(SrsError::Inconsistent(_))), "does not start at one");
         let next = Srs { next_power: Some(G1Affine::generator()), ..srs.clone() };
         assert!(matches!(next.check(), Err(SrsError::Inconsistent(_))), "another next power");
         let foreign = Srs {

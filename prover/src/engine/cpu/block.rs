@@ -19,7 +19,7 @@ pub(super) fn within(rows: &[u32], range: &Range<usize>) -> Range<usize> {
 
 /// Columns of integers by width, cut to a block: what [`field::add_scaled_integers`] takes.
 #[derive(Default)]
-struct ByWidth<'a> {
+pub(super) struct ByWidth<'a> {
     i8: (Vec<&'a [i8]>, Vec<Fr>),
     i16: (Vec<&'a [i16]>, Vec<Fr>),
     i32: (Vec<&'a [i32]>, Vec<Fr>),
@@ -46,7 +46,7 @@ fn add_width<T: field::SmallInteger>(
 }
 
 impl<'a> ByWidth<'a> {
-    fn push(&mut self, integers: &'a Integers, rows: &Range<usize>, factor: Fr) {
+    pub(super) fn push(&mut self, integers: &'a Integers, rows: &Range<usize>, factor: Fr) {
         let cut = |len: usize| rows.start.min(len)..rows.end.min(len);
         match integers {
             Integers::I8(cells) => push(&mut self.i8, &cells[cut(cells.len())], factor),
@@ -56,7 +56,7 @@ impl<'a> ByWidth<'a> {
         }
     }
 
-    fn add(&self, instructions: Instructions, sums: &mut [Fr]) {
+    pub(super) fn add(&self, instructions: Instructions, sums: &mut [Fr]) {
         add_width(instructions, sums, &self.i8);
         add_width(instructions, sums, &self.i16);
         add_width(instructions, sums, &self.i32);

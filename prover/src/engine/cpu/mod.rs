@@ -8,6 +8,7 @@
 //! | `block.rs` | a column's values in some rows; sums of columns |
 //! | `commitment.rs` | [`Engine::commit`] |
 //! | `interpreter.rs` | straight-line programs over rows; [`Engine::pointwise`] |
+//! | `kernels.rs` | the arithmetic of a machine's second phase |
 //! | `product.rs` | [`Engine::grand_product`] |
 //! | `quotient.rs` | [`Engine::quotient`] |
 //! | `opening.rs` | [`Engine::evaluate`], [`Engine::combine`], [`Engine::divide`] |
@@ -15,6 +16,7 @@
 mod block;
 mod commitment;
 mod interpreter;
+mod kernels;
 mod opening;
 mod product;
 mod quotient;
@@ -32,8 +34,9 @@ use crate::plonk::constraints::NodeId;
 use crate::plonk::quotient::QuotientPlan;
 use crate::transform::Domain;
 
-pub use work::Work;
+pub use kernels::VectorKernels;
 use work::Counters;
+pub use work::Work;
 
 /// Rows that a task takes at once: a block of elements and what is made of it stays in the second cache.
 const BLOCK: usize = 1 << 10;
@@ -141,12 +144,7 @@ impl Engine for CpuEngine {
         Ok(self.node_values(node, environment))
     }
 
-    fn permute_pair(
-        &self,
-        input: &Column,
-        table: &Column,
-        tails: [Vec<Fr>; 2],
-    ) -> Result<[Column; 2], EngineError> {
+    fn permute_pair(&self, input: &Column, table: &Column, tails: [Vec<Fr>; 2]) -> Result<[Column; 2], EngineError> {
         let [input, table] = [input, table].map(|column| self.elements(column));
         Ok(permute_pair(&input, &table, tails)?.map(|elements| Column::new(Values::Field(elements))))
     }
@@ -155,11 +153,7 @@ impl Engine for CpuEngine {
         Ok(self.running_product(product))
     }
 
-    fn quotient(
-        &self,
-        plan: &QuotientPlan,
-        environment: &Environment<'_, Column>,
-    ) -> Result<Vec<Column>, EngineError> {
+    fn quotient(&self, plan: &QuotientPlan, environment: &Environment<'_, Column>) -> Result<Vec<Column>, EngineError> {
         Ok(self.quotient_pieces(plan, environment))
     }
 

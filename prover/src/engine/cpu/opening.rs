@@ -74,16 +74,9 @@ impl CpuEngine {
     }
 
     /// What some rows contribute.
-    fn partial_evaluations(
-        &self,
-        x: Fr,
-        weights: &Weights,
-        rows: Range<usize>,
-        queries: &[(&Column, i32)],
-    ) -> Vec<Fr> {
+    fn partial_evaluations(&self, x: Fr, weights: &Weights, rows: Range<usize>, queries: &[(&Column, i32)]) -> Vec<Fr> {
         let mut results = vec![Fr::ZERO; queries.len()];
-        let (mut i8, mut i16, mut i32, mut i64) =
-            (Queried::new(), Queried::new(), Queried::new(), Queried::new());
+        let (mut i8, mut i16, mut i32, mut i64) = (Queried::new(), Queried::new(), Queried::new(), Queried::new());
         for (index, &(column, rotation)) in queries.iter().enumerate() {
             match &column.values {
                 Values::Integers(integers) => match &**integers {
@@ -123,14 +116,7 @@ impl CpuEngine {
     }
 
     /// A column that is not one of integers.
-    fn partial_evaluation(
-        &self,
-        x: Fr,
-        weights: &Weights,
-        rows: &Range<usize>,
-        column: &Column,
-        rotation: i32,
-    ) -> Fr {
+    fn partial_evaluation(&self, x: Fr, weights: &Weights, rows: &Range<usize>, column: &Column, rotation: i32) -> Fr {
         let rotated = weights.rotated(rows, rotation);
         let at = |row: u32| rotated[row as usize - rows.start];
         match &column.values {

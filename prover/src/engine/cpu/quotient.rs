@@ -60,7 +60,8 @@ impl CpuEngine {
         self.counters.transforms(polynomials.len(), self.domain.k());
         for (index, coset) in cosets.iter().enumerate() {
             let reached = |(_, (_, reach)): &(usize, &(Name, usize))| *reach > index;
-            let here: Vec<_> = batch.columns.iter().enumerate().filter(reached).map(|(at, (name, _))| (at, *name)).collect();
+            let here: Vec<_> =
+                batch.columns.iter().enumerate().filter(reached).map(|(at, (name, _))| (at, *name)).collect();
             let values: BTreeMap<Name, Padded> = here
                 .par_iter()
                 .map(|&(at, name)| {
@@ -140,7 +141,8 @@ mod tests {
         let inverse = inverse_vandermonde(&points);
         for (i, row) in inverse.iter().enumerate() {
             for k in 0..points.len() {
-                let entry: Fr = row.iter().zip(&points).map(|(weight, point)| weight * point.pow_vartime([k as u64])).sum();
+                let entry: Fr =
+                    row.iter().zip(&points).map(|(weight, point)| weight * point.pow_vartime([k as u64])).sum();
                 assert_eq!(entry, if i == k { Fr::ONE } else { Fr::ZERO });
             }
         }

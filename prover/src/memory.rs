@@ -1,0 +1,103 @@
+//! What a proof takes in memory, before it is made.
+//!
+//! The native engine keeps columns in the form in which they are small, and full-width ones only where their values are so. What
+//! is left to choose is how many columns the quotient holds by coefficients and by values at a time
+//! ([`crate::plonk::quotient`]): everything beyond the residents goes there.
+
+use circuits::layout::Layout;
+use circuits::machine::{AdviceColumn, MachineConfig, MachineParams};
+use serde::Serialize;
+use thiserror::Error;
+
+/// Memory that a process has before it does anything, and what allocators and threads keep.
+const PROCESS: u64 = 24 << 20;
+/// Scratch memory for sums over points, whatever their number, on all threads.
+const SUMS: u64 = 16 << 20;
+
+/// Bytes of memory that the native engine takes at its peak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryPlan {
+    /// The process, the program and its layout.
+    pub process: u64,
+    /// The SRS in both bases, and the bases in the form that sums take.
+    pub srs: u64,
+    /// Fixed, permutation and first-phase columns, as integers.
+    pub integers: u64,
+    /// Columns of field elements: the second phase, the products, the mask, the quotient.
+    pub elements: u64,
+    /// What the quotient takes beside them.
+    pub quotient: u64,
+}
+
+/// The budget is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a proof takes {needed} bytes of memory at least, and {budget} are allowed")]
+pub struct MemoryError {
+    /// The least that will do.
+    pub needed: u64,
+    /// What is allowed.
+    pub budget: u64,
+}
+
+impl MemoryPlan {
+    /// The plan for a layout under a budget in bytes; without one, what is fastest.
+    ///
+    /// # Errors
+    /// The budget is too small even for one constraint at a time.
+    pub fn new(layout: &Layout, budget: Option<u64>) -> Result<Self, MemoryError> {
+        let params = layout.params();
+        let rows = params.rows() as u64;
+        let column = 32 * rows;
+        let first = AdviceColumn::first_phase(&params).len() as u64;
+        let fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
+        let copies = layout.skeleton().copies.len() as u64;
+        let permuted = AdviceColumn::permuted(&params).len() as u64 + 1;
+        let mut plan = Self {
+            // The program and the recipes that fill a witness hold each weight a few times.
+            process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
+            // Two bases, one of them once more; powers of the root of unity, and twists of transforms.
+            srs: rows * (64 + 64 + 64 + 32 + 64) + SUMS,
+            integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
+            elements: elements(&params) * column,
+            quotient: most_columns(&params) * 2 * column,
+        };
+        if let Some(budget) = budget {
+            let residents = plan.total() - plan.quotient;
+            let least = residents + least_columns(&params) * 2 * column;
+            if budget < least {
+                return Err(MemoryError { needed: least, budget });
+            }
+            plan.quotient = plan.quotient.min(budget - residents);
+        }
+        Ok(plan)
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.process + self.srs + self.integers + self.elements + self.quotient
+    }
+}
+
+/// Columns of field elements that are in memory while the quotient is computed.
+fn elements(params: &MachineParams) -> u64 {
+    let second = AdviceColumn::second_phase(params).len();
+    let products = (AdviceColumn::permuted(params).len() + 1).div_ceil(MachineConfig::DEGREE - 2);
+    // The mask; numerators of all groups, one for each coset; pieces; and the points of a coset.
+    let numerators: usize = (1..MachineConfig::DEGREE).sum();
+    (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1) as u64
+}
+
+/// Columns of all constraints together: fixed ones other than weights, advice, permutation, products.
+fn most_columns(params: &MachineParams) -> u64 {
+    use circuits::machine::FixedColumn;
+    let fixed = FixedColumn::all(params).iter().filter(|column| !matches!(column, FixedColumn::Weight(_))).count();
+    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
+    let permuted = AdviceColumn::permuted(params).len() + 1;
+    (fixed + advice + 2 * permuted) as u64
+}
+
+/// Columns of the constraint that has most of them: the identity reader, with four cells of a lane and two below them, and its
+/// coefficients.
+fn least_columns(params: &MachineParams) -> u64 {
+    u64::from(4 * params.units) + 24
+}
