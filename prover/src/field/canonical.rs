@@ -14,11 +14,7 @@ use super::{run, words, Instructions, Kernel, Lanes};
 ///
 /// # Panics
 /// `room` has another length than `elements`.
-pub(crate) fn canonical_words<'a>(
-    instructions: Instructions,
-    elements: &[Fr],
-    room: &'a mut [Fr],
-) -> &'a [[u64; 4]] {
+pub(crate) fn canonical_words<'a>(instructions: Instructions, elements: &[Fr], room: &'a mut [Fr]) -> &'a [[u64; 4]] {
     struct Scale<'a>(&'a [Fr], &'a mut [Fr], Fr);
     impl Kernel for Scale<'_> {
         type Output = ();

@@ -142,7 +142,12 @@ fn equal_and_opposite_points_in_a_bucket() {
         [|_| 3, |i| [3, -3][i % 2], |i| [3, -3, 4][i % 3], |i| i as i64 / 4 + 1, |i| [5, 5, -5, -5, 0, 6][i % 6]];
     for pattern in patterns {
         let points = Points::new((0..1000).map(|i| integer(pattern(i))).collect());
-        points.check(&[Scalars::Field(&full), Scalars::I8(&constant), Scalars::I16(&signs), Scalars::I8(&constant[..2])]);
+        points.check(&[
+            Scalars::Field(&full),
+            Scalars::I8(&constant),
+            Scalars::I16(&signs),
+            Scalars::I8(&constant[..2]),
+        ]);
     }
 }
 

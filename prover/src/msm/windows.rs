@@ -32,7 +32,9 @@ impl Windows {
         let candidates = (2..=WIDEST).flat_map(|width| {
             // Where the width divides the bits, a top window for the carry alone may be cheaper than a full one.
             let least = bits.div_ceil(width);
-            (least..=least + 1).filter(move |count| width * (count - 1) <= bits).map(move |count| Self::new(bits, width, count))
+            (least..=least + 1)
+                .filter(move |count| width * (count - 1) <= bits)
+                .map(move |count| Self::new(bits, width, count))
         });
         candidates.min_by(|a, b| a.cost(survey.count).total_cmp(&b.cost(survey.count))).expect("there are widths")
     }
