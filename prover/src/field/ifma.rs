@@ -521,7 +521,7 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn sub_loaded<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
-        // Both are at most p, so that p more is never negative.
+        // Both are below p, or between 0 and p: with p more, the difference is not negative and below 2p.
         let p = Constants::<F>::P;
         let mut t = a.0;
         let mut i = 0;

@@ -49,7 +49,7 @@ pub trait Lanes: Copy + Send + Sync {
 
     /// `a − b` of vectors that were loaded or gathered, or come from [`Self::negate_loaded`]: cheaper than [`Self::sub`].
     fn sub_loaded<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
-    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered. The outcome is for
+    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered and has no zeros. The outcome is for
     /// [`Self::sub_loaded`], [`Self::sub_both`], [`Self::sub`] and [`Self::scatter_pairs`] alone.
     fn negate_loaded<F: Residue>(self, mask: Self::Mask, a: Self::Vector<F>) -> Self::Vector<F>;
     /// `a − b − c`, where `b` and `c` are as in [`Self::sub_loaded`].

@@ -16,12 +16,14 @@
 use super::addition::{Additions, Arena, Copies, Point};
 use crate::field::Instructions;
 
-/// Slots of the arena of a piece: 260 KiB.
+/// Slots of the arena of a piece: 520 KiB, half of a usual second-level cache.
 const PIECE_SLOTS: usize = 8192;
 
-/// Room for sums within buckets. About 450 KiB.
+/// Room for sums within buckets: below 1 MiB with the lists of additions.
 pub(super) struct Pieces {
     arena: Arena,
+    slots: usize,
+    /// The piece that is being collected: its parts, how many slots these have, and how they come from the bases.
     parts: Vec<Part>,
     used: u32,
     pairs: Additions,
@@ -36,9 +38,20 @@ struct Part {
 }
 
 impl Pieces {
+    /// Room for any number of entries.
     pub(super) fn new() -> Self {
+        Self::with_slots(PIECE_SLOTS)
+    }
+
+    /// Room for so many entries in so many buckets, no larger than need be.
+    pub(super) fn for_entries(entries: usize, buckets: usize) -> Self {
+        Self::with_slots((entries / 2 + 2 * buckets + 3).min(PIECE_SLOTS))
+    }
+
+    fn with_slots(slots: usize) -> Self {
         Self {
-            arena: Arena::new(PIECE_SLOTS),
+            arena: Arena::new(slots),
+            slots,
             parts: Vec::new(),
             used: 0,
             pairs: Additions::default(),
@@ -61,10 +74,10 @@ impl Pieces {
             start = end;
             while !left.is_empty() {
                 // What it held before, a pair or an odd entry, and a pair more.
-                if self.used as usize + 3 > PIECE_SLOTS {
+                if self.used as usize + 3 > self.slots {
                     self.finish(instructions, bases, buckets);
                 }
-                let most = 2 * (PIECE_SLOTS - self.used as usize - 2);
+                let most = 2 * (self.slots - self.used as usize - 2);
                 let (now, later) = left.split_at(left.len().min(most));
                 self.take(now, bucket as u32, buckets);
                 left = later;
@@ -76,7 +89,7 @@ impl Pieces {
         self.finish(instructions, bases, buckets);
     }
 
-    /// Makes entries part of the piece.
+    /// Makes entries part of the piece, for which there is room.
     fn take(&mut self, entries: &[u32], bucket: u32, buckets: &Arena) {
         let first = self.used;
         let (pairs, single) = entries.split_at(entries.len() & !1);

@@ -14,9 +14,9 @@ use super::windows::Windows;
 use super::Bases;
 use crate::field::Instructions;
 
-/// Buckets of a task, unless one window has more.
+/// Buckets of a task at most; the widest window has no more. 4 MiB.
 const TASK_BUCKETS: usize = 1 << 16;
-/// Digits that are sorted at once, in all windows of a task.
+/// Digits that are sorted at once, in all windows of a task: 2 MiB, and 2 MiB of entries.
 const BLOCK_DIGITS: usize = 1 << 19;
 /// Places of a column that are surveyed at once.
 const SURVEY_PLACES: usize = 1 << 13;
@@ -96,7 +96,7 @@ fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<
     tasks
 }
 
-/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`] or one window.
+/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`].
 fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
     let longest = windows.count.div_ceil(parts);
     let mut groups = Vec::new();
@@ -113,7 +113,7 @@ fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
     groups
 }
 
-/// Horner's rule over the powers of two.
+/// The sum of terms by Horner's rule over the powers of two.
 fn combine(mut terms: Vec<Term>) -> G1 {
     terms.sort_unstable_by_key(|(power, _)| *power);
     let mut sum = G1::identity();
