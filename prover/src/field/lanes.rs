@@ -33,6 +33,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn gather_second<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Self::Vector<F>;
     /// Both elements of the pairs at `COUNT` positions.
     fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [Self::Vector<F>; 2];
+    /// Asks for the pairs at `COUNT` positions to be brought into the cache.
+    fn prefetch_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]);
     /// Writes canonical residues to the pairs at `COUNT` positions; where positions are equal, the last one stays.
     fn scatter_pairs<F: Residue>(self, vectors: [Self::Vector<F>; 2], pairs: &mut [Pair<F>], positions: &[u32]);
 
@@ -49,8 +51,8 @@ pub trait Lanes: Copy + Send + Sync {
 
     /// `a − b` of vectors that were loaded or gathered, or come from [`Self::negate_loaded`]: cheaper than [`Self::sub`].
     fn sub_loaded<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
-    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered. The outcome is for
-    /// [`Self::sub_loaded`] and [`Self::sub_both`] alone.
+    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered and has no zeros. The outcome is for
+    /// [`Self::sub_loaded`], [`Self::sub_both`], [`Self::sub`] and [`Self::scatter_pairs`] alone.
     fn negate_loaded<F: Residue>(self, mask: Self::Mask, a: Self::Vector<F>) -> Self::Vector<F>;
     /// `a − b − c`, where `b` and `c` are as in [`Self::sub_loaded`].
     fn sub_both<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>, c: Self::Vector<F>) -> Self::Vector<F>;

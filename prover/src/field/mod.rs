@@ -30,6 +30,7 @@ mod factor;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod lanes;
+mod pair;
 mod portable;
 mod vector;
 
@@ -41,6 +42,7 @@ use halo2_proofs::halo2curves::ff::PrimeField;
 pub(crate) use canonical::canonical_words;
 pub use factor::Factor;
 pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
+pub use pair::Pair;
 pub use vector::*;
 
 /// A prime field of BN254 whose elements are four words, a Montgomery residue.
@@ -58,11 +60,6 @@ impl Residue for Fq {
     const MODULUS_WORDS: [u64; 4] =
         [0x3c20_8c16_d87c_fd47, 0x9781_6a91_6871_ca8d, 0xb850_45b6_8181_585d, 0x3064_4e72_e131_a029];
 }
-
-/// Two elements side by side in one line of the cache, such as the coordinates of a point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C, align(64))]
-pub struct Pair<F>(pub [F; 2]);
 
 /// Sets of instructions that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

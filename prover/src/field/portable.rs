@@ -49,6 +49,9 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn prefetch_pairs<F: Residue>(self, _: &[Pair<F>], _: &[u32]) {}
+
+    #[inline(always)]
     fn scatter_pairs<F: Residue>(self, vectors: [F; 2], pairs: &mut [Pair<F>], positions: &[u32]) {
         pairs[positions[0] as usize] = Pair(vectors);
     }

@@ -11,9 +11,10 @@
 //! zero digits cost no addition.
 //!
 //! **Work and memory.** A column is cut into tasks by windows and, where that is not enough for the threads, by rows. A
-//! task holds its buckets ([`TASK_BUCKETS`] unless one window has more: 2 MiB), and the digits and sorted entries of a
-//! block of rows ([`BLOCK_DIGITS`]: 2 MiB); with the arena of additions that is below 6 MiB a thread, whatever the number of
-//! rows.
+//! task holds the buckets of its windows, 4 MiB at most, and the digits and sorted entries of a block of rows, 4 MiB; with
+//! the arena and the lists of additions that is below 10 MiB a thread, whatever the number of rows. Buckets go on from block
+//! to block, so cutting rows into blocks costs no additions. Field elements are turned into integers anew in each
+//! task, which is a product for about fifty.
 //!
 //! **Timing** depends on the scalars; see [`crate::field`].
 

@@ -6,7 +6,7 @@
 
 use super::scalars::{Survey, Words};
 
-/// The widest window: `2^15` buckets.
+/// The widest window: `2^15` buckets, or `2^16` in the top one.
 const WIDEST: u32 = 16;
 /// What an addition into a bucket costs in sorting, in additions.
 const SORTING: f64 = 0.2;
