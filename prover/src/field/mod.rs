@@ -37,7 +37,7 @@ use std::sync::OnceLock;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use halo2_proofs::halo2curves::ff::PrimeField;
 
-pub use factor::Factor;
+pub use factor::{Factor, Halvings};
 pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
 pub use vector::*;
 

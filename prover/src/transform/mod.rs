@@ -33,7 +33,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use rayon::prelude::*;
 
-use crate::field::{self, Factor, Instructions, Kernel, Lanes};
+use crate::field::{self, Factor, Halvings, Instructions, Kernel, Lanes};
 
 /// Columns or rows that a task takes at once, at least: as many as the widest vectors have lanes.
 const GROUP: usize = 8;
@@ -50,7 +50,8 @@ pub struct Domain {
     k: u32,
     omega: Fr,
     omega_inv: Fr,
-    size_inv: Fr,
+    /// Division by the size.
+    halvings: Halvings<Fr>,
     /// By node, for `max(R, C)` leaves.
     factors: Vec<Factor<Fr>>,
     /// `ω^(c·e)` for `e` from 0 to `R`, by groups of columns: those of one group for `e = 0`, then for `e = 1`, …
@@ -112,7 +113,7 @@ impl Domain {
             k,
             omega,
             omega_inv,
-            size_inv: Fr::TWO_INV.pow_vartime([u64::from(k)]),
+            halvings: Halvings::new(k),
             factors: butterflies::node_factors(rows_k, rows_omega, Fr::ONE),
             twists,
             scratch: Mutex::new(Vec::new()),
@@ -403,7 +404,6 @@ impl Kernel for Rows<'_> {
         let Self { plan, scratch, mut values, first } = self;
         let (rows, columns_k) = (1usize << plan.domain.rows_k(), plan.domain.columns_k());
         let width = values[0].len();
-        let size_inv = lanes.splat(plan.domain.size_inv);
         let mut data = vec![lanes.loosen(lanes.splat(Fr::ZERO)); 1 << columns_k];
         for row in (0..width).step_by(L::COUNT) {
             let groups = scratch.chunks_exact(rows * L::COUNT);
@@ -421,12 +421,11 @@ impl Kernel for Rows<'_> {
             butterflies::transform(lanes, &mut data, plan.row_factors, plan.plain);
             for (place, vector) in data.iter().enumerate() {
                 let j = reversed(place, columns_k);
-                let value = lanes.tighten(*vector);
                 if plan.inverse {
                     let j = values.len() - 1 - j;
-                    lanes.store(lanes.mul(value, size_inv), &mut values[j][row..]);
+                    lanes.store(lanes.halve(*vector, &plan.domain.halvings), &mut values[j][row..]);
                 } else {
-                    lanes.store(value, &mut values[j][row..]);
+                    lanes.store(lanes.tighten(*vector), &mut values[j][row..]);
                 }
             }
         }
