@@ -429,14 +429,21 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn store<F: Residue>(self, vector: Vector<F>, elements: &mut [F]) {
-        let mut t = vector.0;
         let p = Constants::<F>::P;
+        let mut t = vector.0;
         let mut i = 0;
         while i < 5 {
             t[i] = minus(t[i], set(p[i]));
             i += 1;
         }
-        let rows = transpose_back(to_words(make_positive(t, p)));
+        t = carry(t);
+        let below = unsafe { _mm512_movepi64_mask(t[4]) };
+        i = 0;
+        while i < 5 {
+            t[i] = unsafe { _mm512_mask_mov_epi64(t[i], below, vector.0[i]) };
+            i += 1;
+        }
+        let rows = transpose_back(to_words(t));
         let to = words_mut(&mut elements[..8]).as_mut_ptr().cast::<u64>();
         for (i, row) in rows.into_iter().enumerate() {
             unsafe { _mm512_storeu_si512(to.add(8 * i).cast(), row) };

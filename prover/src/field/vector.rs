@@ -151,6 +151,20 @@ fn power<F: Residue>(base: F, exponent: usize) -> F {
 /// Chains that are in flight at once, where each waits for its own last product.
 const CHAINS: usize = 4;
 
+/// Powers side by side: the chains of `start·base^i`, and the factor from each vector of a chain to its next.
+#[inline(always)]
+fn chains_of_powers<L: Lanes, F: Residue>(lanes: L, base: F, start: F) -> ([L::Loose<F>; CHAINS], Factor<F>) {
+    let mut first = [start; CHAINS * WIDEST];
+    for i in 1..CHAINS * L::COUNT {
+        first[i] = first[i - 1] * base;
+    }
+    let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
+    for (chain, first) in chains.iter_mut().zip(first.chunks_exact(L::COUNT)) {
+        *chain = lanes.loosen(lanes.load(first));
+    }
+    (chains, Factor::new(power(base, CHAINS * L::COUNT)))
+}
+
 /// `values[i] ← start·base^i`, for one product each.
 pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values: &mut [F]) {
     struct Powers<'a, F>(F, F, &'a mut [F]);
@@ -159,18 +173,7 @@ pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values:
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) {
             let Self(base, start, values) = self;
-            let mut first = [F::ZERO; CHAINS * WIDEST];
-            let first = &mut first[..CHAINS * L::COUNT];
-            let mut next = start;
-            for first in first.iter_mut() {
-                *first = next;
-                next *= base;
-            }
-            let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
-            for (chain, first) in chains.iter_mut().zip(first.chunks_exact(L::COUNT)) {
-                *chain = lanes.loosen(lanes.load(first));
-            }
-            let step = Factor::new(power(base, CHAINS * L::COUNT));
+            let (mut chains, step) = chains_of_powers(lanes, base, start);
             let mut chunks = values.chunks_exact_mut(CHAINS * L::COUNT);
             for chunk in &mut chunks {
                 for (chain, places) in chains.iter_mut().zip(chunk.chunks_exact_mut(L::COUNT)) {
@@ -184,6 +187,31 @@ pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values:
         }
     }
     run(instructions, Powers(base, start, values));
+}
+
+/// `values[i] ← values[i]·start·base^i`, for two products each.
+pub fn multiply_by_powers<F: Residue>(instructions: Instructions, values: &mut [F], base: F, start: F) {
+    struct Multiply<'a, F>(F, F, &'a mut [F]);
+    impl<F: Residue> Kernel for Multiply<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) {
+            let Self(base, start, values) = self;
+            let (mut chains, step) = chains_of_powers(lanes, base, start);
+            let mut chunks = values.chunks_exact_mut(CHAINS * L::COUNT);
+            for chunk in &mut chunks {
+                for (chain, places) in chains.iter_mut().zip(chunk.chunks_exact_mut(L::COUNT)) {
+                    lanes.store(lanes.mul(lanes.load(places), lanes.tighten(*chain)), places);
+                    *chain = times(lanes, *chain, &step);
+                }
+            }
+            for (chain, places) in chains.into_iter().zip(chunks.into_remainder().chunks_mut(L::COUNT)) {
+                let powers = elements(lanes, lanes.tighten(chain));
+                places.iter_mut().zip(powers).for_each(|(place, power)| *place *= power);
+            }
+        }
+    }
+    run(instructions, Multiply(base, start, values));
 }
 
 /// `Σ_i coefficients[i]·x^i`, for one product each.
@@ -810,6 +838,10 @@ mod tests {
                 let mut ours = vec![Fr::ZERO; length];
                 powers(instructions, base, start, &mut ours);
                 prop_assert_eq!(&ours, &expected);
+                let mut ours = coefficients.clone();
+                multiply_by_powers(instructions, &mut ours, base, start);
+                let products = coefficients.iter().zip(&expected).map(|(coefficient, power)| coefficient * power);
+                prop_assert!(products.eq(ours));
                 prop_assert_eq!(evaluate_polynomial(instructions, &coefficients, base), value);
                 let mut quotient = coefficients.clone();
                 prop_assert_eq!(divide_by_linear(instructions, &mut quotient, base), value);

@@ -190,11 +190,8 @@ impl Domain {
         self.inverse(instructions, values);
         let part = values.len().div_ceil(self.tasks(1));
         values.par_chunks_mut(part).enumerate().for_each(|(index, values)| {
-            let mut power = step.pow_vartime([(index * part) as u64]);
-            for value in values {
-                *value *= power;
-                power *= step;
-            }
+            let start = step.pow_vartime([(index * part) as u64]);
+            field::multiply_by_powers(instructions, values, step, start);
         });
     }
 
@@ -282,7 +279,7 @@ impl Domain {
         values.fill(Fr::ZERO);
         let (power, mut factor) = (coset.shift.pow_vartime([1 << self.k]), Fr::ONE);
         for part in coefficients.chunks(self.size()) {
-            values.iter_mut().zip(part).for_each(|(value, coefficient)| *value += *coefficient * factor);
+            field::add_scaled(instructions, &mut values[..part.len()], part, factor);
             factor *= power;
         }
         self.in_place(instructions, plan, values, tasks);
