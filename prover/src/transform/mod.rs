@@ -10,7 +10,7 @@
 //! The first pass transforms the `C` columns, as many neighbouring ones at once as there are lanes; multiplies by the *twists*
 //! `ω^(c·e)`; and leaves the results in scratch memory, in the order that the second pass wants them. That one transforms the
 //! `R` rows, again with a row in each lane, and writes each vector to neighbouring places. So both passes run through memory
-//! once, need no transposition, and do all their steps on vectors that the second cache holds. Inside, [`butterflies`] takes
+//! once, need no transposition, and do all their steps on vectors that the second cache holds. Inside, `butterflies` takes
 //! one factor for all lanes in each step, and reduces lazily.
 //!
 //! For values at `shift·ω^i`, both passes are transforms over cosets: `a_(r·C + c)·shift^(r·C + c)` splits into
