@@ -1,6 +1,6 @@
 //! The arithmetic that kernels are written in.
 
-use super::{Factor, Pair, Residue};
+use super::{Factor, Halvings, Pair, Residue};
 
 /// Arithmetic on [`Self::COUNT`] field elements at once. A value of the type shows that the processor has the instructions.
 ///
@@ -77,6 +77,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn loosen<F: Residue>(self, a: Self::Vector<F>) -> Self::Loose<F>;
     /// The same elements, reduced.
     fn tighten<F: Residue>(self, a: Self::Loose<F>) -> Self::Vector<F>;
+    /// `a/2^count`, reduced.
+    fn halve<F: Residue>(self, a: Self::Loose<F>, halvings: &Halvings<F>) -> Self::Vector<F>;
     /// `(a + factor·b, a − factor·b)`. The results are as loose as `a` and by `11p` looser; up to `84p` fit. So between
     /// [`loosen`](Self::loosen) or [`tighten`](Self::tighten) and the next there may be [`LOOSE_STEPS`] butterflies of both
     /// kinds; how loose `b` is does not matter.

@@ -17,6 +17,9 @@
 //! rounds clear 52 bits each and the fifth clears 48, so that the divisor is `2^256` and no change of form is needed:
 //! `(a·b + m·p)/2^256 < p·(4p/2^256 + 1) < 2p`, since `p < 0.19·2^256`. 45 + 5 + 50 multiply-adds, for eight products.
 //!
+//! **Chains of butterflies** reduce lazily: a [`Lanes::Loose`] holds up to `84p < 2^260`, and a product by a prepared
+//! [`Factor`] takes 75 multiply-adds and gives less than `11p`, so that [`LOOSE_STEPS`] of them may follow each other.
+//!
 //! **Timing.** Additions, subtractions and products take no branches that depend on values and look nothing up, on either
 //! set of instructions. What is built on them does: zero digits are skipped in sums over points, rare cases of the curve's
 //! addition law are handled apart. The prover runs on the machine of whoever knows the witness; what is promised about
@@ -40,7 +43,7 @@ use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use halo2_proofs::halo2curves::ff::PrimeField;
 
 pub(crate) use canonical::canonical_words;
-pub use factor::Factor;
+pub use factor::{Factor, Halvings};
 pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
 pub use pair::Pair;
 pub use vector::*;
