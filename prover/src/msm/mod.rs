@@ -16,6 +16,12 @@
 //! to block, so cutting rows into blocks costs no additions. Field elements are turned into integers anew in each
 //! task, which is a product for about fifty.
 //!
+//! **Outcome.** Counted: `2^18` full scalars take 17 windows of 15 bits, so 18 additions a scalar; `2^12` take 26 windows of 10
+//! bits, 29 additions. At six products each, where a product by IFMA takes 6.5 ns and one of the curve library 20 (a busy Zen 4
+//! of two cores, one thread), that is 0.70 and 1.13 µs a scalar; measured are 1.15 and 1.69, the rest being gathers, sorting,
+//! and inversions (2 µs for up to 4096 additions). Against `best_multiexp` on the same values this is 4 and 6 times as fast;
+//! columns of 8, 16 and 32 bits are more than 25 times as fast.
+//!
 //! **Timing** depends on the scalars; see [`crate::field`].
 
 mod addition;
