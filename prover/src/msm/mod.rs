@@ -2,9 +2,9 @@
 //!
 //! **Method** (Pippenger, *On the evaluation of powers and monomials*, 1980, with signed digits). Each scalar becomes a sign
 //! and a magnitude, whichever of `s` and `r − s` is shorter; a magnitude becomes signed digits in windows of `c` bits
-//! ([`windows`]). In each window, points are sorted by the absolute value of their digit and summed up in *buckets*, and
-//! the buckets with their values as weights ([`buckets`]); Horner's rule puts the windows together. Points are added in
-//! affine coordinates, many at once ([`addition`]): six products an addition.
+//! (`windows`). In each window, points are sorted by the absolute value of their digit and summed up in *buckets*, and
+//! the buckets with their values as weights (`buckets`); Horner's rule puts the windows together. Points are added in
+//! affine coordinates, many at once (`addition`): six products an addition.
 //!
 //! For `n` scalars that are not zero and `W` windows, that is at most `n·W + 2·Σ_w 2^(c−1)` additions; `c` is chosen to make it
 //! least, and `W` follows from the largest magnitude, so that small integers take one window or two. Zero scalars and
