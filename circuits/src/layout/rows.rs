@@ -53,6 +53,13 @@ pub(super) struct Block {
     pub(super) stride: u32,
 }
 
+impl Block {
+    /// The place of an address, with `units` units per row.
+    pub(super) fn place(self, units: usize, address: usize) -> Place {
+        Place { row: self.first + (address / units) as u32 * self.stride, lane: (address % units) as u32 }
+    }
+}
+
 /// The fixed cells shared by the lanes of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RowForm {
@@ -121,10 +128,7 @@ impl UnitRows {
 
     /// The place of an address.
     pub(super) fn place(&self, block: Block, address: usize) -> Place {
-        Place {
-            row: block.first + (address / self.units()) as u32 * block.stride,
-            lane: (address % self.units()) as u32,
-        }
+        block.place(self.units(), address)
     }
 
     /// The block and address of a place in the first physical row of a logical row.
