@@ -111,9 +111,9 @@ impl Objective {
 /// Units per row that are tried.
 const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
 /// Sizes up to which a function's table may grow before its uses saturate by the gadget.
-const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
 /// How far beyond the least `k` fewer columns are looked for.
-const K_SLACK: u32 = 2;
+pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
 pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<Widths, LayoutError> {

@@ -25,7 +25,8 @@ use crate::analysis::{self, AnalysisError, NodeRange};
 use crate::graph::{Port, Program, ProgramError, TableId};
 use crate::interface::{Direction, Interface, InterfacePort};
 use crate::machine::{
-    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, Skeleton,
+    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, ParamsError,
+    Skeleton,
 };
 use crate::reference::Trace;
 use builder::Builder;
@@ -99,7 +100,7 @@ pub enum LayoutError {
     Audit(#[from] audit::AuditError),
     /// Widths that the machine does not admit.
     #[error(transparent)]
-    Params(#[from] crate::machine::ParamsError),
+    Params(#[from] ParamsError),
 }
 
 /// Rows that the parts of a machine take, side by side.
@@ -185,7 +186,7 @@ pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, Lay
 /// # Errors
 /// The program is not well formed, its numbers may grow too large, or it does not fit the machine.
 pub fn lay_out(program: &Program, widths: &Widths) -> Result<Layout, LayoutError> {
-    widths.params().validate()?;
+    widths.validate()?;
     Subject::new(program)?.lay_out(*widths)
 }
 
@@ -212,10 +213,19 @@ impl<'a> Subject<'a> {
 
     fn lay_out(&self, widths: Widths) -> Result<Layout, LayoutError> {
         let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
-        let rows = draft.rows(widths.weights, widths.tables).used();
-        match rows < widths.params().usable_rows() {
+        let fits = |tables: u32, k: u32| {
+            let params = MachineParams { k, ..widths.params() };
+            draft.rows(widths.weights, tables).used() < params.usable_rows()
+        };
+        if !fits(widths.tables, widths.k) {
+            let rows = draft.rows(widths.weights, widths.tables).used();
+            return Err(LayoutError::TooLarge { rows, limit: widths.params().usable_rows() - 1 });
+        }
+        // A machine far too large is never chosen, and would take memory for nothing.
+        let least = MachineParams::K.into_iter().find(|&k| fits(MachineParams::MAX_TABLES, k));
+        match least.is_some_and(|least| widths.k <= least + cost::K_SLACK) {
             true => Ok(draft.finish(widths)),
-            false => Err(LayoutError::TooLarge { rows, limit: widths.params().usable_rows() - 1 }),
+            false => Err(ParamsError { what: "k", found: widths.k }.into()),
         }
     }
 }
@@ -326,6 +336,17 @@ impl<'a> Draft<'a> {
 }
 
 impl Widths {
+    /// Checks that the widths can have been chosen.
+    fn validate(&self) -> Result<(), ParamsError> {
+        self.params().validate()?;
+        match cost::TABLE_SIZES.contains(&self.max_table) {
+            true => Ok(()),
+            false => {
+                Err(ParamsError { what: "the size of tables", found: self.max_table.try_into().unwrap_or(u32::MAX) })
+            }
+        }
+    }
+
     /// The member of the machine's family, without optional columns.
     pub fn params(&self) -> MachineParams {
         MachineParams {
