@@ -303,12 +303,12 @@ impl<'a> Draft<'a> {
 
     fn finish(self, widths: Widths) -> Layout {
         let rows = self.rows(widths.weights, widths.tables);
-        let mut cells = FixedCells::new(&widths);
         let builder = self.builder;
-        builder.rows.emit(cells.usable_rows, |column, row, value| cells.set(column, row, value));
+        let usable_rows = widths.params().usable_rows();
+        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows) };
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
-        cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, cells.usable_rows));
+        cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, usable_rows));
         cells.tables(&builder.tables.entries(builder.program), widths.tables);
         cells.identities(&builder.identities);
         let mut copies = builder.copies;
@@ -366,10 +366,6 @@ struct FixedCells {
 }
 
 impl FixedCells {
-    fn new(widths: &Widths) -> Self {
-        Self { usable_rows: widths.params().usable_rows(), columns: BTreeMap::new() }
-    }
-
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
             let rows = self.usable_rows;
