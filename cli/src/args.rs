@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::anyhow;
 use circuits::graph::Visibility;
 use circuits::layout::Objective;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onnx_import::accuracy::Metric;
+use prover::{Engine, EngineOptions};
+
+use crate::exit::{Failure, Outcome};
+use crate::size::ByteSize;
 
 /// The command line of `zkinfer`.
 #[derive(Debug, Parser)]
@@ -18,7 +23,8 @@ use onnx_import::accuracy::Metric;
   zkinfer prove model.onnx --input picture.json -o out/
   zkinfer verify --vk out/model.vk --proof out/proof.zkp
 
-Exit status: 0 done or accepted, 1 refused or failed, 2 wrong usage or unreadable file.",
+Exit status: 0 done or accepted, 1 refused or failed, 2 wrong usage or unreadable file, 130 interrupted. An interrupted \
+command leaves whole files or none.",
     disable_help_subcommand = true
 )]
 pub(crate) struct Cli {
@@ -189,12 +195,51 @@ pub(crate) struct InputOptions {
 }
 
 /// The prover's engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineChoice {
     /// Our own prover
+    #[default]
     Native,
     /// The prover of the halo2 library: the same proofs, many times slower
     Stock,
+}
+
+impl From<EngineChoice> for Engine {
+    fn from(choice: EngineChoice) -> Self {
+        match choice {
+            EngineChoice::Native => Engine::Native,
+            EngineChoice::Stock => Engine::Stock,
+        }
+    }
+}
+
+/// What makes proofs, and within what.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct EngineArgs {
+    /// What makes the proof
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
+    pub(crate) engine: EngineChoice,
+    /// Memory that the native engine may take (4GiB, 512MiB, 300MB, or bytes); without it what is fastest
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<ByteSize>,
+}
+
+impl EngineArgs {
+    /// The options of the engine.
+    ///
+    /// # Errors
+    /// A limit is given for an engine that keeps none.
+    pub(crate) fn options(self) -> Outcome<EngineOptions> {
+        match self {
+            Self { engine: EngineChoice::Stock, max_memory: Some(_) } => {
+                let fault = anyhow!("--max-memory is given, and the stock engine takes what it takes");
+                Err(Failure::misuse(fault).remedy("leave --max-memory out, or use --engine native"))
+            }
+            Self { engine, max_memory } => {
+                Ok(EngineOptions { engine: engine.into(), max_memory: max_memory.map(|size| size.0) })
+            }
+        }
+    }
 }
 
 /// `zkinfer prove`
@@ -207,7 +252,9 @@ Examples:
   zkinfer prove model.onnx --input picture.json -o out/
   zkinfer prove model.onnx --input patient.json --input-visibility private -o out/
   zkinfer prove model.onnx --input samples.npz --sample 3 --calibration train.npz --bits 10 -o out/
-  zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs"
+  zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs
+  zkinfer prove model.onnx --input picture.json -o out/ --max-memory 512MiB
+  zkinfer prove model.onnx --input picture.json -o out/ --profile"
 )]
 pub(crate) struct ProveArgs {
     /// The model (.onnx), or a compiled program (.zki)
@@ -224,9 +271,11 @@ pub(crate) struct ProveArgs {
     /// Structured reference string (SRS); a development one without it
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
-    /// What makes the proof
-    #[arg(long, value_enum, default_value_t = Engine::Native)]
-    pub(crate) engine: Engine,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Print what each stage and round of the proof took, beside the least that its work takes
+    #[arg(long)]
+    pub(crate) profile: bool,
 }
 
 /// `zkinfer verify`
@@ -270,7 +319,8 @@ pub(crate) struct RunArgs {
 
 Examples:
   zkinfer evaluate out/program.zki --data test.npz
-  zkinfer evaluate model.onnx --data test.npz --calibration train.npz --bits 10 --limit 50 --prove 2"
+  zkinfer evaluate model.onnx --data test.npz --calibration train.npz --bits 10 --limit 50 --prove 2
+  zkinfer evaluate out/program.zki --data test.npz --prove 3 --max-memory 2GiB"
 )]
 pub(crate) struct EvaluateArgs {
     /// A compiled program (.zki), or a model (.onnx)
@@ -292,6 +342,8 @@ pub(crate) struct EvaluateArgs {
     /// Structured reference string (SRS) for --prove; a development one without it
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 /// What `evaluate` scores.
@@ -428,6 +480,7 @@ pub(crate) struct VerifyKeyArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   zkinfer estimate model.onnx
+  zkinfer estimate model.onnx --max-memory 512MiB
   zkinfer estimate program.zki --json")]
 pub(crate) struct EstimateArgs {
     /// The model (.onnx), or a compiled program (.zki)
@@ -436,6 +489,8 @@ pub(crate) struct EstimateArgs {
     pub(crate) options: ModelOptions,
     #[command(flatten)]
     pub(crate) visibility: VisibilityOptions,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 /// `zkinfer completions`
@@ -455,6 +510,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_native_engine_keeps_a_limit() {
+        let limited = |engine| EngineArgs { engine, max_memory: Some(ByteSize(7)) }.options();
+        let native = limited(EngineChoice::Native).expect("it keeps one");
+        assert_eq!(native, EngineOptions { engine: Engine::Native, max_memory: Some(7) });
+        assert!(limited(EngineChoice::Stock).is_err());
+        assert_eq!(EngineArgs::default().options().expect("nothing is given"), EngineOptions::default());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use circuits::graph::Program;
 use circuits::layout::{LayoutOptions, Objective};
-use verifier::container::{self, Kind};
+use verifier::container::{self, ContainerError, Kind};
 use verifier::Digest;
 
 use crate::exit::{Failure, OrFail, Outcome};
@@ -27,12 +28,13 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The files in `folder`, which is made where it does not exist.
+    /// The files in `folder`, which is made where it does not exist. What an earlier run left unfinished there is removed.
     ///
     /// # Errors
     /// The system refuses to make it.
     pub(crate) fn create(folder: &Path) -> Outcome<Self> {
         fs::create_dir_all(folder).or_misuse(format!("{}: the folder can't be made", folder.display()))?;
+        container::remove_abandoned(folder);
         Ok(Self {
             program: folder.join("program.zki"),
             proving_key: folder.join("model.pk"),
@@ -221,7 +223,22 @@ pub(crate) fn file_bytes(path: &Path) -> Option<u64> {
 /// # Errors
 /// The system refuses.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
-    container::write_atomic(path, bytes).map_err(Failure::refused)
+    container::write_atomic(path, bytes).map_err(write_failure)
+}
+
+/// The failure of a file that can't be written.
+pub(crate) fn write_failure(error: ContainerError) -> Failure {
+    let full = match &error {
+        ContainerError::Io { source, .. } => {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+        }
+        _ => false,
+    };
+    let failure = Failure::refused(error).context("the file can't be written");
+    match full {
+        true => failure.remedy("make room there, or give another folder; what was there before is unharmed"),
+        false => failure,
+    }
 }
 
 #[cfg(test)]

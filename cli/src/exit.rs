@@ -12,15 +12,26 @@ pub(crate) enum ExitStatus {
     Refused,
     /// Wrong usage, or a file that can't be read as what it should be.
     Misuse,
+    /// The process was asked to end, as by Ctrl-C.
+    Interrupted,
+}
+
+impl ExitStatus {
+    /// The number that scripts read.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            ExitStatus::Success => 0,
+            ExitStatus::Refused => 1,
+            ExitStatus::Misuse => 2,
+            // 128 and the number of SIGINT, as shells have it.
+            ExitStatus::Interrupted => 130,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Success => 0,
-            ExitStatus::Refused => 1,
-            ExitStatus::Misuse => 2,
-        })
+        Self::from(status.code())
     }
 }
 

@@ -6,11 +6,14 @@ mod args;
 mod artifacts;
 mod commands;
 mod exit;
+mod interrupt;
 mod picture;
 mod pipeline;
 mod present;
 mod printer;
+mod profile;
 mod report;
+mod size;
 mod usage;
 
 use std::process::ExitCode;
@@ -24,9 +27,11 @@ use printer::{Printer, Reader};
 fn main() -> ExitCode {
     // Wrong usage makes clap exit with status 2, and requests for help with 0.
     let cli = Cli::parse();
+    interrupt::watch();
     let printer = Printer::new(reader(cli.reader));
     match dispatch(cli.command, printer) {
         Ok(()) => ExitStatus::Success.into(),
+        Err(_) if interrupt::is_interrupted() => ExitStatus::Interrupted.into(),
         Err(failure) => {
             eprintln!("{failure}");
             failure.status.into()

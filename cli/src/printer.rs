@@ -2,14 +2,15 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use circuits::layout::Estimate;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use prover::plonk::prove::Round;
 use prover::{Progress, Stage, StageReport};
 
 use crate::exit::{Failure, Outcome};
+use crate::pipeline::expectation::Expectation;
 use crate::report::Report;
 
 /// Who reads the standard output.
@@ -106,14 +107,20 @@ impl Printer {
     }
 
     fn bar(self, label: &'static str, estimate: Option<f64>) -> ProgressBar {
+        self.shared_bar(label, &Arc::new(Whole::new(estimate)))
+    }
+
+    /// A bar whose estimate may change while it is drawn.
+    fn shared_bar(self, label: &'static str, whole: &Arc<Whole>) -> ProgressBar {
         if !self.draws() {
             return ProgressBar::hidden();
         }
+        let whole = Arc::clone(whole);
         let drawn = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             // A closed terminal is no reason to stop the work.
-            let _ = write!(out, "{}", estimated_bar(state.elapsed().as_secs_f64(), estimate));
+            let _ = write!(out, "{}", estimated_bar(state.elapsed().as_secs_f64(), whole.estimate()));
         };
-        let style = ProgressStyle::with_template("  {prefix:<12} {spinner} {estimate}")
+        let style = ProgressStyle::with_template("  {prefix:<12} {spinner} {estimate}  {msg}")
             .expect("the template is well formed")
             .with_key("estimate", drawn);
         let bar = ProgressBar::new_spinner().with_style(style).with_prefix(label);
@@ -122,23 +129,80 @@ impl Printer {
     }
 }
 
-/// Draws the stages of a setup or a proof as they come.
+/// What a stage is called.
+pub(crate) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Layout => "layout",
+        Stage::Commit => "setup",
+        Stage::Derive => "key",
+        Stage::Witness => "witness",
+        Stage::Prove => "proof",
+        Stage::Verify => "verify",
+    }
+}
+
+/// The time that a stage takes as a whole: what was expected, until the rounds tell.
+struct Whole {
+    begun: Instant,
+    estimate: Mutex<Option<f64>>,
+}
+
+/// Share of a proof below which what has passed says little about the whole.
+const TELLING_SHARE: f64 = 0.2;
+
+impl Whole {
+    fn new(estimate: Option<f64>) -> Self {
+        Self { begun: Instant::now(), estimate: Mutex::new(estimate) }
+    }
+
+    fn estimate(&self) -> Option<f64> {
+        *self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A round begins.
+    fn round(&self, round: Round) {
+        let done = share_before(round);
+        if done >= TELLING_SHARE {
+            let whole = self.begun.elapsed().as_secs_f64() / done;
+            *self.estimate.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);
+        }
+    }
+}
+
+/// The share of a proof's time that has passed when a round begins, as in proofs of 2^12 to 2^14 rows.
+fn share_before(round: Round) -> f64 {
+    match round {
+        Round::Fill(0) | Round::Advice(0) => 0.0,
+        Round::Fill(_) => 0.10,
+        Round::Advice(_) => 0.15,
+        Round::Lookups | Round::Products => 0.35,
+        Round::Quotient => 0.45,
+        Round::Pieces => 0.80,
+        Round::Evaluations => 0.88,
+        Round::Opening => 0.92,
+    }
+}
+
+/// Draws the stages of a setup or a proof as they come, and the rounds within a proof.
 pub(crate) struct Bars {
     printer: Printer,
-    estimate: Estimate,
-    current: Mutex<Option<ProgressBar>>,
+    expected: Option<Expectation>,
+    current: Mutex<Option<(ProgressBar, Arc<Whole>)>>,
 }
 
 impl Bars {
     /// Bars for a circuit of which this is expected.
-    pub(crate) fn new(printer: Printer, estimate: Estimate) -> Self {
-        Self { printer, estimate, current: Mutex::new(None) }
+    pub(crate) fn new(printer: Printer, expected: Option<Expectation>) -> Self {
+        Self { printer, expected, current: Mutex::new(None) }
     }
 
-    fn replace(&self, bar: Option<ProgressBar>) {
+    fn current(&self) -> MutexGuard<'_, Option<(ProgressBar, Arc<Whole>)>> {
         // A panic elsewhere while the lock is held leaves a bar that is as good as before.
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = std::mem::replace(&mut *current, bar) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, bar: Option<(ProgressBar, Arc<Whole>)>) {
+        if let Some((earlier, _)) = std::mem::replace(&mut *self.current(), bar) {
             earlier.finish_and_clear();
         }
     }
@@ -146,21 +210,26 @@ impl Bars {
 
 impl Progress for Bars {
     fn begin(&self, stage: Stage) {
-        let (label, cpu_seconds) = match stage {
-            Stage::Layout => ("layout", None),
-            Stage::Commit => ("setup", Some(self.estimate.setup_cpu_seconds)),
-            Stage::Derive => ("key", None),
-            Stage::Witness => ("witness", None),
-            Stage::Prove => ("proof", Some(self.estimate.prove_cpu_seconds)),
-            Stage::Verify => ("verify", None),
-        };
-        // The estimate is of CPU time, and the work runs on all cores.
+        let cpu_seconds = self.expected.and_then(|expected| match stage {
+            Stage::Commit => Some(expected.setup_cpu_seconds),
+            Stage::Prove => Some(expected.prove_cpu_seconds),
+            Stage::Layout | Stage::Derive | Stage::Witness | Stage::Verify => None,
+        });
+        // The expectation is of CPU time, and the work runs on all cores.
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-        self.replace(Some(self.printer.bar(label, cpu_seconds.map(|seconds| seconds / cores))));
+        let whole = Arc::new(Whole::new(cpu_seconds.map(|seconds| seconds / cores)));
+        self.replace(Some((self.printer.shared_bar(stage_name(stage), &whole), whole)));
     }
 
     fn end(&self, _: &StageReport) {
         self.replace(None);
+    }
+
+    fn round(&self, round: Round) {
+        if let Some((bar, whole)) = &*self.current() {
+            whole.round(round);
+            bar.set_message(round.to_string());
+        }
     }
 }
 
@@ -220,6 +289,28 @@ mod tests {
         assert_eq!(seconds(0.0061), "6.1 ms");
         assert_eq!(seconds(7.253), "7.25 s");
         assert_eq!(seconds(125.0), "2 min 5 s");
+    }
+
+    #[test]
+    fn rounds_correct_the_estimate_of_the_whole() {
+        let whole = Whole { begun: Instant::now() - Duration::from_secs(9), estimate: Mutex::new(Some(1.0)) };
+        whole.round(Round::Fill(0));
+        assert_eq!(whole.estimate(), Some(1.0), "nothing is known yet");
+        whole.round(Round::Quotient);
+        assert!(whole.estimate().is_some_and(|seconds| (19.9..20.5).contains(&seconds)), "{:?}", whole.estimate());
+        let rounds = [
+            Round::Fill(0),
+            Round::Advice(0),
+            Round::Fill(1),
+            Round::Advice(1),
+            Round::Lookups,
+            Round::Products,
+            Round::Quotient,
+            Round::Pieces,
+            Round::Evaluations,
+            Round::Opening,
+        ];
+        assert!(rounds.map(share_before).is_sorted(), "rounds come in this order");
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl MemoryPlan {
         Ok(plan)
     }
 
+    /// The least budget under which a proof can be made, in bytes.
+    pub fn least(layout: &Layout) -> u64 {
+        // No budget is below the least by less than all of it, so this one is refused.
+        Self::new(layout, Some(0)).map_or_else(|error| error.needed, |plan| plan.total())
+    }
+
     /// All of it.
     pub fn total(&self) -> u64 {
         self.process + self.srs + self.integers + self.elements + self.quotient

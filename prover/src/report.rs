@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::engine::Work;
+use crate::field::Instructions;
 use crate::plonk::prove::{Observer, Round};
 
 /// A part of a setup or a proof.
@@ -58,6 +59,40 @@ pub struct Report {
     pub rounds: Vec<RoundReport>,
     /// Most memory that the process has held so far; `None` where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
+}
+
+/// Seconds of a product in the scalar field on one thread, where eight are done at once by AVX-512 IFMA. Measured on the native
+/// engine with operands in the second cache, on a Xeon at its common clock; see `docs/engine.md`.
+pub const IFMA_PRODUCT_SECONDS: f64 = 3.8e-9;
+/// Seconds of a product in the scalar field on one thread without vector instructions. Measured likewise.
+pub const PORTABLE_PRODUCT_SECONDS: f64 = 19e-9;
+/// Products that an addition of points takes where many additions share an inversion: three for the shared inversion, and two
+/// products and a square for the sum.
+pub const ADDITION_PRODUCTS: u64 = 6;
+
+/// What the counted work costs at the least, on one thread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitCosts {
+    /// Seconds of a product.
+    pub product_seconds: f64,
+    /// Products of an addition of points.
+    pub addition_products: u64,
+}
+
+impl UnitCosts {
+    /// The unit costs of a set of instructions.
+    pub fn of(instructions: Instructions) -> Self {
+        let product_seconds = match instructions {
+            Instructions::Portable => PORTABLE_PRODUCT_SECONDS,
+            Instructions::Ifma => IFMA_PRODUCT_SECONDS,
+        };
+        Self { product_seconds, addition_products: ADDITION_PRODUCTS }
+    }
+
+    /// Processor seconds below which the work can't be done. The products of transforms are among the products.
+    pub fn floor_seconds(&self, work: &Work) -> f64 {
+        (work.products + self.addition_products * work.additions) as f64 * self.product_seconds
+    }
 }
 
 impl Report {
@@ -208,6 +243,14 @@ mod tests {
         assert!(report.wall_seconds(Stage::Witness) >= 0.0);
         assert_eq!(report.wall_seconds(Stage::Prove), 0.0);
         assert_eq!(log.0.take(), ["begin Witness", "end Witness", "begin Prove"]);
+    }
+
+    #[test]
+    fn the_floor_is_that_of_products_and_additions() {
+        let work = Work { products: 1_000_000, additions: 500_000, transforms: 3 };
+        let floor = UnitCosts::of(Instructions::Ifma).floor_seconds(&work);
+        assert!((floor - 4e6 * IFMA_PRODUCT_SECONDS).abs() < 1e-12);
+        assert!(UnitCosts::of(Instructions::Portable).floor_seconds(&work) > floor);
     }
 
     #[cfg(target_os = "linux")]

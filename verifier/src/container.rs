@@ -16,7 +16,7 @@
 //! Reading is bounded: a file larger than its kind allows is refused before it is read, and decoding takes memory in
 //! proportion to the bytes that are really there.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+use crate::atomic;
+pub use crate::atomic::{abandon_writes, remove_abandoned};
 
 const MAGIC: [u8; 8] = *b"ZKINFER\0";
 /// Bytes before the payload.
@@ -354,63 +357,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
 /// `write` fails or the system refuses; then nothing is left behind.
 pub fn write_atomic_with(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), ContainerError> {
-    let io = |source| ContainerError::Io { path: path.to_owned(), source };
-    let temporary = Temporary::beside(path).map_err(io)?;
-    temporary.fill(write).and_then(|()| temporary.rename(path)).map_err(io)
-}
-
-/// A file that is removed when dropped, unless it was renamed.
-struct Temporary {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Temporary {
-    /// Names a file in the folder of `path`, so that renaming stays within one file system.
-    fn beside(path: &Path) -> io::Result<Self> {
-        let name =
-            path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this is no file name"))?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}.{:?}.tmp", std::process::id(), std::thread::current().id()));
-        Ok(Self { path: path.with_file_name(temporary), kept: false })
-    }
-
-    fn fill(&self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
-        let mut writer = BufWriter::with_capacity(1 << 16, file);
-        write(&mut writer)?;
-        writer.into_inner().map_err(|error| error.into_error())?.sync_all()
-    }
-
-    fn rename(mut self, path: &Path) -> io::Result<()> {
-        fs::rename(&self.path, path)?;
-        self.kept = true;
-        sync_folder(path)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.kept {
-            // The write has failed already; that failure is the one to report.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Makes the new name durable; only Unix lets a folder be opened for that.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    atomic::write(path, write).map_err(|source| ContainerError::Io { path: path.to_owned(), source })
 }
 
 /// Bytes that are encoded as one block and not element by element.

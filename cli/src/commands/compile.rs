@@ -1,10 +1,12 @@
 //! `zkinfer compile`: an ONNX model to an integer program.
 
 use prover::report::peak_rss_bytes;
+use prover::EngineOptions;
 
 use crate::args::{CompileArgs, VisibilityOptions};
 use crate::artifacts;
 use crate::exit::Outcome;
+use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, model};
 use crate::printer::Printer;
 
@@ -19,7 +21,8 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     };
     let compiled = model::compile(&args.model, &args.options, &visibility, printer)?;
     let plan = model::plan(&compiled.artifact, printer)?;
-    inference::print_plan(printer, &compiled.artifact, plan.layout())?;
+    let expected = Expectation::of(&compiled.artifact, plan.layout(), &EngineOptions::default(), printer)?;
+    inference::print_plan(printer, &compiled.artifact, plan.layout(), &expected)?;
     artifacts::write(&args.out, &compiled.file)?;
     printer.field("written", format_args!("{} ({})", args.out.display(), compiled.artifact.digest))?;
 

@@ -1,59 +1,89 @@
 //! `zkinfer estimate`: what a model will take, before anything heavy is done.
 
-use circuits::layout::{cost, Layout, Objective};
+use circuits::layout::{Layout, Objective};
+use prover::memory::{MemoryError, MemoryPlan};
+use prover::EngineOptions;
 
 use crate::args::EstimateArgs;
 use crate::artifacts::objective_name;
 use crate::exit::Outcome;
+use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, model};
 use crate::printer::{bytes, seconds, Printer};
 
 /// Lays the program out for each objective and prints the figures; the JSON object is that of the program's objective.
 ///
 /// # Errors
-/// The model can't be used or fits no machine.
+/// The model can't be used or fits no machine, or the memory that is allowed does not suffice.
 pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
+    let options = args.engine.options()?;
     let artifact = model::load(&args.model, &args.options, &args.visibility, printer)?;
-    let recipe = &artifact.recipe;
-    let chosen = recipe.layout.objective;
+    let chosen = artifact.recipe.layout.objective;
     let plan = model::plan(&artifact, printer)?;
     let layout = plan.layout();
-    inference::print_plan(printer, &artifact, layout)?;
+    let expected = Expectation::of(&artifact, layout, &options, printer)?;
+    inference::print_plan(printer, &artifact, layout, &expected)?;
+    if let Some(memory) = &expected.plan {
+        print_memory(printer, memory, layout)?;
+    }
     printer.line(format_args!(
-        "\n  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>10} {:>10}",
+        "\n  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10}",
         "objective", "k", "units", "weights", "advice", "fixed", "setup CPU", "proof CPU", "memory", "proof"
     ))?;
     for objective in [Objective::Time, Objective::Memory, Objective::Gas] {
         if objective == chosen {
-            print_row(printer, objective, layout)?;
+            print_row(printer, objective, layout, &options)?;
         } else {
-            print_row(printer, objective, &model::layout_for(&artifact, objective, printer)?)?;
+            print_row(printer, objective, &model::layout_for(&artifact, objective, printer)?, &options)?;
         }
     }
-    let estimate = cost::estimate(&layout.params());
     let mut report = inference::report("estimate", layout);
-    report.prove_cpu_seconds = Some(estimate.prove_cpu_seconds);
-    report.setup_cpu_seconds = Some(estimate.setup_cpu_seconds);
-    report.peak_rss_bytes = Some(estimate.prove_bytes);
-    report.proof_bytes = Some(estimate.proof_bytes);
-    printer.report(&report.with("estimated", true))
+    report.prove_cpu_seconds = Some(expected.prove_cpu_seconds);
+    report.setup_cpu_seconds = Some(expected.setup_cpu_seconds);
+    report.peak_rss_bytes = Some(expected.memory_bytes);
+    report.proof_bytes = Some(expected.proof_bytes);
+    let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
+    let least = expected.plan.map(|_| MemoryPlan::least(layout));
+    printer.report(&report.with("least_memory_bytes", least).with("estimated", true))
 }
 
-fn print_row(printer: Printer, objective: Objective, layout: &Layout) -> Outcome {
+/// The memory of a proof by part.
+fn print_memory(printer: Printer, plan: &MemoryPlan, layout: &Layout) -> Outcome {
+    let parts = [
+        (plan.process, "the process, the program and its layout"),
+        (plan.srs, "the SRS, and what sums over it take"),
+        (plan.integers, "fixed, permutation and first-phase columns, as integers"),
+        (plan.elements, "columns of field elements"),
+        (plan.quotient, "the quotient: less under --max-memory, and slower"),
+    ];
+    printer.field("memory", format_args!("{:>9}  at most", bytes(plan.total())))?;
+    for (part, what) in parts {
+        printer.field("", format_args!("{:>9}  {what}", bytes(part)))?;
+    }
+    printer.field("", format_args!("{:>9}  is the least that --max-memory may be", bytes(MemoryPlan::least(layout))))
+}
+
+fn print_row(printer: Printer, objective: Objective, layout: &Layout, options: &EngineOptions) -> Outcome {
     let statistics = layout.statistics();
     let params = statistics.params;
-    let estimate = cost::estimate(&params);
+    // Another objective may need more than is allowed; its row says so.
+    let unlimited = EngineOptions { max_memory: None, ..*options };
+    let (expected, memory) = match Expectation::new(layout, options) {
+        Ok(expected) => (Ok(expected), bytes(expected.memory_bytes)),
+        Err(MemoryError { needed, .. }) => (Expectation::new(layout, &unlimited), format!("> {}", bytes(needed))),
+    };
+    let Ok(expected) = expected else { return Ok(()) };
     printer.line(format_args!(
-        "  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>10} {:>10}",
+        "  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10}",
         objective_name(objective),
         params.k,
         params.units,
         params.weights,
         statistics.advice_columns,
         statistics.fixed_columns,
-        seconds(estimate.setup_cpu_seconds),
-        seconds(estimate.prove_cpu_seconds),
-        bytes(estimate.prove_bytes),
-        bytes(estimate.proof_bytes)
+        seconds(expected.setup_cpu_seconds),
+        seconds(expected.prove_cpu_seconds),
+        memory,
+        bytes(expected.proof_bytes)
     ))
 }

@@ -9,6 +9,7 @@ use crate::args::{EvaluateArgs, VisibilityOptions};
 use crate::artifacts::{is_artifact, ProgramArtifact};
 use crate::commands::prove::check;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, keys, model};
 use crate::printer::{seconds, Printer};
 use crate::report::Report;
@@ -97,17 +98,19 @@ fn prove(
     if count > there {
         return Err(Failure::misuse(anyhow::anyhow!("{count} samples are to be proved, and the data have {there}")));
     }
+    let options = args.engine.options()?;
     let plan = model::plan(artifact, printer)?;
-    inference::print_plan(printer, artifact, plan.layout())?;
+    let expected = Expectation::of(artifact, plan.layout(), &options, printer)?;
+    inference::print_plan(printer, artifact, plan.layout(), &expected)?;
     let mut report = inference::report("evaluate", plan.layout());
     let srs = keys::srs(args.srs.as_deref(), plan.k(), printer)?;
     let (key, setup_cpu_seconds) = keys::in_memory(plan, &srs, printer)?;
-    let (prover, _) = keys::prover(&key, &srs, &prover::EngineOptions::default(), printer)?;
+    let (prover, _) = keys::prover(&key, &srs, &options, printer)?;
     let bar = printer.steps("proofs", count as u64);
     let (mut cpu, mut verify) = (Some(0.0), 0.0);
     for index in 0..count {
         let inputs = inference::sample(program, samples, index)?;
-        let proved = keys::prove(&prover, &key, &inputs.integers, printer.without_bars())?;
+        let proved = keys::prove(&prover, &expected, &inputs.integers, printer.without_bars())?;
         let (_, took) =
             check(key.verifying_key(), &proved.proof).map_err(|failure| failure.context(format!("sample {index}")))?;
         cpu = cpu.zip(proved.cpu_seconds).map(|(sum, spent)| sum + spent);
@@ -116,11 +119,11 @@ fn prove(
     }
     bar.finish_and_clear();
     report.setup_cpu_seconds = setup_cpu_seconds;
-    report.prove_cpu_seconds = cpu.map(|sum| keys::to_ticks(sum / count as f64));
+    report.prove_cpu_seconds = cpu.map(|sum| keys::to_milliseconds(sum / count as f64));
     report.verify_ms = Some(verify * 1e3 / count as f64);
     report.proof_bytes = Some(key.verifying_key().proof_shape().bytes() as u64);
     report.verifying_key_bytes = Some(key.verifying_key().file().len() as u64);
     let each = report.prove_cpu_seconds.map_or_else(String::new, |each| format!(", {} CPU each", seconds(each)));
     printer.field("proofs", format_args!("{count} made and accepted{each}"))?;
-    Ok(report)
+    Ok(report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan()))
 }

@@ -4,16 +4,17 @@ use std::fs;
 use std::time::Instant;
 
 use prover::report::peak_rss_bytes;
-use prover::EngineOptions;
 use verifier::{verify, Proof, Statement, VerifyingKey};
 
-use crate::args::{Engine, ProveArgs};
+use crate::args::ProveArgs;
 use crate::artifacts::Folder;
 use crate::commands::verify::refused;
-use crate::exit::{Failure, Outcome};
-use crate::pipeline::keys::{Candidate, Proved};
+use crate::exit::Outcome;
+use crate::pipeline::expectation::Expectation;
+use crate::pipeline::keys::Candidate;
 use crate::pipeline::{inference, keys, model};
 use crate::printer::{bytes, seconds, Printer};
+use crate::profile::Profile;
 use crate::report::Report;
 use crate::{artifacts, usage};
 
@@ -22,11 +23,7 @@ use crate::{artifacts, usage};
 /// # Errors
 /// A file can't be used, or a stage fails.
 pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
-    let engine = match args.engine {
-        Engine::Native => prover::Engine::Native,
-        Engine::Stock => prover::Engine::Stock,
-    };
-    let options = EngineOptions { engine, ..EngineOptions::default() };
+    let options = args.engine.options()?;
     let folder = Folder::create(&args.out)?;
     let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     let program = &artifact.program;
@@ -36,17 +33,21 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let candidate = Candidate::find(&folder, &artifact, printer)?;
     inference::draw(printer, program, &inputs)?;
     printer.line("")?;
-    inference::print_plan(printer, &artifact, candidate.plan().layout())?;
+    let expected = Expectation::of(&artifact, candidate.plan().layout(), &options, printer)?;
+    inference::print_plan(printer, &artifact, candidate.plan().layout(), &expected)?;
     let srs = keys::srs(args.srs.as_deref(), candidate.plan().k(), printer)?;
     let keys = candidate.keys(&folder, &srs, printer)?;
 
     usage::restart_peak();
     let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, &options, printer)?;
-    let Proved { proof, cpu_seconds } = keys::prove(&prover, &keys.key, &inputs.integers, printer)?;
-    let prove_cpu_seconds = cpu_seconds.zip(derive_cpu_seconds).map(|(prove, derive)| keys::to_ticks(prove + derive));
+    let proved = keys::prove(&prover, &expected, &inputs.integers, printer)?;
+    let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
+    let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
+    let profile = args.profile.then(|| Profile::new(options.engine, &[prover.derived(), &proved.report]));
+    let proof = proved.proof;
     let peak_rss_bytes = peak_rss_bytes();
     let (statement, verify_seconds) = check(keys.key.verifying_key(), &proof)?;
-    proof.write(&folder.proof).map_err(Failure::refused)?;
+    proof.write(&folder.proof).map_err(artifacts::write_failure)?;
 
     let outputs = inference::outputs(program, &trace);
     let layout = inference::report("prove", keys.key.plan().layout());
@@ -58,15 +59,26 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     report.outputs = Some(outputs.clone());
     let report = report.with("program_reused", program_reused).with("keys_reused", keys.reused);
     let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", srs.mark().is_insecure());
+    let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
+    let report = match &profile {
+        Some(profile) => report.with("profile", profile.to_json()),
+        None => report,
+    };
     artifacts::write(&folder.result, report.to_json_file().as_bytes())?;
 
     let spent = prove_cpu_seconds.map_or_else(String::new, |spent| format!("{} CPU, ", seconds(spent)));
-    let memory = peak_rss_bytes.map_or_else(String::new, |peak| format!("{} of memory, ", bytes(peak)));
+    let planned = bytes(expected.memory_bytes);
+    let memory =
+        peak_rss_bytes.map_or_else(String::new, |peak| format!("{} of memory of {planned} planned, ", bytes(peak)));
     let size = bytes(proof.words.0.len() as u64);
     printer.field("proved", format_args!("{spent}{memory}proof of {size}"))?;
     printer.field("verified", seconds(verify_seconds))?;
     printer.field("written", format_args!("{}", args.out.display()))?;
     printer.line("")?;
+    if let Some(profile) = &profile {
+        profile.print(printer)?;
+        printer.line("")?;
+    }
     inference::show(printer, program, &outputs)?;
     printer.line("")?;
     printer.line(&statement.summary)?;

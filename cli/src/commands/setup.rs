@@ -1,8 +1,11 @@
 //! `zkinfer setup`: the keys of a program.
 
+use prover::EngineOptions;
+
 use crate::args::SetupArgs;
 use crate::artifacts::{self, Folder, ProgramArtifact};
 use crate::exit::Outcome;
+use crate::pipeline::expectation::Expectation;
 use crate::pipeline::keys::warn_insecure;
 use crate::pipeline::{inference, keys, model};
 use crate::printer::{seconds, Printer};
@@ -14,7 +17,8 @@ use crate::printer::{seconds, Printer};
 pub(crate) fn run(args: &SetupArgs, printer: Printer) -> Outcome {
     let artifact = ProgramArtifact::read(&args.program)?;
     let plan = model::plan(&artifact, printer)?;
-    inference::print_plan(printer, &artifact, plan.layout())?;
+    let expected = Expectation::of(&artifact, plan.layout(), &EngineOptions::default(), printer)?;
+    inference::print_plan(printer, &artifact, plan.layout(), &expected)?;
     let report = inference::report("setup", plan.layout());
     let folder = Folder::create(&args.out)?;
     let srs = keys::srs(args.srs.as_deref(), plan.k(), printer)?;

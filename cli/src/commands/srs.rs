@@ -33,7 +33,7 @@ pub(crate) fn run(command: &SrsCommand, printer: Printer) -> Outcome {
 }
 
 fn write(srs: &Srs, path: &Path, printer: Printer) -> Outcome {
-    srs.write(path).or_misuse("the SRS can't be written")?;
+    srs.write(path).map_err(artifacts::write_failure)?;
     describe(srs, path, "srs", printer)
 }
 

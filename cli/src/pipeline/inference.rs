@@ -1,7 +1,7 @@
 //! Inputs read from a file, run through the integer program, and shown.
 
 use circuits::graph::Program;
-use circuits::layout::{cost, Estimate, Layout};
+use circuits::layout::Layout;
 use circuits::reference::{self, Trace};
 use onnx_import::float::graph::Tensor;
 use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
@@ -11,6 +11,7 @@ use crate::args::InputOptions;
 use crate::artifacts::ProgramArtifact;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::picture::Picture;
+use crate::pipeline::expectation::Expectation;
 use crate::printer::{bytes, seconds, Printer};
 use crate::report::{NamedTensor, Report};
 use crate::{present, usage};
@@ -104,10 +105,14 @@ pub(crate) fn show(printer: Printer, program: &Program, outputs: &[NamedTensor])
 ///
 /// # Errors
 /// Standard output is closed.
-pub(crate) fn print_plan(printer: Printer, artifact: &ProgramArtifact, layout: &Layout) -> Outcome<Estimate> {
+pub(crate) fn print_plan(
+    printer: Printer,
+    artifact: &ProgramArtifact,
+    layout: &Layout,
+    expected: &Expectation,
+) -> Outcome {
     let statistics = layout.statistics();
     let params = statistics.params;
-    let estimate = cost::estimate(&params);
     let program = &artifact.program;
     printer.field(
         "program",
@@ -131,18 +136,20 @@ pub(crate) fn print_plan(printer: Printer, artifact: &ProgramArtifact, layout: &
     printer.field(
         "estimate",
         format_args!(
-            "setup {} CPU, proof {} CPU and {} of memory, proof file about {}",
-            seconds(estimate.setup_cpu_seconds),
-            seconds(estimate.prove_cpu_seconds),
-            bytes(estimate.prove_bytes),
-            bytes(estimate.proof_bytes)
+            "setup {} CPU, proof {} CPU and at most {} of memory ({} engine), proof file about {}",
+            seconds(expected.setup_cpu_seconds),
+            seconds(expected.prove_cpu_seconds),
+            bytes(expected.memory_bytes),
+            expected.engine,
+            bytes(expected.proof_bytes)
         ),
     )?;
-    if usage::available_memory_bytes().is_some_and(|available| available < estimate.prove_bytes) {
-        printer
-            .warn("the proof may take more memory than this machine has left; try --objective memory or fewer --bits");
+    if usage::available_memory_bytes().is_some_and(|available| available < expected.memory_bytes) {
+        printer.warn(
+            "the proof may take more memory than this machine has left; try --max-memory, --objective memory or fewer --bits",
+        );
     }
-    Ok(estimate)
+    Ok(())
 }
 
 /// The figures that a layout knows.

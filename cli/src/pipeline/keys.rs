@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use circuits::layout::cost;
 use prover::srs::Srs;
 use prover::{EngineOptions, Plan, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
 use verifier::{Proof, VerifyingKey};
 
-use crate::artifacts::{file_bytes, Folder, ProgramArtifact};
+use crate::artifacts::{file_bytes, write_failure, Folder, ProgramArtifact};
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::expectation::Expectation;
 use crate::pipeline::model;
 use crate::printer::{Bars, Printer};
 use crate::report::Report;
@@ -136,7 +136,7 @@ impl Candidate {
         match self {
             Self::Key(key) if key.verifying_key().description().srs.digest() == srs.mark().digest() => {
                 printer.field("reused", format_args!("{}", folder.proving_key.display()))?;
-                key.verifying_key().write(&folder.verifying_key).map_err(Failure::refused)?;
+                key.verifying_key().write(&folder.verifying_key).map_err(write_failure)?;
                 Ok(Keys { key: *key, setup_cpu_seconds: None, reused: true })
             }
             Self::Key(key) => make(folder, key.plan().clone(), srs, printer),
@@ -151,8 +151,8 @@ impl Candidate {
 /// The keys can't be made or written.
 pub(crate) fn make(folder: &Folder, plan: Plan, srs: &Srs, printer: Printer) -> Outcome<Keys> {
     let (key, setup_cpu_seconds) = in_memory(plan, srs, printer)?;
-    key.write(&folder.proving_key).map_err(Failure::refused)?;
-    key.verifying_key().write(&folder.verifying_key).map_err(Failure::refused)?;
+    key.write(&folder.proving_key).map_err(write_failure)?;
+    key.verifying_key().write(&folder.verifying_key).map_err(write_failure)?;
     Ok(Keys { key, setup_cpu_seconds, reused: false })
 }
 
@@ -161,9 +161,9 @@ pub(crate) fn make(folder: &Folder, plan: Plan, srs: &Srs, printer: Printer) -> 
 /// # Errors
 /// The keys can't be made.
 pub(crate) fn in_memory(plan: Plan, srs: &Srs, printer: Printer) -> Outcome<(ProvingKey, Option<f64>)> {
-    let bars = Bars::new(printer, cost::estimate(&plan.layout().params()));
+    let bars = Bars::new(printer, Expectation::new(plan.layout(), &EngineOptions::default()).ok());
     let (key, report) = plan.setup(srs, &bars).or_refused("the keys can't be made")?;
-    Ok((key, report.cpu_seconds(Stage::Commit).map(to_ticks)))
+    Ok((key, report.cpu_seconds(Stage::Commit).map(to_milliseconds)))
 }
 
 /// Warns where anybody can forge proofs under the SRS.
@@ -190,21 +190,23 @@ pub(crate) struct Proved {
     pub(crate) proof: Proof,
     /// CPU seconds of running the program, filling the witness and proving.
     pub(crate) cpu_seconds: Option<f64>,
+    /// What the stages and rounds took.
+    pub(crate) report: prover::Report,
 }
 
-/// Derives the polynomials of a key, and tells the CPU seconds that it took.
+/// Puts a key onto an engine, and tells the CPU seconds that it took.
 ///
 /// # Errors
-/// The SRS is not the key's.
+/// The SRS is not the key's, or the engine has not enough memory.
 pub(crate) fn prover<'a>(
     key: &'a ProvingKey,
     srs: &'a Srs,
     options: &EngineOptions,
     printer: Printer,
 ) -> Outcome<(Prover<'a>, Option<f64>)> {
-    let bars = Bars::new(printer, cost::estimate(&key.plan().layout().params()));
+    let bars = Bars::new(printer, None);
     let prover = Prover::new(key, srs, options, &bars).or_refused("the key can't be used")?;
-    let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_ticks);
+    let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_milliseconds);
     Ok((prover, spent))
 }
 
@@ -212,19 +214,24 @@ pub(crate) fn prover<'a>(
 ///
 /// # Errors
 /// The proof can't be made.
-pub(crate) fn prove(prover: &Prover<'_>, key: &ProvingKey, inputs: &[Vec<i64>], printer: Printer) -> Outcome<Proved> {
-    let bars = Bars::new(printer, cost::estimate(&key.plan().layout().params()));
+pub(crate) fn prove(
+    prover: &Prover<'_>,
+    expected: &Expectation,
+    inputs: &[Vec<i64>],
+    printer: Printer,
+) -> Outcome<Proved> {
+    let bars = Bars::new(printer, Some(*expected));
     // The command verifies by itself, to tell the time that it takes.
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
     let proved = prover.prove(inputs, &options, &bars).or_refused("the proof can't be made")?;
     let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
-    Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_ticks) })
+    Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_milliseconds), report: proved.report })
 }
 
-/// CPU seconds to the 10 ms in which the system counts them; further digits are noise of subtraction.
-pub(crate) fn to_ticks(seconds: f64) -> f64 {
-    (seconds * 100.0).round() / 100.0
+/// Seconds to the millisecond: further digits differ from run to run.
+pub(crate) fn to_milliseconds(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
 }
 
 /// Adds what the keys tell to a report.
