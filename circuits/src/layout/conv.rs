@@ -187,10 +187,12 @@ impl Job {
 
     /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
     fn only_tensor(&self) -> Option<TensorId> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = Vec::new();
         let mut tensor = None;
         for origin in self.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero()) {
-            if *tensor.get_or_insert(origin.tensor) != origin.tensor || !seen.insert(origin.index) {
+            let index = origin.index as usize;
+            seen.resize(seen.len().max(index + 1), false);
+            if *tensor.get_or_insert(origin.tensor) != origin.tensor || std::mem::replace(&mut seen[index], true) {
                 return None;
             }
         }
