@@ -34,7 +34,8 @@ impl KnownSrs {
         let omega = crate::plonk::prove::root_of_unity(k);
         let n = Fr::from(1 << k);
         let scale = (tau.pow_vartime([1 << k]) - Fr::ONE) * n.invert().expect("not zero");
-        let point = |root: Fr| G1Affine::generator() * (scale * root * (tau - root).invert().expect("no root of unity"));
+        let point =
+            |root: Fr| G1Affine::generator() * (scale * root * (tau - root).invert().expect("no root of unity"));
         let roots = std::iter::successors(Some(Fr::ONE), |root| Some(root * omega)).take(1 << k);
         Self {
             lagrange: roots.map(|root| point(root).to_affine()).collect(),
@@ -77,7 +78,9 @@ impl Draw {
             .into_iter()
             .map(|bits| Column { tail: self.elements(TAIL), ..Column::integers(self.integers(bits, usable).into()) })
             .collect();
-        let extreme = |least: i64, most: i64| Integers::from((0..usable).map(|row| [least, most, 0, -1][row % 4]).collect::<Vec<_>>());
+        let extreme = |least: i64, most: i64| {
+            Integers::from((0..usable).map(|row| [least, most, 0, -1][row % 4]).collect::<Vec<_>>())
+        };
         columns.extend([
             Column::integers(extreme(i8::MIN.into(), i8::MAX.into())),
             Column::integers(extreme(i16::MIN.into(), i16::MAX.into())),
@@ -165,7 +168,8 @@ impl<E: Engine> Bench<'_, E> {
 
     fn evaluates(&mut self) {
         let x = self.draw.element();
-        let places: Vec<_> = (0..self.columns.len()).flat_map(|at| [-7, -1, 0, 1, 3].map(|rotation| (at, rotation))).collect();
+        let places: Vec<_> =
+            (0..self.columns.len()).flat_map(|at| [-7, -1, 0, 1, 3].map(|rotation| (at, rotation))).collect();
         let found: Vec<_> = places.iter().map(|(at, rotation)| (&self.columns[*at], *rotation)).collect();
         let expected: Vec<_> = places.iter().map(|(at, rotation)| (&self.expected[*at], *rotation)).collect();
         let found = self.engine.evaluate(x, &found).expect("values");
@@ -240,7 +244,10 @@ impl<E: Engine> Bench<'_, E> {
             self.same(found, expected, "a permuted column");
         }
         input[2] = 99;
-        assert!(matches!(run(pair(&input)), Err(EngineError::NotInTable { row: 2 })), "a value that is not in the table");
+        assert!(
+            matches!(run(pair(&input)), Err(EngineError::NotInTable { row: 2 })),
+            "a value that is not in the table"
+        );
     }
 
     /// The quotient of a small system; its constraints need not vanish for the engines to agree on cosets, but only where they
@@ -263,7 +270,8 @@ impl<E: Engine> Bench<'_, E> {
             y: self.draw.element(),
         };
         let field = circuits::machine::to_field;
-        let c: Vec<Fr> = (0..usable).map(|row| field(a[row]) * field(b[row]) * field(next(row)) * field(a[row])).collect();
+        let c: Vec<Fr> =
+            (0..usable).map(|row| field(a[row]) * field(b[row]) * field(next(row)) * field(a[row])).collect();
         let d: Vec<Fr> = (0..usable).map(|row| field(weight[row]) * chi + field(on[row]) + field(b[row])).collect();
         let drawn = [
             (Name::Fixed(0), Column::integers(on.into())),
