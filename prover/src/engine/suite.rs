@@ -5,7 +5,6 @@
 use circuits::machine::Integers;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
-use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::plonk::{ConstraintSystem, Expression, FirstPhase};
 use halo2_proofs::poly::Rotation;
