@@ -40,6 +40,11 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8")).collect()
 }
 
+/// Names of what is no artifact.
+fn others(folder: &Path) -> Vec<String> {
+    names(folder).into_iter().filter(|name| !ARTIFACTS.contains(&name.as_str())).collect()
+}
+
 /// Every artifact that is there is whole.
 #[track_caller]
 fn check_artifacts(folder: &Path) {
@@ -87,8 +92,7 @@ fn an_interrupted_command_leaves_whole_files_only() {
             assert!(matches!(status, Some(130 | 0)), "{status:?} after {artifact:?}: {stderr}");
             assert!(status == Some(0) || stderr.contains("interrupted"), "{stderr}");
             assert!(!stderr.contains("panicked") && !stderr.contains("error"), "{stderr}");
-            let others: Vec<_> =
-                names(folder.path()).into_iter().filter(|name| !ARTIFACTS.contains(&name.as_str())).collect();
+            let others = others(folder.path());
             assert!(others.is_empty(), "{others:?} after {artifact:?}");
             check_artifacts(folder.path());
         }
@@ -104,8 +108,8 @@ fn what_a_killed_command_leaves_is_removed_by_the_next() {
         signal(&child, "KILL");
         child.wait().expect("it ends");
         let hidden = |name: &String| name.starts_with('.') && name.ends_with(".zkinfer-tmp");
-        let others = names(folder.path()).into_iter().filter(|name| !ARTIFACTS.contains(&name.as_str()));
-        assert!(others.clone().all(|name| hidden(&name)), "{:?}", others.collect::<Vec<_>>());
+        let others = others(folder.path());
+        assert!(others.iter().all(hidden), "{others:?}");
         check_artifacts(folder.path());
     }
     // The moment of a write is short; this stands for a process that was killed within it.

@@ -11,13 +11,15 @@ use thiserror::Error;
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
-/// This and the next constant are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
-/// 16 threads, with all memory and with the least: the plan is 1.0 to 1.35 times the peak there, and never below it.
+/// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
+/// 16 threads, with all memory and with the least: the plan is 1.03 to 1.35 times the peak there, and never below it.
 const PROCESS: u64 = 16 << 20;
-/// What a thread takes for sums over points, whatever their number, and for its stack.
-const THREAD: u64 = 3 << 20;
+/// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
+const THREAD: [u64; 2] = [512 << 10, 3 << 20];
+/// Bytes that a thread takes for each row of sums.
+const THREAD_ROW: u64 = 768;
 /// Columns of field elements that are kept for a moment, or by the allocator.
-const SPARE_COLUMNS: usize = 2;
+const SPARE_COLUMNS: usize = 4;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,7 +64,7 @@ impl MemoryPlan {
         let mut plan = Self {
             // The program and the recipes that fill a witness hold each weight a few times.
             process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
-            threads: rayon::current_num_threads() as u64 * (THREAD + column),
+            threads: rayon::current_num_threads() as u64 * (thread(rows) + column),
             // Two bases, one of them once more; powers of the root of unity, and twists of transforms.
             srs: rows * (64 + 64 + 64 + 32 + 64),
             integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
@@ -90,6 +92,12 @@ impl MemoryPlan {
     pub fn total(&self) -> u64 {
         self.process + self.threads + self.srs + self.integers + self.elements + self.quotient
     }
+}
+
+/// What a thread takes, but for the column that it transforms.
+fn thread(rows: u64) -> u64 {
+    let [least, most] = THREAD;
+    most.min(least + THREAD_ROW * rows)
 }
 
 /// Columns of field elements that are in memory while the quotient is computed.

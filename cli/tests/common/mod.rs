@@ -37,7 +37,8 @@ pub struct Run {
 pub fn command() -> Command {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zkinfer-cache");
     let mut command = Command::new(env!("CARGO_BIN_EXE_zkinfer"));
-    command.env("ZKINFER_CACHE", cache).env_remove("MAX_DEGREE").env("TERM", "dumb");
+    // Two threads on any machine: what is planned depends on them, and tests run side by side.
+    command.env("ZKINFER_CACHE", cache).env("RAYON_NUM_THREADS", "2").env_remove("MAX_DEGREE").env("TERM", "dumb");
     command
 }
 
