@@ -90,8 +90,11 @@ fn a_profile_tells_stages_rounds_and_the_floor() {
     assert!(quotient["floor_cpu_seconds"].as_f64().is_some_and(|floor| floor > 0.0), "{quotient}");
     assert!(prove(folder.path(), &["--json"]).done().json().get("profile").is_none());
 
-    let stock = ["--profile", "--json", "--engine", "stock"];
-    let report = prove(folder.path(), &stock).done().json();
+    // A smaller model, since the stock engine is slow.
+    let (model, input) = (example("medical/model.onnx"), example("medical/patient.json"));
+    let out = text(&folder.path().join("stock"));
+    let stock = ["prove", &model, "--input", &input, "-o", &out, "--bits", "8", "--profile", "--json"];
+    let report = zkinfer(&[&stock[..], &["--engine", "stock"]].concat()).done().json();
     assert_eq!((&report["engine"], &report["memory_plan"]), (&"stock".into(), &Value::Null));
     assert_eq!(report["profile"]["rounds"], Value::Array(vec![]));
     assert_eq!(report["profile"]["stages"].as_array().map(Vec::len), Some(3));
