@@ -2,7 +2,7 @@
 
 mod support;
 
-use circuits::layout::{compile, LayoutOptions};
+use circuits::layout::{compile, lay_out, LayoutOptions, Widths};
 use circuits::machine::MachineCircuit;
 use circuits::reference::run;
 use halo2_proofs::dev::MockProver;
@@ -48,4 +48,32 @@ fn every_operator() {
 #[test]
 fn values_of_several_limbs() {
     widths().for_each(|options| accepts(support::wide(4), options));
+}
+
+#[test]
+fn what_was_chosen_lays_a_program_out_again() {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::wide(4)] {
+        let layout = compile(&builder.program, &LayoutOptions::default()).expect("the program has a layout");
+        let again = lay_out(&builder.program, &layout.widths()).expect("it was laid out so before");
+        assert_eq!(again.skeleton(), layout.skeleton());
+        assert_eq!(again.interface(), layout.interface());
+        assert_eq!(again.statistics(), layout.statistics());
+    }
+}
+
+#[test]
+fn widths_that_were_not_chosen() {
+    let program = support::cnn(2).program;
+    let chosen = compile(&program, &LayoutOptions::default()).expect("the program has a layout").widths();
+    for widths in [
+        Widths { k: chosen.k - 1, ..chosen },
+        Widths { k: 25, ..chosen },
+        Widths { k: 26, ..chosen },
+        Widths { units: 0, ..chosen },
+        Widths { weights: 513, ..chosen },
+        Widths { tables: 17, ..chosen },
+        Widths { max_table: i64::MAX, ..chosen },
+    ] {
+        assert!(lay_out(&program, &widths).is_err(), "{widths:?}");
+    }
 }

@@ -1,8 +1,9 @@
 //! The second phase against a plain twin: the machine's gates (`docs/arithmetization.md`, section "Gates") solved for their
-//! cells row by row, one field operation after the other.
+//! cells row by row, one field operation after the other. And the multiplicities against plain counting.
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use circuits::layout::{compile, LayoutOptions};
@@ -246,4 +247,57 @@ fn takes_the_arithmetic_that_it_is_given() {
     let inversions = params.usable_rows() * (3 * params.units + params.tables) as usize;
     assert_eq!(*counting.inverted.lock().expect("no thread panicked"), inversions);
     assert!(*counting.combined.lock().expect("no thread panicked") >= params.weights as usize);
+}
+
+/// Every lookup counted where the first equal entry stands, table by table.
+fn plain_counts(assignment: &Assignment) -> Vec<Vec<i64>> {
+    let skeleton = &assignment.skeleton;
+    let rows = skeleton.params.usable_rows();
+    let mut slots = HashMap::new();
+    for table in 0..skeleton.params.tables {
+        for row in 0..rows {
+            let entry = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)]
+                .map(|column| skeleton.fixed(column, row));
+            slots.entry(entry).or_insert((table as usize, row));
+        }
+    }
+    let mut counts = vec![vec![0; rows]; skeleton.params.tables as usize];
+    let mut count = |entry: [i64; 3]| {
+        if let Some(&(table, row)) = slots.get(&entry) {
+            counts[table][row] += 1;
+        }
+    };
+    for lane in 0..skeleton.params.units {
+        for row in 0..rows {
+            let [pre, value, low, high] =
+                [AdviceColumn::Pre, AdviceColumn::Value, AdviceColumn::Low, AdviceColumn::High]
+                    .map(|column| assignment.get(column(lane), row));
+            if skeleton.fixed(FixedColumn::ValueSwitch(lane), row) != 0 {
+                count([pre, value, skeleton.fixed(FixedColumn::ValueTag(lane), row)]);
+            }
+            if skeleton.fixed(FixedColumn::LimbSwitch(lane), row) != 0 {
+                count([low, 0, skeleton.fixed(FixedColumn::LowTag, row)]);
+                count([high, 0, skeleton.fixed(FixedColumn::HighTag, row)]);
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn multiplicities_count_lookups() {
+    for (seed, program) in (0..).zip([support::mlp, support::cnn, support::zoo, support::wide]) {
+        let options = LayoutOptions { units: Some(3), ..LayoutOptions::default() };
+        let mut assignment = assignment(program(seed), &options);
+        // Cells that no table holds are not counted, whether their keys are beyond a table or inside.
+        for (row, value) in [(0, i64::MAX), (1, i64::MIN), (2, 1), (3, -1)] {
+            assignment.set(AdviceColumn::Value(0), row, value);
+            assignment.set(AdviceColumn::Pre(1), row, value);
+            assignment.set(AdviceColumn::Low(2), row, value);
+        }
+        assignment.count_lookups();
+        for (table, counts) in (0..).zip(plain_counts(&assignment)) {
+            assert_eq!(assignment.first_phase[&AdviceColumn::Multiplicity(table)], counts.into());
+        }
+    }
 }

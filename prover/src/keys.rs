@@ -1,13 +1,19 @@
 //! Setup, and the proving key.
 //!
-//! A proving key's file holds the program, the layout options and the verifying key. It is as small as those: the
-//! polynomials that the prover works with are derived when the key is used ([`Prover`](crate::Prover)), by transforms
-//! and without a multi-exponentiation.
+//! A proving key's file holds the program, the layout options, what was chosen by them ([`Widths`]) and the verifying key.
+//! It is as small as those: the polynomials that the prover works with are derived when the key is used
+//! ([`Prover`](crate::Prover)), by transforms and without a multi-exponentiation.
+//!
+//! A key that is read is laid out as the setup laid it out. Widths are not tried again, and the layout is not audited
+//! again: the setup audited it, the layout is a function of the file, and the file has a checksum. Nobody but the prover
+//! relies on it. A proof with another layout than the verifying key's does not verify, and the prover finds that out
+//! ([`ProveOptions::verify`](crate::ProveOptions)).
 
 use std::path::Path;
 
 use circuits::graph::Program;
-use circuits::layout::{self, Layout, LayoutError, LayoutOptions};
+use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Widths};
+use circuits::machine::MachineParams;
 use halo2_proofs::plonk::{self, keygen_vk};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -76,6 +82,14 @@ impl Plan {
         let digest = program::digest(&program)?;
         let layout = layout::compile(&program, &options)?;
         Ok(Self { program, digest, options, layout })
+    }
+
+    /// Reads the program's file and lays it out as it was laid out before.
+    fn again(file: &[u8], options: LayoutOptions, widths: &Widths) -> Result<Self, ProvingKeyError> {
+        refuse_degree_override().map_err(SetupError::from)?;
+        let program = program::from_file(file)?;
+        let layout = layout::lay_out(&program, widths).map_err(SetupError::from)?;
+        Ok(Self { program, digest: Digest::of(file), options, layout })
     }
 
     /// The program.
@@ -198,6 +212,7 @@ pub enum ProvingKeyError {
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
     options: LayoutOptions,
+    widths: Widths,
     program: Bytes,
     key: Bytes,
 }
@@ -220,18 +235,23 @@ impl ProvingKey {
     pub fn to_file(&self) -> Result<Vec<u8>, ContainerError> {
         let program = Bytes(program::to_file(&self.plan.program)?);
         let key = Bytes(self.key.file().to_vec());
-        container::encode(Kind::ProvingKey, &KeyFile { options: self.plan.options, program, key })
+        let (options, widths) = (self.plan.options, self.plan.layout.widths());
+        container::encode(Kind::ProvingKey, &KeyFile { options, widths, program, key })
     }
 
-    /// Reads the bytes of a key's file, and lays the program out again.
+    /// Reads the bytes of a key's file, and lays the program out as the setup did.
     ///
     /// # Errors
     /// The bytes are no valid key.
     pub fn from_file(file: &[u8]) -> Result<Self, ProvingKeyError> {
         let content: KeyFile = container::decode(Kind::ProvingKey, file)?;
         let key = VerifyingKey::from_file(content.key.0)?;
-        let plan = Plan::new(program::from_file(&content.program.0)?, content.options)?;
         let described = key.description();
+        let machine = MachineParams { optional: described.params.optional, ..content.widths.params() };
+        if described.params != machine {
+            return Err(ProvingKeyError::Mismatch("the machines"));
+        }
+        let plan = Plan::again(&content.program.0, content.options, &content.widths)?;
         let same = [
             ("the digests", described.program == plan.digest),
             ("the machines", described.params == plan.layout.params()),

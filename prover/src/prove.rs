@@ -23,7 +23,7 @@ use crate::memory::{MemoryError, MemoryPlan};
 use crate::plonk::key::CircuitKey;
 use crate::plonk::machine::{self, MachineWitness};
 use crate::plonk::permutation::PermutationError;
-use crate::plonk::prove::PlonkError;
+use crate::plonk::prove::{Job, PlonkError};
 use crate::plonk::randomness::Randomness;
 use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, Stages};
 use crate::srs::Srs;
@@ -91,13 +91,16 @@ pub struct EngineOptions {
 pub struct ProveOptions {
     /// Where the blinding is drawn from.
     pub entropy: Entropy,
+    /// Whether the native engine checks the witness constraint by constraint, to name the first one that is violated. The
+    /// default in builds with debug assertions.
+    pub check: bool,
     /// Whether the proof is verified before it is handed out.
     pub verify: bool,
 }
 
 impl Default for ProveOptions {
     fn default() -> Self {
-        Self { entropy: Entropy::default(), verify: true }
+        Self { entropy: Entropy::default(), check: cfg!(debug_assertions), verify: true }
     }
 }
 
@@ -207,22 +210,16 @@ impl Native {
         assignment: Assignment,
         instances: &[Fr],
         seed: [u8; 32],
+        check: bool,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, Vec<RoundReport>), ProveError> {
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
         let mut witness = MachineWitness::new(assignment, &self.kernels);
         let work = || self.engine.work();
         let mut times = RoundTimes::new(progress, &work);
-        crate::plonk::prove::prove(
-            &self.engine,
-            &self.key,
-            self.next_power,
-            &[instances],
-            &mut witness,
-            &mut Randomness::new(seed),
-            &mut transcript,
-            &mut times,
-        )?;
+        let job =
+            Job { engine: &self.engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
+        crate::plonk::prove::prove(&job, &mut witness, &mut Randomness::new(seed), &mut transcript, &mut times)?;
         Ok((transcript.finalize(), times.into_reports()))
     }
 }
@@ -288,7 +285,7 @@ impl<'a> Prover<'a> {
         let mut rounds = Vec::new();
         let words = stages.run(Stage::Prove, || match &self.backend {
             Backend::Native(native) => {
-                let (words, reports) = native.prove(assignment, &instances, seed, progress)?;
+                let (words, reports) = native.prove(assignment, &instances, seed, options.check, progress)?;
                 rounds = reports;
                 Ok(words)
             }

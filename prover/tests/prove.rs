@@ -16,7 +16,7 @@ use verifier::container::{frame, unframe, Kind};
 use verifier::statement::Insecurity;
 use verifier::{verify, Randomness};
 
-const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([1; 32]), verify: true };
+const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([1; 32]), check: true, verify: true };
 
 fn keys(program: &Program) -> (ProvingKey, Srs) {
     let plan = Plan::new(program.clone(), LayoutOptions::default()).expect("the program has a layout");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
-use super::origin::{origins, Origin};
+use super::origin::Origin;
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
 use super::tables::{FunctionUse, Saturation, TablePlan};
-use super::weights::WeightBlocks;
-use super::LayoutError;
+use super::weights::{Strips, WeightBlocks};
+use super::{LayoutError, Subject};
 use crate::analysis::{Interval, NodeRange};
 use crate::graph::{Node, Op, Program, Requantize, TableId, TensorId};
 use crate::interface::Interface;
@@ -54,6 +54,11 @@ fn range_rows(bits: u32) -> u32 {
 }
 
 impl IdentityCheck {
+    /// The copy of the right side to the left side, once the columns are known.
+    pub(super) fn copy(&self, column: AdviceColumn) -> (Cell, Cell) {
+        (self.right.cell(), Cell::Advice(column, self.row))
+    }
+
     /// What the audit needs to know of it.
     pub(super) fn laid(&self) -> super::audit::LaidIdentity {
         super::audit::LaidIdentity {
@@ -73,12 +78,13 @@ pub(super) struct Builder<'a> {
     pub(super) rows: UnitRows,
     pub(super) scalar: ScalarUnit,
     pub(super) weights: WeightBlocks,
+    pub(super) strips: &'a Strips<'a>,
     pub(super) copies: Vec<(Cell, Cell)>,
     pub(super) fills: Vec<Fill>,
     pub(super) identities: Vec<IdentityCheck>,
     /// Scalars that are copied to instance rows, in order.
     pub(super) instances: Vec<ScalarRef>,
-    pub(super) origins: Vec<Option<Arc<[Origin]>>>,
+    pub(super) origins: &'a [Option<Arc<[Origin]>>],
     pub(super) arrangements: HashMap<TensorId, Arrangement>,
     pub(super) pitches: HashMap<TensorId, usize>,
     /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
@@ -108,19 +114,21 @@ pub(super) struct Wide {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(program: &'a Program, ranges: &'a [NodeRange], units: u32, max_table: i128) -> Self {
+    pub(super) fn new(subject: &'a Subject<'a>, units: u32, tables: TablePlan) -> Self {
+        let program = subject.program;
         Self {
             program,
-            ranges,
-            tables: TablePlan::new(program, ranges, max_table),
+            ranges: &subject.ranges,
+            tables,
             rows: UnitRows::new(units),
             scalar: ScalarUnit::new(),
             weights: WeightBlocks::default(),
+            strips: &subject.strips,
             copies: Vec::new(),
             fills: Vec::new(),
             identities: Vec::new(),
             instances: Vec::new(),
-            origins: origins(program),
+            origins: &subject.origins,
             arrangements: HashMap::new(),
             pitches: HashMap::new(),
             geometries: HashMap::new(),
@@ -724,11 +732,6 @@ impl<'a> Builder<'a> {
                 self.instances.push(packed);
             }
         }
-    }
-
-    /// The copy of an identity's right side to its left side, once the columns are known.
-    pub(super) fn identity_copies(&self, column: AdviceColumn) -> impl Iterator<Item = (Cell, Cell)> + '_ {
-        self.identities.iter().map(move |check| (check.right.cell(), Cell::Advice(column, check.row)))
     }
 }
 

@@ -10,11 +10,11 @@
 use std::collections::HashMap;
 
 use super::builder::{Accumulated, Builder, IdentityCheck};
-use super::fill::{DenseGroup, Fill, PlaneConv, PlaneTaps};
+use super::fill::{Fill, PlaneConv, PlaneTaps};
 use super::origin::Origin;
 use super::rows::{Block, Lane, Place, RowForm};
 use super::scalar::{Base, Operand, Previous, ScalarRef};
-use super::weights::WeightBlock;
+use super::weights::{StripId, WeightBlock};
 use super::LayoutError;
 use crate::analysis::Interval;
 use crate::graph::{ConvGeometry, Op, Program, TensorId};
@@ -44,8 +44,10 @@ struct Plane {
 
 struct Tap {
     offset: [i64; 2],
-    /// One per output channel of the group.
-    weights: Vec<i64>,
+    /// Which of the weights of an output channel.
+    position: usize,
+    /// The weights, one per output channel of the group.
+    strip: StripId,
 }
 
 /// How a tensor is asked to be laid out: planes of equal size at a common pitch.
@@ -108,7 +110,7 @@ fn conv_parts(program: &Program, tensor: TensorId) -> (TensorId, &ConvGeometry, 
 
 impl Job {
     fn new(builder: &Builder<'_>, tensor: TensorId) -> Self {
-        let (input, geometry, weights, bias) = conv_parts(builder.program, tensor);
+        let (input, geometry, _, bias) = conv_parts(builder.program, tensor);
         let shape = &builder.program.node(input).shape;
         let out = &builder.program.node(tensor).shape;
         let (channels, [height, width], [out_height, out_width]) = match builder.geometries.get(&tensor) {
@@ -143,11 +145,9 @@ impl Job {
                 for ky in 0..kernel_height {
                     for kx in 0..kernel_width {
                         let ((a_y, t_y), (a_x, t_x)) = (phase(0, ky), phase(1, kx));
-                        let weight = |o: usize| {
-                            let o = g * outputs + o;
-                            i64::from(weights[((o * per_group + c) * kernel_height + ky) * kernel_width + kx])
-                        };
-                        let tap = Tap { offset: [t_y, t_x], weights: (0..outputs).map(weight).collect() };
+                        let position = (c * kernel_height + ky) * kernel_width + kx;
+                        let strip = builder.strips.tap(tensor, g, position);
+                        let tap = Tap { offset: [t_y, t_x], position, strip };
                         match phases.iter_mut().find(|(a, _)| *a == [a_y, a_x]) {
                             Some((_, taps)) => taps.push(tap),
                             None => phases.push(([a_y, a_x], vec![tap])),
@@ -187,10 +187,12 @@ impl Job {
 
     /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
     fn only_tensor(&self) -> Option<TensorId> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = Vec::new();
         let mut tensor = None;
         for origin in self.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero()) {
-            if *tensor.get_or_insert(origin.tensor) != origin.tensor || !seen.insert(origin.index) {
+            let index = origin.index as usize;
+            seen.resize(seen.len().max(index + 1), false);
+            if *tensor.get_or_insert(origin.tensor) != origin.tensor || std::mem::replace(&mut seen[index], true) {
                 return None;
             }
         }
@@ -291,8 +293,8 @@ impl Builder<'_> {
         Interval::new(-bound.unwrap_or(0), bound.unwrap_or(0))
     }
 
-    fn block_of_weights(&mut self, outputs: usize, weights: Vec<i64>) -> Operand {
-        Operand::Weights(self.weights.intern(WeightBlock { outputs, weights }))
+    fn block_of_weights(&mut self, outputs: usize, taps: Box<[StripId]>) -> Operand {
+        Operand::Weights(self.weights.intern(WeightBlock { outputs, taps }))
     }
 
     fn stride_of(rows: &Accumulated) -> usize {
@@ -315,8 +317,6 @@ impl Builder<'_> {
     fn dense(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) {
         let (.., bias) = conv_parts(self.program, tensor);
         let outputs = bias.len();
-        let bias: std::sync::Arc<[i64]> = bias.into();
-        let groups: Vec<DenseGroup> = job.groups.iter().map(|planes| dense_group(job, planes)).collect();
         let units = self.rows.units();
         let logical = outputs.div_ceil(units);
         let block = self.rows.block(logical, Self::stride_of(&rows));
@@ -330,11 +330,11 @@ impl Builder<'_> {
             self.rows.set_lane(place, Lane::Border);
         }
         let last = self.read_flat(block, &rows);
-        let right = self.dense_right_side(&groups, &bias);
+        let right = self.dense_right_side(tensor, job);
         let accumulators = self.settle_accumulators(tensor, &rows, &places);
         self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: true });
         self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
-        self.fills.push(Fill::Dense { groups, bias, places: places.clone(), finish: rows.finish });
+        self.fills.push(Fill::Dense { tensor, places: places.clone(), finish: rows.finish });
         self.finish_wide(tensor, &rows, &places);
     }
 
@@ -368,22 +368,17 @@ impl Builder<'_> {
         }
     }
 
-    fn dense_right_side(&mut self, groups: &[DenseGroup], bias: &[i64]) -> ScalarRef {
-        let mut products = Vec::with_capacity(groups.len());
-        for group in groups {
-            let inputs: Vec<_> = group
-                .inputs
-                .iter()
-                .filter(|(_, weights)| weights.iter().any(|&weight| weight != 0))
-                .map(|&((tensor, index), ref weights)| {
-                    let cell = self.place(Origin { tensor, index }).value();
-                    (Operand::Cell(cell), self.block_of_weights(group.outputs, weights.clone()))
-                })
-                .collect();
-            products.push(inputs);
+    fn dense_right_side(&mut self, tensor: TensorId, job: &Job) -> ScalarRef {
+        let mut products = Vec::with_capacity(job.groups.len());
+        for planes in &job.groups {
+            let inputs = dense_inputs(job, planes);
+            let used = inputs.into_iter().filter(|&(_, strip)| !self.strips.is_zero(strip));
+            let used: Vec<_> = used.map(|(origin, strip)| (self.place(origin).value(), strip)).collect();
+            let product = |(cell, strip)| (Operand::Cell(cell), self.block_of_weights(job.outputs, [strip].into()));
+            products.push(used.into_iter().map(product).collect());
         }
-        let sum = self.grouped_products(&products, groups[0].outputs);
-        self.add_bias(sum, bias, None)
+        let sum = self.grouped_products(&products, job.outputs);
+        self.add_bias(sum, tensor, None)
     }
 
     /// `Σ_g ρ^(outputs·(G−1−g)) · Σ_i a_i·b_i`: one row a product, and a Horner step between groups.
@@ -417,11 +412,13 @@ impl Builder<'_> {
     }
 
     /// Adds `(Σ_o ρ^(O−1−o)·b_o)·factor` to the last scalar.
-    fn add_bias(&mut self, sum: ScalarRef, bias: &[i64], factor: Option<ScalarRef>) -> ScalarRef {
-        if bias.iter().all(|&b| b == 0) {
+    fn add_bias(&mut self, sum: ScalarRef, tensor: TensorId, factor: Option<ScalarRef>) -> ScalarRef {
+        let (.., bias) = conv_parts(self.program, tensor);
+        let strip = self.strips.bias(tensor);
+        if self.strips.is_zero(strip) {
             return sum;
         }
-        let block = self.block_of_weights(bias.len(), bias.to_vec());
+        let block = self.block_of_weights(bias.len(), [strip].into());
         let scaled = match factor {
             None => self.scalar.add(Previous::Drop, 1, block, 0),
             Some(factor) => self.scalar.multiply(Previous::Drop, block, Operand::Scalar(factor)),
@@ -441,12 +438,12 @@ impl Builder<'_> {
         };
         let shape = ProductShape::new(job, &placed, self.rows.units());
         self.check_room((job.groups.len() * job.outputs * Self::stride_of(&rows)).saturating_mul(shape.cells))?;
-        let (block, places, homes) = self.output_block(job, &placed, &shape, &rows);
+        let (block, homes) = self.output_block(job, &shape, &rows);
         let accumulators = self.settle_accumulators(tensor, &rows, &homes);
         let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
         let right = self.plane_right_side(tensor, job, &placed, &shape);
         self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: false });
-        let conv = self.plane_fill(tensor, job, &placed, &shape, places);
+        let conv = self.plane_fill(tensor, job, &placed, &shape, block);
         self.fills.push(Fill::Planes { conv, finish: rows.finish });
         self.finish_wide(tensor, &rows, &homes);
         Ok(())
@@ -556,34 +553,21 @@ impl Builder<'_> {
         PlacedPlanes { pitch, base: 0, cells, starts }
     }
 
-    /// The cells of the product, channel by channel; returns the block, each cell's place and whether it is an element, and
-    /// the places of the elements.
-    fn output_block(
-        &mut self,
-        job: &Job,
-        placed: &PlacedPlanes,
-        shape: &ProductShape,
-        rows: &Accumulated,
-    ) -> (Block, Vec<(Place, bool)>, Vec<Place>) {
+    /// The cells of the product, channel by channel; returns the block and the places of the elements.
+    fn output_block(&mut self, job: &Job, shape: &ProductShape, rows: &Accumulated) -> (Block, Vec<Place>) {
         let units = self.rows.units();
         let channels = job.groups.len() * job.outputs;
         let block = self.rows.block(channels * shape.cells / units, Self::stride_of(rows));
-        let mut places: Vec<_> =
-            (0..channels * shape.cells).map(|address| (self.rows.place(block, address), false)).collect();
         let mut homes = Vec::with_capacity(channels * job.out_height * job.out_width);
-        for channel in 0..channels {
-            for y in 0..job.out_height {
-                for x in 0..job.out_width {
-                    let address = channel * shape.cells + shape.output_address(placed, y, x);
-                    places[address].1 = true;
-                    homes.push(places[address].0);
-                }
+        for address in 0..channels * shape.cells {
+            let place = self.rows.place(block, address);
+            let is_element = shape.window.is_element(address % shape.cells);
+            self.rows.set_lane(place, if is_element { rows.lane } else { Lane::Border });
+            if is_element {
+                homes.push(place);
             }
         }
-        for &(place, is_element) in &places {
-            self.rows.set_lane(place, if is_element { rows.lane } else { Lane::Border });
-        }
-        (block, places, homes)
+        (block, homes)
     }
 
     /// The identity reader over channels: `χ` within, `ρ` between them; returns the row of its result.
@@ -632,8 +616,6 @@ impl Builder<'_> {
         placed: &PlacedPlanes,
         shape: &ProductShape,
     ) -> ScalarRef {
-        let (.., bias) = conv_parts(self.program, tensor);
-        let bias = bias.to_vec();
         let mut starts = placed.starts.iter();
         let mut products = Vec::with_capacity(job.groups.len());
         for planes in &job.groups {
@@ -651,7 +633,7 @@ impl Builder<'_> {
         let shift = self.scalar.power(Base::Chi, shape.common_shift as u64);
         let sum = self.grouped_products(&products, job.outputs);
         let shifted = self.scalar.multiply(Previous::Drop, Operand::Scalar(sum), Operand::Scalar(shift));
-        self.add_bias(shifted, &bias, Some(geometric))
+        self.add_bias(shifted, tensor, Some(geometric))
     }
 
     /// `Σ_t χ^(τ_t − τ_min) · Σ_o ρ^(O−1−o)·w_(o,t)`: runs of neighbouring taps are blocks of weights, and a Horner scheme of
@@ -660,15 +642,14 @@ impl Builder<'_> {
         let mut taps: Vec<_> = plane
             .taps
             .iter()
-            .filter(|tap| tap.weights.iter().any(|&weight| weight != 0))
-            .map(|tap| (tap.flat(pitch), &tap.weights))
+            .filter(|tap| !self.strips.is_zero(tap.strip))
+            .map(|tap| (tap.flat(pitch), tap.strip))
             .collect();
         taps.sort_by_key(|&(offset, _)| std::cmp::Reverse(offset));
         let mut joined: Option<(Operand, i64)> = None;
         for run in taps.chunk_by(|a, b| a.0 == b.0 + 1) {
             let last = run[run.len() - 1].0;
-            let weights = run.iter().flat_map(|(_, weights)| weights.iter().copied()).collect();
-            let block = self.block_of_weights(outputs, weights);
+            let block = self.block_of_weights(outputs, run.iter().map(|&(_, strip)| strip).collect());
             joined = Some(match joined {
                 None => (block, last),
                 Some((sum, at)) => {
@@ -696,9 +677,8 @@ impl Builder<'_> {
         job: &Job,
         placed: &PlacedPlanes,
         shape: &ProductShape,
-        places: Vec<(Place, bool)>,
+        block: Block,
     ) -> PlaneConv {
-        let (.., bias) = conv_parts(self.program, tensor);
         let plane = |plane: &Plane| {
             let elements = plane.origins.iter().enumerate().filter(|(_, origin)| !origin.is_zero());
             let address = |position: usize| placed.base + position / job.width * placed.pitch + position % job.width;
@@ -709,17 +689,19 @@ impl Builder<'_> {
                 taps: plane
                     .taps
                     .iter()
-                    .map(|tap| ((shape.shift - tap.flat(placed.pitch)) as usize, tap.weights.clone()))
+                    .map(|tap| ((shape.shift - tap.flat(placed.pitch)) as usize, tap.position))
                     .collect(),
             }
         };
         PlaneConv {
+            tensor,
             groups: job.groups.iter().map(|planes| planes.iter().map(plane).collect()).collect(),
             cells: placed.cells,
             outputs: job.outputs,
             output_cells: shape.cells,
-            bias: bias.into(),
-            places,
+            window: shape.window,
+            block,
+            units: self.rows.units(),
         }
     }
 }
@@ -736,8 +718,8 @@ fn copied_cells(job: &Job, pitch: usize, units: usize) -> usize {
     ((job.height - 1) * pitch + job.width).div_ceil(units) * units
 }
 
-/// Inputs of a dense layer with their weights.
-fn dense_group(job: &Job, planes: &[Plane]) -> DenseGroup {
+/// Inputs of a group of a dense layer with their weights.
+fn dense_inputs(job: &Job, planes: &[Plane]) -> Vec<(Origin, StripId)> {
     let mut inputs = Vec::new();
     for plane in planes {
         for tap in &plane.taps {
@@ -746,12 +728,29 @@ fn dense_group(job: &Job, planes: &[Plane]) -> DenseGroup {
             if inside {
                 let origin = plane.origins[row as usize * job.width + column as usize];
                 if !origin.is_zero() {
-                    inputs.push(((origin.tensor, origin.index), tap.weights.clone()));
+                    inputs.push((origin, tap.strip));
                 }
             }
         }
     }
-    DenseGroup { outputs: job.outputs, inputs }
+    inputs
+}
+
+/// Which cells of an output channel are elements: `height` rows of `width`, one pitch apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    first: usize,
+    pitch: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Window {
+    /// Whether the cell at an address of the channel is an element.
+    pub(super) fn is_element(&self, address: usize) -> bool {
+        let within = |from_first: usize| from_first / self.pitch < self.height && from_first % self.pitch < self.width;
+        address.checked_sub(self.first).is_some_and(within)
+    }
 }
 
 /// The address arithmetic of a product of planes by kernels: tap `τ` takes the cell at `a` to `a + shift − τ`.
@@ -762,6 +761,7 @@ struct ProductShape {
     cells: usize,
     /// Exponent of `χ` that all kernels have in common.
     common_shift: usize,
+    window: Window,
 }
 
 impl ProductShape {
@@ -776,10 +776,12 @@ impl ProductShape {
         let cells = product.max(last as i64 + shift + 1) as usize;
         let cells = cells.div_ceil(units) * units;
         let common_shift = cells - placed.cells - (shift - least_tap) as usize;
-        Self { shift, least_tap, cells, common_shift }
-    }
-
-    fn output_address(&self, placed: &PlacedPlanes, y: usize, x: usize) -> usize {
-        ((placed.base + y * placed.pitch + x) as i64 + self.shift) as usize
+        let window = Window {
+            first: (placed.base as i64 + shift) as usize,
+            pitch: placed.pitch,
+            height: job.out_height,
+            width: job.out_width,
+        };
+        Self { shift, least_tap, cells, common_shift, window }
     }
 }

@@ -5,12 +5,10 @@
 //! fitted on measured proofs (see `benches/`).
 
 use halo2_proofs::plonk::ConstraintSystem;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Draft, LayoutError, LayoutOptions, Plan, RowUse};
-use crate::analysis::NodeRange;
-use crate::graph::Program;
-use crate::interface::Interface;
+use super::{Draft, LayoutError, LayoutOptions, RowUse, Subject, Widths};
 use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams, ParamsError};
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
@@ -113,17 +111,12 @@ impl Objective {
 /// Units per row that are tried.
 const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
 /// Sizes up to which a function's table may grow before its uses saturate by the gadget.
-const TABLE_SIZES: [i128; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
 /// How far beyond the least `k` fewer columns are looked for.
-const K_SLACK: u32 = 2;
+pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
-pub(super) fn choose(
-    program: &Program,
-    ranges: &[NodeRange],
-    interface: &Interface,
-    options: &LayoutOptions,
-) -> Result<Plan, LayoutError> {
+pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<Widths, LayoutError> {
     for (what, found, most) in [
         ("the number of units per row", options.units, MachineParams::MAX_UNITS),
         ("the number of weights per row", options.weights, MachineParams::MAX_WEIGHTS),
@@ -136,37 +129,59 @@ pub(super) fn choose(
         Some(units) => vec![units],
         None => UNITS.to_vec(),
     };
-    let mut best: Option<(f64, Plan)> = None;
+    let candidates: Vec<_> = units.into_par_iter().map(|units| candidates(subject, options, units)).collect();
+    let mut best: Option<(f64, Widths)> = None;
     let mut failure = None;
-    for units in units {
-        let mut last_rows = None;
-        for max_table in TABLE_SIZES {
-            let draft = match Draft::new(program, ranges, interface, units, max_table) {
-                Ok(draft) => draft,
-                Err(error) => {
-                    failure = Some(error);
-                    continue;
-                }
-            };
-            let shape = (draft.rows(1, 1), draft.widest());
-            if last_rows.replace(shape) == Some(shape) {
-                continue;
-            }
-            let plans = plans(&draft, options, units, max_table)?;
-            if plans.is_empty() {
-                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used();
-                failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
-            }
-            for plan in plans {
-                let params = MachineParams { optional: all_optional(), ..plan.params() };
-                let cost = options.objective.cost(&params);
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, plan));
-                }
+    for Candidates { widths, failure: mine } in candidates {
+        failure = mine.or(failure);
+        for widths in widths? {
+            let params = MachineParams { optional: all_optional(), ..widths.params() };
+            let cost = options.objective.cost(&params);
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, widths));
             }
         }
     }
-    best.map(|(_, plan)| plan).ok_or_else(|| failure.expect("every candidate that gave no plan said why"))
+    best.map(|(_, widths)| widths).ok_or_else(|| failure.expect("every candidate that gave no widths said why"))
+}
+
+/// What can be chosen with some number of units per row.
+struct Candidates {
+    widths: Result<Vec<Widths>, LayoutError>,
+    /// Why a size of tables gave none.
+    failure: Option<LayoutError>,
+}
+
+fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32) -> Candidates {
+    let mut found = Candidates { widths: Ok(Vec::new()), failure: None };
+    let (mut last_tables, mut last_rows) = (None, None);
+    for max_table in TABLE_SIZES {
+        let tables = subject.tables(max_table);
+        if last_tables.as_ref() == Some(&tables) {
+            continue;
+        }
+        last_tables = Some(tables.clone());
+        let draft = match Draft::new(subject, units, tables) {
+            Ok(draft) => draft,
+            Err(error) => {
+                found.failure = Some(error);
+                continue;
+            }
+        };
+        let shape = (draft.rows(1, 1), draft.widest());
+        if last_rows.replace(shape) == Some(shape) {
+            continue;
+        }
+        match plans(&draft, options, units, max_table) {
+            Ok(plans) if plans.is_empty() => {
+                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used();
+                found.failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
+            }
+            Ok(plans) => found.widths.iter_mut().for_each(|widths| widths.extend(&plans)),
+            Err(error) => return Candidates { widths: Err(error), failure: None },
+        }
+    }
+    found
 }
 
 /// All optional columns: the model's upper bound while the layout is not emitted yet.
@@ -177,7 +192,7 @@ fn all_optional() -> crate::machine::ColumnSet {
 }
 
 /// The fewest weights and tables per row for each `k` in reach.
-fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128) -> Result<Vec<Plan>, LayoutError> {
+fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i64) -> Result<Vec<Widths>, LayoutError> {
     let fits = |rows: RowUse, k: u32| {
         // One row stays free behind the last block.
         rows.used() < MachineParams { k, ..MachineParams::default() }.usable_rows()
@@ -192,9 +207,9 @@ fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i128
         let Some(weights) = weights else { continue };
         let tables = least(MachineParams::MAX_TABLES, |t| fits(draft.rows(weights, t), k));
         let Some(tables) = tables else { continue };
-        let plan = Plan { k, units, weights, tables, max_table };
-        plan.params().validate()?;
-        plans.push(plan);
+        let widths = Widths { k, units, weights, tables, max_table };
+        widths.params().validate()?;
+        plans.push(widths);
         if plans.len() as u32 > K_SLACK {
             break;
         }

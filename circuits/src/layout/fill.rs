@@ -1,11 +1,12 @@
 //! Recipes for the first-phase witness: how the cells of each block follow from a run of the reference interpreter.
 
-use std::sync::Arc;
+use rayon::prelude::*;
 
 use super::builder::RANGE_LIMB;
-use super::rows::Place;
-use crate::graph::{Program, TableId, TensorId};
-use crate::machine::{AdviceColumn, Assignment, Cell};
+use super::conv::Window;
+use super::rows::{Block, Place};
+use crate::graph::{Op, Program, TableId, TensorId};
+use crate::machine::{AdviceColumn, Cell, Integers, MachineParams};
 use crate::reference::{shift_half_up, Trace};
 
 /// How an accumulator becomes an element.
@@ -30,17 +31,22 @@ pub(super) struct FinishRequantize {
 /// A convolution over planes; addresses are relative to the first cell that the plane reader reads.
 #[derive(Clone, Debug)]
 pub(super) struct PlaneConv {
+    /// The convolution, whose weights are read in the program.
+    pub(super) tensor: TensorId,
     /// Per group, per plane: the elements of `0 .. cells`.
     pub(super) groups: Vec<Vec<PlaneTaps>>,
     /// Cells of a plane.
     pub(super) cells: usize,
     /// Output channels per group.
     pub(super) outputs: usize,
-    /// Cells of an output channel's block.
+    /// Cells of an output channel.
     pub(super) output_cells: usize,
-    pub(super) bias: Arc<[i64]>,
-    /// Per output cell (channel by channel): its place and whether it is an element.
-    pub(super) places: Vec<(Place, bool)>,
+    /// Which of them are elements.
+    pub(super) window: Window,
+    /// Where the output channels lie, one after the other.
+    pub(super) block: Block,
+    /// Units per row.
+    pub(super) units: usize,
 }
 
 /// A plane and the taps that read it.
@@ -48,8 +54,8 @@ pub(super) struct PlaneConv {
 pub(super) struct PlaneTaps {
     /// `(address, tensor, index)` of the plane's elements.
     pub(super) elements: Vec<(u32, TensorId, u32)>,
-    /// `(shift of addresses, one weight per output of the group)`.
-    pub(super) taps: Vec<(usize, Vec<i64>)>,
+    /// `(shift of addresses, which of the weights of an output channel)`.
+    pub(super) taps: Vec<(usize, usize)>,
 }
 
 /// A recipe.
@@ -61,8 +67,8 @@ pub(super) enum Fill {
     WideInput { tensor: TensorId, places: Vec<Place>, range: (i64, i64), chain: u32 },
     /// `value = table(pre)`, with the overflow below where the gadget is used.
     Lookup { tensor: TensorId, operands: Vec<Element>, places: Vec<Place>, saturation: Option<(i64, i64)> },
-    /// `acc = Σ weights·operands + bias`, one list per element.
-    Dense { groups: Vec<DenseGroup>, bias: Arc<[i64]>, places: Vec<Place>, finish: Finish },
+    /// `acc = Σ weights·operands + bias` of a convolution with one output position.
+    Dense { tensor: TensorId, places: Vec<Place>, finish: Finish },
     /// See [`PlaneConv`].
     Planes { conv: PlaneConv, finish: Finish },
     /// `acc = factors·operands + constant`.
@@ -86,19 +92,57 @@ pub(super) enum Fill {
 /// An element of a tensor, or zero.
 pub(super) type Element = Option<(TensorId, u32)>;
 
-/// Output channels that share their inputs.
-#[derive(Clone, Debug)]
-pub(super) struct DenseGroup {
-    pub(super) outputs: usize,
-    /// Each input with one weight per output.
-    pub(super) inputs: Vec<((TensorId, u32), Vec<i64>)>,
+/// The four first-phase cells of all units, lane by lane.
+pub(super) struct UnitColumns {
+    value: Vec<Integers>,
+    pre: Vec<Integers>,
+    low: Vec<Integers>,
+    high: Vec<Integers>,
 }
 
-/// Fills an assignment from a trace.
+impl UnitColumns {
+    /// Zeros.
+    pub(super) fn new(params: &MachineParams) -> Self {
+        let zeros = || vec![Integers::zeros(params.usable_rows()); params.units as usize];
+        Self { value: zeros(), pre: zeros(), low: zeros(), high: zeros() }
+    }
+
+    /// The columns by their names.
+    pub(super) fn named(self) -> impl Iterator<Item = (AdviceColumn, Integers)> {
+        let name = |column: fn(u32) -> AdviceColumn, lanes: Vec<Integers>| (0..).map(column).zip(lanes);
+        name(AdviceColumn::Value, self.value)
+            .chain(name(AdviceColumn::Pre, self.pre))
+            .chain(name(AdviceColumn::Low, self.low))
+            .chain(name(AdviceColumn::High, self.high))
+    }
+
+    /// Carries values along the copies between units; sources come before their copies.
+    pub(super) fn copy(&mut self, copies: &[(Cell, Cell)]) {
+        for &(source, destination) in copies {
+            let Some(value) = self.get(source) else { continue };
+            match destination {
+                Cell::Advice(AdviceColumn::Value(lane), row) => self.value[lane as usize].set(row as usize, value),
+                Cell::Advice(AdviceColumn::Pre(lane), row) => self.pre[lane as usize].set(row as usize, value),
+                _ => {}
+            }
+        }
+    }
+
+    /// A `value` or `pre`; `None` for other cells.
+    fn get(&self, cell: Cell) -> Option<i64> {
+        match cell {
+            Cell::Advice(AdviceColumn::Value(lane), row) => Some(self.value[lane as usize].get(row as usize)),
+            Cell::Advice(AdviceColumn::Pre(lane), row) => Some(self.pre[lane as usize].get(row as usize)),
+            _ => None,
+        }
+    }
+}
+
+/// Fills the units from a trace.
 pub(super) struct Filler<'a> {
     pub(super) program: &'a Program,
     pub(super) trace: &'a Trace,
-    pub(super) assignment: &'a mut Assignment,
+    pub(super) columns: &'a mut UnitColumns,
 }
 
 impl Filler<'_> {
@@ -107,16 +151,16 @@ impl Filler<'_> {
             Fill::Elements { tensor, places, input } => {
                 for (index, &place) in places.iter().enumerate() {
                     let value = self.trace.tensor(*tensor)[index];
-                    self.set_value(place, value);
+                    self.value(place, value);
                     if *input {
-                        self.set(AdviceColumn::Pre, place, value);
+                        self.pre(place, value);
                     }
                 }
             }
             Fill::WideInput { tensor, places, range: (lo, hi), chain } => {
                 for (index, &place) in places.iter().enumerate() {
                     let value = self.trace.tensor(*tensor)[index];
-                    self.set_value(place, value);
+                    self.value(place, value);
                     self.range_chain(place.below(1), value - lo, *chain);
                     self.range_chain(place.below(2 + chain), hi - value, *chain);
                 }
@@ -124,12 +168,15 @@ impl Filler<'_> {
             Fill::Lookup { tensor, operands, places, saturation } => {
                 for (index, (&operand, &place)) in operands.iter().zip(places).enumerate() {
                     let value = self.trace.tensor(*tensor)[index];
-                    self.set_value(place, value);
+                    self.value(place, value);
                     let operand = self.element(operand);
                     self.set_argument(place, operand, *saturation);
                 }
             }
-            Fill::Dense { groups, bias, places, finish } => self.dense(groups, bias, places, finish),
+            Fill::Dense { tensor, places, finish } => {
+                let sums = dense_sums(self.program, self.trace, *tensor);
+                places.iter().zip(sums).for_each(|(&place, sum)| self.finish(place, sum.into(), finish));
+            }
             Fill::Planes { conv, finish } => self.planes(conv, finish),
             Fill::Affine { operands, factors, constant, places, finish } => {
                 for (index, &place) in places.iter().enumerate() {
@@ -146,7 +193,7 @@ impl Filler<'_> {
             Fill::Sum { windows, factor, places, finish } => {
                 for (window, &place) in windows.iter().zip(places) {
                     let sum: i128 = window.iter().map(|&element| i128::from(self.element(element))).sum();
-                    self.set_value(place.below(1), sum as i64);
+                    self.value(place.below(1), sum as i64);
                     self.finish(place, sum * i128::from(*factor), finish);
                 }
             }
@@ -168,12 +215,12 @@ impl Filler<'_> {
             }
             Fill::Wide { sources, places, requantize, chain } => {
                 for (&source, &place) in sources.iter().zip(places) {
-                    let accumulator = self.value_at(source);
+                    let accumulator = self.columns.get(source).unwrap_or(0);
                     self.wide(accumulator, requantize, *chain, place);
                 }
             }
             Fill::Borders { places, constant } => {
-                places.iter().for_each(|&place| self.set(AdviceColumn::Low, place, -constant));
+                places.iter().for_each(|&place| self.low(place, -constant));
             }
         }
     }
@@ -182,103 +229,72 @@ impl Filler<'_> {
         element.map_or(0, |(tensor, index)| self.trace.tensor(tensor)[index as usize])
     }
 
-    fn set(&mut self, column: impl Fn(u32) -> AdviceColumn, place: Place, value: i64) {
-        self.assignment.set(column(place.lane), place.row as usize, value);
+    fn pre(&mut self, place: Place, value: i64) {
+        self.columns.pre[place.lane as usize].set(place.row as usize, value);
     }
 
-    fn set_value(&mut self, place: Place, value: i64) {
-        self.set(AdviceColumn::Value, place, value);
+    fn low(&mut self, place: Place, value: i64) {
+        self.columns.low[place.lane as usize].set(place.row as usize, value);
+    }
+
+    fn high(&mut self, place: Place, value: i64) {
+        self.columns.high[place.lane as usize].set(place.row as usize, value);
+    }
+
+    fn value(&mut self, place: Place, value: i64) {
+        self.columns.value[place.lane as usize].set(place.row as usize, value);
     }
 
     /// Writes the argument of a table, and its overflow below where the gadget is used.
     fn set_argument(&mut self, place: Place, argument: i64, saturation: Option<(i64, i64)>) -> i64 {
         let kept = saturation.map_or(argument, |(lo, hi)| argument.clamp(lo, hi));
-        self.set(AdviceColumn::Pre, place, kept);
+        self.pre(place, kept);
         if saturation.is_some() {
-            self.set(AdviceColumn::Low, place.below(1), (argument - kept).max(0));
-            self.set(AdviceColumn::High, place.below(1), (kept - argument).max(0));
+            self.low(place.below(1), (argument - kept).max(0));
+            self.high(place.below(1), (kept - argument).max(0));
         }
         kept
     }
 
     fn finish(&mut self, place: Place, accumulator: i128, finish: &Finish) {
         match &finish.requantize {
-            None => self.set_value(place, accumulator as i64),
+            None => self.value(place, accumulator as i64),
             Some(requantize) => {
                 let shifted = shift_half_up(accumulator, requantize.shift);
                 let half = if requantize.shift == 0 { 0 } else { 1i128 << (requantize.shift - 1) };
                 let remainder = (accumulator + half - (shifted << requantize.shift)) as i64;
-                self.set(AdviceColumn::Low, place, remainder & ((1 << requantize.low_bits) - 1));
-                self.set(AdviceColumn::High, place, remainder >> requantize.low_bits);
+                self.low(place, remainder & ((1 << requantize.low_bits) - 1));
+                self.high(place, remainder >> requantize.low_bits);
                 let argument = self.set_argument(place, shifted as i64, requantize.saturation);
-                self.set_value(place, self.program.table(requantize.table).apply(argument));
+                self.value(place, self.program.table(requantize.table).apply(argument));
             }
-        }
-    }
-
-    fn dense(&mut self, groups: &[DenseGroup], bias: &[i64], places: &[Place], finish: &Finish) {
-        let mut first = 0;
-        for group in groups {
-            let mut sums: Vec<i128> = bias[first..first + group.outputs].iter().map(|&b| b.into()).collect();
-            for &((tensor, index), ref weights) in &group.inputs {
-                let value = i128::from(self.trace.tensor(tensor)[index as usize]);
-                if value != 0 {
-                    sums.iter_mut().zip(weights).for_each(|(sum, &weight)| *sum += value * i128::from(weight));
-                }
-            }
-            for (sum, &place) in sums.iter().zip(&places[first..]) {
-                self.finish(place, *sum, finish);
-            }
-            first += group.outputs;
         }
     }
 
     fn planes(&mut self, conv: &PlaneConv, finish: &Finish) {
-        for (g, group) in conv.groups.iter().enumerate() {
-            let planes: Vec<Vec<i64>> = group.iter().map(|plane| self.plane_values(plane, conv.cells)).collect();
-            for o in 0..conv.outputs {
-                let channel = g * conv.outputs + o;
-                let mut sums = vec![conv.bias[channel]; conv.output_cells];
-                for (plane, values) in group.iter().zip(&planes) {
-                    for (shift, weights) in &plane.taps {
-                        let weight = weights[o];
-                        if weight != 0 {
-                            let window = &mut sums[*shift..shift + conv.cells];
-                            window.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
-                        }
-                    }
-                }
-                let places = &conv.places[channel * conv.output_cells..][..conv.output_cells];
-                for (&(place, is_element), &sum) in places.iter().zip(&sums) {
-                    match is_element {
-                        true => self.finish(place, sum.into(), finish),
-                        false => self.set(AdviceColumn::Low, place, sum - finish.constant),
-                    }
+        for (channel, sums) in plane_sums(self.program, self.trace, conv).into_iter().enumerate() {
+            for (address, sum) in sums.into_iter().enumerate() {
+                let place = conv.block.place(conv.units, channel * conv.output_cells + address);
+                match conv.window.is_element(address) {
+                    true => self.finish(place, sum.into(), finish),
+                    false => self.low(place, sum - finish.constant),
                 }
             }
         }
-    }
-
-    fn plane_values(&self, plane: &PlaneTaps, cells: usize) -> Vec<i64> {
-        let mut values = vec![0; cells];
-        for &(address, tensor, index) in &plane.elements {
-            values[address as usize] = self.trace.tensor(tensor)[index as usize];
-        }
-        values
     }
 
     fn maximum(&mut self, window: &[Element], place: Place) {
         let last = window.len() as u32 - 1;
         let mut running = self.element(window[last as usize]);
-        self.set_value(place.below(last), running);
+        self.value(place.below(last), running);
         for step in (0..last).rev() {
             let operand = self.element(window[step as usize]);
             let larger = running.max(operand);
             let here = place.below(step);
-            self.set_value(here, larger);
-            self.set(AdviceColumn::Pre, here, operand);
-            self.set(AdviceColumn::Low, here, larger - operand);
-            self.set(AdviceColumn::High, here, larger - running);
+            self.value(here, larger);
+            self.pre(here, operand);
+            self.low(here, larger - operand);
+            self.high(here, larger - running);
             running = larger;
         }
     }
@@ -286,14 +302,14 @@ impl Filler<'_> {
     fn arg_maximum(&mut self, window: &[Element], place: Place) {
         let values: Vec<i64> = window.iter().map(|&element| self.element(element)).collect();
         let maximum = *values.iter().max().expect("windows are not empty");
-        self.set(AdviceColumn::Low, place, maximum - 1);
+        self.low(place, maximum - 1);
         let mut reached = 0;
         for (row, &value) in (1..).zip(&values) {
             reached |= i64::from(value == maximum);
             let here = place.below(row);
-            self.set_value(here, reached);
-            self.set(AdviceColumn::Pre, here, value);
-            self.set(AdviceColumn::Low, here, maximum - value - 1 + reached);
+            self.value(here, reached);
+            self.pre(here, value);
+            self.low(here, maximum - value - 1 + reached);
         }
     }
 
@@ -302,9 +318,9 @@ impl Filler<'_> {
         let numerator = 1i64 << numerator_bits;
         let quotient = numerator / divisor;
         let remainder = numerator - quotient * divisor;
-        self.set(AdviceColumn::Pre, place, remainder);
-        self.set_value(place.below(1), quotient);
-        self.set(AdviceColumn::Pre, place.below(2), divisor - 1 - remainder);
+        self.pre(place, remainder);
+        self.value(place.below(1), quotient);
+        self.pre(place.below(2), divisor - 1 - remainder);
         for (index, ranged) in (0..).zip([divisor - 1 - remainder, remainder, quotient]) {
             self.range_chain(place.below(4 + index * chain), ranged, chain);
         }
@@ -317,8 +333,8 @@ impl Filler<'_> {
         let shifted = shift_half_up(accumulator.into(), requantize.shift) as i64;
         let (lo, hi) = requantize.saturation.expect("a wide requantization saturates");
         let kept = shifted.clamp(lo, hi);
-        self.set(AdviceColumn::Pre, place, kept);
-        self.set(AdviceColumn::Pre, place.below(1), shifted - kept);
+        self.pre(place, kept);
+        self.pre(place.below(1), shifted - kept);
         self.range_chain(place.below(5), (shifted - kept).max(0), chain);
         self.range_chain(place.below(5 + chain), (kept - shifted).max(0), chain);
     }
@@ -328,20 +344,78 @@ impl Filler<'_> {
         let mask = (1 << RANGE_LIMB) - 1;
         let mut rest = value;
         for row in 0..rows {
-            self.set(AdviceColumn::Pre, place.below(row), rest);
-            self.set(AdviceColumn::Low, place.below(row), rest & mask);
-            self.set(AdviceColumn::High, place.below(row), rest >> RANGE_LIMB & mask);
+            self.pre(place.below(row), rest);
+            self.low(place.below(row), rest & mask);
+            self.high(place.below(row), rest >> RANGE_LIMB & mask);
             rest >>= 2 * RANGE_LIMB;
         }
     }
+}
 
-    /// A first-phase cell that is filled already; cells of the scalar unit that stand for zero are zero.
-    fn value_at(&self, cell: Cell) -> i64 {
-        match cell {
-            Cell::Advice(column, row) if self.assignment.first_phase.contains_key(&column) => {
-                self.assignment.get(column, row as usize)
+/// The accumulators of a convolution with one output position.
+///
+/// Accumulators take fewer than 62 bits, so sums modulo `2^64` are exact.
+fn dense_sums(program: &Program, trace: &Trace, tensor: TensorId) -> Vec<i64> {
+    let Op::Conv { input, geometry, weights, bias, .. } = &program.node(tensor).op else {
+        unreachable!("the node is a convolution")
+    };
+    let (values, shape) = (trace.tensor(*input), &program.node(*input).shape);
+    let [kernel_height, kernel_width] = geometry.kernel.map(|k| k as usize);
+    let channels = shape[0] / geometry.groups as usize;
+    let at = |axis: usize, tap: usize| {
+        let position = (tap * geometry.dilation[axis] as usize).checked_sub(geometry.padding[axis] as usize);
+        position.filter(|&position| position < shape[axis + 1])
+    };
+    let operand = |channel: usize, tap: usize| match (at(0, tap / kernel_width), at(1, tap % kernel_width)) {
+        (Some(row), Some(column)) => values[(channel * shape[1] + row) * shape[2] + column],
+        _ => 0,
+    };
+    let taps = kernel_height * kernel_width;
+    let operands: Vec<i64> = (0..shape[0] * taps).map(|i| operand(i / taps, i % taps)).collect();
+    let outputs = bias.len() / geometry.groups as usize;
+    let per_output = channels * taps;
+    let sum = |(o, (weights, &bias)): (usize, (&[i32], &i64))| {
+        let operands = &operands[o / outputs * per_output..][..per_output];
+        let products = weights.iter().zip(operands).map(|(&weight, &x)| i64::from(weight).wrapping_mul(x));
+        products.fold(bias, i64::wrapping_add)
+    };
+    weights.par_chunks(per_output).zip(&bias[..]).enumerate().with_min_len(16).map(sum).collect()
+}
+
+/// The coefficients of a product of planes by kernels, per output channel.
+///
+/// They take fewer than 62 bits, so sums modulo `2^64` are exact.
+fn plane_sums(program: &Program, trace: &Trace, conv: &PlaneConv) -> Vec<Vec<i64>> {
+    let Op::Conv { weights, bias, .. } = &program.node(conv.tensor).op else {
+        unreachable!("the node is a convolution")
+    };
+    let per_output = weights.len() / bias.len();
+    let planes = conv.groups.par_iter().map(|group| {
+        let values = group.iter().map(|plane| plane_values(trace, plane, conv.cells));
+        values.collect::<Vec<_>>()
+    });
+    let planes: Vec<Vec<Vec<i64>>> = planes.collect();
+    let channel = |(channel, (weights, &bias)): (usize, (&[i32], &i64))| {
+        let group = channel / conv.outputs;
+        let mut sums = vec![bias; conv.output_cells];
+        for (plane, values) in conv.groups[group].iter().zip(&planes[group]) {
+            for &(shift, position) in &plane.taps {
+                let weight = i64::from(weights[position]);
+                if weight != 0 {
+                    let window = sums[shift..shift + conv.cells].iter_mut();
+                    window.zip(values).for_each(|(sum, x)| *sum = sum.wrapping_add(weight.wrapping_mul(*x)));
+                }
             }
-            _ => 0,
         }
+        sums
+    };
+    weights.par_chunks(per_output).zip(&bias[..]).enumerate().map(channel).collect()
+}
+
+fn plane_values(trace: &Trace, plane: &PlaneTaps, cells: usize) -> Vec<i64> {
+    let mut values = vec![0; cells];
+    for &(address, tensor, index) in &plane.elements {
+        values[address as usize] = trace.tensor(tensor)[index as usize];
     }
+    values
 }

@@ -1,7 +1,8 @@
 //! Lays a program out on a machine: which cell holds what, which fixed cells say so, and how a run fills the witness.
 //!
 //! [`compile`] tries the candidate widths, lets the [cost model](cost) choose, and checks the result by an exact symbolic
-//! run of the machine ([`audit`]). The layout of a program is deterministic.
+//! run of the machine ([`audit`]). The layout of a program is deterministic, and made again from what was chosen
+//! ([`Widths`]) by [`lay_out`].
 
 pub mod audit;
 mod builder;
@@ -24,11 +25,15 @@ use crate::analysis::{self, AnalysisError, NodeRange};
 use crate::graph::{Port, Program, ProgramError, TableId};
 use crate::interface::{Direction, Interface, InterfacePort};
 use crate::machine::{
-    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, Skeleton,
+    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, ParamsError,
+    Skeleton,
 };
 use crate::reference::Trace;
 use builder::Builder;
-use fill::{Fill, Filler};
+use fill::{Fill, Filler, UnitColumns};
+use origin::Origin;
+use tables::TablePlan;
+use weights::Strips;
 
 pub use cost::{Estimate, Objective};
 
@@ -95,7 +100,7 @@ pub enum LayoutError {
     Audit(#[from] audit::AuditError),
     /// Widths that the machine does not admit.
     #[error(transparent)]
-    Params(#[from] crate::machine::ParamsError),
+    Params(#[from] ParamsError),
 }
 
 /// Rows that the parts of a machine take, side by side.
@@ -149,6 +154,7 @@ pub struct Statistics {
 #[derive(Clone, Debug)]
 pub struct Layout {
     skeleton: Arc<Skeleton>,
+    widths: Widths,
     interface: Interface,
     fills: Arc<[Fill]>,
     rows: RowUse,
@@ -166,13 +172,62 @@ pub struct Layout {
 /// # Errors
 /// The program is not well formed, its numbers may grow too large, or it does not fit the largest machine.
 pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, LayoutError> {
-    program.validate()?;
-    let ranges = analysis::ranges(program)?;
-    let interface = interface(program, &ranges)?;
-    let plan = cost::choose(program, &ranges, &interface, options)?;
-    let layout = Draft::new(program, &ranges, &interface, plan.units, plan.max_table)?.finish(interface, &plan);
+    let subject = Subject::new(program)?;
+    let layout = subject.lay_out(cost::choose(&subject, options)?)?;
     audit::audit(program, &layout)?;
     Ok(layout)
+}
+
+/// Lays out a program as it was laid out before: neither are widths tried, nor is the result audited.
+///
+/// That is for provers. A layout that is not what its program says (because the widths are others than those that were
+/// compiled, or because the program is) has another verifying key, and what is proved with it does not verify.
+///
+/// # Errors
+/// The program is not well formed, its numbers may grow too large, or it does not fit the machine.
+pub fn lay_out(program: &Program, widths: &Widths) -> Result<Layout, LayoutError> {
+    widths.validate()?;
+    Subject::new(program)?.lay_out(*widths)
+}
+
+/// A program that is laid out, with what all layouts of it have in common.
+struct Subject<'a> {
+    program: &'a Program,
+    ranges: Vec<NodeRange>,
+    interface: Interface,
+    strips: Strips<'a>,
+    origins: Vec<Option<Arc<[Origin]>>>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(program: &'a Program) -> Result<Self, LayoutError> {
+        program.validate()?;
+        let ranges = analysis::ranges(program)?;
+        let interface = interface(program, &ranges)?;
+        Ok(Self { program, ranges, interface, strips: Strips::new(program), origins: origin::origins(program) })
+    }
+
+    fn tables(&self, max_table: i64) -> TablePlan {
+        TablePlan::new(self.program, &self.ranges, max_table.into())
+    }
+
+    fn lay_out(&self, widths: Widths) -> Result<Layout, LayoutError> {
+        let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
+        let fits = |tables: u32, k: u32| {
+            let params = MachineParams { k, ..widths.params() };
+            draft.rows(widths.weights, tables).used() < params.usable_rows()
+        };
+        if !fits(widths.tables, widths.k) {
+            let rows = draft.rows(widths.weights, widths.tables).used();
+            return Err(LayoutError::TooLarge { rows, limit: widths.params().usable_rows() - 1 });
+        }
+        // A machine far too large is never chosen, and would take memory for nothing.
+        let least = MachineParams::K.into_iter().find(|&k| fits(MachineParams::MAX_TABLES, k));
+        match least.is_some_and(|least| widths.k <= least + cost::K_SLACK) {
+            true => Ok(draft.finish(widths)),
+            false => Err(ParamsError { what: "k", found: widths.k }.into()),
+        }
+    }
 }
 
 /// The interface of a program: its ports with the ranges that the circuit guarantees.
@@ -202,32 +257,32 @@ fn interface(program: &Program, ranges: &[NodeRange]) -> Result<Interface, Layou
     Ok(Interface { ports: inputs.chain(outputs).collect::<Result<_, _>>()? })
 }
 
-/// The widths of a machine before its optional columns are known.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    k: u32,
-    units: u32,
-    weights: u32,
-    tables: u32,
-    max_table: i128,
+/// What is chosen for a program: with it, the program is laid out the same way again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Widths {
+    /// The machine has `2^k` rows.
+    pub k: u32,
+    /// Units per row.
+    pub units: u32,
+    /// Weights per row.
+    pub weights: u32,
+    /// Lookup tables side by side.
+    pub tables: u32,
+    /// Entries up to which a function's table may grow before its uses saturate by a gadget.
+    pub max_table: i64,
 }
 
 /// A layout whose units per row are chosen and whose other widths are not.
 struct Draft<'a> {
+    subject: &'a Subject<'a>,
     builder: Builder<'a>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(
-        program: &'a Program,
-        ranges: &'a [NodeRange],
-        interface: &Interface,
-        units: u32,
-        max_table: i128,
-    ) -> Result<Self, LayoutError> {
-        let mut builder = Builder::new(program, ranges, units, max_table);
-        builder.build(interface)?;
-        Ok(Self { builder })
+    fn new(subject: &'a Subject<'a>, units: u32, tables: TablePlan) -> Result<Self, LayoutError> {
+        let mut builder = Builder::new(subject, units, tables);
+        builder.build(&subject.interface)?;
+        Ok(Self { subject, builder })
     }
 
     /// The most weights per row that are of use.
@@ -246,26 +301,29 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, interface: Interface, plan: &Plan) -> Layout {
-        let rows = self.rows(plan.weights, plan.tables);
-        let mut cells = FixedCells::new(plan);
+    fn finish(self, widths: Widths) -> Layout {
+        let rows = self.rows(widths.weights, widths.tables);
         let builder = self.builder;
-        builder.rows.emit(cells.usable_rows, |column, row, value| cells.set(column, row, value));
+        let usable_rows = widths.params().usable_rows();
+        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows) };
         let weight_rows =
-            builder.weights.emit(plan.weights as usize, |column, row, value| cells.set(column, row, value));
-        cells.tables(&builder.tables.entries(builder.program), plan.tables);
+            builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
+        cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, usable_rows));
+        cells.tables(&builder.tables.entries(builder.program), widths.tables);
         cells.identities(&builder.identities);
-        let mut copies = builder.copies.clone();
-        let probe = MachineParams { k: plan.k, optional: cells.optional(), ..plan.params() };
+        let mut copies = builder.copies;
+        let probe = MachineParams { optional: cells.optional(), ..widths.params() };
         let mut scalar_cells = Vec::new();
         let weights = |block: usize| weight_rows[block];
         builder.scalar.emit(&probe, weights, |column, row, value| scalar_cells.push((column, row, value)), &mut copies);
         scalar_cells.into_iter().for_each(|(column, row, value)| cells.set(column, row, value));
-        copies.extend(builder.identity_copies(AdviceColumn::identity_result(&probe)));
+        let result = AdviceColumn::identity_result(&probe);
+        copies.extend(builder.identities.iter().map(|check| check.copy(result)));
         copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
         Layout {
-            skeleton: Arc::new(cells.skeleton(plan, copies)),
-            interface,
+            skeleton: Arc::new(cells.skeleton(&widths, copies)),
+            widths,
+            interface: self.subject.interface.clone(),
             elements: builder.rows.elements(),
             weights: builder.weights.weights(),
             fills: builder.fills.into(),
@@ -277,9 +335,20 @@ impl<'a> Draft<'a> {
     }
 }
 
-impl Plan {
-    /// The widths, without optional columns.
-    fn params(&self) -> MachineParams {
+impl Widths {
+    /// Checks that the widths can have been chosen.
+    fn validate(&self) -> Result<(), ParamsError> {
+        self.params().validate()?;
+        match cost::TABLE_SIZES.contains(&self.max_table) {
+            true => Ok(()),
+            false => {
+                Err(ParamsError { what: "the size of tables", found: self.max_table.try_into().unwrap_or(u32::MAX) })
+            }
+        }
+    }
+
+    /// The member of the machine's family, without optional columns.
+    pub fn params(&self) -> MachineParams {
         MachineParams {
             k: self.k,
             units: self.units,
@@ -297,15 +366,16 @@ struct FixedCells {
 }
 
 impl FixedCells {
-    fn new(plan: &Plan) -> Self {
-        Self { usable_rows: plan.params().usable_rows(), columns: BTreeMap::new() }
-    }
-
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
             let rows = self.usable_rows;
             self.columns.entry(column).or_insert_with(|| Integers::zeros(rows)).set(row, value);
         }
+    }
+
+    fn weights(&mut self, columns: Vec<Integers>) {
+        let columns = (0..).map(FixedColumn::Weight).zip(columns);
+        self.columns.extend(columns.filter(|(_, cells)| !cells.is_zero()));
     }
 
     /// Spreads the entries over the tables; rows behind the last entry repeat the first.
@@ -345,8 +415,8 @@ impl FixedCells {
         set
     }
 
-    fn skeleton(mut self, plan: &Plan, copies: Vec<(Cell, Cell)>) -> Skeleton {
-        let params = MachineParams { optional: self.optional(), ..plan.params() };
+    fn skeleton(mut self, widths: &Widths, copies: Vec<(Cell, Cell)>) -> Skeleton {
+        let params = MachineParams { optional: self.optional(), ..widths.params() };
         self.mark_empty_columns(&params);
         let mut skeleton = Skeleton::new(params);
         skeleton.fixed.append(&mut self.columns);
@@ -377,6 +447,11 @@ impl Layout {
         self.skeleton.params
     }
 
+    /// What was chosen for it.
+    pub fn widths(&self) -> Widths {
+        self.widths
+    }
+
     /// The fixed cells and copies.
     pub fn skeleton(&self) -> &Arc<Skeleton> {
         &self.skeleton
@@ -394,10 +469,12 @@ impl Layout {
 
     /// The first-phase witness of a run.
     pub fn assign(&self, program: &Program, trace: &Trace) -> Assignment {
-        let mut assignment = Assignment::zero(Arc::clone(&self.skeleton));
-        let mut filler = Filler { program, trace, assignment: &mut assignment };
+        let mut columns = UnitColumns::new(&self.params());
+        let mut filler = Filler { program, trace, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
-        copy_first_phase(&mut assignment);
+        columns.copy(&self.skeleton.copies);
+        let mut assignment =
+            Assignment { skeleton: Arc::clone(&self.skeleton), first_phase: columns.named().collect() };
         assignment.count_lookups();
         assignment
     }
@@ -431,19 +508,6 @@ impl Layout {
             weights: self.weights,
             copies: self.skeleton.copies.len(),
             instances: self.interface.words(),
-        }
-    }
-}
-
-/// Carries values along the copies between first-phase cells; sources come before their copies.
-fn copy_first_phase(assignment: &mut Assignment) {
-    let skeleton = Arc::clone(&assignment.skeleton);
-    for &(source, destination) in &skeleton.copies {
-        if let (Cell::Advice(from, from_row), Cell::Advice(to, to_row)) = (source, destination) {
-            if assignment.first_phase.contains_key(&from) && assignment.first_phase.contains_key(&to) {
-                let value = assignment.get(from, from_row as usize);
-                assignment.set(to, to_row as usize, value);
-            }
         }
     }
 }

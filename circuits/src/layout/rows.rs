@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::machine::{AdviceColumn, Cell, FixedColumn};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, Integers};
 
 /// The place of an element: its row and lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,13 @@ pub(super) struct Block {
     pub(super) stride: u32,
 }
 
+impl Block {
+    /// The place of an address, with `units` units per row.
+    pub(super) fn place(self, units: usize, address: usize) -> Place {
+        Place { row: self.first + (address / units) as u32 * self.stride, lane: (address % units) as u32 }
+    }
+}
+
 /// The fixed cells shared by the lanes of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RowForm {
@@ -75,7 +82,8 @@ pub(super) struct RowForm {
 pub(super) struct UnitRows {
     units: u32,
     lanes: Vec<Lane>,
-    fixed: BTreeMap<FixedColumn, Vec<(u32, i64)>>,
+    /// As long as their last cell that is not zero asks for.
+    fixed: BTreeMap<FixedColumn, Integers>,
     block_of_row: Vec<u32>,
     blocks: Vec<Block>,
     taken: Vec<bool>,
@@ -121,10 +129,7 @@ impl UnitRows {
 
     /// The place of an address.
     pub(super) fn place(&self, block: Block, address: usize) -> Place {
-        Place {
-            row: block.first + (address / self.units()) as u32 * block.stride,
-            lane: (address % self.units()) as u32,
-        }
+        block.place(self.units(), address)
     }
 
     /// The block and address of a place in the first physical row of a logical row.
@@ -165,7 +170,10 @@ impl UnitRows {
     /// Writes a fixed cell shared by the lanes of a row.
     pub(super) fn set(&mut self, column: FixedColumn, row: u32, value: i64) {
         if value != 0 {
-            self.fixed.entry(column).or_default().push((row, value));
+            let row = row as usize;
+            let cells = self.fixed.entry(column).or_insert_with(|| Integers::zeros(0));
+            cells.resize(cells.len().max(row + 1));
+            cells.set(row, value);
         }
     }
 
@@ -195,24 +203,30 @@ impl UnitRows {
         }
     }
 
-    /// Writes all fixed cells; rows behind the last block are [`Lane::Zero`].
-    pub(super) fn emit(&self, usable_rows: usize, mut set: impl FnMut(FixedColumn, usize, i64)) {
-        for (&column, cells) in &self.fixed {
-            cells.iter().for_each(|&(row, value)| set(column, row as usize, value));
-        }
-        for row in 0..usable_rows {
-            for lane in 0..self.units {
+    /// The fixed columns, each with `usable_rows` cells; rows behind the last block are [`Lane::Zero`].
+    pub(super) fn columns(&self, usable_rows: usize) -> BTreeMap<FixedColumn, Integers> {
+        let mut columns = self.fixed.clone();
+        columns.values_mut().for_each(|cells| cells.resize(usable_rows));
+        for lane in 0..self.units {
+            let (mut tags, mut switches, mut limbs) =
+                (Integers::zeros(usable_rows), Integers::zeros(usable_rows), Integers::zeros(usable_rows));
+            for row in 0..usable_rows {
                 let kind = self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
-                let (tag, looked_up, limbs) = match kind {
+                let (tag, looked_up, limb) = match kind {
                     Lane::Zero => (0, 1, 1),
                     Lane::Function(tag) => (tag, 1, 1),
                     Lane::Pinned => (0, 0, 1),
                     Lane::Border => (0, 1, 0),
                 };
-                set(FixedColumn::ValueTag(lane), row, tag);
-                set(FixedColumn::ValueSwitch(lane), row, looked_up);
-                set(FixedColumn::LimbSwitch(lane), row, limbs);
+                tags.set(row, tag);
+                switches.set(row, looked_up);
+                limbs.set(row, limb);
             }
+            columns.insert(FixedColumn::ValueTag(lane), tags);
+            columns.insert(FixedColumn::ValueSwitch(lane), switches);
+            columns.insert(FixedColumn::LimbSwitch(lane), limbs);
         }
+        columns.retain(|_, cells| !cells.is_zero());
+        columns
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct FunctionUse {
     pub(super) saturation: Option<Saturation>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct FunctionPlan {
     tag: i64,
     lo: i64,
@@ -51,7 +51,7 @@ struct FunctionPlan {
 }
 
 /// The tables of a program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TablePlan {
     functions: BTreeMap<TableId, FunctionPlan>,
     ranges: BTreeMap<(i64, i64), i64>,

@@ -1,6 +1,6 @@
 //! What a machine holds: a program's fixed cells and copies ([`Skeleton`]), and one witness for it ([`Assignment`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ff::Field;
@@ -9,6 +9,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use super::columns::{AdviceColumn, FixedColumn};
 use super::integers::Integers;
 use super::kernels::{FieldKernels, PlainKernels};
+use super::lookups::Entries;
 use super::second::Derivation;
 use super::MachineParams;
 
@@ -109,40 +110,9 @@ impl Assignment {
     /// Counts every lookup into the multiplicity of the first table entry that it equals. A lookup that no entry equals is
     /// not counted: no multiplicities could make it true.
     pub fn count_lookups(&mut self) {
-        let skeleton = Arc::clone(&self.skeleton);
-        let rows = skeleton.params.usable_rows();
-        let mut slots = HashMap::new();
-        for table in 0..skeleton.params.tables {
-            let [keys, images, tags] = table_columns(table).map(|column| &skeleton.fixed[&column]);
-            for row in 0..rows {
-                slots.entry((keys.get(row), images.get(row), tags.get(row))).or_insert((table, row));
-            }
-        }
-        let mut counts = vec![vec![0i64; rows]; skeleton.params.tables as usize];
-        self.for_each_lookup(|lookup| {
-            if let Some(&(table, row)) = slots.get(&lookup) {
-                counts[table as usize][row] += 1;
-            }
-        });
-        for (table, counts) in (0..).zip(counts) {
-            self.first_phase.insert(AdviceColumn::Multiplicity(table), counts.into());
-        }
-    }
-
-    /// Calls `visit` with `(key, image, tag)` of every lookup that is switched on.
-    pub fn for_each_lookup(&self, mut visit: impl FnMut((i64, i64, i64))) {
-        let skeleton = &self.skeleton;
-        for lane in 0..skeleton.params.units {
-            for row in 0..skeleton.params.usable_rows() {
-                if skeleton.fixed(FixedColumn::ValueSwitch(lane), row) != 0 {
-                    let tag = skeleton.fixed(FixedColumn::ValueTag(lane), row);
-                    visit((self.get(AdviceColumn::Pre(lane), row), self.get(AdviceColumn::Value(lane), row), tag));
-                }
-                if skeleton.fixed(FixedColumn::LimbSwitch(lane), row) != 0 {
-                    visit((self.get(AdviceColumn::Low(lane), row), 0, skeleton.fixed(FixedColumn::LowTag, row)));
-                    visit((self.get(AdviceColumn::High(lane), row), 0, skeleton.fixed(FixedColumn::HighTag, row)));
-                }
-            }
+        let counts = self.lookup_counts(&Entries::new(&self.skeleton));
+        for (table, counts) in (0..).zip(counts.chunks(self.skeleton.params.usable_rows())) {
+            self.first_phase.insert(AdviceColumn::Multiplicity(table), counts.iter().copied().collect());
         }
     }
 

@@ -114,6 +114,11 @@ impl Integers {
         }
     }
 
+    /// Appends zeros, or drops integers at the end, until there are `len`.
+    pub fn resize(&mut self, len: usize) {
+        with_cells!(self, cells => cells.resize(len, 0));
+    }
+
     /// The integers in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
         (0..self.len()).map(|row| self.get(row))
@@ -200,10 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn repeats() {
+    fn repeats_and_resizes() {
         for value in [0, -129, 40_000, 1 << 40] {
             assert_eq!(Integers::repeat(value, 3), Integers::from(vec![value; 3]));
         }
+        let mut column = Integers::repeat(300, 2);
+        column.resize(3);
+        assert_eq!(column, Integers::from(vec![300, 300, 0]));
+        column.resize(1);
+        assert_eq!(column, Integers::from(vec![300]));
         assert!(Integers::zeros(0).is_empty());
         assert_eq!(Integers::zeros(5).bytes(), 5);
     }

@@ -4,7 +4,6 @@ use ff::{BatchInvert, Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
-use super::assignment::to_field;
 use super::integers::Integers;
 
 /// The two pieces of field arithmetic that the second phase spends its time in.
@@ -36,27 +35,31 @@ impl FieldKernels for PlainKernels {
         let rows = columns.first().map_or(0, |column| column.len());
         assert!(columns.iter().all(|column| column.len() == rows), "columns are equally long");
         let mut sums = vec![Fr::ZERO; rows];
-        let words: Vec<_> = factors.iter().map(words).collect();
         let correction = correction(columns, factors);
+        let factors: Vec<_> = factors.iter().map(Factor::new).collect();
         sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-            combine_block(block * BLOCK, sums, columns, factors, &words);
+            combine_block(block * BLOCK, sums, columns, &factors);
             sums.iter_mut().for_each(|sum| *sum -= correction);
         });
         sums
     }
 }
 
-/// What makes the integers of a column non-negative; columns of 64 bits are combined in the field instead.
-fn offset(column: &Integers) -> i64 {
-    match column {
-        Integers::I64(_) => 0,
-        narrow => 1 << (8 * narrow.width() - 1),
-    }
+/// What the offsets of all columns add to each row: integers are made non-negative by half the range of their width.
+fn correction(columns: &[&Integers], factors: &[Fr]) -> Fr {
+    columns.iter().zip(factors).map(|(column, factor)| Fr::from(1 << (8 * column.width() - 1)) * factor).sum()
 }
 
-/// What the offsets of all columns add to each row.
-fn correction(columns: &[&Integers], factors: &[Fr]) -> Fr {
-    columns.iter().zip(factors).map(|(column, factor)| to_field(offset(column)) * factor).sum()
+/// A factor as an integer, and its multiple by `2^32` for the upper halves of 64-bit integers.
+struct Factor {
+    lower: [u64; 4],
+    upper: [u64; 4],
+}
+
+impl Factor {
+    fn new(factor: &Fr) -> Self {
+        Self { lower: words(factor), upper: words(&(*factor * Fr::from(1 << 32))) }
+    }
 }
 
 /// An element as an integer of four words, the lowest first.
@@ -68,32 +71,41 @@ fn words(element: &Fr) -> [u64; 4] {
 
 /// Combines a block of rows with all offsets still in the sums.
 ///
-/// Sums are kept as integers, one wide word for each word of the factors: `2^64·2^32·512` columns leave it far from full.
-/// They are reduced once a row.
-fn combine_block(first: usize, sums: &mut [Fr], columns: &[&Integers], factors: &[Fr], words: &[[u64; 4]]) {
+/// Sums are kept as integers, one wide word for each word of the factors: cells of 32 bits times words of 64, of as many
+/// columns as there are, leave it far from full. They are reduced once a row.
+fn combine_block(first: usize, sums: &mut [Fr], columns: &[&Integers], factors: &[Factor]) {
     let mut wide = [[0u128; 4]; BLOCK];
-    for ((&column, factor), words) in columns.iter().zip(factors).zip(words) {
-        let rows = first..first + sums.len();
+    let rows = first..first + sums.len();
+    for (&column, factor) in columns.iter().zip(factors) {
         match column {
-            Integers::I8(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
-            Integers::I16(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
-            Integers::I32(cells) => add_scaled(&mut wide, &cells[rows], words, offset(column)),
+            Integers::I8(cells) => {
+                let cells = cells[rows.clone()].iter().map(|&cell| (cell as u8 ^ 1 << 7).into());
+                add_scaled(&mut wide, cells, &factor.lower);
+            }
+            Integers::I16(cells) => {
+                let cells = cells[rows.clone()].iter().map(|&cell| (cell as u16 ^ 1 << 15).into());
+                add_scaled(&mut wide, cells, &factor.lower);
+            }
+            Integers::I32(cells) => {
+                let cells = cells[rows.clone()].iter().map(|&cell| cell as u32 ^ 1 << 31);
+                add_scaled(&mut wide, cells, &factor.lower);
+            }
             Integers::I64(cells) => {
-                let products = cells[rows].iter().map(|&cell| to_field(cell) * factor);
-                sums.iter_mut().zip(products).for_each(|(sum, product)| *sum += product);
+                let cells = cells[rows.clone()].iter().map(|&cell| cell as u64 ^ 1 << 63);
+                add_scaled(&mut wide, cells.clone().map(|cell| cell as u32), &factor.lower);
+                add_scaled(&mut wide, cells.map(|cell| (cell >> 32) as u32), &factor.upper);
             }
         }
     }
-    sums.iter_mut().zip(&wide).for_each(|(sum, wide)| *sum += reduce(wide));
+    sums.iter_mut().zip(&wide).for_each(|(sum, wide)| *sum = reduce(wide));
 }
 
-/// `wide += (cells + offset)·words`.
+/// `wide += cells·words`.
 #[inline]
-fn add_scaled<T: Copy + Into<i64>>(wide: &mut [[u128; 4]; BLOCK], cells: &[T], words: &[u64; 4], offset: i64) {
-    for (wide, &cell) in wide.iter_mut().zip(cells) {
-        let cell = cell.into().wrapping_add(offset) as u64;
+fn add_scaled(wide: &mut [[u128; 4]; BLOCK], cells: impl Iterator<Item = u32>, words: &[u64; 4]) {
+    for (wide, cell) in wide.iter_mut().zip(cells) {
         for (wide, &word) in wide.iter_mut().zip(words) {
-            *wide = wide.wrapping_add(u128::from(word).wrapping_mul(u128::from(cell)));
+            *wide = wide.wrapping_add(u128::from(word).wrapping_mul(cell.into()));
         }
     }
 }

@@ -19,6 +19,7 @@ mod columns;
 mod config;
 mod integers;
 mod kernels;
+mod lookups;
 mod params;
 mod second;
 

@@ -1,7 +1,8 @@
 //! The reference interpreter: plain loops over `i128`. Its result is the definition of a program.
 //!
-//! No cleverness lives here. The circuit's witness, every engine and the contract must agree with it exactly.
+//! No cleverness lives here, but that the output channels of a convolution are computed side by side. The circuit's witness, every engine and the contract must agree with it exactly.
 
+use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, ViewElement};
@@ -231,8 +232,8 @@ fn conv(
             .checked_sub(geometry.padding[axis] as usize)
             .filter(|&p| p < size)
     };
-    let mut sums = Vec::with_capacity(outputs * out_height * out_width);
-    for o in 0..outputs {
+    let mut sums = vec![0; outputs * out_height * out_width];
+    sums.par_chunks_mut(out_height * out_width).enumerate().for_each(|(o, sums)| {
         let first_channel = o / out_per_group * in_per_group;
         for y in 0..out_height {
             for x in 0..out_width {
@@ -248,9 +249,9 @@ fn conv(
                         }
                     }
                 }
-                sums.push(sum);
+                sums[y * out_width + x] = sum;
             }
         }
-    }
+    });
     sums
 }

@@ -38,6 +38,25 @@ impl<F: Residue> Factor<F> {
     }
 }
 
+/// A power of two to divide many elements by, at a tenth of a product each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Halvings<F> {
+    pub(super) count: u32,
+    /// `2^−count`
+    pub(super) inverse: F,
+}
+
+impl<F: Residue> Halvings<F> {
+    /// Prepares division by `2^count`.
+    ///
+    /// # Panics
+    /// The count is above 32.
+    pub fn new(count: u32) -> Self {
+        assert!(count <= 32, "division by more than 2^32");
+        Self { count, inverse: F::TWO_INV.pow_vartime([u64::from(count)]) }
+    }
+}
+
 /// `−left/p mod 2^260`, limb by limb.
 fn exact_quotient<F: Residue>(mut left: [u64; 5]) -> [u64; 5] {
     let p = limbs(F::MODULUS_WORDS);

@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::factor::{limbs, negative_inverse, LIMB, LIMB_MASK};
-use super::{words, words_mut, Factor, Kernel, Lanes, Pair, Residue};
+use super::{words, words_mut, Factor, Halvings, Kernel, Lanes, Pair, Residue};
 
 /// Bits that the last round of a product clears: `4·52 + 48 = 256`.
 const LAST: u32 = 48;
@@ -276,14 +276,24 @@ fn gather_half<const HALF: usize, F: Residue>(pairs: &[Pair<F>], positions: &[u3
 
 /// The words of the canonical residues, two elements to a register.
 #[inline(always)]
-fn canonical_rows<F: Residue>(mut t: [__m512i; 5]) -> [__m512i; 4] {
+fn canonical_rows<F: Residue>(residues: [__m512i; 5]) -> [__m512i; 4] {
     let p = Constants::<F>::P;
+    // Negated residues have limbs with signs.
+    let residues = carry(residues);
+    let mut t = residues;
     let mut i = 0;
     while i < 5 {
         t[i] = minus(t[i], set(p[i]));
         i += 1;
     }
-    transpose_back(to_words(make_positive(t, p)))
+    t = carry(t);
+    let below = unsafe { _mm512_movepi64_mask(t[4]) };
+    i = 0;
+    while i < 5 {
+        t[i] = unsafe { _mm512_mask_mov_epi64(t[i], below, residues[i]) };
+        i += 1;
+    }
+    transpose_back(to_words(t))
 }
 
 /// One round of a product: clears the lowest limb of `t + a·b` by a multiple of `p`, and shifts by a limb. `t[5]` is zero
@@ -417,6 +427,53 @@ fn sum_and_difference(a: &[__m512i; 5], b: &[__m512i; 5], bound: [u64; 5]) -> ([
     (carry_modulo(sum), carry_modulo(difference))
 }
 
+/// A product by itself: its 15 different limb products are formed first, then reduced as in [`round`] and [`last_round`]. 30 + 5
+/// + 45 multiply-adds.
+#[inline(always)]
+fn squared<F: Residue>(a: &[__m512i; 5]) -> [__m512i; 5] {
+    let p = Constants::<F>::P;
+    let mask = set(LIMB_MASK);
+    let mut t = [zero(); 10];
+    let mut i = 0;
+    while i < 5 {
+        let mut j = i + 1;
+        while j < 5 {
+            t[i + j] = mul_low(t[i + j], a[i], a[j]);
+            t[i + j + 1] = mul_high(t[i + j + 1], a[i], a[j]);
+            j += 1;
+        }
+        i += 1;
+    }
+    i = 0;
+    while i < 5 {
+        t[2 * i] = mul_low(plus(t[2 * i], t[2 * i]), a[i], a[i]);
+        t[2 * i + 1] = mul_high(plus(t[2 * i + 1], t[2 * i + 1]), a[i], a[i]);
+        i += 1;
+    }
+    let mut k = 0;
+    while k < 4 {
+        let m = mul_low(zero(), t[k], set(Constants::<F>::NEGATIVE_INVERSE));
+        t[k + 1] = plus(t[k + 1], right::<LIMB>(plus(t[k], mask)));
+        t[k + 1] = mul_high(t[k + 1], set(p[0]), m);
+        i = 1;
+        while i < 5 {
+            t[k + i] = mul_low(t[k + i], set(p[i]), m);
+            t[k + i + 1] = mul_high(t[k + i + 1], set(p[i]), m);
+            i += 1;
+        }
+        k += 1;
+    }
+    let m = and(mul_low(zero(), t[4], set(Constants::<F>::NEGATIVE_INVERSE)), set((1 << LAST) - 1));
+    i = 0;
+    while i < 5 {
+        t[4 + i] = mul_low(t[4 + i], set(p[i]), m);
+        t[5 + i] = mul_high(t[5 + i], set(p[i]), m);
+        i += 1;
+    }
+    let shift = |limb| left::<{ LIMB - LAST }>(limb);
+    carry([plus(right::<LAST>(t[4]), shift(t[5])), shift(t[6]), shift(t[7]), shift(t[8]), shift(t[9])])
+}
+
 impl Lanes for Ifma {
     const COUNT: usize = 8;
     type Vector<F: Residue> = Vector<F>;
@@ -440,9 +497,18 @@ impl Lanes for Ifma {
     fn gather<F: Residue>(self, elements: &[F], positions: &[u32]) -> Vector<F> {
         let from = words(elements);
         let positions = &positions[..8];
-        let one = |i: usize| unsafe { _mm256_loadu_si256(from[positions[i] as usize].as_ptr().cast()) };
-        let two = |i: usize| unsafe { _mm512_inserti64x4::<1>(_mm512_castsi256_si512(one(2 * i)), one(2 * i + 1)) };
-        Vector(to_limbs(transpose([two(0), two(1), two(2), two(3)])), PhantomData)
+        // A loop, since a closure in a closure may stay a call.
+        let mut pairs = [zero(); 4];
+        let mut i = 0;
+        while i < 4 {
+            let (one, other) = (from[positions[2 * i] as usize].as_ptr(), from[positions[2 * i + 1] as usize].as_ptr());
+            pairs[i] = unsafe {
+                let one = _mm512_castsi256_si512(_mm256_loadu_si256(one.cast()));
+                _mm512_inserti64x4::<1>(one, _mm256_loadu_si256(other.cast()))
+            };
+            i += 1;
+        }
+        Vector(to_limbs(transpose(pairs)), PhantomData)
     }
 
     #[inline(always)]
@@ -474,6 +540,14 @@ impl Lanes for Ifma {
         let [d, h] = halves(row(6), row(7));
         let (first, second) = (to_limbs(transpose([a, b, c, d])), to_limbs(transpose([e, f, g, h])));
         [Vector(first, PhantomData), Vector(second, PhantomData)]
+    }
+
+    #[inline(always)]
+    fn prefetch_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) {
+        for &position in &positions[..8] {
+            // A prefetch reads nothing as far as the language is concerned, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(pairs.as_ptr().wrapping_add(position as usize).cast()) };
+        }
     }
 
     #[inline(always)]
@@ -527,12 +601,12 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn square<F: Residue>(self, a: Vector<F>) -> Vector<F> {
-        self.mul(a, a)
+        Vector(squared::<F>(&a.0), PhantomData)
     }
 
     #[inline(always)]
     fn sub_loaded<F: Residue>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
-        // Both are at most p, so that p more is never negative.
+        // Both are below p, or between 0 and p: with p more, the difference is not negative and below 2p.
         let p = Constants::<F>::P;
         let mut t = a.0;
         let mut i = 0;
@@ -656,6 +730,37 @@ impl Lanes for Ifma {
             i += 1;
         }
         Vector(carry_modulo(t), PhantomData)
+    }
+
+    #[inline(always)]
+    fn halve<F: Residue>(self, a: Loose<F>, halvings: &Halvings<F>) -> Vector<F> {
+        // As in a product's round: the multiple of p that clears the lowest bits is added, and they are dropped. What is below
+        // 84p ends below p + 84p/2^count, which must be below 2p.
+        let a = if halvings.count < 7 { self.tighten(a).0 } else { a.0 };
+        let lowest = set((1 << halvings.count) - 1);
+        let m = and(mul_low(zero(), a[0], set(Constants::<F>::NEGATIVE_INVERSE)), lowest);
+        let mut t = [a[0], a[1], a[2], a[3], a[4], zero()];
+        let mut i = 0;
+        while i < 5 {
+            t[i] = mul_low(t[i], m, set(Constants::<F>::P[i]));
+            t[i + 1] = mul_high(t[i + 1], m, set(Constants::<F>::P[i]));
+            i += 1;
+        }
+        let (down, up) = (set(halvings.count.into()), set((LIMB - halvings.count).into()));
+        let mut result = [zero(); 5];
+        i = 0;
+        while i < 5 {
+            t[i + 1] = plus(t[i + 1], right::<LIMB>(t[i]));
+            t[i] = and(t[i], set(LIMB_MASK));
+            i += 1;
+        }
+        i = 0;
+        while i < 5 {
+            let (low, high) = unsafe { (_mm512_srlv_epi64(t[i], down), _mm512_sllv_epi64(t[i + 1], up)) };
+            result[i] = and(or(low, high), set(LIMB_MASK));
+            i += 1;
+        }
+        Vector(result, PhantomData)
     }
 
     #[inline(always)]

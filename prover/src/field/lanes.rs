@@ -1,6 +1,6 @@
 //! The arithmetic that kernels are written in.
 
-use super::{Factor, Pair, Residue};
+use super::{Factor, Halvings, Pair, Residue};
 
 /// Arithmetic on [`Self::COUNT`] field elements at once. A value of the type shows that the processor has the instructions.
 ///
@@ -33,6 +33,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn gather_second<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> Self::Vector<F>;
     /// Both elements of the pairs at `COUNT` positions.
     fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [Self::Vector<F>; 2];
+    /// Asks for the pairs at `COUNT` positions to be brought into the cache.
+    fn prefetch_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]);
     /// Writes canonical residues to the pairs at `COUNT` positions; where positions are equal, the last one stays.
     fn scatter_pairs<F: Residue>(self, vectors: [Self::Vector<F>; 2], pairs: &mut [Pair<F>], positions: &[u32]);
 
@@ -49,8 +51,8 @@ pub trait Lanes: Copy + Send + Sync {
 
     /// `a − b` of vectors that were loaded or gathered, or come from [`Self::negate_loaded`]: cheaper than [`Self::sub`].
     fn sub_loaded<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
-    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered. The outcome is for
-    /// [`Self::sub_loaded`] and [`Self::sub_both`] alone.
+    /// `−a` where the mask is set, else `a`, of a vector that was loaded or gathered and has no zeros. The outcome is for
+    /// [`Self::sub_loaded`], [`Self::sub_both`], [`Self::sub`] and [`Self::scatter_pairs`] alone.
     fn negate_loaded<F: Residue>(self, mask: Self::Mask, a: Self::Vector<F>) -> Self::Vector<F>;
     /// `a − b − c`, where `b` and `c` are as in [`Self::sub_loaded`].
     fn sub_both<F: Residue>(self, a: Self::Vector<F>, b: Self::Vector<F>, c: Self::Vector<F>) -> Self::Vector<F>;
@@ -75,6 +77,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn loosen<F: Residue>(self, a: Self::Vector<F>) -> Self::Loose<F>;
     /// The same elements, reduced.
     fn tighten<F: Residue>(self, a: Self::Loose<F>) -> Self::Vector<F>;
+    /// `a/2^count`, reduced.
+    fn halve<F: Residue>(self, a: Self::Loose<F>, halvings: &Halvings<F>) -> Self::Vector<F>;
     /// `(a + factor·b, a − factor·b)`. The results are as loose as `a` and by `11p` looser; up to `84p` fit. So between
     /// [`loosen`](Self::loosen) or [`tighten`](Self::tighten) and the next there may be [`LOOSE_STEPS`] butterflies of both
     /// kinds; how loose `b` is does not matter.

@@ -17,6 +17,9 @@
 //! rounds clear 52 bits each and the fifth clears 48, so that the divisor is `2^256` and no change of form is needed:
 //! `(a·b + m·p)/2^256 < p·(4p/2^256 + 1) < 2p`, since `p < 0.19·2^256`. 45 + 5 + 50 multiply-adds, for eight products.
 //!
+//! **Chains of butterflies** reduce lazily: a [`Lanes::Loose`] holds up to `84p < 2^260`, and a product by a prepared
+//! [`Factor`] takes 75 multiply-adds and gives less than `11p`, so that [`LOOSE_STEPS`] of them may follow each other.
+//!
 //! **Timing.** Additions, subtractions and products take no branches that depend on values and look nothing up, on either
 //! set of instructions. What is built on them does: zero digits are skipped in sums over points, rare cases of the curve's
 //! addition law are handled apart. The prover runs on the machine of whoever knows the witness; what is promised about
@@ -30,6 +33,7 @@ mod factor;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod lanes;
+mod pair;
 mod portable;
 mod vector;
 
@@ -39,8 +43,9 @@ use halo2_proofs::halo2curves::bn256::{Fq, Fr};
 use halo2_proofs::halo2curves::ff::PrimeField;
 
 pub(crate) use canonical::canonical_words;
-pub use factor::Factor;
+pub use factor::{Factor, Halvings};
 pub use lanes::{Lanes, LOOSE_STEPS, SUM_TERMS};
+pub use pair::Pair;
 pub use vector::*;
 
 /// A prime field of BN254 whose elements are four words, a Montgomery residue.
@@ -58,11 +63,6 @@ impl Residue for Fq {
     const MODULUS_WORDS: [u64; 4] =
         [0x3c20_8c16_d87c_fd47, 0x9781_6a91_6871_ca8d, 0xb850_45b6_8181_585d, 0x3064_4e72_e131_a029];
 }
-
-/// Two elements side by side in one line of the cache, such as the coordinates of a point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C, align(64))]
-pub struct Pair<F>(pub [F; 2]);
 
 /// Sets of instructions that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

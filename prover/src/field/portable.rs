@@ -1,6 +1,6 @@
 //! One element at a time, by the curve library: the scalar twin of the vector kernels.
 
-use super::{Factor, Lanes, Pair, Residue};
+use super::{Factor, Halvings, Lanes, Pair, Residue};
 
 /// The portable arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,9 @@ impl Lanes for Portable {
     fn gather_pairs<F: Residue>(self, pairs: &[Pair<F>], positions: &[u32]) -> [F; 2] {
         pairs[positions[0] as usize].0
     }
+
+    #[inline(always)]
+    fn prefetch_pairs<F: Residue>(self, _: &[Pair<F>], _: &[u32]) {}
 
     #[inline(always)]
     fn scatter_pairs<F: Residue>(self, vectors: [F; 2], pairs: &mut [Pair<F>], positions: &[u32]) {
@@ -128,7 +131,8 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn sum_add<F: Residue>(self, sum: &mut F, a: F, small: &[u32]) {
-        *sum += a * F::from(u64::from(small[0]));
+        // Ones are for sums of the elements themselves.
+        *sum += if small[0] == 1 { a } else { a * F::from(u64::from(small[0])) };
     }
 
     #[inline(always)]
@@ -143,6 +147,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn tighten<F: Residue>(self, a: F) -> F {
         a
+    }
+
+    #[inline(always)]
+    fn halve<F: Residue>(self, a: F, halvings: &Halvings<F>) -> F {
+        a * halvings.inverse
     }
 
     #[inline(always)]

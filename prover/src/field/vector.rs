@@ -135,8 +135,35 @@ fn elements<L: Lanes, F: Residue>(lanes: L, vector: L::Vector<F>) -> [F; WIDEST]
     elements
 }
 
+/// `base^exponent`, by as many squarings as the exponent has bits.
+fn power<F: Residue>(base: F, exponent: usize) -> F {
+    let bits = usize::BITS - exponent.leading_zeros();
+    (0..bits).rev().fold(F::ONE, |power, bit| {
+        let square = power.square();
+        if exponent >> bit & 1 == 1 {
+            square * base
+        } else {
+            square
+        }
+    })
+}
+
 /// Chains that are in flight at once, where each waits for its own last product.
 const CHAINS: usize = 4;
+
+/// Powers side by side: the chains of `start·base^i`, and the factor from each vector of a chain to its next.
+#[inline(always)]
+fn chains_of_powers<L: Lanes, F: Residue>(lanes: L, base: F, start: F) -> ([L::Loose<F>; CHAINS], Factor<F>) {
+    let mut first = [start; CHAINS * WIDEST];
+    for i in 1..CHAINS * L::COUNT {
+        first[i] = first[i - 1] * base;
+    }
+    let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
+    for (chain, first) in chains.iter_mut().zip(first.chunks_exact(L::COUNT)) {
+        *chain = lanes.loosen(lanes.load(first));
+    }
+    (chains, Factor::new(power(base, CHAINS * L::COUNT)))
+}
 
 /// `values[i] ← start·base^i`, for one product each.
 pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values: &mut [F]) {
@@ -146,18 +173,7 @@ pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values:
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) {
             let Self(base, start, values) = self;
-            let mut first = [F::ZERO; CHAINS * WIDEST];
-            let first = &mut first[..CHAINS * L::COUNT];
-            let mut power = start;
-            for first in first.iter_mut() {
-                *first = power;
-                power *= base;
-            }
-            let mut chains = [lanes.loosen(lanes.splat(F::ZERO)); CHAINS];
-            for (chain, first) in chains.iter_mut().zip(first.chunks_exact(L::COUNT)) {
-                *chain = lanes.loosen(lanes.load(first));
-            }
-            let step = Factor::new(base.pow_vartime([(CHAINS * L::COUNT) as u64]));
+            let (mut chains, step) = chains_of_powers(lanes, base, start);
             let mut chunks = values.chunks_exact_mut(CHAINS * L::COUNT);
             for chunk in &mut chunks {
                 for (chain, places) in chains.iter_mut().zip(chunk.chunks_exact_mut(L::COUNT)) {
@@ -173,6 +189,31 @@ pub fn powers<F: Residue>(instructions: Instructions, base: F, start: F, values:
     run(instructions, Powers(base, start, values));
 }
 
+/// `values[i] ← values[i]·start·base^i`, for two products each.
+pub fn multiply_by_powers<F: Residue>(instructions: Instructions, values: &mut [F], base: F, start: F) {
+    struct Multiply<'a, F>(F, F, &'a mut [F]);
+    impl<F: Residue> Kernel for Multiply<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) {
+            let Self(base, start, values) = self;
+            let (mut chains, step) = chains_of_powers(lanes, base, start);
+            let mut chunks = values.chunks_exact_mut(CHAINS * L::COUNT);
+            for chunk in &mut chunks {
+                for (chain, places) in chains.iter_mut().zip(chunk.chunks_exact_mut(L::COUNT)) {
+                    lanes.store(lanes.mul(lanes.load(places), lanes.tighten(*chain)), places);
+                    *chain = times(lanes, *chain, &step);
+                }
+            }
+            for (chain, places) in chains.into_iter().zip(chunks.into_remainder().chunks_mut(L::COUNT)) {
+                let powers = elements(lanes, lanes.tighten(chain));
+                places.iter_mut().zip(powers).for_each(|(place, power)| *place *= power);
+            }
+        }
+    }
+    run(instructions, Multiply(base, start, values));
+}
+
 /// `Σ_i coefficients[i]·x^i`, for one product each.
 pub fn evaluate_polynomial<F: Residue>(instructions: Instructions, coefficients: &[F], x: F) -> F {
     struct Evaluate<'a, F>(&'a [F], F);
@@ -180,17 +221,20 @@ pub fn evaluate_polynomial<F: Residue>(instructions: Instructions, coefficients:
         type Output = F;
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) -> F {
-            evaluate(lanes, self.0, self.1)
+            evaluate(lanes, self.0, self.1, &horner_factors::<L, F>(self.1))
         }
     }
     run(instructions, Evaluate(coefficients, x))
 }
 
-/// Horner's rule in steps of `x^32`, on `CHAINS` vectors side by side.
+/// `x` to the powers that [`evaluate`] steps by: from one vector to the next, and over all of those side by side.
+fn horner_factors<L: Lanes, F: Residue>(x: F) -> [Factor<F>; 2] {
+    [L::COUNT, CHAINS * L::COUNT].map(|exponent| Factor::new(power(x, exponent)))
+}
+
+/// Horner's rule on `CHAINS` vectors side by side.
 #[inline(always)]
-fn evaluate<L: Lanes, F: Residue>(lanes: L, coefficients: &[F], x: F) -> F {
-    let x_count = x.pow_vartime([L::COUNT as u64]);
-    let (step, stride) = (Factor::new(x_count), Factor::new(x_count.pow_vartime([CHAINS as u64])));
+fn evaluate<L: Lanes, F: Residue>(lanes: L, coefficients: &[F], x: F, [step, stride]: &[Factor<F>; 2]) -> F {
     let chunks = coefficients.chunks_exact(CHAINS * L::COUNT);
     let mut highest = [F::ZERO; CHAINS * WIDEST];
     highest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
@@ -200,12 +244,12 @@ fn evaluate<L: Lanes, F: Residue>(lanes: L, coefficients: &[F], x: F) -> F {
     }
     for chunk in chunks.rev() {
         for (chain, coefficients) in chains.iter_mut().zip(chunk.chunks_exact(L::COUNT)) {
-            *chain = lanes.butterfly(lanes.loosen(lanes.load(coefficients)), *chain, &stride).0;
+            *chain = lanes.butterfly(lanes.loosen(lanes.load(coefficients)), *chain, stride).0;
         }
     }
     let mut value = lanes.loosen(lanes.splat(F::ZERO));
     for chain in chains.into_iter().rev() {
-        value = lanes.butterfly(chain, value, &step).0;
+        value = lanes.butterfly(chain, value, step).0;
     }
     let elements = elements(lanes, lanes.tighten(value));
     elements[..L::COUNT].iter().rev().fold(F::ZERO, |value, element| value * x + element)
@@ -427,16 +471,18 @@ pub fn dots_integers<T: SmallInteger, F: Residue>(
             let zero = lanes.splat(F::ZERO);
             let mut totals = vec![[zero; 2]; columns.len()];
             let mut sum_of_weights = zero;
+            let ones = [1; WIDEST];
             let mut block = Vec::with_capacity(WEIGHTS_AT_ONCE);
             let mut sums = Vec::with_capacity(columns.len());
             for (part, weights) in weights[..whole].chunks(SUM_TERMS * L::COUNT).enumerate() {
                 sums.clear();
                 sums.resize(columns.len(), [lanes.sum::<F>(); 2]);
+                let mut weights_here = lanes.sum::<F>();
                 for (index, weights) in weights.chunks(WEIGHTS_AT_ONCE * L::COUNT).enumerate() {
                     block.clear();
                     for weights in weights.chunks_exact(L::COUNT) {
                         let weight = lanes.load(weights);
-                        sum_of_weights = lanes.add(sum_of_weights, weight);
+                        lanes.sum_add(&mut weights_here, weight, &ones);
                         block.push(weight);
                     }
                     let first = (part * SUM_TERMS + index * WEIGHTS_AT_ONCE) * L::COUNT;
@@ -453,6 +499,7 @@ pub fn dots_integers<T: SmallInteger, F: Residue>(
                         }
                     }
                 }
+                sum_of_weights = lanes.add(sum_of_weights, lanes.sum_reduce(weights_here));
                 for (totals, sums) in totals.iter_mut().zip(&sums) {
                     for (total, sum) in totals.iter_mut().zip(&sums[..T::DIGITS]) {
                         *total = lanes.add(*total, lanes.sum_reduce(*sum));
@@ -478,11 +525,17 @@ pub fn dots_integers<T: SmallInteger, F: Residue>(
     run(instructions, Dots(weights, columns))
 }
 
-/// Length of the blocks, one for each lane, that a recurrence is cut into: a multiple of the lanes, so that blocks are whole
-/// tiles. What is over is less than the square of the lanes.
+/// Length of the blocks, one for each lane, that a recurrence is cut into: zero where there is but one lane, which gains
+/// nothing. An odd multiple of the lanes, so that blocks are whole tiles and the places that are read together are not at the
+/// same place of a page, which caches do not like. What is over is less than twice the square of the lanes.
 #[inline(always)]
 fn block_length<L: Lanes>(length: usize) -> usize {
-    length / (L::COUNT * L::COUNT) * L::COUNT
+    let tiles = length / (L::COUNT * L::COUNT);
+    if L::COUNT == 1 || tiles == 0 {
+        0
+    } else {
+        (tiles - 1 + tiles % 2) * L::COUNT
+    }
 }
 
 /// The elements at one place of all blocks.
@@ -527,11 +580,12 @@ pub fn divide_by_linear<F: Residue>(instructions: Instructions, coefficients: &m
                 return value;
             }
             // What enters each block is the polynomial that begins after it, at the point.
-            let across = point.pow_vartime([block as u64]);
+            let across = power(point, block);
+            let factors = horner_factors::<L, F>(point);
             let mut entering = [F::ZERO; WIDEST];
             for (entering, coefficients) in entering[..L::COUNT].iter_mut().zip(blocks.chunks_exact(block)).rev() {
                 *entering = value;
-                value = value * across + evaluate(lanes, coefficients, point);
+                value = value * across + evaluate(lanes, coefficients, point, &factors);
             }
             let point = Factor::new(point);
             let mut values = lanes.loosen(lanes.load(&entering));
@@ -635,7 +689,7 @@ pub fn running_affine<F: Residue>(instructions: Instructions, steps: &[F], terms
 
 #[cfg(test)]
 mod tests {
-    use super::super::words;
+    use super::super::{words, Halvings};
     use super::*;
     use halo2_proofs::halo2curves::bn256::{Fq, Fr};
     use halo2_proofs::halo2curves::ff::Field;
@@ -784,6 +838,10 @@ mod tests {
                 let mut ours = vec![Fr::ZERO; length];
                 powers(instructions, base, start, &mut ours);
                 prop_assert_eq!(&ours, &expected);
+                let mut ours = coefficients.clone();
+                multiply_by_powers(instructions, &mut ours, base, start);
+                let products = coefficients.iter().zip(&expected).map(|(coefficient, power)| coefficient * power);
+                prop_assert!(products.eq(ours));
                 prop_assert_eq!(evaluate_polynomial(instructions, &coefficients, base), value);
                 let mut quotient = coefficients.clone();
                 prop_assert_eq!(divide_by_linear(instructions, &mut quotient, base), value);
@@ -889,14 +947,14 @@ mod tests {
     }
 
     /// Chains of as many butterflies as a loose element takes, on the paths where it grows most.
-    struct Chains<'a, F>(&'a [F], &'a [F], &'a [Factor<F>]);
+    struct Chains<'a, F>(&'a [F], &'a [F], &'a [Factor<F>], &'a [Halvings<F>]);
 
     impl<F: Residue> Kernel for Chains<'_, F> {
         type Output = Vec<F>;
 
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) -> Vec<F> {
-            let Self(a, b, factors) = self;
+            let Self(a, b, factors, halvings) = self;
             let mut results = Vec::new();
             let mut keep = |vector| results.extend_from_slice(&elements(lanes, lanes.tighten(vector))[..L::COUNT]);
             for factors in factors.windows(7) {
@@ -917,6 +975,9 @@ mod tests {
                     keep(sum);
                     keep(difference);
                     keep(lanes.butterfly(a, difference, &factors[0]).1);
+                    for halvings in halvings {
+                        keep(lanes.loosen(lanes.halve(difference, halvings)));
+                    }
                 }
             }
             results
@@ -935,10 +996,11 @@ mod tests {
             let mut a = edges.clone();
             a.resize(64, -F::ONE);
             let b: Vec<_> = a.iter().rev().copied().collect();
-            let expected = run(Instructions::Portable, Chains(&a, &b, &factors));
+            let halvings = [0, 1, 6, 7, 20, 28, 32].map(Halvings::new);
+            let expected = run(Instructions::Portable, Chains(&a, &b, &factors, &halvings));
             for &instructions in Instructions::available() {
                 // Vectors come in another order; sorted, each run has the same ones.
-                let mut ours = run(instructions, Chains(&a, &b, &factors));
+                let mut ours = run(instructions, Chains(&a, &b, &factors, &halvings));
                 let mut expected = expected.clone();
                 ours.sort_by_key(|element| words(std::slice::from_ref(element))[0]);
                 expected.sort_by_key(|element| words(std::slice::from_ref(element))[0]);

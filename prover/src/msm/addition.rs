@@ -10,6 +10,8 @@
 //! test that the usual case pays for; the batch is run again with a test for each lane, the denominators in question are
 //! replaced by one, and those sums are computed apart. The point at infinity never enters a batch: [`Arena`] keeps flags.
 
+use std::ops::Range;
+
 use halo2_proofs::halo2curves::bn256::{Fq, G1Affine, G1};
 use halo2_proofs::halo2curves::ff::Field;
 use halo2_proofs::halo2curves::group::Curve;
@@ -22,7 +24,13 @@ pub(super) type Point = Pair<Fq>;
 /// Chains of products that run side by side, so that the processor has something to do while a product is under way.
 const CHAINS: usize = 2;
 /// Additions that share an inversion. Their operands, denominators and partial products take 208 bytes an addition.
-const BATCH: usize = 2048;
+const BATCH: usize = 4096;
+
+/// The same for operands that may have to come from afar: those of two batches are kept near.
+const BATCH_FAR: usize = 2048;
+
+/// How many copies ahead points are asked for.
+const COPIES_AHEAD: usize = 32;
 
 /// The coordinates of a point that is not at infinity.
 pub(super) fn coordinates(point: &G1Affine) -> Point {
@@ -49,11 +57,21 @@ pub(super) struct Additions {
 }
 
 impl Additions {
-    /// Queues an addition.
-    pub(super) fn push(&mut self, left: u32, right: u32, out: u32) {
+    #[inline]
+    fn push(&mut self, left: u32, right: u32, out: u32) {
         self.left.push(left);
         self.right.push(right);
         self.out.push(out);
+    }
+
+    /// Queues the additions of neighbours in a list of even length, to slots from `out` on. Gives the first slot after them.
+    pub(super) fn push_neighbours(&mut self, operands: &[u32], out: u32) -> u32 {
+        let pairs = operands.chunks_exact(2);
+        let end = out + pairs.len() as u32;
+        self.left.extend(pairs.clone().map(|pair| pair[0]));
+        self.right.extend(pairs.map(|pair| pair[1]));
+        self.out.extend(out..end);
+        end
     }
 
     /// Whether none is queued.
@@ -65,6 +83,22 @@ impl Additions {
         self.left.clear();
         self.right.clear();
         self.out.clear();
+    }
+}
+
+/// Copies to be made of signed points.
+#[derive(Default)]
+pub(super) struct Copies {
+    codes: Vec<u32>,
+    slots: Vec<u32>,
+}
+
+impl Copies {
+    /// Queues a copy.
+    #[inline]
+    pub(super) fn push(&mut self, code: u32, slot: u32) {
+        self.codes.push(code);
+        self.slots.push(slot);
     }
 }
 
@@ -97,13 +131,23 @@ impl Arena {
         }
     }
 
-    /// Says that a slot is about to be written by [`Self::add_bases`].
-    pub(super) fn reserve(&mut self, slot: u32) {
-        self.infinite[slot as usize] = false;
+    /// Says that slots are about to be written by [`Self::add_bases`].
+    pub(super) fn reserve(&mut self, slots: Range<u32>) {
+        self.infinite[slots.start as usize..slots.end as usize].fill(false);
+    }
+
+    /// Puts so many slots at infinity, and makes room for them if need be.
+    pub(super) fn clear(&mut self, slots: usize) {
+        if self.infinite.len() > slots {
+            self.infinite[..slots].fill(true);
+        } else {
+            *self = Self::new(slots);
+        }
     }
 
     /// Queues `left ← left + right`, or does it at once where one of them is at infinity. What waits in the queue must be
     /// about different slots.
+    #[inline]
     pub(super) fn queue(&mut self, left: u32, right: u32) {
         if self.infinite[right as usize] {
             return;
@@ -142,6 +186,14 @@ impl Arena {
         self.add::<true>(instructions, bases, additions, [signed(count - 2, false), signed(count - 1, false)]);
     }
 
+    /// Copies signed points into slots, and empties the list, which has [`signed`] positions in `bases` and slots.
+    pub(super) fn copy_bases(&mut self, instructions: Instructions, bases: &[Point], copies: &mut Copies) {
+        let trash = self.infinite.len() as u32 - 1;
+        run(instructions, Copy { bases, arena: &mut self.points, copies, trash });
+        copies.codes.clear();
+        copies.slots.clear();
+    }
+
     fn add<const SIGNED: bool>(
         &mut self,
         instructions: Instructions,
@@ -169,8 +221,7 @@ pub(super) fn signed(position: u32, negative: bool) -> u32 {
 }
 
 /// The point at a position as made by [`signed`].
-#[inline(always)]
-pub(super) fn signed_point(points: &[Point], code: u32) -> Point {
+fn signed_point(points: &[Point], code: u32) -> Point {
     let Pair([x, y]) = points[(code >> 1) as usize];
     Pair([x, if code & 1 == 1 { -y } else { y }])
 }
@@ -186,6 +237,36 @@ struct Add<'a, const SIGNED: bool> {
     /// Operands and place of an addition that does nothing.
     filler: [u32; 3],
     exceptions: &'a mut Vec<Exception>,
+}
+
+/// Makes copies of signed bases in an arena.
+struct Copy<'a> {
+    bases: &'a [Point],
+    arena: &'a mut [Point],
+    copies: &'a mut Copies,
+    trash: u32,
+}
+
+impl Kernel for Copy<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { bases, arena, copies, trash } = self;
+        while copies.codes.len() % L::COUNT != 0 {
+            copies.push(0, trash);
+        }
+        let mut at = 0;
+        while at < copies.codes.len() {
+            if at + COPIES_AHEAD < copies.codes.len() {
+                lanes.prefetch_pairs(bases, &decode::<L, true>(&copies.codes[at + COPIES_AHEAD..]).0);
+            }
+            let (positions, signs) = decode::<L, true>(&copies.codes[at..]);
+            let [x, y] = lanes.gather_pairs(bases, &positions);
+            lanes.scatter_pairs([x, lanes.negate_loaded(lanes.mask(signs), y)], arena, &copies.slots[at..]);
+            at += L::COUNT;
+        }
+    }
 }
 
 /// What the way forwards leaves for the way back.
@@ -205,9 +286,10 @@ impl<const SIGNED: bool> Kernel for Add<'_, SIGNED> {
             additions.push(left, right, trash);
         }
         let mut steps = Vec::with_capacity(BATCH.min(additions.out.len()) / (CHAINS * L::COUNT));
+        let size = if SIGNED { BATCH_FAR } else { BATCH };
         let mut start = 0;
         while start < additions.out.len() {
-            let end = (start + BATCH).min(additions.out.len());
+            let end = (start + size).min(additions.out.len());
             let source = if SIGNED { bases } else { &*arena };
             let batch = Batch {
                 left: &additions.left[start..end],
@@ -222,7 +304,9 @@ impl<const SIGNED: bool> Kernel for Add<'_, SIGNED> {
                     invert(lanes, products).expect("zeros have been replaced")
                 }
             };
-            backwards::<L, SIGNED>(lanes, bases, arena, batch, &steps, inverses);
+            let next =
+                Batch { left: &additions.left[end..], right: &additions.right[end..], out: &additions.out[end..] };
+            backwards::<L, SIGNED>(lanes, bases, arena, batch, &steps, inverses, next);
             start = end;
         }
     }
@@ -350,10 +434,16 @@ fn backwards<L: Lanes, const SIGNED: bool>(
     batch: Batch<'_>,
     steps: &[Step<L::Vector<Fq>>],
     mut inverses: [L::Vector<Fq>; CHAINS],
+    next: Batch<'_>,
 ) {
     let mut step = steps.len();
+    let mut ahead = 0;
     while step > 0 {
         step -= 1;
+        if SIGNED && ahead < next.out.len() {
+            prefetch::<L, SIGNED>(lanes, bases, next, ahead);
+            ahead += CHAINS * L::COUNT;
+        }
         let Step { denominators, products_before } = steps[step];
         let quotients = multiply::<L>(lanes, inverses, products_before);
         inverses = multiply::<L>(lanes, inverses, denominators);
@@ -371,6 +461,18 @@ fn backwards<L: Lanes, const SIGNED: bool>(
         let y = [lanes.sub(heights[0], a.y_left), lanes.sub(heights[1], b.y_left)];
         lanes.scatter_pairs([x[0], y[0]], arena, &batch.out[at[0]..]);
         lanes.scatter_pairs([x[1], y[1]], arena, &batch.out[at[1]..]);
+    }
+}
+
+/// Asks for the operands of a step.
+#[inline(always)]
+fn prefetch<L: Lanes, const SIGNED: bool>(lanes: L, source: &[Point], batch: Batch<'_>, at: usize) {
+    let mut chain = 0;
+    while chain < CHAINS {
+        let at = at + chain * L::COUNT;
+        lanes.prefetch_pairs(source, &decode::<L, SIGNED>(&batch.left[at..]).0);
+        lanes.prefetch_pairs(source, &decode::<L, SIGNED>(&batch.right[at..]).0);
+        chain += 1;
     }
 }
 

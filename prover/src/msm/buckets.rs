@@ -13,18 +13,21 @@
 //! later; in the round with distance `d = 2^t` the pairs `(i, i + d)` are those with `i` zero or a power of two below `d`, modulo
 //! `2d`. Two additions a bucket, in `k` rounds, for all windows side by side.
 
-use super::addition::{signed_point, Additions, Arena, Point};
+use super::addition::{Additions, Arena, Copies, Point};
 use crate::field::Instructions;
 
-/// Slots of the arena of a piece: 260 KiB.
-const PIECE_SLOTS: usize = 4096;
+/// Slots of the arena of a piece: 520 KiB, half of a usual second-level cache.
+const PIECE_SLOTS: usize = 8192;
 
-/// Room for sums within buckets. About 450 KiB.
+/// Room for sums within buckets: below 1 MiB with the lists of additions.
 pub(super) struct Pieces {
     arena: Arena,
+    slots: usize,
+    /// The piece that is being collected: its parts, how many slots these have, and how they come from the bases.
     parts: Vec<Part>,
-    used: usize,
+    used: u32,
     pairs: Additions,
+    singles: Copies,
 }
 
 /// A bucket's part of a piece: so many summands from slot `first` on.
@@ -35,8 +38,25 @@ struct Part {
 }
 
 impl Pieces {
+    /// Room for any number of entries.
     pub(super) fn new() -> Self {
-        Self { arena: Arena::new(PIECE_SLOTS), parts: Vec::new(), used: 0, pairs: Additions::default() }
+        Self::with_slots(PIECE_SLOTS)
+    }
+
+    /// Room for so many entries in so many buckets, no larger than need be.
+    pub(super) fn for_entries(entries: usize, buckets: usize) -> Self {
+        Self::with_slots((entries / 2 + 2 * buckets + 3).min(PIECE_SLOTS))
+    }
+
+    fn with_slots(slots: usize) -> Self {
+        Self {
+            arena: Arena::new(slots),
+            slots,
+            parts: Vec::new(),
+            used: 0,
+            pairs: Additions::default(),
+            singles: Copies::default(),
+        }
     }
 
     /// Adds to each bucket its entries: signed positions of bases. Those of bucket `b` are `entries[ends[b − 1]..ends[b]]`.
@@ -54,12 +74,12 @@ impl Pieces {
             start = end;
             while !left.is_empty() {
                 // What it held before, a pair or an odd entry, and a pair more.
-                if self.used + 3 > PIECE_SLOTS {
+                if self.used as usize + 3 > self.slots {
                     self.finish(instructions, bases, buckets);
                 }
-                let most = 2 * (PIECE_SLOTS - self.used - 2);
+                let most = 2 * (self.slots - self.used as usize - 2);
                 let (now, later) = left.split_at(left.len().min(most));
-                self.take(bases, now, bucket as u32, buckets);
+                self.take(now, bucket as u32, buckets);
                 left = later;
                 if !left.is_empty() {
                     self.finish(instructions, bases, buckets);
@@ -69,29 +89,26 @@ impl Pieces {
         self.finish(instructions, bases, buckets);
     }
 
-    /// Makes entries part of the piece.
-    fn take(&mut self, bases: &[Point], entries: &[u32], bucket: u32, buckets: &mut Arena) {
-        let held = buckets.get(bucket).copied();
-        if let ([entry], None) = (entries, held) {
-            buckets.set(bucket, Some(signed_point(bases, *entry)));
-            return;
-        }
+    /// Makes entries part of the piece, for which there is room.
+    fn take(&mut self, entries: &[u32], bucket: u32, buckets: &Arena) {
         let first = self.used;
-        let mut pairs = entries.chunks_exact(2);
-        for pair in &mut pairs {
-            self.arena.reserve(self.used as u32);
-            self.pairs.push(pair[0], pair[1], self.used as u32);
+        let (pairs, single) = entries.split_at(entries.len() & !1);
+        self.used = self.pairs.push_neighbours(pairs, first);
+        if let [single] = single {
+            self.singles.push(*single, self.used);
             self.used += 1;
         }
-        for single in pairs.remainder().iter().map(|entry| signed_point(bases, *entry)).chain(held) {
-            self.arena.set(self.used as u32, Some(single));
+        self.arena.reserve(first..self.used);
+        if let Some(held) = buckets.get(bucket) {
+            self.arena.set(self.used, Some(*held));
             self.used += 1;
         }
-        self.parts.push(Part { bucket, first: first as u32, count: (self.used - first) as u32 });
+        self.parts.push(Part { bucket, first, count: self.used - first });
     }
 
     /// Sums the parts up and writes the buckets.
     fn finish(&mut self, instructions: Instructions, bases: &[Point], buckets: &mut Arena) {
+        self.arena.copy_bases(instructions, bases, &mut self.singles);
         self.arena.add_bases(instructions, bases, &mut self.pairs);
         let largest = self.parts.iter().map(|part| part.count).max().unwrap_or(0);
         let mut distance = 1;

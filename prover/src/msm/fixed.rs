@@ -84,7 +84,8 @@ impl FixedBases {
             ends.push(entries.len() as u32);
         }
         let mut sums = Arena::new(columns.len());
-        Pieces::new().add(instructions, &self.multiples, &entries, &ends, &mut sums);
+        let mut pieces = Pieces::for_entries(entries.len(), columns.len());
+        pieces.add(instructions, &self.multiples, &entries, &ends, &mut sums);
         (0..columns.len() as u32).map(|i| sums.get(i).map_or_else(G1::identity, |sum| affine(sum).into())).collect()
     }
 }

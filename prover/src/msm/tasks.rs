@@ -1,6 +1,7 @@
 //! Columns cut into tasks, and what a task does.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use halo2_proofs::halo2curves::bn256::G1;
 use halo2_proofs::halo2curves::group::Group;
@@ -13,10 +14,10 @@ use super::windows::Windows;
 use super::Bases;
 use crate::field::Instructions;
 
-/// Buckets of a task, unless one window has more.
-const TASK_BUCKETS: usize = 1 << 15;
-/// Digits that are sorted at once, in all windows of a task.
-const BLOCK_DIGITS: usize = 1 << 18;
+/// Buckets of a task at most; the widest window has no more. 4 MiB.
+const TASK_BUCKETS: usize = 1 << 16;
+/// Digits that are sorted at once, in all windows of a task: 2 MiB, and 2 MiB of entries.
+const BLOCK_DIGITS: usize = 1 << 19;
 /// Places of a column that are surveyed at once.
 const SURVEY_PLACES: usize = 1 << 13;
 /// Tasks for each thread, if the work is large enough.
@@ -40,10 +41,18 @@ type Term = (u32, Point);
 pub(super) fn run(instructions: Instructions, bases: &Bases, columns: &[Scalars<'_>]) -> Vec<G1> {
     let surveys: Vec<Survey> = columns.par_iter().map(|column| survey(instructions, column)).collect();
     let tasks = plan(columns, &surveys, rayon::current_num_threads());
+    // Rooms are handed on, for their pages cost a good part of a small task when they are touched for the first time.
+    let rooms = Mutex::new(Vec::new());
     let terms: Vec<(usize, Vec<Term>)> = tasks
         .par_iter()
         .with_max_len(1)
-        .map_init(Room::default, |room, task| (task.column, room.sum(instructions, bases, task)))
+        .map(|task| {
+            let room = rooms.lock().expect("not held in a panic").pop();
+            let mut room = room.unwrap_or_else(Room::new);
+            let terms = room.sum(instructions, bases, task);
+            rooms.lock().expect("not held in a panic").push(room);
+            (task.column, terms)
+        })
         .collect();
     let mut by_column = vec![Vec::new(); columns.len()];
     terms.into_iter().for_each(|(column, terms)| by_column[column].extend(terms));
@@ -87,7 +96,7 @@ fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<
     tasks
 }
 
-/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`] or one window.
+/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`].
 fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
     let longest = windows.count.div_ceil(parts);
     let mut groups = Vec::new();
@@ -104,7 +113,7 @@ fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
     groups
 }
 
-/// Horner's rule over the powers of two.
+/// The sum of terms by Horner's rule over the powers of two.
 fn combine(mut terms: Vec<Term>) -> G1 {
     terms.sort_unstable_by_key(|(power, _)| *power);
     let mut sum = G1::identity();
@@ -121,9 +130,9 @@ fn combine(mut terms: Vec<Term>) -> G1 {
 }
 
 /// What a thread works in, kept from task to task.
-#[derive(Default)]
 struct Room {
-    pieces: Option<Pieces>,
+    pieces: Pieces,
+    buckets: Arena,
     /// Rows of a block with the signs of their scalars.
     rows: Vec<u32>,
     /// Digits by window and row.
@@ -134,6 +143,17 @@ struct Room {
 }
 
 impl Room {
+    fn new() -> Self {
+        Self {
+            pieces: Pieces::new(),
+            buckets: Arena::new(0),
+            rows: Vec::new(),
+            digits: Vec::new(),
+            ends: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
     /// The terms of a task.
     fn sum(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>) -> Vec<Term> {
         let mut starts = vec![0];
@@ -141,48 +161,35 @@ impl Room {
             starts.push(starts[starts.len() - 1] + task.windows.buckets(window) as u32);
         }
         let slots = starts[starts.len() - 1];
-        let mut buckets = Arena::new(slots as usize);
+        self.buckets.clear(slots as usize);
         let block = BLOCK_DIGITS / task.range.len();
         let mut place = task.places.start;
         while place < task.places.end {
             let end = task.places.end.min(place + block);
-            self.cut(instructions, bases, task, place..end, &starts);
+            self.cut(instructions, bases, task, place..end);
             self.sort(end - place, &starts);
-            let pieces = self.pieces.get_or_insert_with(Pieces::new);
-            pieces.add(instructions, bases.points(), &self.entries, &self.ends, &mut buckets);
+            self.pieces.add(instructions, bases.points(), &self.entries, &self.ends, &mut self.buckets);
             place = end;
         }
-        weigh(instructions, &mut buckets, &starts);
-        terms(task, &buckets, &starts)
+        weigh(instructions, &mut self.buckets, &starts);
+        terms(task, &self.buckets, &starts)
     }
 
     /// Writes the digits of a block, and in `ends` how many entries each bucket has.
-    fn cut(
-        &mut self,
-        instructions: Instructions,
-        bases: &Bases,
-        task: &Task<'_>,
-        places: Range<usize>,
-        starts: &[u32],
-    ) {
+    fn cut(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>, places: Range<usize>) {
         let stride = places.len();
         self.rows.clear();
         self.digits.resize(self.digits.len().max(stride * task.range.len()), 0);
-        self.ends.clear();
-        self.ends.resize(starts[task.range.len()] as usize, 0);
-        let Self { rows, digits, ends, .. } = self;
+        let Self { rows, digits, .. } = self;
         task.scalars.for_each(instructions, places, |row, negative, magnitude| {
             if bases.is_infinite(row) {
                 return;
             }
             let biased = task.windows.biased(magnitude);
             let mut at = rows.len();
-            for (window, start) in task.range.clone().zip(starts) {
+            for window in task.range.clone() {
                 let digit = task.windows.digit(&biased, window);
                 digits[at] = digit;
-                if digit != 0 {
-                    ends[(start + digit.unsigned_abs() - 1) as usize] += 1;
-                }
                 at += stride;
             }
             rows.push(signed(row, negative));
@@ -192,18 +199,23 @@ impl Room {
     /// Lists the entries of a block by bucket, rows in order.
     fn sort(&mut self, stride: usize, starts: &[u32]) {
         let Self { rows, digits, ends, entries, .. } = self;
+        ends.clear();
+        ends.resize(starts[starts.len() - 1] as usize, 0);
+        entries.resize(entries.len().max(rows.len() * (starts.len() - 1)), 0);
         let mut sum = 0;
-        for end in ends.iter_mut() {
-            (*end, sum) = (sum, sum + *end);
-        }
-        entries.resize(entries.len().max(sum as usize), 0);
-        for (window, start) in starts[..starts.len() - 1].iter().enumerate() {
-            for (row, digit) in rows.iter().zip(&digits[window * stride..]) {
-                if *digit != 0 {
-                    let end = &mut ends[(start + digit.unsigned_abs() - 1) as usize];
-                    entries[*end as usize] = row ^ u32::from(*digit < 0);
-                    *end += 1;
-                }
+        for (window, bounds) in starts.windows(2).enumerate() {
+            let ends = &mut ends[bounds[0] as usize..bounds[1] as usize];
+            let digits = &digits[window * stride..][..rows.len()];
+            for digit in digits.iter().filter(|digit| **digit != 0) {
+                ends[digit.unsigned_abs() as usize - 1] += 1;
+            }
+            for end in ends.iter_mut() {
+                (*end, sum) = (sum, sum + *end);
+            }
+            for (row, digit) in rows.iter().zip(digits).filter(|(_, digit)| **digit != 0) {
+                let end = &mut ends[digit.unsigned_abs() as usize - 1];
+                entries[*end as usize] = row ^ u32::from(*digit < 0);
+                *end += 1;
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use super::scalars::{Survey, Words};
 
-/// The widest window: `2^15` buckets.
+/// The widest window: `2^15` buckets, or `2^16` in the top one.
 const WIDEST: u32 = 16;
 /// What an addition into a bucket costs in sorting, in additions.
 const SORTING: f64 = 0.2;
@@ -96,4 +96,54 @@ impl Windows {
 
 fn set_bit(words: &mut Words, bit: u32) {
     words[(bit / 64) as usize] |= 1 << (bit % 64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halo2_proofs::halo2curves::bn256::Fr;
+    use halo2_proofs::halo2curves::ff::Field;
+    use proptest::prelude::*;
+
+    fn element(words: Words) -> Fr {
+        words.iter().rev().fold(Fr::ZERO, |sum, word| sum * Fr::from(2).pow_vartime([64]) + Fr::from(*word))
+    }
+
+    fn digits_add_up(windows: &Windows, magnitude: Words) {
+        let biased = windows.biased(magnitude);
+        let mut sum = Fr::ZERO;
+        for window in (0..windows.count).rev() {
+            let digit = windows.digit(&biased, window);
+            assert!(digit.unsigned_abs() as usize <= windows.buckets(window), "{windows:?}");
+            let absolute = Fr::from(u64::from(digit.unsigned_abs()));
+            sum = sum * Fr::from(1 << windows.width) + if digit < 0 { -absolute } else { absolute };
+        }
+        assert_eq!(sum, element(magnitude), "{windows:?}");
+    }
+
+    fn of_bits(mut words: Words, bits: u32) -> Words {
+        for bit in bits..256 {
+            words[(bit / 64) as usize] &= !(1 << (bit % 64));
+        }
+        words
+    }
+
+    #[test]
+    fn small_integers_take_few_windows() {
+        let count = |count, bits| Windows::cheapest(Survey { count, bits }).count;
+        assert_eq!(count(1 << 12, 8), 1);
+        assert_eq!(count(1 << 12, 16), 2);
+        assert_eq!(count(1 << 18, 16), 1);
+        assert_eq!(count(0, 0), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn digits_of_magnitudes(words: Words, bits in 1u32..254, width in 2u32..17, count in 0usize..1 << 20) {
+            for magnitude in [of_bits(words, bits), of_bits([u64::MAX; 4], bits), [0; 4]] {
+                digits_add_up(&Windows::of_width(bits, width), magnitude);
+                digits_add_up(&Windows::cheapest(Survey { count, bits }), magnitude);
+            }
+        }
+    }
 }

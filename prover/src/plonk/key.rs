@@ -51,6 +51,8 @@ pub struct CircuitKey<E: Engine> {
     pub(super) digest: Fr,
     pub(super) constraints: Constraints,
     pub(super) plan: QuotientPlan,
+    /// The permutation columns, in the order of the argument.
+    pub(super) sigma: Vec<SigmaColumn>,
     /// Fixed and permutation columns and those of the rows: all that constraints speak about before a proof.
     pub(super) columns: BTreeMap<constraints::Column, E::Column>,
 }
@@ -70,7 +72,8 @@ impl<E: Engine> CircuitKey<E> {
         for (index, column) in preprocessed.fixed.into_iter().enumerate() {
             held.insert(constraints::Column::Fixed(index), engine.column(column)?);
         }
-        for (index, sigma) in preprocessed.sigma.into_iter().enumerate() {
+        let sigma = preprocessed.sigma;
+        for (index, sigma) in sigma.iter().cloned().enumerate() {
             held.insert(constraints::Column::Sigma(index), engine.column(Column::new(Values::Sigma(sigma)))?);
         }
         let mark = |marked: std::ops::Range<u32>| {
@@ -80,7 +83,7 @@ impl<E: Engine> CircuitKey<E> {
         held.insert(constraints::Column::First, mark(0..1)?);
         held.insert(constraints::Column::Last, mark(last..last + 1)?);
         held.insert(constraints::Column::Usable, mark(0..last)?);
-        Ok(Self { system, digest: key.transcript_repr(), constraints, plan, columns: held })
+        Ok(Self { system, digest: key.transcript_repr(), constraints, plan, sigma, columns: held })
     }
 
     /// The constraint system.

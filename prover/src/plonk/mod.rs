@@ -13,10 +13,12 @@
 //! | [`synthesis`] | fixed cells, copies and witness of any circuit |
 //! | [`permutation`] | cycles of cells that are equal, and the columns `σ` that stand for them |
 //! | [`circuit`], [`machine`] | what is proved: any circuit, the tensor machine |
+//! | [`check`] | the first violated constraint of a witness |
 //! | [`key`] | a circuit on an engine |
 //! | [`randomness`] | where blinding comes from |
 //! | [`prove`](mod@prove) | the rounds |
 
+pub mod check;
 pub mod circuit;
 pub mod constraints;
 pub mod key;

@@ -23,10 +23,10 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
-use halo2_proofs::poly::Rotation;
 use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use thiserror::Error;
 
+use super::check::{check, Violation};
 use super::constraints::{any_column, last_rotation, permutation_chunk, Column as Name};
 use super::key::CircuitKey;
 use super::opening::{Opening, Query};
@@ -88,6 +88,9 @@ pub enum PlonkError {
         /// What is wrong.
         reason: String,
     },
+    /// The witness violates a constraint.
+    #[error(transparent)]
+    Violation(#[from] Violation),
     /// The transcript takes no more, or a commitment is the point at infinity.
     #[error("the transcript: {0}")]
     Transcript(#[from] std::io::Error),
@@ -221,26 +224,41 @@ enum Opened {
     Mask,
 }
 
-/// Makes a proof for `instances` (one slice for each instance column).
+/// A proof to be made.
+pub struct Job<'a, E: Engine> {
+    /// Where.
+    pub engine: &'a E,
+    /// The circuit.
+    pub key: &'a CircuitKey<E>,
+    /// `[τ^n]₁`, for the masks of the quotient.
+    pub next_power: G1Affine,
+    /// The values of each instance column.
+    pub instances: &'a [&'a [Fr]],
+    /// Whether gates and copies are checked before anything is derived from the witness. Takes longer than the proof.
+    pub check: bool,
+}
+
+/// Makes a proof.
 ///
 /// # Errors
-/// The instances or the witness do not fit the circuit, or the engine fails. A witness that violates constraints gives a proof that
-/// is not accepted.
-#[allow(clippy::too_many_arguments)]
+/// The instances or the witness do not fit the circuit, or the engine fails. A witness that violates constraints is an error
+/// where it is checked; otherwise it gives a proof that is not accepted.
 pub fn prove<E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, C>>(
-    engine: &E,
-    key: &CircuitKey<E>,
-    next_power: G1Affine,
-    instances: &[&[Fr]],
+    job: &Job<'_, E>,
     witness: &mut dyn Witness,
     randomness: &mut Randomness,
     transcript: &mut T,
     observer: &mut dyn Observer,
 ) -> Result<(), PlonkError> {
     let challenge = std::marker::PhantomData::<C>;
+    let Job { engine, key, next_power, .. } = *job;
     let session = Session { engine, key, next_power, randomness, transcript, observer, challenge };
-    let (session, columns) = session.start(instances)?;
-    session.witness(columns, witness)?.permute_lookups()?.products()?.quotient()?.evaluate()?.open()
+    let (session, columns) = session.start(job.instances)?;
+    let witnessed = session.witness(columns, witness)?;
+    if job.check {
+        witnessed.check()?;
+    }
+    witnessed.permute_lookups()?.products()?.quotient()?.evaluate()?.open()
 }
 
 /// A session whose transcript holds the key and the instances, and the instance columns.
@@ -337,9 +355,8 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     /// `ω^rotation·x`
     fn rotated(&self, x: Fr, rotation: i32) -> Fr {
         let omega = root_of_unity(self.engine.k());
-        let turn = Rotation(rotation).0;
-        let step = if turn < 0 { omega.invert().expect("a root of unity is not zero") } else { omega };
-        x * step.pow_vartime([u64::from(turn.unsigned_abs())])
+        let step = if rotation < 0 { omega.invert().expect("a root of unity is not zero") } else { omega };
+        x * step.pow_vartime([u64::from(rotation.unsigned_abs())])
     }
 }
 
@@ -374,6 +391,14 @@ fn with_environment<E: Engine, R>(
 }
 
 impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, C>> Witnessed<'a, E, C, T> {
+    fn check(&self) -> Result<(), PlonkError> {
+        let challenges = so_far(self.gate_challenges.clone(), Fr::ZERO);
+        let scalars = self.session.key.constraints.graph.scalars().values(&challenges);
+        with_environment(self.session.key, &self.columns, &scalars, |environment| {
+            check(self.session.engine, self.session.key, environment)
+        })
+    }
+
     fn permute_lookups(self) -> Result<Permuted<'a, E, C, T>, PlonkError> {
         let Self { mut session, mut columns, gate_challenges } = self;
         session.observer.begin(Round::Lookups);

@@ -10,7 +10,7 @@
 //! The first pass transforms the `C` columns, as many neighbouring ones at once as there are lanes; multiplies by the *twists*
 //! `ω^(c·e)`; and leaves the results in scratch memory, in the order that the second pass wants them. That one transforms the
 //! `R` rows, again with a row in each lane, and writes each vector to neighbouring places. So both passes run through memory
-//! once, need no transposition, and do all their steps on vectors that the second cache holds. Inside, [`butterflies`] takes
+//! once, need no transposition, and do all their steps on vectors that the second cache holds. Inside, `butterflies` takes
 //! one factor for all lanes in each step, and reduces lazily.
 //!
 //! For values at `shift·ω^i`, both passes are transforms over cosets: `a_(r·C + c)·shift^(r·C + c)` splits into
@@ -33,7 +33,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use rayon::prelude::*;
 
-use crate::field::{self, Factor, Instructions, Kernel, Lanes};
+use crate::field::{self, Factor, Halvings, Instructions, Kernel, Lanes};
 
 /// Columns or rows that a task takes at once, at least: as many as the widest vectors have lanes.
 const GROUP: usize = 8;
@@ -50,7 +50,8 @@ pub struct Domain {
     k: u32,
     omega: Fr,
     omega_inv: Fr,
-    size_inv: Fr,
+    /// Division by the size.
+    halvings: Halvings<Fr>,
     /// By node, for `max(R, C)` leaves.
     factors: Vec<Factor<Fr>>,
     /// `ω^(c·e)` for `e` from 0 to `R`, by groups of columns: those of one group for `e = 0`, then for `e = 1`, …
@@ -112,7 +113,7 @@ impl Domain {
             k,
             omega,
             omega_inv,
-            size_inv: Fr::TWO_INV.pow_vartime([u64::from(k)]),
+            halvings: Halvings::new(k),
             factors: butterflies::node_factors(rows_k, rows_omega, Fr::ONE),
             twists,
             scratch: Mutex::new(Vec::new()),
@@ -189,11 +190,8 @@ impl Domain {
         self.inverse(instructions, values);
         let part = values.len().div_ceil(self.tasks(1));
         values.par_chunks_mut(part).enumerate().for_each(|(index, values)| {
-            let mut power = step.pow_vartime([(index * part) as u64]);
-            for value in values {
-                *value *= power;
-                power *= step;
-            }
+            let start = step.pow_vartime([(index * part) as u64]);
+            field::multiply_by_powers(instructions, values, step, start);
         });
     }
 
@@ -281,7 +279,7 @@ impl Domain {
         values.fill(Fr::ZERO);
         let (power, mut factor) = (coset.shift.pow_vartime([1 << self.k]), Fr::ONE);
         for part in coefficients.chunks(self.size()) {
-            values.iter_mut().zip(part).for_each(|(value, coefficient)| *value += *coefficient * factor);
+            field::add_scaled(instructions, &mut values[..part.len()], part, factor);
             factor *= power;
         }
         self.in_place(instructions, plan, values, tasks);
@@ -403,7 +401,6 @@ impl Kernel for Rows<'_> {
         let Self { plan, scratch, mut values, first } = self;
         let (rows, columns_k) = (1usize << plan.domain.rows_k(), plan.domain.columns_k());
         let width = values[0].len();
-        let size_inv = lanes.splat(plan.domain.size_inv);
         let mut data = vec![lanes.loosen(lanes.splat(Fr::ZERO)); 1 << columns_k];
         for row in (0..width).step_by(L::COUNT) {
             let groups = scratch.chunks_exact(rows * L::COUNT);
@@ -421,12 +418,11 @@ impl Kernel for Rows<'_> {
             butterflies::transform(lanes, &mut data, plan.row_factors, plan.plain);
             for (place, vector) in data.iter().enumerate() {
                 let j = reversed(place, columns_k);
-                let value = lanes.tighten(*vector);
                 if plan.inverse {
                     let j = values.len() - 1 - j;
-                    lanes.store(lanes.mul(value, size_inv), &mut values[j][row..]);
+                    lanes.store(lanes.halve(*vector, &plan.domain.halvings), &mut values[j][row..]);
                 } else {
-                    lanes.store(value, &mut values[j][row..]);
+                    lanes.store(lanes.tighten(*vector), &mut values[j][row..]);
                 }
             }
         }

@@ -134,6 +134,13 @@ fn long_columns_stay_within_bounds() {
 
 #[test]
 fn batches_are_their_columns() {
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(check_batches);
+    }
+}
+
+fn check_batches() {
     for k in [3, 8, 12] {
         let domain = Domain::new(k);
         let coset = domain.coset(Fr::from(7));

@@ -9,7 +9,7 @@
 //! 3. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
 //!    `ρ` whose coefficients are linear forms in elements. The monomials of the left side are pairwise distinct, the right
 //!    side has no others, and at the monomial of each element stands the form that the program's operator asks for. Forms
-//!    are compared at a random point (see [`identities`]); all else is exact.
+//!    are compared at a random point (see `audit::identities`); all else is exact.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use circuits::machine::Integers;
+use circuits::machine::{to_field, Integers};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 
@@ -68,6 +68,50 @@ fn push<'a, T>((columns, factors): &mut (Vec<&'a [T]>, Vec<Fr>), cells: &'a [T],
     if !cells.is_empty() {
         columns.push(cells);
         factors.push(factor);
+    }
+}
+
+/// Elements of the digits of integers in two bytes: an integer is a look-up or two, not a product.
+pub(super) struct SmallElements {
+    /// The bytes −128 … 127, by their bits.
+    low: Vec<Fr>,
+    /// 256 times as much.
+    high: Vec<Fr>,
+    /// The bytes 0 … 255.
+    unsigned: Vec<Fr>,
+}
+
+impl SmallElements {
+    pub(super) fn new() -> Self {
+        let bytes = 0..=255u8;
+        Self {
+            low: bytes.clone().map(|byte| to_field((byte as i8).into())).collect(),
+            high: bytes.clone().map(|byte| to_field(256 * i64::from(byte as i8))).collect(),
+            unsigned: bytes.map(|byte| to_field(byte.into())).collect(),
+        }
+    }
+
+    /// The integers of the rows as elements; zero where the column has ended.
+    fn fill(&self, integers: &Integers, rows: &Range<usize>, values: &mut [Fr]) {
+        let cut = |len: usize| rows.start.min(len)..rows.end.min(len);
+        let filled = cut(integers.len()).len();
+        let slots = values.iter_mut();
+        match integers {
+            Integers::I8(cells) => {
+                slots.zip(&cells[cut(cells.len())]).for_each(|(slot, cell)| *slot = self.low[usize::from(*cell as u8)]);
+            }
+            Integers::I16(cells) => slots.zip(&cells[cut(cells.len())]).for_each(|(slot, cell)| {
+                let [low, high] = cell.to_le_bytes();
+                *slot = self.high[usize::from(high)] + self.unsigned[usize::from(low)];
+            }),
+            Integers::I32(cells) => {
+                slots.zip(&cells[cut(cells.len())]).for_each(|(slot, cell)| *slot = to_field((*cell).into()));
+            }
+            Integers::I64(cells) => {
+                slots.zip(&cells[cut(cells.len())]).for_each(|(slot, cell)| *slot = to_field(*cell));
+            }
+        }
+        values[filled..].fill(Fr::ZERO);
     }
 }
 
@@ -140,6 +184,11 @@ impl CpuEngine {
     /// A column's values in the rows from `first` on.
     pub(super) fn fill(&self, column: &Column, first: usize, values: &mut [Fr]) {
         match &column.values {
+            Values::Integers(integers) => {
+                let rows = first..first + values.len();
+                self.small.fill(integers, &rows, values);
+                self.add_tail(column, &rows, values, Fr::ONE);
+            }
             Values::Field(elements) if first + values.len() <= elements.len() => {
                 values.copy_from_slice(&elements[first..first + values.len()]);
                 let rows = first..first + values.len();

@@ -22,22 +22,26 @@ pub(super) struct Padded {
     elements: Vec<Fr>,
     /// Place of row 0.
     origin: usize,
+    rows: usize,
 }
 
 impl Padded {
-    /// Makes room for a column that is read from `least` rows before each row to `most` rows behind it; `fill` writes its
-    /// rows.
-    pub(super) fn new(rows: usize, (least, most): (i32, i32), fill: impl FnOnce(&mut [Fr])) -> Self {
+    /// Room for a column that is read from `least` rows before each row to `most` rows behind it.
+    pub(super) fn new(rows: usize, (least, most): (i32, i32)) -> Self {
         let (before, behind) = (least.unsigned_abs() as usize, most.unsigned_abs() as usize);
-        let mut elements = vec![Fr::ZERO; before + rows + behind];
-        fill(&mut elements[before..before + rows]);
+        Self { elements: vec![Fr::ZERO; before + rows + behind], origin: before, rows }
+    }
+
+    /// Writes the column by `fill`, which is given its rows.
+    pub(super) fn refill(&mut self, fill: impl FnOnce(&mut [Fr])) {
+        let (before, rows) = (self.origin, self.rows);
+        fill(&mut self.elements[before..before + rows]);
         for place in 0..before {
-            elements[place] = elements[before + (rows - before % rows + place) % rows];
+            self.elements[place] = self.elements[before + (rows - before % rows + place) % rows];
         }
-        for place in 0..behind {
-            elements[before + rows + place] = elements[before + place % rows];
+        for place in 0..self.elements.len() - before - rows {
+            self.elements[before + rows + place] = self.elements[before + place % rows];
         }
-        Self { elements, origin: before }
     }
 
     #[inline(always)]
@@ -174,7 +178,9 @@ impl CpuEngine {
             .iter()
             .map(|slot| {
                 let elements = self.named_elements(*slot, environment);
-                Padded::new(self.rows(), rotations, |rows| rows.copy_from_slice(&elements))
+                let mut padded = Padded::new(self.rows(), rotations);
+                padded.refill(|rows| rows.copy_from_slice(&elements));
+                padded
             })
             .collect();
         let slots: Vec<_> = padded.iter().collect();

@@ -26,6 +26,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 use rayon::prelude::*;
 
+use self::block::SmallElements;
 use super::lookup::permute_pair;
 use super::{Column, Dividend, Engine, EngineError, Environment, GrandProduct, Values};
 use crate::field::{self, Instructions};
@@ -71,6 +72,7 @@ pub struct CpuEngine {
     tail: FixedBases,
     /// `[τ]₁`
     tau: G1Affine,
+    small: SmallElements,
     counters: Counters,
 }
 
@@ -89,6 +91,7 @@ impl CpuEngine {
             tail: FixedBases::new(options.instructions, &last),
             lagrange: Bases::new(lagrange),
             tau,
+            small: SmallElements::new(),
             points,
             domain,
             options,

@@ -10,7 +10,6 @@ use super::super::{Column, Environment, Values};
 use super::interpreter::{Inputs, Padded};
 use super::{CpuEngine, BLOCK};
 use crate::field;
-use crate::plonk::constraints::Column as Name;
 use crate::plonk::quotient::{Batch, QuotientPlan};
 use crate::transform::Coset;
 
@@ -55,26 +54,23 @@ impl CpuEngine {
         let rotations = batch.groups.iter().map(|group| group.program.rotations());
         let rotations = rotations.fold((0, 0), |(least, most), (a, b)| (least.min(a), most.max(b)));
         let mut polynomials: Vec<Vec<Fr>> =
-            batch.columns.iter().map(|(name, _)| self.named_elements(*name, environment)).collect();
+            batch.columns.par_iter().map(|(name, _)| self.named_elements(*name, environment)).collect();
         self.domain.inverse_batch(self.instructions(), &mut polynomials);
         self.counters.transforms(polynomials.len(), self.domain.k());
+        let mut values: Vec<_> = polynomials.iter().map(|_| Padded::new(self.rows(), rotations)).collect();
         for (index, coset) in cosets.iter().enumerate() {
-            let reached = |(_, (_, reach)): &(usize, &(Name, usize))| *reach > index;
-            let here: Vec<_> =
-                batch.columns.iter().enumerate().filter(reached).map(|(at, (name, _))| (at, *name)).collect();
-            let values: BTreeMap<Name, Padded> = here
-                .par_iter()
-                .map(|&(at, name)| {
-                    let padded = Padded::new(self.rows(), rotations, |rows| {
-                        self.domain.forward_coset(self.instructions(), coset, &polynomials[at], rows);
-                    });
-                    (name, padded)
-                })
-                .collect();
-            self.counters.transforms(values.len(), self.domain.k());
+            let reached = |at: usize| batch.columns[at].1 > index;
+            values.par_iter_mut().zip(&polynomials).enumerate().filter(|(at, _)| reached(*at)).for_each(
+                |(_, (values, polynomial))| {
+                    values.refill(|rows| self.domain.forward_coset(self.instructions(), coset, polynomial, rows));
+                },
+            );
+            self.counters.transforms((0..values.len()).filter(|at| reached(*at)).count(), self.domain.k());
             let points = self.coset_points(coset);
             for group in batch.groups.iter().filter(|group| group.cosets > index) {
-                let slots: Vec<_> = group.program.slots.iter().map(|slot| &values[slot]).collect();
+                let place = |slot| batch.columns.binary_search_by_key(&slot, |(name, _)| *name);
+                let slots = group.program.slots.iter().map(|slot| &values[place(*slot).expect("the batch holds it")]);
+                let slots: Vec<_> = slots.collect();
                 let scalars = environment.scalars.all();
                 let inputs = Inputs { program: &group.program, scalars, slots: &slots, points: &points };
                 let numerator = numerators.get_mut(&group.cosets).expect("there is one for every group");
