@@ -169,17 +169,17 @@ impl Whole {
     }
 }
 
-/// The share of a proof's time that has passed when a round begins, as in proofs of 2^12 to 2^14 rows.
+/// The share of a proof's time that has passed when a round begins, as in proofs of 2^12 to 2^15 rows.
 fn share_before(round: Round) -> f64 {
     match round {
         Round::Fill(0) | Round::Advice(0) => 0.0,
-        Round::Fill(_) => 0.10,
-        Round::Advice(_) => 0.15,
-        Round::Lookups | Round::Products => 0.35,
-        Round::Quotient => 0.45,
-        Round::Pieces => 0.80,
-        Round::Evaluations => 0.88,
-        Round::Opening => 0.92,
+        Round::Fill(_) => 0.03,
+        Round::Advice(_) => 0.05,
+        Round::Lookups | Round::Products => 0.20,
+        Round::Quotient => 0.32,
+        Round::Pieces => 0.82,
+        Round::Evaluations => 0.91,
+        Round::Opening => 0.93,
     }
 }
 
@@ -293,11 +293,11 @@ mod tests {
 
     #[test]
     fn rounds_correct_the_estimate_of_the_whole() {
-        let whole = Whole { begun: Instant::now() - Duration::from_secs(9), estimate: Mutex::new(Some(1.0)) };
+        let whole = Whole { begun: Instant::now() - Duration::from_secs(8), estimate: Mutex::new(Some(1.0)) };
         whole.round(Round::Fill(0));
         assert_eq!(whole.estimate(), Some(1.0), "nothing is known yet");
         whole.round(Round::Quotient);
-        assert!(whole.estimate().is_some_and(|seconds| (19.9..20.5).contains(&seconds)), "{:?}", whole.estimate());
+        assert!(whole.estimate().is_some_and(|seconds| (24.9..26.0).contains(&seconds)), "{:?}", whole.estimate());
         let rounds = [
             Round::Fill(0),
             Round::Advice(0),

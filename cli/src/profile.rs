@@ -65,7 +65,7 @@ impl Profile {
     fn floor_note(&self) -> String {
         let costs = UnitCosts::of(self.instructions);
         format!(
-            "  (floor: products at {} ns on {}, additions of points at {} products; those of transforms are among the products)",
+            "  (floor: products at {:.1} ns on {}, additions of points at {} products; those of transforms are among the products)",
             costs.product_seconds * 1e9,
             self.instructions,
             costs.addition_products
@@ -96,7 +96,7 @@ impl Profile {
         json!({
             "engine": self.engine.to_string(),
             "instructions": self.instructions.to_string(),
-            "product_ns": costs.product_seconds * 1e9,
+            "product_seconds": costs.product_seconds,
             "addition_products": costs.addition_products,
             "stages": stages.collect::<Vec<_>>(),
             "rounds": rounds.collect::<Vec<_>>(),

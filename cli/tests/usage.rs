@@ -43,9 +43,18 @@ fn wrong_usage_exits_with_two() {
         &["srs", "new", "--k", "60", "-o", "s.srs"],
         &["verify", "--vk", "a", "--proof", "b", "--json", "--quiet"],
         &["prove", "m.onnx", "--input", "x.json", "-o", "out", "--engine", "none"],
+        &["prove", "m.onnx", "--input", "x.json", "-o", "out", "--max-memory", "4 gigs"],
+        &["estimate", "m.onnx", "--max-memory", "0"],
     ] {
         zkinfer(arguments).fails(2, &["--help"]);
     }
+}
+
+#[test]
+fn sizes_that_are_none_say_what_was_expected() {
+    let prove = ["prove", "m.onnx", "--input", "x.json", "-o", "out", "--max-memory"];
+    zkinfer(&[&prove[..], &["much"]].concat()).fails(2, &["4GiB, 512MiB or 300MB", "\"much\""]);
+    zkinfer(&[&prove[..], &["4G"]].concat()).fails(2, &["\"G\" is no unit", "GiB"]);
 }
 
 #[test]

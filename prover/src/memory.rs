@@ -9,16 +9,25 @@ use circuits::machine::{AdviceColumn, MachineConfig, MachineParams};
 use serde::Serialize;
 use thiserror::Error;
 
-/// Memory that a process has before it does anything, and what allocators and threads keep.
-const PROCESS: u64 = 24 << 20;
-/// Scratch memory for sums over points, whatever their number, on all threads.
-const SUMS: u64 = 16 << 20;
+/// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
+///
+/// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
+/// 16 threads, with all memory and with the least: the plan is 1.03 to 1.35 times the peak there, and never below it.
+const PROCESS: u64 = 16 << 20;
+/// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
+const THREAD: [u64; 2] = [512 << 10, 3 << 20];
+/// Bytes that a thread takes for each row of sums.
+const THREAD_ROW: u64 = 768;
+/// Columns of field elements that are kept for a moment, or by the allocator.
+const SPARE_COLUMNS: usize = 4;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
     /// The process, the program and its layout.
     pub process: u64,
+    /// What threads work in: sums over points, and a column that is transformed.
+    pub threads: u64,
     /// The SRS in both bases, and the bases in the form that sums take.
     pub srs: u64,
     /// Fixed, permutation and first-phase columns, as integers.
@@ -40,7 +49,7 @@ pub struct MemoryError {
 }
 
 impl MemoryPlan {
-    /// The plan for a layout under a budget in bytes; without one, what is fastest.
+    /// The plan for a layout under a budget in bytes, on the threads of the current pool; without a budget, what is fastest.
     ///
     /// # Errors
     /// The budget is too small even for one constraint at a time.
@@ -55,8 +64,9 @@ impl MemoryPlan {
         let mut plan = Self {
             // The program and the recipes that fill a witness hold each weight a few times.
             process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
+            threads: rayon::current_num_threads() as u64 * (thread(rows) + column),
             // Two bases, one of them once more; powers of the root of unity, and twists of transforms.
-            srs: rows * (64 + 64 + 64 + 32 + 64) + SUMS,
+            srs: rows * (64 + 64 + 64 + 32 + 64),
             integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
             elements: elements(&params) * column,
             quotient: most_columns(&params) * 2 * column,
@@ -80,8 +90,14 @@ impl MemoryPlan {
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.process + self.srs + self.integers + self.elements + self.quotient
+        self.process + self.threads + self.srs + self.integers + self.elements + self.quotient
     }
+}
+
+/// What a thread takes, but for the column that it transforms.
+fn thread(rows: u64) -> u64 {
+    let [least, most] = THREAD;
+    most.min(least + THREAD_ROW * rows)
 }
 
 /// Columns of field elements that are in memory while the quotient is computed.
@@ -90,7 +106,7 @@ fn elements(params: &MachineParams) -> u64 {
     let products = (AdviceColumn::permuted(params).len() + 1).div_ceil(MachineConfig::DEGREE - 2);
     // The mask; numerators of all groups, one for each coset; pieces; and the points of a coset.
     let numerators: usize = (1..MachineConfig::DEGREE).sum();
-    (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1) as u64
+    (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64
 }
 
 /// Columns of all constraints together: fixed ones other than weights, advice, permutation, products.

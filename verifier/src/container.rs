@@ -404,6 +404,7 @@ impl<'de> Deserialize<'de> for Bytes {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs;
 
     type Value = (u32, Vec<Vec<u64>>, String, Bytes);
 

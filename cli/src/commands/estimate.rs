@@ -51,7 +51,8 @@ pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
 fn print_memory(printer: Printer, plan: &MemoryPlan, layout: &Layout) -> Outcome {
     let parts = [
         (plan.process, "the process, the program and its layout"),
-        (plan.srs, "the SRS, and what sums over it take"),
+        (plan.threads, "what threads work in"),
+        (plan.srs, "the SRS, and what transforms take"),
         (plan.integers, "fixed, permutation and first-phase columns, as integers"),
         (plan.elements, "columns of field elements"),
         (plan.quotient, "the quotient: less under --max-memory, and slower"),

@@ -73,6 +73,7 @@ impl Expectation {
         self.plan.map_or(Value::Null, |plan| {
             json!({
                 "process": plan.process,
+                "threads": plan.threads,
                 "srs": plan.srs,
                 "integers": plan.integers,
                 "elements": plan.elements,

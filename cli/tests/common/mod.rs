@@ -33,12 +33,18 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// Runs `zkinfer` with these arguments.
-pub fn zkinfer(arguments: &[&str]) -> Run {
+/// `zkinfer` without arguments, in the environment of the tests.
+pub fn command() -> Command {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zkinfer-cache");
     let mut command = Command::new(env!("CARGO_BIN_EXE_zkinfer"));
-    command.args(arguments).env("ZKINFER_CACHE", cache).env_remove("MAX_DEGREE").env("TERM", "dumb");
-    let Output { status, stdout, stderr } = command.output().expect("the command starts");
+    // Two threads on any machine: what is planned depends on them, and tests run side by side.
+    command.env("ZKINFER_CACHE", cache).env("RAYON_NUM_THREADS", "2").env_remove("MAX_DEGREE").env("TERM", "dumb");
+    command
+}
+
+/// Runs `zkinfer` with these arguments.
+pub fn zkinfer(arguments: &[&str]) -> Run {
+    let Output { status, stdout, stderr } = command().args(arguments).output().expect("the command starts");
     let status = status.code().expect("the command exits by itself");
     let utf8 = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Run { status, stdout: utf8(stdout), stderr: utf8(stderr) }
