@@ -1,25 +1,29 @@
 //! Measures the kernels of the proving engine against the curve library's, and against a floor.
 //!
 //! Both run in turn on the same data, on all threads, and their results are compared. Times are processor seconds. The floor is
-//! the number of field products that the method cannot do without, times what a product takes in this same run:
+//! the number of field products that the method cannot do without, times what a product takes in this same run, on operands in
+//! registers:
 //!
 //! | kernel | products |
 //! | --- | --- |
 //! | batch inversion of `n` | `3·n` |
-//! | transform of `n` | `n/2·log2 n + n`: the butterflies, and one multiplication by a power or by `1/n` |
+//! | transform of `n` | `n/2·log2 n + n`: the butterflies, and the twists between the passes |
 //! | sum over `n` points | six for each addition; see [`least_additions`] |
+//!
+//! Nothing but products is counted, hence no kernel reaches the floor, save for transforms: their factors are known beforehand,
+//! and a product with such a one takes three quarters of the multiply-adds of a product that this bench measures.
 
 use std::hint::black_box;
 use std::path::PathBuf;
 
 use anyhow::{ensure, Result};
 use clap::{Args, Parser, Subcommand};
-use halo2_proofs::arithmetic::best_multiexp;
+use halo2_proofs::arithmetic::{best_fft, best_multiexp};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G1};
 use halo2_proofs::halo2curves::ff::{BatchInvert, Field};
 use halo2_proofs::halo2curves::group::{Curve, Group};
 use halo2_proofs::poly::EvaluationDomain;
-use prover::field::{self, Instructions};
+use prover::field::{self, Instructions, Kernel, Lanes};
 use prover::msm::{multi_scalar, Bases, Scalars};
 use prover::transform::Domain;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -28,8 +32,16 @@ use zkinfer_benches::clock::alternate;
 use zkinfer_benches::record::{self, figure, Record};
 use zkinfer_benches::table::{digits, markdown, shown, times, Show};
 
-/// Elements that products are measured on: they stay in the nearest cache.
-const PRODUCT_ELEMENTS: usize = 256;
+/// Elements of a column that stays in the nearest cache.
+const CACHED: usize = 256;
+/// Elements of a chain.
+const CHAIN: usize = 4096;
+/// Vectors that are multiplied at the same time, so that none waits for its last product.
+const IN_FLIGHT: usize = 8;
+/// Elements of the widest vectors.
+const WIDEST: usize = 8;
+/// Products of each element that stays in registers.
+const ROUNDS: usize = 1 << 14;
 /// Products that are measured at once.
 const PRODUCTS: usize = 1 << 20;
 /// Bits of a magnitude: scalars have signs.
@@ -69,7 +81,7 @@ struct Options {
     /// Measurements of each; two from 2^19 elements on
     #[arg(long, default_value_t = 5)]
     repetitions: usize,
-    /// Only kernels whose name contains this; products are always measured
+    /// Only what contains this of: powers, inversions, transforms, sums; products are always measured
     #[arg(long)]
     only: Option<String>,
     /// Where records go; a row of the same day and name is replaced
@@ -138,16 +150,17 @@ fn run(options: &Options) -> Result<()> {
         product: f64::NAN,
     };
     bench.products()?;
+    bench.columns()?;
     if bench.is_wanted("powers") {
         bench.powers()?;
     }
-    if bench.is_wanted("batch inversion") {
+    if bench.is_wanted("inversions") {
         [12, 16, 20].into_iter().try_for_each(|k| bench.inversions(k))?;
     }
-    if bench.is_wanted("transform") {
+    if bench.is_wanted("transforms") {
         (16..=options.transforms_up_to).step_by(2).try_for_each(|k| bench.transforms(k))?;
     }
-    if bench.is_wanted("sum") {
+    if bench.is_wanted("sums") {
         bench.sums()?;
     }
     println!("{}\nwritten to {}", table(&bench.record), bench.path.display());
@@ -155,8 +168,8 @@ fn run(options: &Options) -> Result<()> {
 }
 
 impl Bench<'_> {
-    fn is_wanted(&self, kernel: &str) -> bool {
-        self.options.only.as_ref().is_none_or(|part| kernel.contains(part) || part.contains(kernel))
+    fn is_wanted(&self, kernels: &str) -> bool {
+        self.options.only.as_ref().is_none_or(|part| kernels.contains(part))
     }
 
     fn repetitions(&self, log_size: u32) -> usize {
@@ -167,13 +180,34 @@ impl Bench<'_> {
         }
     }
 
-    /// Independent products, and what one takes.
+    /// Products without access to memory, which set the floor.
     fn products(&mut self) -> Result<()> {
-        let (start, factors) = (elements(1, PRODUCT_ELEMENTS), elements(2, PRODUCT_ELEMENTS));
-        let rounds = PRODUCTS / PRODUCT_ELEMENTS;
+        let (start, factor) = (elements(1, IN_FLIGHT * WIDEST), elements(2, 1)[0]);
         let (mut library, mut native) = (start.clone(), start);
-        let repetitions = self.repetitions(0);
-        let instructions = self.instructions;
+        let (repetitions, instructions) = (self.repetitions(0), self.instructions);
+        let [library_seconds, native_seconds] = alternate(
+            repetitions,
+            &mut || library.chunks_exact_mut(IN_FLIGHT).for_each(|values| multiply_often(values, factor)),
+            &mut || field::run(instructions, MultiplyOften { values: &mut native, factor }),
+        );
+        ensure!(library == native, "the products differ");
+        let products = (IN_FLIGHT * WIDEST * ROUNDS) as f64;
+        self.product = native_seconds / products;
+        self.keep(Measurement {
+            kernel: "product".into(),
+            log_size: products.log2() as u32,
+            library: library_seconds,
+            native: native_seconds,
+            products,
+            repetitions,
+        })
+    }
+
+    /// Products of two columns.
+    fn columns(&mut self) -> Result<()> {
+        let (start, factors) = (elements(1, CACHED), elements(2, CACHED));
+        let (mut library, mut native) = (start.clone(), start);
+        let (rounds, repetitions, instructions) = (PRODUCTS / CACHED, self.repetitions(0), self.instructions);
         let [library_seconds, native_seconds] = alternate(
             repetitions,
             &mut || {
@@ -188,9 +222,8 @@ impl Bench<'_> {
             },
         );
         ensure!(library == native, "the products differ");
-        self.product = native_seconds / PRODUCTS as f64;
         self.keep(Measurement {
-            kernel: "product".into(),
+            kernel: "product, of columns".into(),
             log_size: PRODUCTS.ilog2(),
             library: library_seconds,
             native: native_seconds,
@@ -202,8 +235,8 @@ impl Bench<'_> {
     /// Products of which each needs the one before.
     fn powers(&mut self) -> Result<()> {
         let [base, start]: [Fr; 2] = [elements(3, 1)[0], elements(4, 1)[0]];
-        let (mut library, mut native) = (vec![Fr::ZERO; PRODUCT_ELEMENTS], vec![Fr::ZERO; PRODUCT_ELEMENTS]);
-        let (rounds, repetitions, instructions) = (PRODUCTS / PRODUCT_ELEMENTS, self.repetitions(0), self.instructions);
+        let (mut library, mut native) = (vec![Fr::ZERO; CHAIN], vec![Fr::ZERO; CHAIN]);
+        let (rounds, repetitions, instructions) = (PRODUCTS / CHAIN, self.repetitions(0), self.instructions);
         let [library_seconds, native_seconds] = alternate(
             repetitions,
             &mut || {
@@ -257,7 +290,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Values to coefficients, over and over.
+    /// Coefficients to values, over and over.
     fn transforms(&mut self, k: u32) -> Result<()> {
         let start = elements(6, 1 << k);
         let (library_domain, native_domain) = (EvaluationDomain::<Fr>::new(2, k), Domain::new(k));
@@ -267,11 +300,10 @@ impl Bench<'_> {
             repetitions,
             &mut || {
                 for _ in 0..runs {
-                    let values = library_domain.lagrange_from_vec(std::mem::take(&mut library));
-                    library = library_domain.lagrange_to_coeff(values).to_vec();
+                    best_fft(&mut library, library_domain.get_omega(), k, library_domain.get_fft_data(1 << k), false);
                 }
             },
-            &mut || (0..runs).for_each(|_| native_domain.inverse(instructions, &mut native)),
+            &mut || (0..runs).for_each(|_| native_domain.forward(instructions, &mut native)),
         );
         ensure!(library == native, "the transforms differ");
         let n = f64::from(k).exp2();
@@ -336,6 +368,45 @@ impl Bench<'_> {
         self.record.put(row, 2);
         self.record.write(&self.path)
     }
+}
+
+/// Multiplies values that stay in registers.
+struct MultiplyOften<'a> {
+    values: &'a mut [Fr],
+    factor: Fr,
+}
+
+impl Kernel for MultiplyOften<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let factor = lanes.splat(self.factor);
+        for values in self.values.chunks_exact_mut(IN_FLIGHT * L::COUNT) {
+            // Loops, not closures: these would not be compiled for the instructions.
+            let mut vectors = [factor; IN_FLIGHT];
+            for (vector, values) in vectors.iter_mut().zip(values.chunks_exact(L::COUNT)) {
+                *vector = lanes.load(values);
+            }
+            for _ in 0..ROUNDS {
+                for vector in &mut vectors {
+                    *vector = lanes.mul(*vector, factor);
+                }
+            }
+            for (vector, values) in vectors.into_iter().zip(values.chunks_exact_mut(L::COUNT)) {
+                lanes.store(vector, values);
+            }
+        }
+    }
+}
+
+/// As [`MultiplyOften`], by the curve library.
+fn multiply_often(values: &mut [Fr], factor: Fr) {
+    let mut kept: [Fr; IN_FLIGHT] = std::array::from_fn(|i| values[i]);
+    for _ in 0..ROUNDS {
+        kept.iter_mut().for_each(|value| *value *= factor);
+    }
+    values.copy_from_slice(&kept);
 }
 
 /// How often a kernel runs at once on `2^k` elements: as often as makes `2^enough` elements.
