@@ -219,7 +219,7 @@ fn commit() -> String {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) else { return "unknown".into() };
-    match git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!records"]) {
+    match git(&["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)records"]) {
         Some(changes) if changes.is_empty() => commit,
         _ => commit + "+changes",
     }

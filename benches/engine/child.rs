@@ -62,7 +62,8 @@ pub(crate) fn measure(task: Task, engine: Engine, folder: &Path, srs: &Path) -> 
     let output = command.stderr(Stdio::piped()).output()?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
-        let reason = message.lines().last().map_or_else(|| output.status.to_string(), str::to_owned);
+        let reason = message.lines().find(|line| line.starts_with("error") || line.contains("panicked"));
+        let reason = reason.map_or_else(|| output.status.to_string(), str::to_owned);
         return Err(anyhow!(reason).context(format!("{} by the {engine} engine", task_name.get_name())));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
