@@ -1,4 +1,4 @@
-//! Straight-line programs: nodes of a [`Graph`](super::constraints::Graph) as instructions on a few registers.
+//! Straight-line programs: nodes of a [`Graph`] as instructions on a few registers.
 //!
 //! An engine runs a program over the rows of columns, many rows at a time. Registers are reused as soon as their value is
 //! read for the last time, so that a block of rows of all registers stays in a fast memory.
