@@ -143,11 +143,9 @@ fn plot(record: &Record) -> Plot {
     };
     let largest = record.rows().filter_map(|row| row.cell("k").parse().ok()).max().unwrap_or(0).max(20);
     let seconds = points("proof_cpu_s", 1.0);
-    let last = seconds.last().copied();
-    let ideal = seconds.iter().zip(last).map(|(point, last)| {
-        let y = last.y * (point.x * point.x.log2()) / (last.x * last.x.log2());
-        Point { y, ..*point }
-    });
+    // Through the last point, where what does not depend on the rows weighs least.
+    let per_unit = seconds.last().map_or(0.0, |last| last.y / (last.x * last.x.log2()));
+    let ideal = seconds.iter().map(|point| Point { y: per_unit * point.x * point.x.log2(), ..*point });
     let series = |name: &str, points, dashed| Series { name: name.into(), points, dashed };
     Plot {
         title: "A proof by the native engine against the rows of the machine".into(),
@@ -183,5 +181,7 @@ mod tests {
         assert!(table(&record).contains("| 12 | – |") && table(&record).contains("80 MB"), "{}", table(&record));
         let svg = plot(&record).svg();
         assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
+        let dashed = svg.lines().find(|line| line.contains("dasharray")).expect("a line for comparison");
+        assert_eq!(dashed.matches(',').count(), 2, "{dashed}");
     }
 }
