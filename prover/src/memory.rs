@@ -12,7 +12,8 @@ use thiserror::Error;
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
 /// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
-/// 16 threads, with all memory and with the least: the plan is 1.03 to 1.5 times the peak there, and never below it.
+/// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
+/// never below it.
 const PROCESS: u64 = 18 << 20;
 /// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
 const THREAD: [u64; 2] = [1 << 20, 3 << 20];
