@@ -5,11 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{anyhow, bail, Context, Result};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
+use zkinfer_benches::clock;
+use zkinfer_benches::record::{self, Record};
+use zkinfer_benches::table::{hundredths, markdown, whole, Show};
 
 /// Measures the zkinfer command over models and keeps records.
 #[derive(Parser)]
@@ -50,7 +53,7 @@ struct Options {
     #[arg(long, default_value_t = 200)]
     samples: usize,
     /// Where records go
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/records"))]
+    #[arg(long, default_value = record::FOLDER)]
     records: PathBuf,
 }
 
@@ -119,18 +122,17 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     let entries = read_definition(&options.definition)?;
     let chosen = entries.iter().filter(|entry| options.only.as_ref().is_none_or(|part| entry.model.contains(part)));
-    let path = record_path(&options.records)?;
-    let mut record = open_record(&path)?;
+    let path = record::path(&options.records, ".csv")?;
+    let mut record = Record::open(&path, &columns())?;
     let mut failed = 0;
     for entry in chosen {
         let start = Instant::now();
         let measured = measure(options, entry);
         let row = row(entry, &measured, start.elapsed().as_secs_f64());
-        println!("{row}");
-        record.push_str(&row);
-        record.push('\n');
+        println!("{}", record::line(&row));
+        record.push(row);
         // After each model, so that an interrupted run leaves what it has.
-        fs::write(&path, &record).with_context(|| path.display().to_string())?;
+        record.write(&path)?;
         failed += usize::from(measured.is_err());
     }
     println!("written to {}", path.display());
@@ -139,9 +141,6 @@ fn run(options: &Options) -> Result<()> {
     }
     Ok(())
 }
-
-/// How a figure is shown.
-type Show = fn(f64) -> String;
 
 /// The columns of the README's table: heading, column of the record, and how its figure is shown.
 const TABLE: [(&str, &str, Show); 10] = [
@@ -157,30 +156,15 @@ const TABLE: [(&str, &str, Show); 10] = [
     ("proven", "proven_score", |score| format!("{score:.4}")),
 ];
 
-fn whole(figure: f64) -> String {
-    format!("{figure:.0}")
-}
-
-fn hundredths(figure: f64) -> String {
-    format!("{figure:.2}")
-}
-
 /// Prints a record as Markdown; models that failed are left out, for the record tells why.
 fn print_table(path: &Path) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().context("the record is empty")?.split(',').collect();
-    let position = |name: &str| names.iter().position(|other| *other == name).context("the record lacks a column");
-    let headings: Vec<&str> = TABLE.iter().map(|(heading, ..)| *heading).collect();
-    println!("| model | {} |\n| --- |{}", headings.join(" | "), " ---: |".repeat(TABLE.len()));
-    for line in lines {
-        let cells: Vec<&str> = line.split(',').collect();
-        let shown = TABLE.iter().map(|(_, column, show)| Ok(cells[position(column)?].parse().map(show)));
-        let shown = shown.collect::<Result<Vec<_>>>()?;
-        if let Ok(shown) = shown.into_iter().collect::<Result<Vec<String>, _>>() {
-            println!("| {} | {} |", cells[0], shown.join(" | "));
-        }
-    }
+    let record = Record::read(path)?;
+    let headings: Vec<&str> = std::iter::once("model").chain(TABLE.iter().map(|(heading, ..)| *heading)).collect();
+    let rows = record.rows().filter_map(|row| {
+        let figures = TABLE.iter().map(|(_, column, show)| row.figure(column).map(show));
+        std::iter::once(Some(row.cell("model").to_owned())).chain(figures).collect()
+    });
+    print!("{}", markdown(&headings, &rows.collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -250,21 +234,27 @@ fn zkinfer(options: &Options, arguments: &[&str]) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn row(entry: &Entry, measured: &Result<Measurement>, seconds: f64) -> String {
+fn columns() -> Vec<&'static str> {
+    COLUMNS.iter().map(|(name, _)| *name).chain(["seconds", "note"]).collect()
+}
+
+fn row(entry: &Entry, measured: &Result<Measurement>, seconds: f64) -> Vec<String> {
     let cell = |source: Source| match (source, measured) {
         (Source::Name, _) => entry.model.clone(),
         (_, Err(_)) => String::new(),
         (Source::Setup(key), Ok(m)) => figure(&m.setup[key]),
         (Source::Evaluation(key), Ok(m)) => figure(&m.evaluation[key]),
         (Source::MedianProof(key), Ok(m)) => median(&m.proofs, key),
-        (Source::LargestProof(key), Ok(m)) => sorted(&m.proofs, key).last().map_or_else(String::new, f64::to_string),
+        (Source::LargestProof(key), Ok(m)) => {
+            figures(&m.proofs, key).max_by(f64::total_cmp).map_or_else(String::new, |value| value.to_string())
+        }
         (Source::Proofs, Ok(m)) => m.proofs.len().to_string(),
     };
     let mut cells: Vec<String> = COLUMNS.iter().map(|(_, source)| cell(*source)).collect();
     let note = measured.as_ref().err().map_or_else(String::new, |error| format!("{error:#}"));
     cells.push(format!("{seconds:.1}"));
-    cells.push(format!("\"{}\"", note.replace('"', "'").replace('\n', " ")));
-    cells.join(",")
+    cells.push(note);
+    cells
 }
 
 fn figure(value: &Value) -> String {
@@ -279,66 +269,17 @@ fn figure(value: &Value) -> String {
     }
 }
 
-fn sorted(proofs: &[Value], key: &str) -> Vec<f64> {
-    let mut values: Vec<f64> = proofs.iter().filter_map(|proof| proof[key].as_f64()).collect();
-    values.sort_by(f64::total_cmp);
-    values
+fn figures<'a>(proofs: &'a [Value], key: &'a str) -> impl Iterator<Item = f64> + 'a {
+    proofs.iter().filter_map(move |proof| proof[key].as_f64())
 }
 
 fn median(proofs: &[Value], key: &str) -> String {
-    let values = sorted(proofs, key);
-    values.get(values.len() / 2).map_or_else(String::new, |value| format!("{value:.3}"))
-}
-
-/// `records/<machine>/<date>.csv`; a second run on the same day adds to it.
-fn record_path(records: &Path) -> Result<PathBuf> {
-    let folder = records.join(machine());
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(folder.join(format!("{}.csv", date(seconds / 86_400))))
-}
-
-fn open_record(path: &Path) -> Result<String> {
-    if path.exists() {
-        return fs::read_to_string(path).with_context(|| path.display().to_string());
-    }
-    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).chain(["seconds", "note"]).collect();
-    Ok(format!("{}\n", names.join(",")))
-}
-
-/// The processor and the number of its cores that may be used, as a folder's name.
-fn machine() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
-    let words = model.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}-{cores}-cores", words.collect::<Vec<_>>().join("-").to_lowercase())
-}
-
-/// The date, as ISO 8601 writes it, of the day so many days after 1970-01-01.
-fn date(days: u64) -> String {
-    // Years from 1 March on, so that the leap day is a year's last; 719468 days lie between 0000-03-01 and 1970-01-01.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    clock::median(figures(proofs, key)).map_or_else(String::new, |value| format!("{value:.3}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(date(20_513), "2026-03-01");
-    }
 
     #[test]
     fn every_model_of_the_definitions_is_named_once() {
@@ -359,7 +300,8 @@ mod tests {
     fn a_failed_model_keeps_its_row() {
         let entry = Entry { model: "m".into(), options: Vec::new() };
         let row = row(&entry, &Err(anyhow!("node \"a\": no such operator")), 1.5);
-        assert_eq!(row.matches(',').count(), COLUMNS.len() + 1);
-        assert!(row.starts_with("m,,") && row.ends_with(",1.5,\"node 'a': no such operator\""), "{row}");
+        assert_eq!(row.len(), columns().len());
+        assert_eq!((row[0].as_str(), row[1].as_str()), ("m", ""));
+        assert_eq!(row[row.len() - 2..], ["1.5", "node \"a\": no such operator"]);
     }
 }

@@ -3,22 +3,19 @@
 //! Writes a CSV and a plot. What it shows: rows follow weights, activations and channel pairs, not multiply-accumulates; a
 //! dense layer twice as wide takes about four times the weight *cells* (it has four times the weights), at the same rows when
 //! the lanes follow, and twice the unit and scalar rows.
-//!
-//! The weights are pseudo-random, so that no two blocks are stored as one.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use circuits::graph::{
-    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, Visibility,
-};
+use circuits::graph::{ConvGeometry, Node, Program};
 use circuits::layout::{compile, cost, Layout, LayoutOptions};
 use clap::Parser;
 use prover::prove::{EngineOptions, ProveOptions, Prover};
 use prover::report::Stage;
 use prover::srs::Srs;
+use zkinfer_benches::networks::{self, layer, same};
+use zkinfer_benches::plot::{decades, Plot, Point, Series};
+use zkinfer_benches::record::Record;
 
 /// Measures how cost grows with the size of a layer.
 #[derive(Parser)]
@@ -63,9 +60,9 @@ fn main() -> Result<()> {
         .chain(networks)
         .map(|case| measure(case, &options))
         .collect::<Result<_>>()?;
-    std::fs::create_dir_all(&options.out).with_context(|| format!("creating {}", options.out.display()))?;
-    std::fs::write(options.out.join("scaling.csv"), csv(&rows)?)?;
-    std::fs::write(options.out.join("scaling.svg"), plot(&rows)?)?;
+    record(&rows).write(&options.out.join("scaling.csv"))?;
+    let path = options.out.join("scaling.svg");
+    std::fs::write(&path, plot(&rows).svg()).with_context(|| path.display().to_string())?;
     println!("written to {}", options.out.display());
     Ok(())
 }
@@ -90,63 +87,8 @@ fn picture(n: usize) -> Case {
 
 /// The multi-layer perceptron that other systems are measured on: 784 inputs, 128 hidden units, 10 exact outputs.
 fn perceptron() -> Case {
-    let mut program = layer([784, 1, 1], 128, ConvGeometry::POINTWISE);
-    let last = Op::Conv {
-        input: TensorId(1),
-        geometry: ConvGeometry::POINTWISE,
-        weights: weights(1280),
-        bias: vec![0; 10].into(),
-        requantize: None,
-    };
-    program.nodes.push(Node { name: "scores".into(), op: last, shape: vec![10, 1, 1], scale: 1.0 });
-    (program.outputs[0].tensor, program.outputs[0].shape) = (TensorId(2), vec![10, 1, 1]);
-    for port in program.inputs.iter_mut().chain(&mut program.outputs) {
-        port.visibility = Visibility::Public;
-    }
+    let program = networks::dense_network("layer", &[784, 128, 10]);
     Case { family: "perceptron 784-128-10", size: 784, program, macs: 784 * 128 + 1280 }
-}
-
-/// Fixed pseudo-random weights: their values do not matter for the cost, but no two blocks of them should be equal.
-fn weights(count: usize) -> Arc<[i32]> {
-    let mut state = 1u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 20) as i32 - 2048
-    };
-    (0..count).map(next).collect()
-}
-
-fn same(kernel: u32) -> ConvGeometry {
-    ConvGeometry { kernel: [kernel; 2], padding: [kernel / 2; 4], ..ConvGeometry::POINTWISE }
-}
-
-fn layer(shape: [usize; 3], outputs: usize, geometry: ConvGeometry) -> Program {
-    let [channels, height, width] = shape;
-    let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
-    let weights = weights(outputs * channels * taps);
-    let relu = Table::new("relu", -512, (-512..512).map(|v: i32| v.clamp(0, 255)).collect()).expect("not empty");
-    let requantize = Some(Requantize { shift: 16, table: TableId(0) });
-    let bias = vec![0; outputs].into();
-    let conv = Op::Conv { input: TensorId(0), geometry, weights, bias, requantize };
-    let node = |name: &str, op, shape: [usize; 3]| Node { name: name.into(), op, shape: shape.to_vec(), scale: 1.0 };
-    let port = |name: &str, tensor, shape: [usize; 3]| Port {
-        name: name.into(),
-        tensor,
-        shape: shape.to_vec(),
-        scale: 1.0,
-        kind: PortKind::Real,
-        visibility: Visibility::Private,
-    };
-    let output = [outputs, height, width];
-    Program {
-        name: "layer".into(),
-        source_digest: [0; 32],
-        options: Default::default(),
-        tables: vec![relu],
-        nodes: vec![node("input", Op::Input { lo: -128, hi: 127 }, shape), node("layer", conv, output)],
-        inputs: vec![port("input", TensorId(0), shape)],
-        outputs: vec![port("output", TensorId(1), output)],
-    }
 }
 
 fn measure(case: Case, options: &Options) -> Result<Row> {
@@ -164,7 +106,7 @@ fn prove(program: &Program) -> Result<f64> {
     let plan = prover::keys::Plan::new(program.clone(), LayoutOptions::default())?;
     let srs = Srs::development(plan.k())?;
     let (key, _) = plan.setup(&srs, &())?;
-    let inputs = vec![(0..program.nodes[0].elements() as i64).map(|i| i * 31 % 255 - 127).collect()];
+    let inputs = networks::inputs(program);
     let proved =
         Prover::new(&key, &srs, &EngineOptions::default(), &())?.prove(&inputs, &ProveOptions::default(), &())?;
     [Stage::Witness, Stage::Prove]
@@ -174,74 +116,67 @@ fn prove(program: &Program) -> Result<f64> {
         .context("this platform does not tell CPU time")
 }
 
-fn csv(rows: &[Row]) -> Result<String> {
-    let mut text = String::from(
-        "family,size,weights,activations,macs,k,units,weights_per_row,unit_rows,weight_rows,scalar_rows,commitments,\
-         estimated_prove_cpu_s,prove_cpu_s\n",
-    );
+const COLUMNS: [&str; 14] = [
+    "family",
+    "size",
+    "weights",
+    "activations",
+    "macs",
+    "k",
+    "units",
+    "weights_per_row",
+    "unit_rows",
+    "weight_rows",
+    "scalar_rows",
+    "commitments",
+    "estimated_prove_cpu_s",
+    "prove_cpu_s",
+];
+
+fn record(rows: &[Row]) -> Record {
+    let mut record = Record::new(&COLUMNS);
     for row in rows {
         let statistics = row.layout.statistics();
         let params = statistics.params;
-        let measured = row.prove_cpu_seconds.map_or(String::new(), |seconds| format!("{seconds:.2}"));
-        writeln!(
-            text,
-            "\"{}\",{},{},{},{},{},{},{},{},{},{},{},{:.2},{measured}",
-            row.family,
-            row.size,
-            row.weights,
-            row.activations,
-            row.macs,
-            params.k,
-            params.units,
-            params.weights,
-            statistics.rows.units,
-            statistics.rows.weights,
-            statistics.rows.scalars,
-            statistics.commitments,
-            cost::estimate(&params).prove_cpu_seconds,
-        )?;
+        record.push(vec![
+            row.family.to_owned(),
+            row.size.to_string(),
+            row.weights.to_string(),
+            row.activations.to_string(),
+            row.macs.to_string(),
+            params.k.to_string(),
+            params.units.to_string(),
+            params.weights.to_string(),
+            statistics.rows.units.to_string(),
+            statistics.rows.weights.to_string(),
+            statistics.rows.scalars.to_string(),
+            statistics.commitments.to_string(),
+            format!("{:.2}", cost::estimate(&params).prove_cpu_seconds),
+            row.prove_cpu_seconds.map_or_else(String::new, |seconds| format!("{seconds:.2}")),
+        ]);
     }
-    Ok(text)
+    record
 }
 
-/// CPU seconds of a proof against multiply-accumulates, both logarithmic, one line per family.
-fn plot(rows: &[Row]) -> Result<String> {
-    const COLOURS: [&str; 4] = ["#1b6ca8", "#c2571a", "#3c8d40", "#7b3fa0"];
-    let x = |macs: usize| 70.0 + 85.0 * ((macs as f64).log10() - 3.0);
-    let y = |seconds: f64| 330.0 - 90.0 * (seconds.log10() + 1.0);
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"400\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"640\" height=\"400\" fill=\"white\"/>\n",
-    );
-    for decade in 3..8 {
-        let at = x(10usize.pow(decade));
-        writeln!(svg, "<line x1=\"{at}\" y1=\"40\" x2=\"{at}\" y2=\"340\" stroke=\"#ddd\"/>")?;
-        writeln!(svg, "<text x=\"{at}\" y=\"358\" text-anchor=\"middle\">10^{decade}</text>")?;
-    }
-    for decade in -1..3 {
-        let at = y(10f64.powi(decade));
-        writeln!(svg, "<line x1=\"70\" y1=\"{at}\" x2=\"520\" y2=\"{at}\" stroke=\"#ddd\"/>")?;
-        writeln!(svg, "<text x=\"62\" y=\"{}\" text-anchor=\"end\">{} s</text>", at + 4.0, 10f64.powi(decade))?;
-    }
-    svg.push_str("<text x=\"295\" y=\"380\" text-anchor=\"middle\">multiply-accumulates</text>\n");
-    svg.push_str("<text x=\"70\" y=\"24\">CPU seconds of a proof (hollow: estimated)</text>\n");
+/// CPU seconds of a proof against multiply-accumulates, one series per family.
+fn plot(rows: &[Row]) -> Plot {
     let mut families: Vec<&str> = rows.iter().map(|row| row.family).collect();
     families.dedup();
-    for (index, family) in families.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        let mut line = String::new();
-        for row in rows.iter().filter(|row| row.family == *family) {
-            let seconds =
-                row.prove_cpu_seconds.unwrap_or_else(|| cost::estimate(&row.layout.params()).prove_cpu_seconds);
-            let (cx, cy) = (x(row.macs), y(seconds));
-            write!(line, "{cx:.1},{cy:.1} ")?;
-            let fill = if row.prove_cpu_seconds.is_some() { colour } else { "white" };
-            writeln!(svg, "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\"/>")?;
-        }
-        writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\"/>", line.trim_end())?;
-        let at = 60 + 18 * index;
-        writeln!(svg, "<text x=\"90\" y=\"{at}\" fill=\"{colour}\">{family}</text>")?;
+    let point = |row: &Row| Point {
+        x: row.macs as f64,
+        y: row.prove_cpu_seconds.unwrap_or_else(|| cost::estimate(&row.layout.params()).prove_cpu_seconds),
+        hollow: row.prove_cpu_seconds.is_none(),
+    };
+    let series = families.into_iter().map(|family| Series {
+        name: family.to_owned(),
+        points: rows.iter().filter(|row| row.family == family).map(point).collect(),
+        dashed: false,
+    });
+    Plot {
+        title: "CPU seconds of a proof (hollow: estimated)".into(),
+        x_name: "multiply-accumulates".into(),
+        x_marks: decades(3..=8, |decade| format!("10^{decade}")),
+        y_marks: decades(-2..=2, |decade| format!("{} s", 10f64.powi(decade))),
+        series: series.collect(),
     }
-    svg.push_str("</svg>\n");
-    Ok(svg)
 }

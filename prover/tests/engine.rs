@@ -12,17 +12,23 @@ use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer as Writer};
 use proptest::prelude::*;
-use prover::engine::{CpuEngine, CpuOptions, Engine, NaiveEngine};
+use prover::engine::{
+    Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine,
+};
 use prover::field::Instructions;
+use prover::plonk::check::Violation;
 use prover::plonk::circuit::{preprocess, CircuitSource};
+use prover::plonk::constraints::NodeId;
 use prover::plonk::key::CircuitKey;
-use prover::plonk::prove::prove;
+use prover::plonk::prove::{prove, Job, PlonkError};
+use prover::plonk::quotient::QuotientPlan;
 use prover::plonk::randomness::Randomness;
 use prover::plonk::synthesis::CircuitWitness;
 use random_circuit::{random_circuits, RandomCircuit};
 use verifier::transcript::KeccakTranscript;
 
 /// An SRS with the power behind its last.
+#[derive(Clone)]
 struct Setup {
     params: ParamsKZG<Bn256>,
     lagrange: Vec<G1Affine>,
@@ -44,54 +50,224 @@ fn setup(k: u32) -> Setup {
     Setup { next_power: powers[1 << k], lagrange, params }
 }
 
-fn proof<E: Engine>(setup: &Setup, engine: &E, circuit: &RandomCircuit, key: &VerifyingKey<G1Affine>) -> Vec<u8> {
-    let (_, preprocessed) = preprocess(circuit.k(), circuit).expect("it can be synthesized");
-    let commitments = preprocessed.commit(engine).expect("they fit");
-    assert_eq!(&commitments.fixed, key.fixed_commitments());
-    assert_eq!(&commitments.permutation, key.permutation().commitments());
-    let key = CircuitKey::new(engine, key, preprocessed).expect("it fits");
-    let instances = circuit.instances();
-    let instances: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-    let witness = CircuitWitness::new(circuit.k(), circuit).expect("it can be configured");
-    let mut source = CircuitSource { witness, instances: &instances };
-    let mut transcript: KeccakTranscript<_> = Writer::init(Vec::new());
-    let mut randomness = Randomness::new([3; 32]);
-    prove(engine, &key, setup.next_power, &instances, &mut source, &mut randomness, &mut transcript, &mut ())
-        .expect("the witness fits");
-    transcript.finalize()
+/// A random circuit, its key by the library, and an SRS.
+struct Bench {
+    setup: Setup,
+    circuit: RandomCircuit,
+    key: VerifyingKey<G1Affine>,
 }
 
-fn is_accepted(setup: &Setup, circuit: &RandomCircuit, key: &VerifyingKey<G1Affine>, proof: &[u8]) {
-    let instances = circuit.instances();
-    let instances: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-    let mut transcript: KeccakTranscript<_> = TranscriptReadBuffer::init(proof);
-    verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<Bn256>, _, _, _>(
-        setup.params.verifier_params(),
-        key,
-        SingleStrategy::new(&setup.params),
-        &[&instances],
-        &mut transcript,
-    )
-    .unwrap_or_else(|error| panic!("{circuit:?}: {error:?}"));
+impl Bench {
+    fn new(circuit: RandomCircuit) -> Self {
+        let setup = setup(circuit.k());
+        let key = keygen_vk(&setup.params, &circuit).expect("it can be synthesized");
+        Self { setup, circuit, key }
+    }
+
+    fn naive(&self) -> NaiveEngine {
+        NaiveEngine::new(self.setup.lagrange.clone())
+    }
+
+    fn cpu(&self, options: CpuOptions) -> CpuEngine {
+        CpuEngine::new(&self.setup.lagrange, self.setup.params.get_g()[1], options)
+    }
+
+    /// A proof of a witness of this circuit, which may be that of another one with the same constraints.
+    fn try_proof<E: Engine>(
+        &self,
+        engine: &E,
+        circuit: &RandomCircuit,
+        seed: u8,
+        check: bool,
+    ) -> Result<Vec<u8>, PlonkError> {
+        let (_, preprocessed) = preprocess(self.circuit.k(), &self.circuit).expect("it can be synthesized");
+        let commitments = preprocessed.commit(engine).expect("they fit");
+        assert_eq!(&commitments.fixed, self.key.fixed_commitments());
+        assert_eq!(&commitments.permutation, self.key.permutation().commitments());
+        let key = CircuitKey::new(engine, &self.key, preprocessed).expect("it fits");
+        let instances = circuit.instances();
+        let instances: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
+        let witness = CircuitWitness::new(circuit.k(), circuit).expect("it can be configured");
+        let mut source = CircuitSource { witness, instances: &instances };
+        let mut transcript: KeccakTranscript<_> = Writer::init(Vec::new());
+        let next_power = self.setup.next_power;
+        let job = Job { engine, key: &key, next_power, instances: &instances, check };
+        prove(&job, &mut source, &mut Randomness::new([seed; 32]), &mut transcript, &mut ())?;
+        Ok(transcript.finalize())
+    }
+
+    fn proof<E: Engine>(&self, engine: &E, seed: u8) -> Vec<u8> {
+        self.try_proof(engine, &self.circuit, seed, true).unwrap_or_else(|error| panic!("{:?}: {error}", self.circuit))
+    }
+
+    fn verdict(&self, proof: &[u8]) -> Result<(), halo2_proofs::plonk::Error> {
+        let instances = self.circuit.instances();
+        let instances: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
+        let mut transcript: KeccakTranscript<_> = TranscriptReadBuffer::init(proof);
+        verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<Bn256>, _, _, _>(
+            self.setup.params.verifier_params(),
+            &self.key,
+            SingleStrategy::new(&self.setup.params),
+            &[&instances],
+            &mut transcript,
+        )
+    }
+}
+
+/// Words of 32 bytes in a proof.
+fn words(proof: &[u8]) -> Vec<&[u8]> {
+    proof.chunks_exact(32).collect()
+}
+
+/// An engine that remembers how columns end.
+struct Recording {
+    naive: NaiveEngine,
+    tails: Tails,
+}
+
+/// Tails in the order of their columns.
+type Tails = std::sync::Mutex<Vec<Vec<Fr>>>;
+
+impl Recording {
+    fn record(&self, tail: &[Fr]) {
+        self.tails.lock().expect("no panic before").push(tail.to_vec());
+    }
+}
+
+impl Engine for Recording {
+    type Column = Vec<Fr>;
+
+    fn k(&self) -> u32 {
+        self.naive.k()
+    }
+
+    fn columns_at_once(&self) -> usize {
+        self.naive.columns_at_once()
+    }
+
+    fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {
+        self.record(&column.tail);
+        self.naive.column(column)
+    }
+
+    fn commit(&self, columns: &[&Vec<Fr>]) -> Result<Vec<G1Affine>, EngineError> {
+        self.naive.commit(columns)
+    }
+
+    fn pointwise(&self, node: NodeId, environment: &Environment<'_, Vec<Fr>>) -> Result<Vec<Fr>, EngineError> {
+        self.naive.pointwise(node, environment)
+    }
+
+    fn permute_pair(&self, input: &Vec<Fr>, table: &Vec<Fr>, tails: [Vec<Fr>; 2]) -> Result<[Vec<Fr>; 2], EngineError> {
+        tails.iter().for_each(|tail| self.record(tail));
+        self.naive.permute_pair(input, table, tails)
+    }
+
+    fn grand_product(&self, product: GrandProduct<'_, Vec<Fr>>) -> Result<(Vec<Fr>, Fr), EngineError> {
+        self.record(&product.tail);
+        self.naive.grand_product(product)
+    }
+
+    fn quotient(
+        &self,
+        plan: &QuotientPlan,
+        environment: &Environment<'_, Vec<Fr>>,
+    ) -> Result<Vec<Vec<Fr>>, EngineError> {
+        self.naive.quotient(plan, environment)
+    }
+
+    fn evaluate(&self, x: Fr, queries: &[(&Vec<Fr>, i32)]) -> Result<Vec<Fr>, EngineError> {
+        self.naive.evaluate(x, queries)
+    }
+
+    fn combine(&self, terms: &[(&Vec<Fr>, Fr)], constant: Fr) -> Result<Vec<Fr>, EngineError> {
+        self.naive.combine(terms, constant)
+    }
+
+    fn divide(&self, dividends: &[Dividend<'_, Vec<Fr>>]) -> Result<Vec<Fr>, EngineError> {
+        self.naive.divide(dividends)
+    }
+
+    fn values(&self, column: &Vec<Fr>) -> Result<Vec<Fr>, EngineError> {
+        self.naive.values(column)
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
+    /// The library's verifier accepts the naive engine's proof; the engine of the processor makes the same one, byte for byte,
+    /// whatever the instructions, the memory and the number of threads.
     #[test]
     fn random_circuits_are_proved(circuit in random_circuits()) {
-        let setup = setup(circuit.k());
-        let key = keygen_vk(&setup.params, &circuit).expect("it can be synthesized");
-        let naive = NaiveEngine::new(setup.lagrange.clone());
-        let expected = proof(&setup, &naive, &circuit, &key);
-        is_accepted(&setup, &circuit, &key, &expected);
+        let bench = Bench::new(circuit);
+        let expected = bench.proof(&bench.naive(), 3);
+        prop_assert!(bench.verdict(&expected).is_ok(), "{:?}", bench.circuit);
         for &instructions in Instructions::available() {
             for quotient_bytes in [None, Some(0)] {
                 let options = CpuOptions { instructions, quotient_bytes };
-                let cpu = CpuEngine::new(&setup.lagrange, setup.params.get_g()[1], options);
-                let found = proof(&setup, &cpu, &circuit, &key);
-                prop_assert!(found == expected, "{:?} with {:?}", circuit, options);
+                let found = bench.proof(&bench.cpu(options), 3);
+                prop_assert!(found == expected, "{:?} with {:?}", bench.circuit, options);
             }
         }
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let found = pool.install(|| bench.proof(&bench.cpu(CpuOptions::default()), 3));
+            prop_assert!(found == expected, "{:?} on {} threads", bench.circuit, threads);
+        }
+    }
+
+    /// A witness with a fault is told by the name of what it violates; unchecked, its proof is refused.
+    #[test]
+    fn faults_are_named(circuit in random_circuits()) {
+        let Some(faulty) = circuit.faulty() else { return Ok(()) };
+        let bench = Bench::new(circuit);
+        let engine = bench.cpu(CpuOptions::default());
+        match bench.try_proof(&engine, &faulty, 5, true) {
+            Err(PlonkError::Violation(Violation::Gate { constraint, row })) => {
+                prop_assert!(constraint.starts_with("gate") && row < 1 << bench.circuit.k(), "{} in row {}", constraint, row);
+            }
+            Err(PlonkError::Violation(Violation::Copy { .. }) | PlonkError::Engine(EngineError::NotInTable { .. })) => {}
+            other => prop_assert!(false, "{:?}: {:?}", bench.circuit, other.map(|proof| proof.len())),
+        }
+        // Without the check a fault in a lookup is still noticed.
+        if let Ok(proof) = bench.try_proof(&engine, &faulty, 5, false) {
+            prop_assert!(bench.verdict(&proof).is_err(), "{:?}", bench.circuit);
+        }
+    }
+
+    /// Two proofs of one witness share no commitment and no evaluation, the pieces of the quotient among them.
+    #[test]
+    fn proofs_share_nothing(circuit in random_circuits()) {
+        let bench = Bench::new(circuit);
+        let engine = bench.cpu(CpuOptions::default());
+        let [one, two] = [7, 8].map(|seed| bench.proof(&engine, seed));
+        prop_assert_eq!(one.len(), two.len());
+        // Without advice there is nothing to hide: the mask of the quotient alone is drawn.
+        let zero: &[u8] = &[0; 32];
+        let shared = words(&one).into_iter().zip(words(&two)).filter(|(one, two)| one == two && *one != zero).count();
+        prop_assert_eq!(shared, 0, "{:?}", bench.circuit);
+    }
+
+    /// Every column of a witness ends in as many random rows as the protocol asks for, and every product column too.
+    #[test]
+    fn every_column_is_blinded(circuit in random_circuits()) {
+        let bench = Bench::new(circuit);
+        let engine = Recording { naive: bench.naive(), tails: Tails::default() };
+        bench.proof(&engine, 9);
+        let system = bench.key.cs();
+        let hidden = system.blinding_factors();
+        let tails = engine.tails.into_inner().expect("no panic before");
+        let count = |length: usize| tails.iter().filter(|tail| tail.len() == length).count();
+        let members = system.permutation().get_columns().len();
+        let sets = if members == 0 { 0 } else { members.div_ceil(system.degree() - 2) };
+        let lookups = system.lookups().len();
+        prop_assert_eq!(count(hidden + 1), system.num_advice_columns() + 2 * lookups);
+        prop_assert_eq!(count(hidden), sets + lookups);
+        let mut drawn: Vec<Fr> = tails.concat();
+        let all = drawn.len();
+        drawn.sort_unstable();
+        drawn.dedup();
+        prop_assert_eq!(drawn.len(), all, "no element is drawn twice");
     }
 }

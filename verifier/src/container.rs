@@ -55,7 +55,11 @@ impl Kind {
 
     /// The format version that this release writes, and the only one that it reads.
     pub fn version(self) -> u32 {
-        1
+        match self {
+            // 2: the widths that were chosen are in the file.
+            Kind::ProvingKey => 2,
+            Kind::Program | Kind::VerifyingKey | Kind::Proof | Kind::Srs => 1,
+        }
     }
 
     /// Most bytes of a payload of this kind.

@@ -19,13 +19,14 @@
 //! take the Lagrange basis throughout. So a weight stays 1 to 4 bytes from the key to the proof.
 //!
 //! [`CpuEngine`] is the fast one; [`NaiveEngine`] does each operation in the plainest way, and tests hold every engine against
-//! it. All engines give the same columns, points and scalars.
+//! it ([`suite`]). All engines give the same columns, points and scalars.
 
 mod column;
 mod cpu;
 mod lookup;
 
 mod naive;
+pub mod suite;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use thiserror::Error;

@@ -25,7 +25,7 @@
 //! addition law are handled apart. The prover runs on the machine of whoever knows the witness; what is promised about
 //! timing is stated in `docs/engine.md`.
 //!
-//! All `unsafe` code of this crate is in this module: in `ifma` (the instructions) and in [`words`] and [`words_mut`] (the
+//! All `unsafe` code of this crate is in this module: in `ifma` (the instructions) and in `words` and `words_mut` (the
 //! view of elements as words).
 
 mod canonical;

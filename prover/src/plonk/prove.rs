@@ -2,13 +2,13 @@
 //!
 //! | round | committed | then squeezed |
 //! | --- | --- | --- |
-//! | [`Session::start`] | the key's digest and the instances are absorbed | |
-//! | [`Session::witness`] | the advice columns, phase by phase | the gates' challenges, after their phase |
-//! | [`Witnessed::permute_lookups`] | the permuted columns of lookups | before: `θ` |
-//! | [`Permuted::products`] | the product columns | before: `β`, `γ` |
-//! | [`Products::quotient`] | the mask `R`, then the pieces of the quotient | between: `y`; after: `x` |
-//! | [`Quotient::evaluate`] | evaluations | |
-//! | [`Evaluated::open`] | `W`, `W'` | before: `y'`, `v`; between: `u` |
+//! | `Session::start` | the key's digest and the instances are absorbed | |
+//! | `Session::witness` | the advice columns, phase by phase | the gates' challenges, after their phase |
+//! | `Witnessed::permute_lookups` | the permuted columns of lookups | before: `θ` |
+//! | `Permuted::products` | the product columns | before: `β`, `γ` |
+//! | `Products::quotient` | the mask `R`, then the pieces of the quotient | between: `y`; after: `x` |
+//! | `Quotient::evaluate` | evaluations | |
+//! | `Evaluated::open` | `W`, `W'` | before: `y'`, `v`; between: `u` |
 //!
 //! Each round is a type that the next one consumes.
 //!
@@ -156,7 +156,7 @@ impl std::fmt::Display for Round {
 }
 
 /// What all rounds share.
-pub struct Session<'a, E: Engine, C, T> {
+struct Session<'a, E: Engine, C, T> {
     engine: &'a E,
     key: &'a CircuitKey<E>,
     /// `[τ^n]₁`, for the masks of the quotient.
@@ -171,14 +171,14 @@ pub struct Session<'a, E: Engine, C, T> {
 type Columns<C> = BTreeMap<Name, C>;
 
 /// The witness is committed.
-pub struct Witnessed<'a, E: Engine, C, T> {
+struct Witnessed<'a, E: Engine, C, T> {
     session: Session<'a, E, C, T>,
     columns: Columns<E::Column>,
     gate_challenges: Vec<Fr>,
 }
 
 /// The lookups' permuted columns are committed.
-pub struct Permuted<'a, E: Engine, C, T> {
+struct Permuted<'a, E: Engine, C, T> {
     session: Session<'a, E, C, T>,
     columns: Columns<E::Column>,
     challenges: Challenges,
@@ -187,14 +187,14 @@ pub struct Permuted<'a, E: Engine, C, T> {
 }
 
 /// The product columns are committed.
-pub struct Products<'a, E: Engine, C, T> {
+struct Products<'a, E: Engine, C, T> {
     session: Session<'a, E, C, T>,
     columns: Columns<E::Column>,
     challenges: Challenges,
 }
 
 /// The quotient is committed.
-pub struct Quotient<'a, E: Engine, C, T> {
+struct Quotient<'a, E: Engine, C, T> {
     session: Session<'a, E, C, T>,
     columns: Columns<E::Column>,
     mask: E::Column,
@@ -205,7 +205,7 @@ pub struct Quotient<'a, E: Engine, C, T> {
 }
 
 /// Everything is evaluated.
-pub struct Evaluated<'a, E: Engine, C, T> {
+struct Evaluated<'a, E: Engine, C, T> {
     session: Session<'a, E, C, T>,
     columns: Columns<E::Column>,
     mask: E::Column,

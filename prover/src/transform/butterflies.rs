@@ -56,7 +56,7 @@ fn quarter_nodes<L: Lanes, F: Residue>(
     factors: &[Factor<F>],
     plain: bool,
 ) {
-    let tighten = pass > 0 && pass % LOOSE_PASSES == 0;
+    let tighten = pass > 0 && pass.is_multiple_of(LOOSE_PASSES);
     for (index, data) in data.chunks_exact_mut(block).enumerate() {
         let node = first_node + index;
         if plain && (node == 1 || node == 4) {

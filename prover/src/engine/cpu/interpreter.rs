@@ -9,13 +9,16 @@ use rayon::prelude::*;
 
 use super::super::{combination_terms, Column, Environment, Values};
 use super::{CpuEngine, BLOCK};
-use crate::field::{self, Kernel, Lanes};
+use crate::field::{self, Instructions, Kernel, Lanes};
 use crate::plonk::constraints::{self, NodeId};
 use crate::plonk::program::{Operand, Operation, Program};
 use crate::plonk::scalar::Scalars;
 
 /// Vectors of rows that a program runs on at a time.
 const VECTORS: usize = 4;
+
+/// Rows that a program runs on at a time with the widest vectors.
+const WIDEST_STEP: usize = VECTORS * 8;
 
 /// A column's values in all rows, with those that rotations lead to from the first and last rows beside them.
 pub(super) struct Padded {
@@ -164,8 +167,10 @@ impl CpuEngine {
     /// Adds a program's results in all rows to `sums`.
     pub(super) fn run_program(&self, inputs: &Inputs<'_>, sums: &mut [Fr]) {
         self.counters.products(inputs.program.products() * sums.len());
+        // A domain that does not fill the vectors of a step takes elements one by one.
+        let instructions = if sums.len() < WIDEST_STEP { Instructions::Portable } else { self.instructions() };
         sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-            field::run(self.instructions(), Run { inputs, first: block * BLOCK, sums });
+            field::run(instructions, Run { inputs, first: block * BLOCK, sums });
         });
     }
 

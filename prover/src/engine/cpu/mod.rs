@@ -176,3 +176,20 @@ impl Engine for CpuEngine {
         Ok(self.elements(column))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite::{check, KnownSrs};
+    use super::*;
+
+    #[test]
+    fn every_operation_is_the_naive_one() {
+        for k in [4, 5, 7, 11] {
+            let srs = KnownSrs::new(k);
+            for &instructions in Instructions::available() {
+                let options = CpuOptions { instructions, ..CpuOptions::default() };
+                check(&CpuEngine::new(&srs.lagrange, srs.tau, options), &srs, u64::from(k));
+            }
+        }
+    }
+}

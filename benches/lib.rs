@@ -1,0 +1,15 @@
+//! What the measuring programs share: records, tables, plots, clocks, and networks to measure.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`clock`] | processor seconds, medians, runs that alternate |
+//! | [`networks`] | synthetic integer programs |
+//! | [`plot`] | plots as SVG |
+//! | [`record`] | records as CSV, and where and on what they were taken |
+//! | [`table`] | records as Markdown |
+
+pub mod clock;
+pub mod networks;
+pub mod plot;
+pub mod record;
+pub mod table;
