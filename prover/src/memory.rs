@@ -12,14 +12,15 @@ use thiserror::Error;
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
 /// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
-/// 16 threads, with all memory and with the least: the plan is 1.03 to 1.35 times the peak there, and never below it.
-const PROCESS: u64 = 16 << 20;
+/// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
+/// never below it.
+const PROCESS: u64 = 18 << 20;
 /// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
-const THREAD: [u64; 2] = [512 << 10, 3 << 20];
+const THREAD: [u64; 2] = [1 << 20, 3 << 20];
 /// Bytes that a thread takes for each row of sums.
 const THREAD_ROW: u64 = 768;
-/// Columns of field elements that are kept for a moment, or by the allocator.
-const SPARE_COLUMNS: usize = 4;
+/// Columns of field elements that the allocator keeps between those in use.
+const SPARE_COLUMNS: usize = 12;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
