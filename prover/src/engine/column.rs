@@ -26,6 +26,11 @@ pub enum Values {
     Constant(Fr),
 }
 
+impl Values {
+    /// Zeros.
+    pub const ZERO: Self = Self::Sparse { rows: Vec::new(), values: Vec::new() };
+}
+
 /// A permutation column `σ_j`: cell `(j, i)` is mapped to cell `(j', i')`, which stands for `δ^j'·ω^i'`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigmaColumn {
@@ -42,7 +47,7 @@ pub struct SigmaColumn {
 pub struct Column {
     /// The first rows.
     pub values: Values,
-    /// The last rows. Where there are any, `values` ends before them.
+    /// The last rows. Where there are any, `values` ends before them, and is no constant.
     pub tail: Vec<Fr>,
 }
 

@@ -93,7 +93,8 @@ impl Draw {
             Column::new(Values::Field(vec![-Fr::ONE; rows])),
             Column::new(Values::Field(vec![])),
             Column::new(Values::Constant(self.element())),
-            Column { values: Values::Sparse { rows: vec![], values: vec![] }, tail: self.elements(1) },
+            Column { values: Values::ZERO, tail: self.elements(1) },
+            Column { values: Values::ZERO, tail: self.elements(rows.min(20)) },
         ]);
         let filled: Vec<u32> = (0..usable as u32).step_by(5).collect();
         let values = self.elements(filled.len());

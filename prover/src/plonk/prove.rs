@@ -13,7 +13,8 @@
 //! Each round is a type that the next one consumes.
 //!
 //! **What hides.** Every column that is committed ends in `blinding_factors() + 1` random rows (products: `blinding_factors()`),
-//! more than it is opened at points. `R` has `n` random values. The pieces `h_i` of the quotient are masked by scalars `b_i`
+//! more than it is opened at points. `R` is such a column and zero elsewhere: over KZG nothing else has to be drawn for it
+//! (`docs/soundness.md`, 8). The pieces `h_i` of the quotient are masked by scalars `b_i`
 //! (with `b_(−1) = b_last = 0`): `h_i + b_i·X^n − b_(i−1)`. In `Σ x^(n·i)·h_i`, which is all that is opened, the masks cancel at
 //! `x`: `Σ b_i·(x^(n·i)·x^n − x^(n·(i+1))) = 0`. A piece's commitment takes the power `[τ^n]₁`.
 
@@ -511,8 +512,8 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
     fn quotient(self) -> Result<Quotient<'a, E, C, T>, PlonkError> {
         let Self { mut session, columns, mut challenges } = self;
         session.observer.begin(Round::Quotient);
-        let mask =
-            session.engine.column(Column::new(Values::Field(session.randomness.many(1 << session.engine.k()))))?;
+        let tail = session.randomness.elements(session.key.system.blinding_factors() + 1);
+        let mask = session.engine.column(Column { values: Values::ZERO, tail })?;
         session.write_commitments(&[&mask])?;
         challenges.y = session.squeeze();
         let scalars = session.key.constraints.graph.scalars().values(&challenges);

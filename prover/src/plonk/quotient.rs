@@ -45,17 +45,46 @@ pub struct QuotientPlan {
     pub batches: Vec<Batch>,
 }
 
+/// By how much a plan may be dearer than the cheapest if it holds fewer columns in memory, in percent.
+const SLACK: usize = 8;
+
+/// Numbers of columns at once that are tried.
+const WIDTHS: std::ops::RangeInclusive<usize> = 12..=256;
+
 /// Cost of a transform of one column in products per row: half of `log n`, and the passes over memory.
 const TRANSFORM: usize = 12;
 
 impl QuotientPlan {
     /// The plan for a system with `pieces` quotient pieces in which no batch has more than `columns` columns, where that is
-    /// possible: a batch has at least one constraint.
+    /// possible: a batch has at least one constraint. Of the plans that cost little more than the cheapest, it is one that holds
+    /// fewest columns at a time.
     pub fn new(constraints: &Constraints, pieces: usize, columns: usize) -> Self {
         let levels = levels(constraints, pieces);
-        let batches = split(constraints, columns).iter().map(|batch| Batch::new(constraints, batch, &levels)).collect();
-        let terms = constraints.list.iter().map(|constraint| (constraint.node, constraint.y_power)).collect();
-        Self { pieces, terms, batches }
+        let of_width = |columns: usize| {
+            let batches = split(constraints, columns);
+            let batches = batches.iter().map(|batch| Batch::new(constraints, batch, &levels)).collect();
+            let terms = constraints.list.iter().map(|constraint| (constraint.node, constraint.y_power)).collect();
+            Self { pieces, terms, batches }
+        };
+        let widest = of_width(columns);
+        let affordable = widest.cost() * (100 + SLACK) / 100;
+        let mut best = widest;
+        for width in WIDTHS.rev().step_by(4) {
+            if width < best.widest() {
+                let plan = of_width(width);
+                if plan.cost() <= affordable && plan.widest() < best.widest() {
+                    best = plan;
+                }
+            }
+        }
+        best
+    }
+
+    /// Products for a row, transforms counted as [`TRANSFORM`].
+    fn cost(&self) -> usize {
+        let transforms = self.batches.iter().flat_map(|batch| &batch.columns).map(|(_, cosets)| cosets + 1);
+        let groups = self.batches.iter().flat_map(|batch| &batch.groups);
+        TRANSFORM * transforms.sum::<usize>() + groups.map(|group| group.cosets * group.program.products()).sum::<usize>()
     }
 
     /// The most columns that are in memory together.

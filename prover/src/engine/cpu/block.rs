@@ -156,29 +156,9 @@ impl CpuEngine {
     fn add_sigma(&self, sigma: &SigmaColumn, rows: &Range<usize>, sums: &mut [Fr], factor: Fr) {
         let delta = factor * Fr::DELTA.pow_vartime([u64::from(sigma.column)]);
         field::add_scaled(self.instructions(), sums, &self.points[rows.clone()], delta);
-        let span = within(&sigma.rows, rows);
-        for (row, difference) in self.sigma_differences(sigma, span) {
-            sums[row as usize - rows.start] += factor * difference;
+        for (row, difference) in self.moved(sigma, within(&sigma.rows, rows)).iter() {
+            sums[row - rows.start] += factor * difference;
         }
-    }
-
-    /// `σ_i − δ^j·ω^i` for some of the rows that the permutation moves.
-    pub(super) fn sigma_differences<'a>(
-        &'a self,
-        sigma: &'a SigmaColumn,
-        span: Range<usize>,
-    ) -> impl Iterator<Item = (u32, Fr)> + 'a {
-        let deltas: Vec<Fr> = {
-            let most = sigma.images[span.clone()].iter().map(|(column, _)| *column).max().unwrap_or(0);
-            std::iter::successors(Some(Fr::ONE), |power| Some(power * Fr::DELTA))
-                .take(most.max(sigma.column) as usize + 1)
-                .collect()
-        };
-        let rows = sigma.rows[span.clone()].iter().zip(&sigma.images[span]);
-        rows.map(move |(&row, &(column, image))| {
-            let cell = |column: u32, row: u32| deltas[column as usize] * self.points[row as usize];
-            (row, cell(column, image) - cell(sigma.column, row))
-        })
     }
 
     /// A column's values in the rows from `first` on.

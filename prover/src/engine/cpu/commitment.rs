@@ -35,9 +35,7 @@ impl CpuEngine {
 
     fn moved_differences(&self, column: &Column) -> Vec<Fr> {
         match &column.values {
-            Values::Sigma(sigma) => {
-                self.sigma_differences(sigma, 0..sigma.rows.len()).map(|(_, difference)| difference).collect()
-            }
+            Values::Sigma(sigma) => self.moved(sigma, 0..sigma.rows.len()).differences,
             _ => Vec::new(),
         }
     }

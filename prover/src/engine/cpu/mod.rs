@@ -9,6 +9,7 @@
 //! | `commitment.rs` | [`Engine::commit`] |
 //! | `interpreter.rs` | straight-line programs over rows; [`Engine::pointwise`] |
 //! | `kernels.rs` | the arithmetic of a machine's second phase |
+//! | `sigma.rs` | values of permutation columns |
 //! | `product.rs` | [`Engine::grand_product`] |
 //! | `quotient.rs` | [`Engine::quotient`] |
 //! | `opening.rs` | [`Engine::evaluate`], [`Engine::combine`], [`Engine::divide`] |
@@ -20,6 +21,7 @@ mod kernels;
 mod opening;
 mod product;
 mod quotient;
+mod sigma;
 mod work;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -135,6 +137,7 @@ impl Engine for CpuEngine {
     fn column(&self, column: Column) -> Result<Column, EngineError> {
         match column.rows() {
             found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
+            _ if column.tail.len() > TAIL => Ok(Column::new(Values::Field(self.elements(&column)))),
             _ => Ok(column),
         }
     }

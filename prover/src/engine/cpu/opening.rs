@@ -127,8 +127,8 @@ impl CpuEngine {
                 field::dot(self.instructions(), &rotated[..cells.len()], cells)
             }
             Values::Sigma(sigma) => {
-                let span = super::block::within(&sigma.rows, rows);
-                let moved: Fr = self.sigma_differences(sigma, span).map(|(row, difference)| at(row) * difference).sum();
+                let moved = self.moved(sigma, super::block::within(&sigma.rows, rows));
+                let moved: Fr = moved.iter().map(|(row, difference)| at(row as u32) * difference).sum();
                 // The polynomial δ^j·X, once.
                 let point = x * self.domain.omega().pow_vartime([self.turn(rotation)]);
                 let identity = Fr::DELTA.pow_vartime([u64::from(sigma.column)]) * point;
@@ -157,18 +157,27 @@ impl CpuEngine {
 
     /// `Σ scale·(column − remainder)/Z`
     pub(super) fn divided(&self, dividends: &[Dividend<'_, Column>]) -> Column {
-        self.counters.products(dividends.len() * 10 * self.rows());
+        // What is divided by the same polynomial is summed before.
+        let mut divisors: Vec<(&[Fr], Vec<&Dividend<'_, Column>>)> = Vec::new();
+        for dividend in dividends {
+            match divisors.iter_mut().find(|(points, _)| *points == dividend.points) {
+                Some((_, members)) => members.push(dividend),
+                None => divisors.push((&dividend.points, vec![dividend])),
+            }
+        }
+        self.counters.products((divisors.len() * 8 + dividends.len()) * self.rows());
         self.fill_blocks(|first, sums| {
             sums.fill(Fr::ZERO);
             let points = &self.points[first..first + sums.len()];
             let mut numerator = vec![Fr::ZERO; sums.len()];
-            for dividend in dividends {
-                self.negated_remainder(points, &dividend.remainder, &mut numerator);
-                self.add_columns(first, &mut numerator, &[(dividend.column, Fr::ONE)]);
-                let mut vanishing = self.vanishing(points, &dividend.points);
+            for (roots, members) in &divisors {
+                self.negated_remainder(points, &scaled_remainder(members), &mut numerator);
+                let terms: Vec<_> = members.iter().map(|member| (member.column, member.scale)).collect();
+                self.add_columns(first, &mut numerator, &terms);
+                let mut vanishing = self.vanishing(points, roots);
                 field::batch_invert(self.instructions(), &mut vanishing);
                 field::multiply(self.instructions(), &mut numerator, &vanishing);
-                field::add_scaled(self.instructions(), sums, &numerator, dividend.scale);
+                field::add(self.instructions(), sums, &numerator);
             }
         })
     }
@@ -194,6 +203,17 @@ impl CpuEngine {
         }
         product
     }
+}
+
+/// `Σ scale·remainder`
+fn scaled_remainder(dividends: &[&Dividend<'_, Column>]) -> Vec<Fr> {
+    let length = dividends.iter().map(|dividend| dividend.remainder.len()).max().unwrap_or(0);
+    let mut sum = vec![Fr::ZERO; length];
+    for dividend in dividends {
+        let terms = sum.iter_mut().zip(&dividend.remainder);
+        terms.for_each(|(sum, coefficient)| *sum += dividend.scale * coefficient);
+    }
+    sum
 }
 
 fn ask<'a, T>(asked: &mut Queried<'a, T>, rotation: i32, index: usize, cells: &'a [T], rows: &Range<usize>) {
