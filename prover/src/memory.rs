@@ -6,8 +6,12 @@
 
 use circuits::layout::Layout;
 use circuits::machine::{AdviceColumn, MachineConfig, MachineParams};
+use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
+
+use crate::plonk::constraints::Constraints;
+use crate::plonk::quotient::QuotientPlan;
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
@@ -50,7 +54,8 @@ pub struct MemoryError {
 }
 
 impl MemoryPlan {
-    /// The plan for a layout under a budget in bytes, on the threads of the current pool; without a budget, what is fastest.
+    /// The plan for a layout under a budget in bytes, on the threads of the current pool; without a budget, what is
+    /// fastest, or little slower and much smaller.
     ///
     /// # Errors
     /// The budget is too small even for one constraint at a time.
@@ -70,11 +75,11 @@ impl MemoryPlan {
             srs: rows * (64 + 64 + 64 + 32 + 64),
             integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
             elements: elements(&params) * column,
-            quotient: most_columns(&params) * 2 * column,
+            quotient: 2 * column * widest(&params, usize::MAX),
         };
         if let Some(budget) = budget {
             let residents = plan.total() - plan.quotient;
-            let least = residents + least_columns(&params) * 2 * column;
+            let least = residents + 2 * column * widest(&params, 1);
             if budget < least {
                 return Err(MemoryError { needed: least, budget });
             }
@@ -110,17 +115,10 @@ fn elements(params: &MachineParams) -> u64 {
     (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64
 }
 
-/// Columns of all constraints together: fixed ones other than weights, advice, permutation, products.
-fn most_columns(params: &MachineParams) -> u64 {
-    use circuits::machine::FixedColumn;
-    let fixed = FixedColumn::all(params).iter().filter(|column| !matches!(column, FixedColumn::Weight(_))).count();
-    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
-    let permuted = AdviceColumn::permuted(params).len() + 1;
-    (fixed + advice + 2 * permuted) as u64
-}
-
-/// Columns of the constraint that has most of them: the identity reader, with four cells of a lane and two below them, and its
-/// coefficients.
-fn least_columns(params: &MachineParams) -> u64 {
-    u64::from(4 * params.units) + 24
+/// Columns that the quotient holds at a time, by coefficients and by values, where it should hold `columns` at most.
+fn widest(params: &MachineParams, columns: usize) -> u64 {
+    let mut system = ConstraintSystem::default();
+    MachineConfig::configure(&mut system, *params);
+    let constraints = Constraints::new(&system);
+    QuotientPlan::new(&constraints, system.degree() - 1, columns).widest() as u64
 }

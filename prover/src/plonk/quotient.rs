@@ -84,7 +84,8 @@ impl QuotientPlan {
     fn cost(&self) -> usize {
         let transforms = self.batches.iter().flat_map(|batch| &batch.columns).map(|(_, cosets)| cosets + 1);
         let groups = self.batches.iter().flat_map(|batch| &batch.groups);
-        TRANSFORM * transforms.sum::<usize>() + groups.map(|group| group.cosets * group.program.products()).sum::<usize>()
+        TRANSFORM * transforms.sum::<usize>()
+            + groups.map(|group| group.cosets * group.program.products()).sum::<usize>()
     }
 
     /// The most columns that are in memory together.

@@ -45,7 +45,7 @@ pub use work::Work;
 const BLOCK: usize = 1 << 10;
 
 /// Rows at the end of a column that a tail may cover: the most that tables are made for.
-const TAIL: usize = 16;
+const TAIL: usize = 8;
 
 /// How the engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
