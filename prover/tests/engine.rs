@@ -262,7 +262,8 @@ proptest! {
         let members = system.permutation().get_columns().len();
         let sets = if members == 0 { 0 } else { members.div_ceil(system.degree() - 2) };
         let lookups = system.lookups().len();
-        prop_assert_eq!(count(hidden + 1), system.num_advice_columns() + 2 * lookups);
+        // The mask of the quotient is one more.
+        prop_assert_eq!(count(hidden + 1), system.num_advice_columns() + 2 * lookups + 1);
         prop_assert_eq!(count(hidden), sets + lookups);
         let mut drawn: Vec<Fr> = tails.concat();
         let all = drawn.len();

@@ -6,10 +6,11 @@ mod support;
 use circuits::graph::Program;
 use circuits::layout::LayoutOptions;
 use circuits::reference::{self, RunError};
+use prover::memory::MemoryPlan;
 use prover::srs::Srs;
 use prover::{
-    prove, EngineOptions, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey, ProvingKeyError, SetupError,
-    Stage,
+    prove, Engine, EngineOptions, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey, ProvingKeyError,
+    SetupError, Stage,
 };
 use support::ProgramBuilder;
 use verifier::container::{frame, unframe, Kind};
@@ -133,17 +134,52 @@ fn seeds_repeat_and_are_marked_and_the_system_does_not() {
     let inputs = builder.inputs();
     let (key, srs) = keys(&builder.program);
     let prover = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
-    let witness_bytes = 64 * key.plan().layout().statistics().advice_columns;
-    let witness = |options: &ProveOptions| {
-        let proof = prover.prove(&inputs, options, &()).expect("admissible").proof;
-        (proof.randomness, proof.words.0[..witness_bytes].to_vec())
-    };
-    let [one, two] = [0, 1].map(|_| witness(&SEEDED));
-    assert_eq!(one, two);
-    assert_eq!(one.0, Randomness::Seeded);
-    let [three, four] = [0, 1].map(|_| witness(&ProveOptions::default()));
-    assert_ne!(three.1, four.1);
-    assert_eq!(three.0, Randomness::System);
+    let made =
+        |prover: &Prover<'_>, options: &ProveOptions| prover.prove(&inputs, options, &()).expect("admissible").proof;
+    let [one, two] = [0, 1].map(|_| made(&prover, &SEEDED));
+    assert_eq!(one.words, two.words, "the native engine repeats itself to the byte");
+    assert_eq!(one.randomness, Randomness::Seeded);
+    let [three, four] = [0, 1].map(|_| made(&prover, &ProveOptions::default()));
+    assert_ne!(three.words, four.words);
+    assert_eq!(three.randomness, Randomness::System);
+
+    let least = MemoryPlan::least(key.plan().layout());
+    let small = EngineOptions { max_memory: Some(least), ..EngineOptions::default() };
+    let small = Prover::new(&key, &srs, &small, &()).expect("the least will do");
+    assert_eq!(made(&small, &SEEDED).words, one.words, "the budget does not show in the proof");
+    let less = EngineOptions { max_memory: Some(least - 1), ..EngineOptions::default() };
+    assert!(matches!(Prover::new(&key, &srs, &less, &()), Err(ProveError::Memory(_))));
+}
+
+#[test]
+fn both_engines_make_the_same_keys_and_accepted_proofs() {
+    for mut builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        let inputs = builder.inputs();
+        let (native_key, srs) = keys(&builder.program);
+        let plan = native_key.plan().clone();
+        let (stock_key, _) = plan.setup_by(Engine::Stock, &srs, &()).expect("the SRS fits");
+        assert_eq!(stock_key.verifying_key().file(), native_key.verifying_key().file());
+        for engine in [Engine::Native, Engine::Stock] {
+            let options = EngineOptions { engine, ..EngineOptions::default() };
+            let prover = Prover::new(&native_key, &srs, &options, &()).expect("the SRS fits");
+            let proved = prover.prove(&inputs, &ProveOptions::default(), &()).expect("it verifies its own proof");
+            let public = &proved.proof.public;
+            verify(stock_key.verifying_key(), public, &proved.proof).expect("it is true");
+            assert_eq!(proved.report.rounds.is_empty(), engine == Engine::Stock);
+        }
+    }
+}
+
+#[test]
+fn an_srs_without_the_next_power_is_told() {
+    let mut builder = support::mlp(1);
+    let inputs = builder.inputs();
+    let (key, srs) = keys(&builder.program);
+    let cut = srs.without_next_power();
+    assert!(matches!(Prover::new(&key, &cut, &EngineOptions::default(), &()), Err(ProveError::NextPower { .. })));
+    let stock = EngineOptions { engine: Engine::Stock, ..EngineOptions::default() };
+    let prover = Prover::new(&key, &cut, &stock, &()).expect("the library needs no such power");
+    prover.prove(&inputs, &ProveOptions::default(), &()).expect("admissible");
 }
 
 #[test]

@@ -161,6 +161,11 @@ impl Srs {
         self.next_power
     }
 
+    /// The same without `[τ^(2^k)]₁`, as files without it are read.
+    pub fn without_next_power(self) -> Self {
+        Self { next_power: None, ..self }
+    }
+
     /// The SRS with `2^k` powers. A smaller one has a Lagrange basis of its own, which is computed: for an imported SRS
     /// that takes `k · 2^(k−1)` multiplications in the group (minutes from `k = 16` on), so keep the result in a file, or import
     /// the size that you need from a prepared `.ptau` file.

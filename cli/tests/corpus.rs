@@ -1,0 +1,42 @@
+//! Every model of the corpus that the first stage takes is proved by the native engine, and accepted by the library's verifier.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{text, zkinfer};
+
+fn corpus() -> PathBuf {
+    let given = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
+    given.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models").into())
+}
+
+/// The models of the bench's definition: a name a line, and comments.
+fn names() -> Vec<String> {
+    let definition = include_str!("../../benches/definitions/stage-one.txt");
+    let lines = definition.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_model_is_proved_and_accepted() {
+    let corpus = corpus();
+    if !corpus.is_dir() {
+        println!("skipped: no model corpus (set ZKINFER_CORPUS)");
+        return;
+    }
+    let names = names();
+    assert!(names.len() >= 32);
+    for name in names {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |file: &str| text(&corpus.join(&name).join(file));
+        let (model, input, calibration) = (file("model.onnx"), file("io.npz"), file("test.npz"));
+        let out = text(folder.path());
+        let arguments = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--json"];
+        let report = zkinfer(&arguments).done().json();
+        assert!(report["proof_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{name}: {report}");
+        // The proof on disk, judged by a process of its own.
+        let (key, proof) = (format!("{out}/model.vk"), format!("{out}/proof.zkp"));
+        zkinfer(&["verify", "--vk", &key, "--proof", &proof]).done();
+    }
+}
