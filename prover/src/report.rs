@@ -1,4 +1,6 @@
 //! What the stages of a setup or a proof cost, and who is told while they run.
+//!
+//! Stages and rounds are `tracing` spans as well, for programs that collect those.
 
 use std::time::Instant;
 
@@ -138,13 +140,14 @@ pub(crate) struct RoundTimes<'a> {
     progress: &'a dyn Progress,
     work: &'a dyn Fn() -> Work,
     begun: (Instant, Option<f64>, Work),
+    span: Option<tracing::span::EnteredSpan>,
     done: Vec<RoundReport>,
 }
 
 impl<'a> RoundTimes<'a> {
     /// `work` tells what has been done so far.
     pub(crate) fn new(progress: &'a dyn Progress, work: &'a dyn Fn() -> Work) -> Self {
-        Self { progress, work, begun: (Instant::now(), None, Work::default()), done: Vec::new() }
+        Self { progress, work, begun: (Instant::now(), None, Work::default()), span: None, done: Vec::new() }
     }
 
     pub(crate) fn into_reports(self) -> Vec<RoundReport> {
@@ -155,10 +158,12 @@ impl<'a> RoundTimes<'a> {
 impl Observer for RoundTimes<'_> {
     fn begin(&mut self, round: Round) {
         self.progress.round(round);
+        self.span = Some(tracing::info_span!("round", %round).entered());
         self.begun = (Instant::now(), process_cpu_seconds(), (self.work)());
     }
 
     fn end(&mut self, round: Round) {
+        self.span = None;
         let (wall, cpu, work) = self.begun;
         let cpu_seconds = process_cpu_seconds().zip(cpu).map(|(end, start)| end - start);
         let wall_seconds = wall.elapsed().as_secs_f64();
@@ -174,6 +179,7 @@ impl<'a> Stages<'a> {
     /// Runs a stage; one that fails is not reported.
     pub(crate) fn run<T, E>(&mut self, stage: Stage, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.progress.begin(stage);
+        let _span = tracing::info_span!("stage", ?stage).entered();
         let (wall, cpu) = (Instant::now(), process_cpu_seconds());
         let result = work()?;
         let cpu_seconds = process_cpu_seconds().zip(cpu).map(|(end, start)| end - start);

@@ -1,8 +1,9 @@
 //! The cost model: what a machine takes to prove, and the choice of its widths.
 //!
-//! A proof costs, per row: a commitment and a transform for each column that the prover makes, an evaluation and an
-//! opening for each column that it opens, and a sweep of the gates over the extended domain. The unit costs below were
-//! fitted on measured proofs (see `benches/`).
+//! A proof costs, per row: a sum over points for each column of field elements; much less for a column of small integers;
+//! transforms for each column that the quotient reads, where all weights together are one; and a sweep of the gates over the
+//! cosets. The unit costs below are those of the native engine, from measured kernels and proofs of 2^12 to 2^16 rows (see
+//! `benches/` and `docs/engine.md`). What is estimated is within a fifth of the proofs measured there.
 
 use halo2_proofs::plonk::ConstraintSystem;
 use rayon::prelude::*;
@@ -30,7 +31,7 @@ pub enum Objective {
 /// What a machine is expected to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// CPU seconds of a proof by the stock engine.
+    /// CPU seconds of a proof by the native engine.
     pub prove_cpu_seconds: f64,
     /// Peak memory of a proof by the stock engine, in bytes.
     pub prove_bytes: u64,
@@ -40,12 +41,20 @@ pub struct Estimate {
     pub proof_bytes: u64,
 }
 
-/// CPU seconds of the stock engine per committed column: per row, and whatever the number of rows.
-const COMMITTED_COLUMN_SECONDS: [f64; 2] = [1.0e-5, 3.0e-3];
-/// CPU seconds of the stock engine per row and fixed column: evaluation, opening, its share of the gates.
-const FIXED_CELL_SECONDS: f64 = 2.0e-6;
-/// CPU seconds of the setup per fixed column: per row, and whatever the number of rows.
-const SETUP_COLUMN_SECONDS: [f64; 2] = [3.0e-6, 6.0e-3];
+/// CPU seconds per committed column of field elements: per row, and whatever the number of rows.
+const ELEMENT_COLUMN_SECONDS: [f64; 2] = [1.3e-6, 3.2e-3];
+/// CPU seconds per row and column of small integers: its sum over points, and its transforms.
+const INTEGER_CELL_SECONDS: f64 = 3.0e-7;
+/// CPU seconds per row and column that is transformed and not committed to: fixed and permutation columns.
+const TRANSFORMED_CELL_SECONDS: f64 = 1.0e-7;
+/// CPU seconds per weight: it is combined, evaluated and opened, and never transformed.
+const WEIGHT_SECONDS: f64 = 2.0e-9;
+/// CPU seconds of the gates on all cosets per row: for each unit, and besides.
+const GATES_SECONDS: [f64; 2] = [3.0e-7, 5.0e-7];
+/// CPU seconds of the setup per row: for each fixed column, and for each permutation column.
+const SETUP_CELL_SECONDS: [f64; 2] = [9.0e-8, 5.0e-7];
+/// CPU seconds of the setup whatever the machine.
+const SETUP_SECONDS: f64 = 5.0e-3;
 /// Bytes of the stock engine per row and column, and whatever the machine.
 const BYTES: [f64; 2] = [110.0, 15.0e6];
 
@@ -81,13 +90,26 @@ pub fn proof_bytes(params: &MachineParams) -> usize {
 /// What a machine is expected to cost.
 pub fn estimate(params: &MachineParams) -> Estimate {
     let rows = params.rows() as f64;
-    let committed = prover_columns(params) as f64;
-    let fixed = (FixedColumn::all(params).len() + permutation_columns(params)) as f64;
-    let columns = |count: f64, [per_row, base]: [f64; 2]| count * (rows * per_row + base);
+    let integers = AdviceColumn::first_phase(params).len();
+    let elements = prover_columns(params) - integers;
+    let weights = params.weights as usize;
+    let fixed = FixedColumn::all(params).len() - weights;
+    let permutation = permutation_columns(params);
+    let [element_row, element_base] = ELEMENT_COLUMN_SECONDS;
+    let [gates_unit, gates_base] = GATES_SECONDS;
+    let per_row = elements as f64 * element_row
+        + integers as f64 * INTEGER_CELL_SECONDS
+        + (fixed + permutation) as f64 * TRANSFORMED_CELL_SECONDS
+        + weights as f64 * WEIGHT_SECONDS
+        + f64::from(params.units) * gates_unit
+        + gates_base;
+    let [fixed_setup, permutation_setup] = SETUP_CELL_SECONDS;
+    let setup_row = (fixed + weights) as f64 * fixed_setup + permutation as f64 * permutation_setup;
+    let columns = prover_columns(params) + fixed + weights + permutation;
     Estimate {
-        prove_cpu_seconds: columns(committed, COMMITTED_COLUMN_SECONDS) + rows * fixed * FIXED_CELL_SECONDS,
-        prove_bytes: ((committed + fixed) * rows * BYTES[0] + BYTES[1]) as u64,
-        setup_cpu_seconds: columns(fixed, SETUP_COLUMN_SECONDS),
+        prove_cpu_seconds: rows * per_row + elements as f64 * element_base,
+        prove_bytes: (columns as f64 * rows * BYTES[0] + BYTES[1]) as u64,
+        setup_cpu_seconds: rows * setup_row + SETUP_SECONDS,
         proof_bytes: proof_bytes(params) as u64,
     }
 }

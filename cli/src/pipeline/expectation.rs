@@ -10,11 +10,9 @@ use crate::exit::{Failure, Outcome};
 use crate::pipeline::model;
 use crate::printer::{bytes, Printer};
 
-/// CPU seconds of a native proof for one of the stock engine, about which the cost model speaks: measured on models of 2^9 to
-/// 2^14 rows.
-const NATIVE_PROOF_SHARE: f64 = 0.13;
-/// CPU seconds of a setup for one of the stock engine's; keys are always made by the native one.
-const NATIVE_SETUP_SHARE: f64 = 0.06;
+/// CPU seconds of a proof by the stock engine for one of the native engine, about which the cost model speaks: measured on machines
+/// of 2^12 to 2^18 rows.
+const STOCK_PROOF_TIMES: f64 = 10.0;
 
 /// What setup and proof are expected to take.
 #[derive(Clone, Copy, Debug)]
@@ -39,19 +37,19 @@ impl Expectation {
     /// # Errors
     /// The memory that is allowed does not suffice.
     pub(crate) fn new(layout: &Layout, options: &EngineOptions) -> Result<Self, MemoryError> {
-        let stock = cost::estimate(&layout.params());
+        let estimate = cost::estimate(&layout.params());
         let plan = match options.engine {
             Engine::Native => Some(MemoryPlan::new(layout, options.max_memory)?),
             Engine::Stock => None,
         };
-        let share = if plan.is_some() { NATIVE_PROOF_SHARE } else { 1.0 };
+        let times = if plan.is_some() { 1.0 } else { STOCK_PROOF_TIMES };
         Ok(Self {
             engine: options.engine,
-            setup_cpu_seconds: NATIVE_SETUP_SHARE * stock.setup_cpu_seconds,
-            prove_cpu_seconds: share * stock.prove_cpu_seconds,
-            memory_bytes: plan.map_or(stock.prove_bytes, |plan| plan.total()),
+            setup_cpu_seconds: estimate.setup_cpu_seconds,
+            prove_cpu_seconds: times * estimate.prove_cpu_seconds,
+            memory_bytes: plan.map_or(estimate.prove_bytes, |plan| plan.total()),
             plan,
-            proof_bytes: stock.proof_bytes,
+            proof_bytes: estimate.proof_bytes,
         })
     }
 
