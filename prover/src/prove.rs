@@ -20,7 +20,7 @@ use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Pu
 use crate::engine::{CpuEngine, CpuOptions, VectorKernels};
 use crate::keys::ProvingKey;
 use crate::memory::{MemoryError, MemoryPlan};
-use crate::plonk::key::CircuitKey;
+use crate::plonk::key::{CircuitError, CircuitKey};
 use crate::plonk::machine::{self, MachineWitness};
 use crate::plonk::permutation::PermutationError;
 use crate::plonk::prove::{Job, PlonkError};
@@ -64,8 +64,8 @@ impl std::str::FromStr for Engine {
     }
 }
 
-/// Where the blinding is drawn from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where the blinding is drawn from. `Debug` tells no seed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum Entropy {
     /// The operating system, hedged with a hash of the witness: even where the system's randomness is bad, different
     /// witnesses are blinded differently.
@@ -75,6 +75,15 @@ pub enum Entropy {
     /// stock engine the seed determines the commitments to the witness; what follows still differs from proof to proof, since
     /// the library draws a polynomial of its own.
     Seed([u8; 32]),
+}
+
+impl std::fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::System => "System",
+            Self::Seed(_) => "Seed",
+        })
+    }
 }
 
 /// What makes proofs, and within what.
@@ -149,6 +158,9 @@ pub enum ProveError {
     /// The key's copies are too many.
     #[error(transparent)]
     Permutation(#[from] PermutationError),
+    /// The circuit is not one that the native engine takes.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
     /// The native engine fails.
     #[error(transparent)]
     Plonk(#[from] PlonkError),
@@ -161,8 +173,8 @@ pub enum ProveError {
     NotAccepted(Refusal),
 }
 
-/// A proof and what belongs to it.
-#[derive(Clone, Debug)]
+/// A proof and what belongs to it. `Debug` tells nothing of the trace.
+#[derive(Clone)]
 pub struct Proved {
     /// The proof.
     pub proof: Proof,
@@ -170,6 +182,12 @@ pub struct Proved {
     pub trace: Trace,
     /// What the stages cost.
     pub report: Report,
+}
+
+impl std::fmt::Debug for Proved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proved").field("proof", &self.proof).field("report", &self.report).finish_non_exhaustive()
+    }
 }
 
 /// A proving key on an engine, ready for any number of proofs.
@@ -201,7 +219,7 @@ impl Native {
         let options = CpuOptions { quotient_bytes: max_memory.map(|_| memory.quotient), ..CpuOptions::default() };
         let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
         let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
-        let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed).map_err(PlonkError::from)?;
+        let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
         Ok(Self { engine, key, next_power, kernels: VectorKernels(options.instructions) })
     }
 
@@ -328,13 +346,20 @@ impl<'a> Prover<'a> {
         Ok(transcript.finalize())
     }
 
+    fn engine(&self) -> Engine {
+        match self.backend {
+            Backend::Native(_) => Engine::Native,
+            Backend::Stock(_) => Engine::Stock,
+        }
+    }
+
     fn seed(&self, inputs: &[Vec<i64>], entropy: Entropy) -> Result<[u8; 32], ProveError> {
         match entropy {
             Entropy::Seed(seed) => Ok(seed),
             Entropy::System => {
                 let mut system = [0; 32];
                 OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
-                Ok(hedged(&system, self.key.verifying_key().digest(), inputs))
+                Ok(hedged(&system, self.engine(), self.key.verifying_key().digest(), inputs))
             }
         }
     }
@@ -349,10 +374,14 @@ pub fn prove(key: &ProvingKey, srs: &Srs, inputs: &[Vec<i64>], options: &ProveOp
 }
 
 /// A seed from the system's randomness, the key and the witness (which follows from the inputs).
-fn hedged(system: &[u8; 32], key: Digest, inputs: &[Vec<i64>]) -> [u8; 32] {
+///
+/// The engine is part of it: should the system's randomness repeat, two engines would otherwise blind one witness alike and open it
+/// at different points.
+fn hedged(system: &[u8; 32], engine: Engine, key: Digest, inputs: &[Vec<i64>]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"zkinfer blinding");
     hash.update(system);
+    hash.update(engine.to_string().as_bytes());
     hash.update(key.0);
     for tensor in inputs {
         hash.update((tensor.len() as u64).to_le_bytes());
@@ -381,7 +410,7 @@ mod tests {
 
     #[test]
     fn blinding_depends_on_everything() {
-        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Digest([key; 32]), inputs);
+        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), inputs);
         let first = seed(1, 2, &[vec![3, 4]]);
         assert_eq!(first, seed(1, 2, &[vec![3, 4]]));
         let others = [
@@ -391,6 +420,8 @@ mod tests {
             seed(1, 2, &[vec![3], vec![4]]),
         ];
         assert!(others.iter().all(|other| *other != first));
+        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), &[vec![3, 4]]), first);
+        assert_eq!(format!("{:?}", Entropy::Seed([7; 32])), "Seed");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Columns as the protocol hands them to an engine: they know what they hold.
 
+use std::fmt;
 use std::sync::Arc;
 
 use circuits::machine::Integers;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field;
 
-/// The values of a column's first rows; the rows behind them are zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The values of a column's first rows; the rows behind them are zero. They may be a witness: `Debug` tells their form only.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Values {
     /// Signed integers of 1 to 8 bytes.
     Integers(Arc<Integers>),
@@ -42,13 +43,31 @@ pub struct SigmaColumn {
     pub images: Arc<[(u32, u32)]>,
 }
 
-/// A column: values from row 0 on, and elements in the last rows, which hide the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A column: values from row 0 on, and elements in the last rows, which hide the others. `Debug` tells its form only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Column {
     /// The first rows.
     pub values: Values,
     /// The last rows. Where there are any, `values` ends before them, and is no constant.
     pub tail: Vec<Fr>,
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integers(integers) => write!(f, "{} integers", integers.len()),
+            Self::Sigma(sigma) => write!(f, "permutation column {}, {} rows moved", sigma.column, sigma.rows.len()),
+            Self::Field(elements) => write!(f, "{} elements", elements.len()),
+            Self::Sparse { rows, .. } => write!(f, "{} elements here and there", rows.len()),
+            Self::Constant(_) => f.write_str("a constant"),
+        }
+    }
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Column({:?}, then a tail of {})", self.values, self.tail.len())
+    }
 }
 
 impl Column {
@@ -122,6 +141,7 @@ mod tests {
         let integers = Column::narrowest(vec![Fr::from(3), -Fr::from(7), Fr::ZERO]);
         assert_eq!(integers.values, Values::Integers(Arc::new(Integers::from(vec![3, -7, 0]))));
         assert_eq!((integers.rows(), integers.bytes()), (3, 3));
+        assert_eq!(format!("{integers:?}"), "Column(3 integers, then a tail of 0)");
         let mut elements = vec![Fr::ZERO; 9];
         elements[4] = Fr::from(u64::MAX);
         elements[6] = Fr::ONE;

@@ -206,7 +206,7 @@ impl<E: Engine> Bench<'_, E> {
 
     fn multiplies(&mut self) {
         let scalars = self.draw.elements(12);
-        let (start, tail) = (self.draw.element(), self.draw.elements(TAIL - 1));
+        let (start, tail) = (self.draw.element(), self.draw.elements(TAIL + 3));
         fn product<'a, C>(columns: &'a [C], scalars: &[Fr], start: Fr, tail: Vec<Fr>) -> GrandProduct<'a, C> {
             let factor = |first: usize, terms: &[usize], identity| Factor {
                 terms: terms.iter().map(|term| (&columns[*term], scalars[first + term % 2])).collect(),
@@ -225,6 +225,8 @@ impl<E: Engine> Bench<'_, E> {
         let expected = self.naive.grand_product(product(&self.expected, &scalars, start, tail));
         let ((found, last), (expected, expected_last)) = (found.expect("a column"), expected.expect("a column"));
         self.same(&found, &expected, "a running product");
+        let (point, expected_point) = (self.engine.commit(&[&found]), self.naive.commit(&[&expected]));
+        assert_eq!(point.expect("a point"), expected_point.expect("a point"), "the commitment to a running product");
         assert_eq!(last, expected_last, "the last value of a running product");
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, VerifyingKey};
 
+use thiserror::Error;
+
 use super::constraints::{self, Constraints};
 use super::quotient::QuotientPlan;
 use crate::engine::{Column, Engine, EngineError, SigmaColumn, Values};
@@ -44,6 +46,48 @@ impl Preprocessed {
     }
 }
 
+/// Why a circuit can't be put onto an engine.
+#[derive(Debug, Error)]
+pub enum CircuitError {
+    /// The system has selectors of the library, which its own keys replace.
+    #[error("the constraint system has {found} selectors; only systems without are taken")]
+    Selectors {
+        /// How many.
+        found: usize,
+    },
+    /// A constraint of a degree that the system does not declare; the library caps what it declares by itself.
+    #[error("{constraint} has degree {found}, and the system declares {limit}: set its minimum degree")]
+    Degree {
+        /// The constraint.
+        constraint: String,
+        /// The system's degree.
+        limit: usize,
+        /// The constraint's degree.
+        found: usize,
+    },
+    /// A rotation beyond the domain, or two of one column that are the same there.
+    #[error("a column is read at rotation {rotation}, which in a domain of {rows} rows is out of range or another one's twin")]
+    Rotation {
+        /// The rotation.
+        rotation: i32,
+        /// Rows of the domain.
+        rows: usize,
+    },
+    /// Another number of columns than the system has.
+    #[error("the constraint system has {expected} {what} columns, and {found} are given")]
+    Columns {
+        /// Fixed or permutation.
+        what: &'static str,
+        /// Columns of the system.
+        expected: usize,
+        /// Columns given.
+        found: usize,
+    },
+    /// The engine gives up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// A circuit on an engine, ready for proofs.
 pub struct CircuitKey<E: Engine> {
     pub(super) system: ConstraintSystem<Fr>,
@@ -61,10 +105,13 @@ impl<E: Engine> CircuitKey<E> {
     /// Puts a circuit onto an engine.
     ///
     /// # Errors
-    /// The engine fails.
-    pub fn new(engine: &E, key: &VerifyingKey<G1Affine>, preprocessed: Preprocessed) -> Result<Self, EngineError> {
+    /// The system is not one that proofs can be made for, the columns are not its own, or the engine fails.
+    pub fn new(engine: &E, key: &VerifyingKey<G1Affine>, preprocessed: Preprocessed) -> Result<Self, CircuitError> {
         let system = key.cs().clone();
+        check_columns(&system, &preprocessed)?;
+        check_rotations(&system, 1 << engine.k())?;
         let constraints = Constraints::new(&system);
+        check_degrees(&system, &constraints)?;
         let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.columns_at_once());
         let rows = 1u32 << engine.k();
         let last = rows - system.blinding_factors() as u32 - 1;
@@ -99,5 +146,85 @@ impl<E: Engine> CircuitKey<E> {
     /// Rows that hold a witness.
     pub(super) fn usable_rows(&self, engine: &E) -> usize {
         (1 << engine.k()) - self.system.blinding_factors() - 1
+    }
+}
+
+fn check_columns(system: &ConstraintSystem<Fr>, preprocessed: &Preprocessed) -> Result<(), CircuitError> {
+    if system.num_selectors() != 0 {
+        return Err(CircuitError::Selectors { found: system.num_selectors() });
+    }
+    let members = system.permutation().get_columns().len();
+    for (what, expected, found) in [
+        ("fixed", system.num_fixed_columns(), preprocessed.fixed.len()),
+        ("permutation", members, preprocessed.sigma.len()),
+    ] {
+        if expected != found {
+            return Err(CircuitError::Columns { what, expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// Every column is read at different points: the verifier takes no column twice at one.
+fn check_rotations(system: &ConstraintSystem<Fr>, rows: usize) -> Result<(), CircuitError> {
+    let advice = system.advice_queries().iter().map(|(column, at)| ((0, column.index()), at.0));
+    let fixed = system.fixed_queries().iter().map(|(column, at)| ((1, column.index()), at.0));
+    let instance = system.instance_queries().iter().map(|(column, at)| ((2, column.index()), at.0));
+    let mut seen = std::collections::BTreeSet::new();
+    for (column, rotation) in advice.chain(fixed).chain(instance) {
+        let turn = i64::from(rotation).rem_euclid(rows as i64);
+        if rotation.unsigned_abs() as usize >= rows || !seen.insert((column, turn)) {
+            return Err(CircuitError::Rotation { rotation, rows });
+        }
+    }
+    Ok(())
+}
+
+fn check_degrees(system: &ConstraintSystem<Fr>, constraints: &Constraints) -> Result<(), CircuitError> {
+    let limit = system.degree();
+    match constraints.list.iter().find(|constraint| constraint.degree > limit) {
+        Some(constraint) => {
+            Err(CircuitError::Degree { constraint: constraint.name.clone(), limit, found: constraint.degree })
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halo2_proofs::plonk::Expression;
+    use halo2_proofs::poly::Rotation;
+
+    fn system(rotations: [i32; 2], degree: usize) -> ConstraintSystem<Fr> {
+        let mut system = ConstraintSystem::default();
+        let (fixed, advice) = (system.fixed_column(), system.advice_column());
+        system.create_gate("gate", |cells| {
+            let [one, other] = rotations.map(|rotation| cells.query_advice(advice, Rotation(rotation)));
+            let power = (1..degree).fold(one, |power, _| power * other.clone());
+            vec![(
+                "power",
+                cells.query_fixed(fixed, Rotation::cur()) * Expression::Sum(Box::new(power.clone()), Box::new(power)),
+            )]
+        });
+        system
+    }
+
+    #[test]
+    fn systems_that_no_proof_can_be_made_for_are_refused() {
+        assert!(check_rotations(&system([0, 1], 2), 8).is_ok());
+        for rotations in [[0, 8], [-9, 0], [3, -5]] {
+            let refused = check_rotations(&system(rotations, 2), 8);
+            assert!(matches!(refused, Err(CircuitError::Rotation { rows: 8, .. })), "{rotations:?}");
+        }
+        let high = system([0, 1], 9);
+        let refused = check_degrees(&high, &Constraints::new(&high));
+        assert!(matches!(refused, Err(CircuitError::Degree { found: 10, .. })), "{refused:?}");
+        let empty = Preprocessed { fixed: vec![], sigma: vec![] };
+        let refused = check_columns(&system([0, 1], 2), &empty);
+        assert!(matches!(refused, Err(CircuitError::Columns { what: "fixed", expected: 1, found: 0 })));
+        let mut selecting = ConstraintSystem::<Fr>::default();
+        selecting.selector();
+        assert!(matches!(check_columns(&selecting, &empty), Err(CircuitError::Selectors { found: 1 })));
     }
 }

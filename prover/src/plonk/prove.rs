@@ -13,8 +13,8 @@
 //! Each round is a type that the next one consumes.
 //!
 //! **What hides.** Every column that is committed ends in `blinding_factors() + 1` random rows (products: `blinding_factors()`),
-//! more than it is opened at points. `R` is such a column and zero elsewhere: over KZG nothing else has to be drawn for it
-//! (`docs/soundness.md`, 8). The pieces `h_i` of the quotient are masked by scalars `b_i`
+//! more than it is opened at points; a product column has one to spare, which makes the quotient's value at `τ` uniform. `R` is such
+//! a column and zero elsewhere: over KZG nothing else has to be drawn for it. The argument is in `docs/soundness.md`, 8. The pieces `h_i` of the quotient are masked by scalars `b_i`
 //! (with `b_(−1) = b_last = 0`): `h_i + b_i·X^n − b_(i−1)`. In `Σ x^(n·i)·h_i`, which is all that is opened, the masks cancel at
 //! `x`: `Σ b_i·(x^(n·i)·x^n − x^(n·(i+1))) = 0`. A piece's commitment takes the power `[τ^n]₁`.
 
@@ -80,6 +80,12 @@ pub enum PlonkError {
         limit: usize,
         /// Rows of the column.
         found: usize,
+    },
+    /// A column of the witness in a form that leaves no rows to hide it.
+    #[error("advice column {column} has a tail of its own, or speaks about the last rows")]
+    WitnessForm {
+        /// The column.
+        column: usize,
     },
     /// The circuit can't make its witness.
     #[error("the witness of phase {phase}: {reason}")]
@@ -335,6 +341,10 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
             .map(|(index, column)| {
                 if column.rows() > limit {
                     return Err(PlonkError::WitnessLength { column: index, limit, found: column.rows() });
+                }
+                let own = matches!(column.values, Values::Constant(_) | Values::Sigma(_)) || !column.tail.is_empty();
+                if own {
+                    return Err(PlonkError::WitnessForm { column: index });
                 }
                 let tail = self.randomness.elements(hidden);
                 Ok((index, self.engine.column(Column { tail, ..column })?))

@@ -125,6 +125,7 @@ impl Srs {
     ) -> Result<Self, SrsMarkError> {
         let mark = SrsMark::new(origin, tau_g2)?;
         let next_power = powers.get(1 << k).copied();
+        refuse_root_of_unity(next_power)?;
         powers.truncate(1 << k);
         let lagrange =
             lagrange.unwrap_or_else(|| g_to_lagrange(powers.iter().map(|power| power.to_curve()).collect(), k));
@@ -274,6 +275,14 @@ impl From<&Srs> for SrsInfo {
     }
 }
 
+/// A `τ` in the domain is one of few, and a commitment would be a single cell times the generator.
+fn refuse_root_of_unity(next_power: Option<G1Affine>) -> Result<(), SrsMarkError> {
+    match next_power {
+        Some(power) if power == G1Affine::generator() => Err(SrsMarkError::KnownTau),
+        _ => Ok(()),
+    }
+}
+
 fn check_k(k: u32) -> Result<(), SrsError> {
     if K.contains(&k) {
         Ok(())
@@ -376,6 +385,7 @@ impl<R: Read> Decoder<'_, R> {
         }
         let tau_g2 = self.point2()?;
         let mark = SrsMark::new(origin, tau_g2)?;
+        refuse_root_of_unity(next_power)?;
         Ok(Srs { mark, next_power, powers, lagrange })
     }
 
@@ -494,6 +504,17 @@ mod tests {
         assert!(matches!(cut.fit(6), Err(SrsError::TooSmall { needed: 6, found: 5 })));
         assert!(matches!(Srs::development(0), Err(SrsError::Size { found: 0 })));
         assert!(matches!(Srs::development(40), Err(SrsError::Size { found: 40 })));
+    }
+
+    #[test]
+    fn a_tau_in_the_domain_is_refused() {
+        let omega = crate::plonk::prove::root_of_unity(3);
+        let powers: Vec<_> = (0..=8u64).map(|i| (G1Affine::generator() * omega.pow_vartime([i])).to_affine()).collect();
+        let tau_g2 = (G2Affine::generator() * omega).to_affine();
+        let refused = Srs::from_powers(3, powers.clone(), None, SrsOrigin::Imported, tau_g2);
+        assert_eq!(refused.map(|srs| srs.k()), Err(SrsMarkError::KnownTau));
+        // Fewer powers than make it come round.
+        assert!(Srs::from_powers(2, powers, None, SrsOrigin::Imported, tau_g2).is_ok());
     }
 
     #[test]

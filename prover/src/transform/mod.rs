@@ -45,7 +45,6 @@ const PARALLEL: u32 = 11;
 const TASKS_PER_THREAD: usize = 4;
 
 /// The powers of a root of unity of order `2^k`, and what transforms over them need.
-#[derive(Debug)]
 pub struct Domain {
     k: u32,
     omega: Fr,

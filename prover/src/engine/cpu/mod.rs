@@ -156,7 +156,8 @@ impl Engine for CpuEngine {
     }
 
     fn grand_product(&self, product: GrandProduct<'_, Column>) -> Result<(Column, Fr), EngineError> {
-        Ok(self.running_product(product))
+        let (column, last) = self.running_product(product);
+        Ok((self.column(column)?, last))
     }
 
     fn quotient(&self, plan: &QuotientPlan, environment: &Environment<'_, Column>) -> Result<Vec<Column>, EngineError> {
