@@ -30,7 +30,7 @@ impl KnownSrs {
     /// For the domain of `2^k` points.
     pub fn new(k: u32) -> Self {
         let tau = Fr::from(0x1234_5678_9abc_def1).pow_vartime([5]);
-        let omega = crate::plonk::prove::root_of_unity(k);
+        let omega = crate::field::root_of_unity(k);
         let n = Fr::from(1 << k);
         let scale = (tau.pow_vartime([1 << k]) - Fr::ONE) * n.invert().expect("not zero");
         let point =

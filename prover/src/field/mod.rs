@@ -64,6 +64,15 @@ impl Residue for Fq {
         [0x3c20_8c16_d87c_fd47, 0x9781_6a91_6871_ca8d, 0xb850_45b6_8181_585d, 0x3064_4e72_e131_a029];
 }
 
+/// The generator `ω` of the domain of `2^k` points, as the proof library has it.
+///
+/// # Panics
+/// `k` is above 28: the field has no such root.
+pub fn root_of_unity(k: u32) -> Fr {
+    assert!(k <= Fr::S, "the field has roots of unity of order 2^28 at most");
+    (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square())
+}
+
 /// Sets of instructions that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instructions {

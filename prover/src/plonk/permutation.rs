@@ -152,7 +152,7 @@ impl PermutationAssembly {
     /// # Panics
     /// There is no such column, or 2^k is more than the order of the field's roots of unity.
     pub fn sigma(&self, column: usize) -> Vec<Fr> {
-        let root = root_of_unity(self.k);
+        let root = crate::field::root_of_unity(self.k);
         let powers_of_root = powers(root, self.rows());
         let powers_of_delta = powers(Fr::DELTA, self.columns.len());
         let first = column << self.k;
@@ -195,12 +195,6 @@ impl PermutationAssembly {
     }
 }
 
-/// The root of unity of order 2^`k` that the proof library's domains have.
-fn root_of_unity(k: u32) -> Fr {
-    assert!(k <= Fr::S, "there is no root of unity of order 2^{k}");
-    (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square())
-}
-
 fn powers(base: Fr, count: usize) -> Vec<Fr> {
     std::iter::successors(Some(Fr::ONE), |power| Some(*power * base)).take(count).collect()
 }
@@ -208,6 +202,7 @@ fn powers(base: Fr, count: usize) -> Vec<Fr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::root_of_unity;
     use halo2_proofs::plonk::ConstraintSystem;
 
     /// Two advice columns, and one that is none of the argument's.

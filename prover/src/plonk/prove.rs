@@ -365,7 +365,7 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
 
     /// `ω^rotation·x`
     fn rotated(&self, x: Fr, rotation: i32) -> Fr {
-        let omega = root_of_unity(self.engine.k());
+        let omega = crate::field::root_of_unity(self.engine.k());
         let step = if rotation < 0 { omega.invert().expect("a root of unity is not zero") } else { omega };
         x * step.pow_vartime([u64::from(rotation.unsigned_abs())])
     }
@@ -373,11 +373,6 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
 
 fn squeeze<C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, C>>(transcript: &mut T) -> Fr {
     transcript.squeeze_challenge().get_scalar()
-}
-
-/// The generator of the domain of `2^k` points.
-pub(crate) fn root_of_unity(k: u32) -> Fr {
-    (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square())
 }
 
 /// The challenges while those that come later are not known.

@@ -31,7 +31,7 @@ fn scalars(ratio: Fr, start: Fr, count: usize) -> Vec<Fr> {
 /// `ℓ_i(τ) = (τ^n − 1)/n · ω^i/(τ − ω^i)`. No root of unity is `τ`: it would be a small-order element.
 fn lagrange(k: u32, tau: Fr) -> Vec<Fr> {
     let n = 1usize << k;
-    let omega = (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square());
+    let omega = crate::field::root_of_unity(k);
     let roots = scalars(omega, Fr::ONE, n);
     let mut values: Vec<_> = roots.iter().map(|root| tau - root).collect();
     values.iter_mut().batch_invert();

@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_tau_in_the_domain_is_refused() {
-        let omega = crate::plonk::prove::root_of_unity(3);
+        let omega = crate::field::root_of_unity(3);
         let powers: Vec<_> = (0..=8u64).map(|i| (G1Affine::generator() * omega.pow_vartime([i])).to_affine()).collect();
         let tau_g2 = (G2Affine::generator() * omega).to_affine();
         let refused = Srs::from_powers(3, powers.clone(), None, SrsOrigin::Imported, tau_g2);

@@ -92,7 +92,7 @@ impl Domain {
     /// `k` is above 28: the field has no such root.
     pub fn new(k: u32) -> Self {
         assert!(k <= Fr::S, "the field has no root of unity of order 2^{k}");
-        let omega = (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |omega, _| omega.square());
+        let omega = field::root_of_unity(k);
         let omega_inv = (k..Fr::S).fold(Fr::ROOT_OF_UNITY_INV, |omega, _| omega.square());
         let (rows_k, columns) = (k.div_ceil(2), 1 << (k / 2));
         let instructions = Instructions::detected();

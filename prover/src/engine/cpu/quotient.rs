@@ -36,7 +36,7 @@ impl CpuEngine {
 
     /// Cosets `g·ω'^j·H`, with `g` a generator of the field's group and `ω'` a root of unity so that all are different.
     fn cosets(&self, count: usize) -> Vec<Coset> {
-        let root = crate::plonk::prove::root_of_unity(self.domain.k() + count.next_power_of_two().ilog2());
+        let root = crate::field::root_of_unity(self.domain.k() + count.next_power_of_two().ilog2());
         std::iter::successors(Some(Fr::MULTIPLICATIVE_GENERATOR), |shift| Some(shift * root))
             .take(count)
             .map(|shift| self.domain.coset(shift))
