@@ -1,6 +1,6 @@
 //! Lays a program out on a machine: which cell holds what, which fixed cells say so, and how a run fills the witness.
 //!
-//! [`compile`] tries the candidate widths, lets the [cost model](cost) choose, and checks the result by an exact symbolic
+//! [`compile`] tries the candidate widths, lets the [cost model](cost) choose, and checks the result by a symbolic
 //! run of the machine ([`audit`]). The layout of a program is deterministic, and made again from what was chosen
 //! ([`Widths`]) by [`lay_out`].
 
