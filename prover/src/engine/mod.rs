@@ -58,17 +58,6 @@ pub enum EngineError {
         /// The first such row.
         row: usize,
     },
-    /// A temporary file can't be used.
-    #[error("the temporary file for columns that do not fit into memory: {0}")]
-    Spill(#[from] std::io::Error),
-    /// The budget is too small for any plan.
-    #[error("{needed} bytes of memory are needed at least, and {budget} are allowed")]
-    Memory {
-        /// The smallest plan.
-        needed: u64,
-        /// The budget.
-        budget: u64,
-    },
 }
 
 /// A factor of a [`Engine::grand_product`]: `Σ scalar·column + identity·X + constant` in every row.
