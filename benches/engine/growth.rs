@@ -11,7 +11,7 @@ use zkinfer_benches::record::{self, figure, Record};
 use zkinfer_benches::table::{bytes, digits, markdown, shown, whole, Show};
 
 use crate::child;
-use crate::pairs::{median, Measured};
+use crate::pairs::{median, Measured, PROOF};
 use crate::workloads::{Source, SrsFiles};
 use crate::Output;
 
@@ -37,16 +37,6 @@ pub(crate) struct Options {
 /// Figures of the setup and of the machine.
 const SHAPE: [&str; 6] = ["rows_used", "units", "advice_columns", "fixed_columns", "permutation_columns", "weights"];
 const SETUP: [&str; 4] = ["compile_cpu_s", "setup_cpu_s", "setup_peak_bytes", "key_file_bytes"];
-const PROOF: [&str; 8] = [
-    "derive_cpu_s",
-    "witness_cpu_s",
-    "prove_cpu_s",
-    "proof_cpu_s",
-    "proof_wall_s",
-    "proof_peak_bytes",
-    "proof_bytes",
-    "verify_ms",
-];
 /// CPU time of a proof per row of the machine, and per row and bit of its number; memory per row.
 const RELATIVE: [&str; 3] = ["proof_cpu_us_per_row", "proof_cpu_ns_per_row_and_bit", "proof_peak_bytes_per_row"];
 

@@ -58,7 +58,7 @@ const SHAPE: [&str; 9] = [
 /// Medians over setups.
 const SETUP: [&str; 5] = ["compile_cpu_s", "setup_cpu_s", "setup_wall_s", "setup_peak_bytes", "key_file_bytes"];
 /// Medians over proofs.
-const PROOF: [&str; 8] = [
+pub(crate) const PROOF: [&str; 8] = [
     "derive_cpu_s",
     "witness_cpu_s",
     "prove_cpu_s",

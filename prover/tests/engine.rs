@@ -13,18 +13,19 @@ use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer as Writer};
 use proptest::prelude::*;
 use prover::engine::{
-    Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine,
+    Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine, SigmaColumn,
+    Values,
 };
 use prover::field::Instructions;
 use prover::plonk::check::Violation;
 use prover::plonk::circuit::{preprocess, CircuitSource};
 use prover::plonk::constraints::NodeId;
 use prover::plonk::key::CircuitKey;
-use prover::plonk::prove::{prove, Job, PlonkError};
+use prover::plonk::prove::{prove, Job, PlonkError, Witness};
 use prover::plonk::quotient::QuotientPlan;
 use prover::plonk::randomness::Randomness;
 use prover::plonk::synthesis::CircuitWitness;
-use random_circuit::{random_circuits, RandomCircuit};
+use random_circuit::{random_circuits, Draw, RandomCircuit, Shape};
 use verifier::transcript::KeccakTranscript;
 
 /// An SRS with the power behind its last.
@@ -190,6 +191,67 @@ impl Engine for Recording {
 
     fn values(&self, column: &Vec<Fr>) -> Result<Vec<Fr>, EngineError> {
         self.naive.values(column)
+    }
+}
+
+/// A witness that gives the same columns in every phase.
+struct Given(Vec<(usize, Column)>);
+
+impl Witness for Given {
+    fn columns(&mut self, _: u8, _: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A witness that can't be made.
+struct Failing;
+
+impl Witness for Failing {
+    fn columns(&mut self, _: u8, _: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
+        Err("no".into())
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_circuit_is_refused_by_name() {
+    let shape = Shape { advice: [2, 0], instances: 1, challenges: 0, lookups: 0, ..Shape::random(&mut Draw::new(4)) };
+    let bench = Bench::new(RandomCircuit::of_shape(4, shape));
+    let engine = bench.cpu(CpuOptions::default());
+    let (_, preprocessed) = preprocess(bench.circuit.k(), &bench.circuit).expect("it can be synthesized");
+    let key = CircuitKey::new(&engine, &bench.key, preprocessed).expect("it fits");
+    let rows = 1usize << bench.circuit.k();
+    let usable = bench.circuit.usable_rows();
+    let refusal = |instances: &[&[Fr]], witness: &mut dyn Witness| {
+        let next_power = bench.setup.next_power;
+        let job = Job { engine: &engine, key: &key, next_power, instances, check: false };
+        let mut transcript: KeccakTranscript<_> = Writer::init(Vec::new());
+        prove(&job, witness, &mut Randomness::new([1; 32]), &mut transcript, &mut ()).expect_err("it does not fit")
+    };
+    let long = vec![Fr::one(); usable + 1];
+    let found = refusal(&[], &mut Failing);
+    assert!(matches!(found, PlonkError::InstanceColumns { expected: 1, found: 0 }), "{found}");
+    let found = refusal(&[&long], &mut Failing);
+    assert!(matches!(found, PlonkError::InstanceLength { column: 0, found, limit } if found == limit + 1), "{found}");
+    let found = refusal(&[&[]], &mut Failing);
+    assert!(matches!(found, PlonkError::Witness { phase: 0, .. }), "{found}");
+    let found = refusal(&[&[]], &mut Given(vec![]));
+    assert!(matches!(found, PlonkError::WitnessColumns { phase: 0, found: 0, .. }), "{found}");
+
+    let count = bench.key.cs().num_advice_columns();
+    let with = |column: Column| {
+        let mut columns: Vec<_> = (0..count).map(|index| (index, Column::new(Values::ZERO))).collect();
+        columns[0].1 = column;
+        refusal(&[&[]], &mut Given(columns))
+    };
+    let found = with(Column::new(Values::Field(vec![Fr::one(); rows])));
+    assert!(matches!(found, PlonkError::WitnessLength { column: 0, found, .. } if found == rows), "{found}");
+    for own in [
+        Column { values: Values::ZERO, tail: vec![Fr::one()] },
+        Column::new(Values::Constant(Fr::one())),
+        Column::new(Values::Sigma(SigmaColumn { column: 0, rows: [].into(), images: [].into() })),
+    ] {
+        let found = with(own);
+        assert!(matches!(found, PlonkError::WitnessForm { column: 0 }), "{found}");
     }
 }
 

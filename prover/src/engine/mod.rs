@@ -31,14 +31,12 @@ pub mod suite;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use thiserror::Error;
 
-use crate::plonk::constraints;
-use crate::plonk::constraints::{Graph, NodeId};
+use crate::plonk::constraints::{self, Graph, NodeId};
 use crate::plonk::quotient::QuotientPlan;
 use crate::plonk::scalar::{ScalarId, ScalarValues};
 
 pub use column::{Column, SigmaColumn, Values};
 pub use cpu::{CpuEngine, CpuOptions, VectorKernels, Work};
-
 pub use naive::NaiveEngine;
 
 /// Why an engine gives up.

@@ -10,6 +10,7 @@ use halo2_proofs::poly::EvaluationDomain;
 
 use super::lookup::permute_pair;
 use super::{combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
+use crate::field::powers_of;
 use crate::plonk::constraints::{self, Node, NodeId};
 use crate::plonk::quotient::QuotientPlan;
 
@@ -40,8 +41,7 @@ impl NaiveEngine {
     }
 
     fn points(&self) -> Vec<Fr> {
-        let omega = self.domain(1).get_omega();
-        std::iter::successors(Some(Fr::ONE), |point| Some(point * omega)).take(self.rows()).collect()
+        powers_of(self.domain(1).get_omega()).take(self.rows()).collect()
     }
 
     fn factor(&self, factor: &Factor<'_, Vec<Fr>>) -> Vec<Fr> {

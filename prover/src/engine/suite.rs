@@ -35,7 +35,7 @@ impl KnownSrs {
         let scale = (tau.pow_vartime([1 << k]) - Fr::ONE) * n.invert().expect("not zero");
         let point =
             |root: Fr| G1Affine::generator() * (scale * root * (tau - root).invert().expect("no root of unity"));
-        let roots = std::iter::successors(Some(Fr::ONE), |root| Some(root * omega)).take(1 << k);
+        let roots = crate::field::powers_of(omega).take(1 << k);
         Self {
             lagrange: roots.map(|root| point(root).to_affine()).collect(),
             tau: (G1Affine::generator() * tau).to_affine(),

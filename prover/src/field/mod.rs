@@ -73,6 +73,11 @@ pub fn root_of_unity(k: u32) -> Fr {
     (k..Fr::S).fold(Fr::ROOT_OF_UNITY, |root, _| root.square())
 }
 
+/// `1, base, base², …`
+pub fn powers_of(base: Fr) -> impl Iterator<Item = Fr> {
+    std::iter::successors(Some(Fr::one()), move |power| Some(power * base))
+}
+
 /// Sets of instructions that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instructions {

@@ -38,11 +38,9 @@ impl Preprocessed {
         let fixed = self.fixed.iter().map(|column| engine.column(column.clone())).collect::<Result<Vec<_>, _>>()?;
         let sigma = self.sigma.iter().map(|sigma| engine.column(Column::new(Values::Sigma(sigma.clone()))));
         let sigma = sigma.collect::<Result<Vec<_>, _>>()?;
-        let mut all: Vec<_> = fixed.iter().chain(&sigma).collect();
-        let commitments = engine.commit(&all)?;
-        let permutation = commitments[fixed.len()..].to_vec();
-        all.truncate(fixed.len());
-        Ok(PreprocessedCommitments { fixed: commitments[..fixed.len()].to_vec(), permutation })
+        let mut commitments = engine.commit(&fixed.iter().chain(&sigma).collect::<Vec<_>>())?;
+        let permutation = commitments.split_off(fixed.len());
+        Ok(PreprocessedCommitments { fixed: commitments, permutation })
     }
 }
 

@@ -19,6 +19,7 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 
 use crate::engine::{Dividend, Engine, EngineError};
+use crate::field::powers_of;
 
 /// A column at a point.
 pub(super) struct Query<'a, C> {
@@ -76,10 +77,6 @@ fn point_sets<'a, C>(queries: Vec<Query<'a, C>>) -> Vec<PointSet<'a, C>> {
     sets
 }
 
-fn powers(base: Fr) -> impl Iterator<Item = Fr> {
-    std::iter::successors(Some(Fr::ONE), move |power| Some(power * base))
-}
-
 /// The product of `u − point`.
 fn vanishing<'a>(points: impl IntoIterator<Item = &'a Fr>, u: Fr) -> Fr {
     points.into_iter().map(|point| u - point).product()
@@ -92,7 +89,7 @@ impl<E: Engine> Opening<E> {
         let sets = sets.collect::<Result<Vec<_>, _>>()?;
         let dividends: Vec<_> = sets
             .iter()
-            .zip(powers(v))
+            .zip(powers_of(v))
             .map(|(set, scale)| Dividend {
                 column: &set.column,
                 remainder: set.remainder.clone(),
@@ -116,7 +113,7 @@ impl<E: Engine> Opening<E> {
         let mut dividends: Vec<_> = self
             .sets
             .iter()
-            .zip(powers(self.v))
+            .zip(powers_of(self.v))
             .map(|(set, power)| Dividend {
                 column: &set.column,
                 remainder: vec![eval_polynomial(&set.remainder, u)],
@@ -140,7 +137,7 @@ impl<C: Send + Sync> Combined<C> {
     fn new<E: Engine<Column = C>>(engine: &E, set: PointSet<'_, C>, y: Fr) -> Result<Self, EngineError> {
         let mut remainder = vec![Fr::ZERO; set.points.len()];
         let mut terms = Vec::with_capacity(set.columns.len());
-        for ((column, values), power) in set.columns.iter().zip(powers(y)) {
+        for ((column, values), power) in set.columns.iter().zip(powers_of(y)) {
             let interpolated = lagrange_interpolate(&set.points, values);
             remainder.iter_mut().zip(interpolated).for_each(|(sum, coefficient)| *sum += power * coefficient);
             terms.push((*column, power));

@@ -12,9 +12,11 @@
 //! **Memory.** Eight bytes for each cell of the argument: 168 MB for 20 columns of 2^20 rows.
 
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::halo2curves::ff::{Field, PrimeField};
+use halo2_proofs::halo2curves::ff::PrimeField;
 use halo2_proofs::plonk::{Any, Column};
 use thiserror::Error;
+
+use crate::field::{powers_of, root_of_unity};
 
 /// The largest number of cells that an argument may have: indices of cells leave one bit of 32 to a mark.
 pub const MOST_CELLS: usize = 1 << 31;
@@ -152,9 +154,9 @@ impl PermutationAssembly {
     /// # Panics
     /// There is no such column, or 2^k is more than the order of the field's roots of unity.
     pub fn sigma(&self, column: usize) -> Vec<Fr> {
-        let root = crate::field::root_of_unity(self.k);
-        let powers_of_root = powers(root, self.rows());
-        let powers_of_delta = powers(Fr::DELTA, self.columns.len());
+        let root = root_of_unity(self.k);
+        let powers_of_root = powers_of(root).take(self.rows()).collect::<Vec<_>>();
+        let powers_of_delta = powers_of(Fr::DELTA).take(self.columns.len()).collect::<Vec<_>>();
         let first = column << self.k;
         let images = &self.images[first..first + self.rows()];
         let value = |image: &u32| {
@@ -195,14 +197,10 @@ impl PermutationAssembly {
     }
 }
 
-fn powers(base: Fr, count: usize) -> Vec<Fr> {
-    std::iter::successors(Some(Fr::ONE), |power| Some(*power * base)).take(count).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::root_of_unity;
+    use halo2_proofs::halo2curves::ff::Field;
     use halo2_proofs::plonk::ConstraintSystem;
 
     /// Two advice columns, and one that is none of the argument's.

@@ -593,8 +593,7 @@ fn combine_pieces<E: Engine>(
     x: Fr,
 ) -> Result<(E::Column, Fr), EngineError> {
     let xn = x.pow_vartime([1 << engine.k()]);
-    let powers = std::iter::successors(Some(Fr::ONE), |power| Some(power * xn));
-    let terms: Vec<_> = pieces.iter().zip(powers).collect();
+    let terms: Vec<_> = pieces.iter().zip(crate::field::powers_of(xn)).collect();
     let before = std::iter::once(Fr::ZERO).chain(masks.iter().copied());
     let masking = terms.iter().zip(masks).zip(before).map(|(((_, power), mask), before)| (mask - before) * power).sum();
     Ok((engine.combine(&terms, masking)?, masking))

@@ -59,22 +59,28 @@ impl QuotientPlan {
     /// possible: a batch has at least one constraint. Of the plans that cost little more than the cheapest, it is one that holds
     /// fewest columns at a time.
     pub fn new(constraints: &Constraints, pieces: usize, columns: usize) -> Self {
-        let levels = levels(constraints, pieces);
-        let of_width = |columns: usize| {
-            let batches = split(constraints, columns);
-            let batches = batches.iter().map(|batch| Batch::new(constraints, batch, &levels)).collect();
-            let terms = constraints.list.iter().map(|constraint| (constraint.node, constraint.y_power)).collect();
-            Self { pieces, terms, batches }
+        let levels = levels(constraints);
+        let read: Vec<_> = constraints.list.iter().map(|c| columns_of(&constraints.graph, [c.node])).collect();
+        let terms: Vec<_> = constraints.list.iter().map(|c| (c.node, c.y_power)).collect();
+        let of_members = |members: &[Vec<usize>]| {
+            let batches = members.iter().map(|batch| Batch::new(constraints, batch, &levels)).collect();
+            Self { pieces, terms: terms.clone(), batches }
         };
-        let widest = of_width(columns);
-        let affordable = widest.cost() * (100 + SLACK) / 100;
-        let mut best = widest;
+        let mut members = split(&read, columns);
+        let mut best = of_members(&members);
+        let affordable = best.cost() * (100 + SLACK) / 100;
         for width in WIDTHS.rev().step_by(4) {
-            if width < best.widest() {
-                let plan = of_width(width);
-                if plan.cost() <= affordable && plan.widest() < best.widest() {
-                    best = plan;
-                }
+            if width >= best.widest() {
+                continue;
+            }
+            let narrower = split(&read, width);
+            if narrower == members {
+                continue;
+            }
+            members = narrower;
+            let plan = of_members(&members);
+            if plan.cost() <= affordable && plan.widest() < best.widest() {
+                best = plan;
             }
         }
         best
@@ -100,9 +106,8 @@ fn cosets(constraint: &Constraint) -> usize {
 }
 
 /// The numbers of cosets of the groups, increasing: the choice of least cost.
-fn levels(constraints: &Constraints, pieces: usize) -> Vec<usize> {
+fn levels(constraints: &Constraints) -> Vec<usize> {
     let most = constraints.list.iter().map(cosets).max().unwrap_or(1);
-    debug_assert!(most <= pieces);
     // Larger systems than any that is in use are not searched.
     let candidates = if most <= 10 { 1u32 << (most - 1) } else { 1 };
     let choice = |bits: u32| -> Vec<usize> { (1..most).filter(|m| bits >> (m - 1) & 1 == 1).chain([most]).collect() };
@@ -127,14 +132,13 @@ fn levels(constraints: &Constraints, pieces: usize) -> Vec<usize> {
     (0..candidates).map(choice).min_by_key(cost).expect("there is a candidate")
 }
 
-/// Deals the constraints out to batches, in order.
-fn split(constraints: &Constraints, columns: usize) -> Vec<Vec<usize>> {
+/// Deals the constraints out to batches, in order. `read` has the columns of each.
+fn split(read: &[Vec<Column>], columns: usize) -> Vec<Vec<usize>> {
     let mut batches: Vec<(Vec<usize>, Vec<Column>)> = Vec::new();
-    for (index, constraint) in constraints.list.iter().enumerate() {
-        let mine = columns_of(&constraints.graph, [constraint.node]);
+    for (index, mine) in read.iter().enumerate() {
         if let Some((members, held)) = batches.last_mut() {
             let mut union = held.clone();
-            union.extend(&mine);
+            union.extend(mine);
             union.sort_unstable();
             union.dedup();
             if union.len() <= columns {
@@ -143,7 +147,7 @@ fn split(constraints: &Constraints, columns: usize) -> Vec<Vec<usize>> {
                 continue;
             }
         }
-        batches.push((vec![index], mine));
+        batches.push((vec![index], mine.clone()));
     }
     batches.into_iter().map(|(members, _)| members).collect()
 }

@@ -130,7 +130,7 @@ impl CpuEngine {
                 let moved = self.moved(sigma, super::block::within(&sigma.rows, rows));
                 let moved: Fr = moved.iter().map(|(row, difference)| at(row as u32) * difference).sum();
                 // The polynomial δ^j·X, once.
-                let point = x * self.domain.omega().pow_vartime([self.turn(rotation)]);
+                let point = x * self.points[self.turn(rotation)];
                 let identity = Fr::DELTA.pow_vartime([u64::from(sigma.column)]) * point;
                 moved + if rows.start == 0 { identity } else { Fr::ZERO }
             }
@@ -144,8 +144,8 @@ impl CpuEngine {
     }
 
     /// A rotation as a non-negative exponent of `ω`.
-    fn turn(&self, rotation: i32) -> u64 {
-        i64::from(rotation).rem_euclid(self.rows() as i64) as u64
+    fn turn(&self, rotation: i32) -> usize {
+        i64::from(rotation).rem_euclid(self.rows() as i64) as usize
     }
 
     fn tail_evaluation(&self, weights: &Weights, rows: &Range<usize>, column: &Column, rotation: i32) -> Fr {

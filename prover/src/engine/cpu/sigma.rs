@@ -61,8 +61,7 @@ impl CpuEngine {
     pub(super) fn moved<'a>(&self, sigma: &'a SigmaColumn, places: Range<usize>) -> Moved<'a> {
         let (rows, images) = (&sigma.rows[places.clone()], &sigma.images[places]);
         let last = images.iter().map(|(column, _)| *column).max().unwrap_or(0).max(sigma.column);
-        let deltas = std::iter::successors(Some(Fr::ONE), |power| Some(power * Fr::DELTA));
-        let deltas: Vec<Fr> = deltas.take(last as usize + 1).collect();
+        let deltas: Vec<Fr> = field::powers_of(Fr::DELTA).take(last as usize + 1).collect();
         let mut differences = vec![Fr::ZERO; rows.len()];
         let chunks = rows.chunks(CHUNK).zip(images.chunks(CHUNK)).zip(differences.chunks_mut(CHUNK));
         for ((rows, images), differences) in chunks {
