@@ -5,6 +5,7 @@ pub mod container;
 mod degree;
 pub mod digest;
 pub mod encoding;
+pub mod evm;
 pub mod key;
 pub mod proof;
 pub mod shape;

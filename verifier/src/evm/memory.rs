@@ -1,0 +1,330 @@
+//! Where everything lies in the contract's memory.
+//!
+//! The map below `0x800` is the contract's own; from `0x800` on the model's data are copied; behind them come the
+//! transcript, the challenges, the points, the numbers to invert with their prefix products, and over those the results of
+//! the gates.
+
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::plonk::{Any, ConstraintSystem};
+
+use super::arithmetic::{Arithmetic, Operand};
+use super::openings::{opening_sets, products_of, rotations, Evaluation, Evaluations, Opened, OpeningSet};
+use super::transcript::{Kind, TranscriptPlan};
+use super::EvmError;
+
+/// A byte address. Tables hold addresses of 16 bits.
+pub(super) type Address = usize;
+
+const WORD: usize = 32;
+const POINT: usize = 64;
+const ZERO: Address = 0x180;
+const ONE: Address = 0x1a0;
+const MINUS_ONE: Address = 0x1c0;
+const INSTANCE: Address = 0x1e0;
+const QUOTIENT_EVALUATION: Address = 0x280;
+const QUOTIENT_COMMITMENT: Address = 0x2a0;
+/// Points of a set for whose values there is room.
+const MOST_POINTS: usize = 32;
+/// Where the data start.
+pub(super) const DATA: Address = 0x800;
+/// Bytes of the data's header.
+pub(super) const HEADER_BYTES: usize = 0x200;
+/// Instructions to a word.
+pub(super) const INSTRUCTIONS_PER_WORD: usize = 7;
+/// The end of what tables can name.
+const END: Address = 1 << 16;
+/// Challenges that follow those of the constraint system: `θ, β, γ, y, x` and the opening's `y, v, u`.
+const CHALLENGES: usize = 8;
+
+/// A constraint system in the contract's memory.
+#[derive(Clone, Debug)]
+pub(super) struct MemoryMap {
+    pub(super) arithmetic: Arithmetic,
+    pub(super) sets: Vec<OpeningSet>,
+    pub(super) transcript: TranscriptPlan,
+    /// Fixed columns that are opened, in the order of their commitments in the data.
+    pub(super) fixed: Vec<usize>,
+    pub(super) instances: usize,
+    pub(super) blinded_rows: usize,
+    pub(super) rotations: Vec<i32>,
+    pub(super) permuted: Vec<Address>,
+    pub(super) first_gate: Address,
+    pub(super) permutation: Address,
+    pub(super) openings: Address,
+    pub(super) data_end: Address,
+    pub(super) words: Address,
+    pub(super) challenges: Address,
+    pub(super) points: Address,
+    pub(super) inverted: Address,
+    pub(super) results: Address,
+    /// Where each part of the proof lies.
+    pub(super) parts: Vec<Address>,
+    /// Products of the permutation argument.
+    pub(super) products: usize,
+    constants: Address,
+    commitments: Address,
+    evaluations: Evaluations,
+}
+
+impl MemoryMap {
+    /// Lays out a system for `instances` public words.
+    ///
+    /// # Errors
+    /// The system has parts that the contract does not know, or is too large for it.
+    pub(super) fn of(system: &ConstraintSystem<Fr>, instances: usize) -> Result<Self, EvmError> {
+        check(system)?;
+        let arithmetic = Arithmetic::new(system);
+        let transcript = TranscriptPlan::of(system)?;
+        let sets = opening_sets(system);
+        let rotations = rotations(&sets);
+        let blinded_rows = system.blinding_factors() + 1;
+        let fixed: Vec<usize> = sets.iter().flat_map(|set| &set.polynomials).filter_map(opened_fixed).collect();
+        let columns = system.permutation().get_columns().len();
+
+        let constants = DATA + HEADER_BYTES;
+        let commitments = constants + WORD * arithmetic.constants.len();
+        let first_gate = commitments + POINT * (fixed.len() + columns);
+        let permutation = first_gate + WORD * arithmetic.instructions.len().div_ceil(INSTRUCTIONS_PER_WORD);
+        let openings = permutation + 2 * columns;
+        let data_end = openings + openings_bytes(&sets);
+
+        let words = data_end.next_multiple_of(WORD);
+        let mut at = words + WORD + WORD * instances;
+        let parts = transcript.parts.iter().map(|part| {
+            let start = at;
+            at += part.bytes() + WORD;
+            start
+        });
+        let parts: Vec<_> = parts.collect();
+        let challenges = at;
+        let points = challenges + WORD * (transcript.challenges.len() + CHALLENGES);
+        let inverted = points + WORD * rotations.len();
+        let map = Self {
+            results: inverted + WORD * inverted_numbers(&sets, blinded_rows, instances),
+            evaluations: Evaluations::of(system),
+            permuted: Vec::new(),
+            arithmetic,
+            sets,
+            transcript,
+            fixed,
+            instances,
+            blinded_rows,
+            rotations,
+            first_gate,
+            permutation,
+            openings,
+            data_end,
+            words,
+            challenges,
+            points,
+            inverted,
+            parts,
+            constants,
+            commitments,
+            products: products_of(system),
+        };
+        let permuted = map.permuted(system);
+        let map = Self { permuted, ..map };
+        map.check_size()?;
+        Ok(map)
+    }
+
+    fn check_size(&self) -> Result<(), EvmError> {
+        let end = self.results + WORD * self.results_words().max(self.results_start_words());
+        let most_points = self.sets.iter().map(|set| set.rotations.len()).max().unwrap_or(0);
+        let first = self.rotations.first().copied().unwrap_or(0);
+        let last = self.rotations.last().copied().unwrap_or(0);
+        let limits = [
+            ("bytes of memory", END, end),
+            ("points of a set", MOST_POINTS, most_points),
+            ("rows before the present one", self.blinded_rows, first.min(0).unsigned_abs() as usize),
+            ("rows behind the present one", 255 - self.blinded_rows, last.max(0) as usize),
+        ];
+        match limits.into_iter().find(|&(_, limit, found)| found > limit) {
+            Some((what, limit, found)) => Err(EvmError::TooLarge { what, limit, found }),
+            None => Ok(()),
+        }
+    }
+
+    /// Words that the gates' results take, those of the last word's spare instructions included.
+    fn results_words(&self) -> usize {
+        self.arithmetic.instructions.len().next_multiple_of(INSTRUCTIONS_PER_WORD)
+    }
+
+    /// Words of the prefix products, which lie where the results come later.
+    fn results_start_words(&self) -> usize {
+        (self.results - self.inverted) / WORD
+    }
+
+    /// Numbers that are inverted: `x − ω^i` for the blinded rows and the instances (one at least), `x^n − 1`, and those of
+    /// the sets.
+    pub(super) fn lagrange_numbers(&self) -> usize {
+        self.blinded_rows + self.instances.max(1)
+    }
+
+    /// The word of an operand.
+    pub(super) fn operand(&self, operand: Operand) -> Address {
+        match operand {
+            Operand::Zero => ZERO,
+            Operand::One => ONE,
+            Operand::MinusOne => MINUS_ONE,
+            Operand::Constant(index) => self.constants + WORD * index,
+            Operand::Challenge(index) => {
+                let squeezed = self.transcript.challenges.iter().position(|&challenge| challenge == index);
+                self.challenges + WORD * squeezed.expect("every challenge is squeezed")
+            }
+            Operand::Combiner => self.beta() + 2 * WORD,
+            Operand::Advice(query) => self.evaluation(self.evaluations.advice + query),
+            Operand::Fixed(query) => self.evaluation(self.evaluations.fixed + query),
+            Operand::Instance => INSTANCE,
+            Operand::Result(index) => self.results + WORD * index,
+        }
+    }
+
+    /// The challenge `β` of the permutation argument; `γ, y, x` and the opening's `y, v, u` follow.
+    pub(super) fn beta(&self) -> Address {
+        self.challenges + WORD * (self.transcript.challenges.len() + 1)
+    }
+
+    /// The parts of a proof from behind: W', W, evaluations, quotient pieces, products.
+    fn part_from_end(&self, index: usize) -> Address {
+        self.parts[self.parts.len() - 1 - index]
+    }
+
+    pub(super) fn second_opening(&self) -> Address {
+        self.part_from_end(0)
+    }
+
+    pub(super) fn first_opening(&self) -> Address {
+        self.part_from_end(1)
+    }
+
+    /// An evaluation of the proof.
+    pub(super) fn evaluation(&self, index: usize) -> Address {
+        self.part_from_end(2) + WORD * index
+    }
+
+    pub(super) fn quotient_piece(&self, index: usize) -> Address {
+        self.part_from_end(3) + POINT * index
+    }
+
+    pub(super) fn sigma_evaluations(&self) -> Address {
+        self.evaluation(self.evaluations.sigma)
+    }
+
+    pub(super) fn product_evaluations(&self) -> Address {
+        self.evaluation(self.evaluations.products)
+    }
+
+    /// The commitment to an opened polynomial.
+    pub(super) fn commitment(&self, opened: Opened) -> Address {
+        match opened {
+            Opened::Advice(column) => self.advice_commitment(column),
+            Opened::Product(index) => self.part_from_end(4) + POINT * index,
+            Opened::Fixed(column) => {
+                let place = self.fixed.iter().position(|&fixed| fixed == column);
+                self.commitments + POINT * place.expect("the column is opened")
+            }
+            Opened::Sigma(index) => self.commitments + POINT * (self.fixed.len() + index),
+            Opened::Quotient => QUOTIENT_COMMITMENT,
+            Opened::Random => self.commitment(Opened::Product(self.products)),
+        }
+    }
+
+    fn advice_commitment(&self, column: usize) -> Address {
+        let mut place = self.transcript.advice.iter().position(|&c| c == column).expect("every column is committed to");
+        for (part, &start) in self.transcript.parts.iter().zip(&self.parts) {
+            if place < part.words {
+                return start + POINT * place;
+            }
+            place -= part.words;
+        }
+        unreachable!("the parts hold all advice commitments")
+    }
+
+    pub(super) fn evaluation_of(&self, evaluation: Evaluation) -> Address {
+        match evaluation {
+            Evaluation::InProof(index) => self.evaluation(index),
+            Evaluation::Quotient => QUOTIENT_EVALUATION,
+        }
+    }
+
+    /// The point `x·ω^rotation`.
+    pub(super) fn point(&self, rotation: i32) -> Address {
+        let place = self.rotations.binary_search(&rotation).expect("the rotation occurs");
+        self.points + WORD * place
+    }
+
+    /// The values at `x` of the columns of the permutation argument.
+    fn permuted(&self, system: &ConstraintSystem<Fr>) -> Vec<Address> {
+        let columns = system.permutation().get_columns();
+        let operand = columns.iter().map(|column| match column.column_type() {
+            Any::Instance => Operand::Instance,
+            Any::Fixed => Operand::Fixed(at_present_row(system.fixed_queries(), column.index())),
+            Any::Advice(_) => Operand::Advice(at_present_row(system.advice_queries(), column.index())),
+        });
+        operand.map(|operand| self.operand(operand)).collect()
+    }
+
+    /// Bytes of a proof.
+    pub(super) fn proof_bytes(&self) -> usize {
+        self.transcript.parts.iter().map(|part| part.bytes()).sum()
+    }
+
+    /// Evaluations in a proof.
+    pub(super) fn scalars(&self) -> usize {
+        let scalars = self.transcript.parts.iter().filter(|part| part.kind == Kind::Scalars);
+        scalars.map(|part| part.words).sum()
+    }
+
+    /// Points in a proof.
+    pub(super) fn proof_points(&self) -> usize {
+        let points = self.transcript.parts.iter().filter(|part| part.kind == Kind::Points);
+        points.map(|part| part.words).sum()
+    }
+
+    /// The end of the memory that the contract uses.
+    pub(super) fn end(&self) -> Address {
+        self.results + WORD * self.results_words().max(self.results_start_words())
+    }
+}
+
+fn opened_fixed((opened, _): &(Opened, Vec<Evaluation>)) -> Option<usize> {
+    match opened {
+        Opened::Fixed(column) => Some(*column),
+        _ => None,
+    }
+}
+
+fn at_present_row<C>(queries: &[(halo2_proofs::plonk::Column<C>, halo2_proofs::poly::Rotation)], column: usize) -> usize
+where
+    C: halo2_proofs::plonk::ColumnType,
+{
+    let place = queries.iter().position(|(c, rotation)| c.index() == column && rotation.0 == 0);
+    place.expect("the library queries permuted columns at the present row")
+}
+
+/// Bytes of the table of openings: per set its sizes and points, per polynomial its commitment and evaluations.
+fn openings_bytes(sets: &[OpeningSet]) -> usize {
+    let bytes = |set: &OpeningSet| 2 * (2 + set.rotations.len() + set.polynomials.len() * (1 + set.rotations.len()));
+    sets.iter().map(bytes).sum()
+}
+
+fn inverted_numbers(sets: &[OpeningSet], blinded_rows: usize, instances: usize) -> usize {
+    blinded_rows + instances.max(1) + 1 + sets.iter().map(|set| set.rotations.len() + 1).sum::<usize>()
+}
+
+/// Refuses what the contract has no code for.
+fn check(system: &ConstraintSystem<Fr>) -> Result<(), EvmError> {
+    let rotated = system.instance_queries().iter().any(|(column, rotation)| (column.index(), rotation.0) != (0, 0));
+    let faults = [
+        (!system.lookups().is_empty(), "lookup arguments of the proof library"),
+        (system.num_instance_columns() != 1 || rotated, "instances other than one column, read at the present row"),
+        (products_of(system) == 0, "a system without copy constraints"),
+        (system.gates().iter().all(|gate| gate.polynomials().is_empty()), "a system without gates"),
+    ];
+    match faults.into_iter().find(|(found, _)| *found) {
+        Some((_, what)) => Err(EvmError::Unsupported(what)),
+        None => Ok(()),
+    }
+}
