@@ -106,11 +106,15 @@ contract ZkinferVerifier {
                 }
             }
 
-            /// Whether the scalars in `[at, end)` are below r.
+            /// Whether the scalars in `[at, end)` are below r. Four at a time: behind them lies memory that is still zero.
             function scalars(at, end) -> valid {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 valid := 1
-                for {} lt(at, end) { at := add(at, 32) } { valid := and(valid, lt(mload(at), r)) }
+                for {} lt(at, end) { at := add(at, 128) } {
+                    let low := and(lt(mload(at), r), lt(mload(add(at, 32)), r))
+                    let high := and(lt(mload(add(at, 64)), r), lt(mload(add(at, 96)), r))
+                    valid := and(valid, and(low, high))
+                }
             }
 
             /// Runs the transcript: copies the instance words and the proof to memory, part by part, checks every word and
@@ -203,16 +207,18 @@ contract ZkinferVerifier {
             /// The denominators of a set whose points' addresses lie in `[first, last)`.
             function pointDenominators(to, first, last) -> end {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
+                let u := challenge(6)
                 let vanishing := 1
                 end := to
                 for { let i := first } lt(i, last) { i := add(i, 2) } {
                     let point := mload(shr(240, mload(i)))
-                    let value := addmod(challenge(6), sub(r, point), r)
+                    let value := addmod(u, sub(r, point), r)
                     vanishing := mulmod(vanishing, value, r)
-                    for { let j := first } lt(j, last) { j := add(j, 2) } {
-                        if sub(i, j) {
-                            value := mulmod(value, addmod(point, sub(r, mload(shr(240, mload(j)))), r), r)
-                        }
+                    for { let j := first } lt(j, i) { j := add(j, 2) } {
+                        value := mulmod(value, addmod(point, sub(r, mload(shr(240, mload(j)))), r), r)
+                    }
+                    for { let j := add(i, 2) } lt(j, last) { j := add(j, 2) } {
+                        value := mulmod(value, addmod(point, sub(r, mload(shr(240, mload(j)))), r), r)
                     }
                     mstore(end, value)
                     end := add(end, 32)
@@ -337,16 +343,18 @@ contract ZkinferVerifier {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 let left := mload(add(z, 32))
                 let right := mload(z)
+                let beta := challenge(0)
+                let gamma := challenge(1)
+                nextIdentity := identity
                 for {} lt(table, end) { table := add(table, 2) } {
-                    let cell := addmod(mload(shr(240, mload(table))), challenge(1), r)
-                    left := mulmod(left, addmod(cell, mulmod(challenge(0), mload(sigma), r), r), r)
-                    right := mulmod(right, addmod(cell, identity, r), r)
+                    let cell := addmod(mload(shr(240, mload(table))), gamma, r)
+                    left := mulmod(left, addmod(cell, mulmod(beta, mload(sigma), r), r), r)
+                    right := mulmod(right, addmod(cell, nextIdentity, r), r)
                     // The generator of the cosets, delta = 7^(2^28).
-                    identity := mulmod(identity, 0x09226b6e22c6f0ca64ec26aad4c86e715b5f898e5e963f25870e56bbe533e9a2, r)
+                    nextIdentity := mulmod(nextIdentity, 0x09226b6e22c6f0ca64ec26aad4c86e715b5f898e5e963f25870e56bbe533e9a2, r)
                     sigma := add(sigma, 32)
                 }
                 difference := addmod(left, sub(r, right), r)
-                nextIdentity := identity
             }
 
             // --- commitments --------------------------------------------------------------------------------------------
@@ -417,20 +425,47 @@ contract ZkinferVerifier {
 
             /// Combines one set by powers of y: the commitments in the accumulator, the values at 0x360.
             function combine(table, width) -> valid, next {
-                let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
-                valid := 1
                 let polynomials := and(shr(224, mload(table)), 0xffff)
                 next := add(add(table, 4), shr(4, width))
                 start_(shr(240, mload(next)))
-                for { let at := 0 } lt(at, width) { at := add(at, 32) } {
-                    next := add(next, 2)
-                    mstore(add(0x360, at), mload(shr(240, mload(next))))
+                switch width
+                case 32 {
+                    valid, next := combineSingle(next, add(next, shl(2, polynomials)))
                 }
-                next := add(next, 2)
-                for {} gt(polynomials, 1) { polynomials := sub(polynomials, 1) } {
-                    let y := challenge(4)
-                    valid := and(valid, step(y, shr(240, mload(next))))
+                default {
                     for { let at := 0x360 } lt(at, add(0x360, width)) { at := add(at, 32) } {
+                        next := add(next, 2)
+                        mstore(at, mload(shr(240, mload(next))))
+                    }
+                    next := add(next, 2)
+                    valid, next := combineSeveral(next, sub(polynomials, 1), add(0x360, width))
+                }
+            }
+
+            /// The polynomials of a set with one point, from the first record on.
+            function combineSingle(record, end) -> valid, next {
+                let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
+                let y := challenge(4)
+                let value := mload(and(shr(224, mload(record)), 0xffff))
+                valid := 1
+                next := add(record, 4)
+                for {} lt(next, end) { next := add(next, 4) } {
+                    let addresses := mload(next)
+                    valid := and(valid, step(y, shr(240, addresses)))
+                    value := addmod(mulmod(value, y, r), mload(and(shr(224, addresses), 0xffff)), r)
+                }
+                mstore(0x360, value)
+            }
+
+            /// The further polynomials of a set with several points, whose values end at `end`.
+            function combineSeveral(record, polynomials, end) -> valid, next {
+                let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
+                let y := challenge(4)
+                valid := 1
+                next := record
+                for {} polynomials { polynomials := sub(polynomials, 1) } {
+                    valid := and(valid, step(y, shr(240, mload(next))))
+                    for { let at := 0x360 } lt(at, end) { at := add(at, 32) } {
                         next := add(next, 2)
                         mstore(at, addmod(mulmod(mload(at), y, r), mload(shr(240, mload(next))), r))
                     }

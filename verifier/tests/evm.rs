@@ -30,6 +30,7 @@ fn simulated_proofs_of_members_are_accepted() {
             let mut chain = OnChain::new(&subject);
             let outcome = chain.verify(&proof, &subject.instances);
             println!("{params:?} {words}: gas {} {:?} N {} code {}", outcome.gas, outcome.boolean(), chain.model.commitments(), chain.model.runtime_code(&[0;20]).len());
+            if let Ok(dir) = std::env::var("DUMP") { let hex = |b: &[u8]| b.iter().map(|x| format!("{x:02x}")).collect::<String>(); std::fs::write(format!("{dir}/model.hex"), hex(&chain.model.runtime_code(&[0x22;20]))).unwrap(); std::fs::write(format!("{dir}/call.hex"), hex(&verifier::evm::abi::verify_proof(&proof, &subject.instances))).unwrap(); return; }
             assert!(outcome.is_true());
         }
     }
