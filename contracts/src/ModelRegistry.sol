@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.20;
+
+import {InstanceCodec} from "./InstanceCodec.sol";
+import {IModelRegistry, Entry} from "./interfaces/IModelRegistry.sol";
+import {IZkinferModel} from "./interfaces/IZkinferModel.sol";
+
+/// @title The registry of models
+/// @notice No owner, no upgrade, no removal: an entry says the same for ever. Anybody may register anything; what an
+/// entry is worth is for those who pin its id to find out (`zkinfer` compares code hashes and digests).
+/// @dev Two slots per model. All else that an entry holds is in the id, which is its hash, and in the event. The
+/// registrant is part of the id, so nobody can take an id from somebody else by registering first.
+contract ModelRegistry is IModelRegistry {
+    /// @notice What `verify` needs, in two slots.
+    struct Record {
+        address model;
+        uint96 words;
+        bytes32 codeHash;
+    }
+
+    mapping(bytes32 id => Record record) private _records;
+
+    /// @inheritdoc IModelRegistry
+    function register(Entry calldata entry) external returns (bytes32 id) {
+        _requireCode(entry.verifier, entry.verifierCodeHash);
+        _requireCode(entry.model, entry.modelCodeHash);
+        (uint256 inputWords, uint256 outputWords) = InstanceCodec.wordsOf(entry.ports);
+        uint256 words = inputWords + outputWords;
+        if (words == 0 || words > type(uint32).max) revert InstanceWordCount(words);
+
+        id = idOf(entry, msg.sender);
+        if (isRegistered(id)) revert AlreadyRegistered(id);
+        _records[id] = Record({model: entry.model, words: uint96(words), codeHash: entry.modelCodeHash});
+        emit ModelRegistered(id, entry.model, msg.sender, entry);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function verify(bytes32 id, bytes calldata proof, uint256[] calldata instances) external view returns (bool) {
+        Record storage record = _records[id];
+        address model = record.model;
+        if (model == address(0) || instances.length != record.words || model.codehash != record.codeHash) return false;
+        return _accepts(model, abi.encodeCall(IZkinferModel.verifyProof, (proof, instances)));
+    }
+
+    /// @inheritdoc IModelRegistry
+    function idOf(Entry calldata entry, address registrant) public view returns (bytes32 id) {
+        return keccak256(abi.encode(block.chainid, address(this), registrant, entry));
+    }
+
+    /// @inheritdoc IModelRegistry
+    function isRegistered(bytes32 id) public view returns (bool) {
+        return _records[id].model != address(0);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function modelOf(bytes32 id) external view returns (address model, bytes32 codeHash, uint256 words) {
+        if (!isRegistered(id)) revert UnknownModel(id);
+        Record storage record = _records[id];
+        return (record.model, record.codeHash, record.words);
+    }
+
+    /// @notice Whether a call of the model answers exactly the word 1.
+    /// @dev In assembly, so that an answer of any length costs nothing: a failing call, an empty answer (there is no
+    /// code), a longer one, and a number other than 1 all are false.
+    function _accepts(address model, bytes memory call_) private view returns (bool accepted) {
+        assembly ("memory-safe") {
+            let ok := staticcall(gas(), model, add(call_, 0x20), mload(call_), 0x00, 0x20)
+            accepted := and(and(ok, eq(returndatasize(), 0x20)), eq(mload(0x00), 1))
+        }
+    }
+
+    /// @notice Reverts unless the account has the code that the hash names.
+    function _requireCode(address account, bytes32 expected) private view {
+        if (account.code.length == 0) revert NoCode(account);
+        bytes32 found = account.codehash;
+        if (found != expected) revert CodeHashMismatch(account, expected, found);
+    }
+}
