@@ -71,6 +71,9 @@ pub(crate) enum Command {
     VerifyKey(VerifyKeyArgs),
     /// Tell the rows, columns, memory, time and proof size that a model will take
     Estimate(EstimateArgs),
+    /// Make and try the contracts that verify proofs on an Ethereum chain
+    #[command(subcommand)]
+    Evm(EvmCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -86,7 +89,7 @@ pub(crate) struct ModelOptions {
     pub(crate) bits: Option<u32>,
     /// What the layout is chosen for
     #[arg(long, value_enum, value_name = "OBJECTIVE")]
-    pub(crate) objective: Option<ObjectiveChoice>,
+    pub(crate) optimize: Option<ObjectiveChoice>,
     /// Size of a dynamic dimension of the model (1 without it); may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub(crate) dims: Vec<Dimension>,
@@ -399,6 +402,61 @@ pub(crate) struct SetupArgs {
     /// Structured reference string (SRS); a development one without it
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+}
+
+/// `zkinfer evm …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvmCommand {
+    /// Write the contracts of a verifying key, after trying them on a chain in the process
+    #[command(after_help = "The folder holds:
+  verifier.bin    creation code of the verifier, which serves every model and is deployed once per chain
+  model.bin       creation code of the model's contract, to be deployed after the verifier
+  abi.json        verifyProof(bytes proof, uint256[] instances) and its variant
+  manifest.json   addresses, code hashes, digests, ports and gas
+  proof.json, calldata.hex   with --proof: its bytes and instance words, and the call of verifyProof
+
+Examples:
+  zkinfer evm export --vk out/model.vk --proof out/proof.zkp -o chain/
+  zkinfer evm export --vk out/model.vk -o chain/ --json
+  zkinfer evm export --vk development.vk -o chain/ --force")]
+    Export(EvmExportArgs),
+}
+
+/// `zkinfer evm export`
+#[derive(Args, Debug)]
+pub(crate) struct EvmExportArgs {
+    /// The verifying key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// A proof under the key, which the contracts are tried on and whose calldata are written; a simulated one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: Option<PathBuf>,
+    /// The folder to write to
+    #[arg(long = "out", short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Where the verifier is on the chain; without it where the common factory of CREATE2 puts it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) verifier: Option<Address>,
+    /// Allow a key that is made on the insecure development SRS, for tests; the output is marked
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// The address of a contract, as 0x and 40 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address(pub(crate) [u8; 20]);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || "expected 0x and 40 hexadecimal digits".to_owned();
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).ok_or_else(fault)?;
+        let digits: Vec<u8> =
+            digits.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>().ok_or_else(fault)?;
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        bytes.try_into().map(Self).map_err(|_| fault())
+    }
 }
 
 /// `zkinfer srs …`

@@ -59,6 +59,7 @@ fn dispatch(command: Command, printer: Printer) -> Outcome {
         Command::Inspect(args) => commands::inspect::run(&args, printer),
         Command::VerifyKey(args) => commands::verify_key::run(&args, printer),
         Command::Estimate(args) => commands::estimate::run(&args, printer),
+        Command::Evm(command) => commands::evm::run(&command, printer),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

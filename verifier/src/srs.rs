@@ -6,6 +6,8 @@
 
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::FromUniformBytes;
+use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
+use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::SerdeFormat;
@@ -75,6 +77,12 @@ impl SrsMark {
         }
     }
 
+    /// The development SRS.
+    pub fn development() -> Self {
+        let tau_g2 = (G2Affine::generator() * development_tau()).to_affine();
+        Self::new(SrsOrigin::Development, tau_g2).expect("this is the development SRS")
+    }
+
     /// Where the SRS is from.
     pub fn origin(&self) -> SrsOrigin {
         self.origin
@@ -117,8 +125,6 @@ pub fn library_srs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
-    use halo2_proofs::halo2curves::group::Curve;
 
     fn at(tau: Fr) -> G2Affine {
         (G2Affine::generator() * tau).to_affine()

@@ -91,7 +91,7 @@ fn too_little(error: MemoryError, artifact: &ProgramArtifact, printer: Printer) 
     };
     let remedy = match smaller.filter(|smaller| *smaller < error.needed) {
         Some(smaller) => {
-            format!("{raise}, or compile the model with --objective memory, which takes {} at least", least(smaller))
+            format!("{raise}, or compile the model with --optimize memory, which takes {} at least", least(smaller))
         }
         None => format!("{raise}, or compile a smaller model or one with fewer --bits"),
     };

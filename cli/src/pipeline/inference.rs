@@ -146,7 +146,7 @@ pub(crate) fn print_plan(
     )?;
     if usage::available_memory_bytes().is_some_and(|available| available < expected.memory_bytes) {
         printer.warn(
-            "the proof may take more memory than this machine has left; try --max-memory, --objective memory or fewer --bits",
+            "the proof may take more memory than this machine has left; try --max-memory, --optimize memory or fewer --bits",
         );
     }
     Ok(())

@@ -188,7 +188,7 @@ impl Recipe {
             bits: options.bits,
             dims: options.dims.iter().map(|dimension| (dimension.name.clone(), dimension.size)).collect(),
             layout: LayoutOptions {
-                objective: options.objective.map_or_else(Objective::default, Objective::from),
+                objective: options.optimize.map_or_else(Objective::default, Objective::from),
                 ..LayoutOptions::default()
             },
             calibration,
@@ -375,7 +375,7 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
     let given = [
         ("--calibration", options.calibration.is_some()),
         ("--bits", options.bits.is_some()),
-        ("--objective", options.objective.is_some()),
+        ("--optimize", options.optimize.is_some()),
         ("--dim", !options.dims.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),

@@ -1,22 +1,23 @@
-//! The verifier contract as it is shipped.
+//! The contracts as they are shipped: compiled by `contracts/build.mjs` from `contracts/src`, reproducible to the byte.
 
 use serde::Deserialize;
 use sha3::{Digest as _, Keccak256};
 
 use super::{EvmAddress, Hash};
 
-/// The compiled contract; `contracts/build.mjs` writes it from the source.
-const ARTIFACT: &str = include_str!("../../artifacts/ZkinferVerifier.json");
+const VERIFIER: &str = include_str!("../../artifacts/ZkinferVerifier.json");
+const REGISTRY: &str = include_str!("../../artifacts/ModelRegistry.json");
 
 /// The factory through which anybody can deploy the verifier at the same address on every chain
 /// (<https://github.com/Arachnid/deterministic-deployment-proxy>).
 pub const DEPLOYER: EvmAddress = [
-    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26, 0xc0, 0xb4, 0x95, 0x6c,
+    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26, 0xc0, 0xb4, 0x95,
+    0x6c,
 ];
 
-/// The verifier's code.
+/// A contract of this release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifierContract {
+pub struct ShippedContract {
     /// What a transaction deploys it with.
     pub creation_code: Vec<u8>,
     /// What lies on the chain.
@@ -28,29 +29,33 @@ pub struct VerifierContract {
 #[derive(Deserialize)]
 struct Artifact {
     compiler: String,
-    #[serde(rename = "creationCode")]
-    creation_code: String,
-    #[serde(rename = "runtimeCode")]
-    runtime_code: String,
+    creation: String,
+    runtime: String,
 }
 
-/// The contract that this version ships.
-///
-/// # Panics
-/// Never: the artifact is part of the crate, and a test reads it.
-pub fn verifier_contract() -> VerifierContract {
-    let artifact: Artifact = serde_json::from_str(ARTIFACT).expect("the artifact of this crate is well formed");
-    VerifierContract {
-        creation_code: bytes(&artifact.creation_code),
-        runtime_code: bytes(&artifact.runtime_code),
-        compiler: artifact.compiler,
+/// The verifier of all models.
+pub fn verifier_contract() -> ShippedContract {
+    ShippedContract::read(VERIFIER)
+}
+
+/// The registry of models.
+pub fn registry_contract() -> ShippedContract {
+    ShippedContract::read(REGISTRY)
+}
+
+impl ShippedContract {
+    fn read(artifact: &str) -> Self {
+        let artifact: Artifact = serde_json::from_str(artifact).expect("the artifacts of this crate are well formed");
+        Self {
+            creation_code: bytes(&artifact.creation),
+            runtime_code: bytes(&artifact.runtime),
+            compiler: artifact.compiler,
+        }
     }
-}
 
-impl VerifierContract {
     /// Keccak-256 of the code on the chain.
     pub fn code_hash(&self) -> Hash {
-        Keccak256::digest(&self.runtime_code).into()
+        keccak(&self.runtime_code)
     }
 
     /// Where [`DEPLOYER`] puts it, with a salt of zeros.
@@ -61,14 +66,40 @@ impl VerifierContract {
 
 /// The address of a contract that `deployer` makes by CREATE2 (EIP-1014).
 pub fn create2_address(deployer: &EvmAddress, salt: &Hash, creation_code: &[u8]) -> EvmAddress {
-    let code: Hash = Keccak256::digest(creation_code).into();
-    let hash = Keccak256::new().chain_update([0xff]).chain_update(deployer).chain_update(salt).chain_update(code);
-    let hash: Hash = hash.finalize().into();
+    let hash = keccak(&[&[0xff], &deployer[..], salt, &keccak(creation_code)].concat());
     hash[12..].try_into().expect("20 of 32 bytes")
+}
+
+/// Keccak-256.
+pub fn keccak(bytes: &[u8]) -> Hash {
+    Keccak256::digest(bytes).into()
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
     let hex = hex.trim_start_matches("0x").as_bytes();
-    let digit = |digit: u8| char::from(digit).to_digit(16).expect("the artifact is hexadecimal") as u8;
+    let digit = |digit: u8| char::from(digit).to_digit(16).expect("the artifacts are hexadecimal") as u8;
     hex.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The second example of EIP-1014.
+    #[test]
+    fn create2_addresses_are_those_of_the_standard() {
+        let mut deployer = [0; 20];
+        deployer[..4].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
+        let address = create2_address(&deployer, &[0; 32], &[0]);
+        let expected = [
+            0xb9, 0x28, 0xf6, 0x9b, 0xb1, 0xd9, 0x1c, 0xd6, 0x52, 0x74, 0xe3, 0xc7, 0x9d, 0x89, 0x86, 0x36, 0x29, 0x84,
+            0xfd, 0xa3,
+        ];
+        assert_eq!(address, expected);
+    }
+
+    #[test]
+    fn the_verifier_has_room_below_the_limit_of_code() {
+        assert!(verifier_contract().runtime_code.len() <= 12_288);
+    }
 }

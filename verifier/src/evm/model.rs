@@ -3,12 +3,11 @@
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::plonk;
-use sha3::{Digest as _, Keccak256};
 
 use super::memory::{Address, MemoryMap, DATA, HEADER_BYTES, INSTRUCTIONS_PER_WORD};
 use super::openings::Opened;
 use super::transcript::Kind;
-use super::{gas, EvmAddress, EvmError, Hash};
+use super::{gas, keccak, EvmAddress, EvmError, Hash};
 use crate::encoding::{encode_point, encode_point2, encode_scalar};
 use crate::VerifyingKey;
 
@@ -60,7 +59,7 @@ impl EvmModel {
 
     /// Keccak-256 of the code, by which the chain names it.
     pub fn code_hash(&self, verifier: &EvmAddress) -> Hash {
-        Keccak256::digest(self.runtime_code(verifier)).into()
+        keccak(&self.runtime_code(verifier))
     }
 
     /// The transaction data that deploy the contract. They revert unless the code at `verifier` has the hash
@@ -73,9 +72,9 @@ impl EvmModel {
         code.extend([0x3f, 0x7f]); // EXTCODEHASH PUSH32 hash
         code.extend(verifier_code);
         code.extend([0x14, 0x60, 0x3e, 0x57]); // EQ PUSH1 0x3e JUMPI
-        code.extend([0x5f, 0x5f, 0xfd, 0x5b]); // PUSH0 PUSH0 REVERT, 0x3e: JUMPDEST
+        code.extend([0x3d, 0x3d, 0xfd, 0x5b]); // RETURNDATASIZE twice, which is 0, REVERT; 0x3e: JUMPDEST
         code.extend([0x61, length[0], length[1], 0x80]); // PUSH2 length DUP1
-        code.extend([0x60, 0x49, 0x5f, 0x39, 0x5f, 0xf3]); // PUSH1 start PUSH0 CODECOPY PUSH0 RETURN
+        code.extend([0x60, 0x49, 0x3d, 0x39, 0x3d, 0xf3]); // PUSH1 start 0 CODECOPY 0 RETURN
         assert_eq!((code[0x3e], code.len()), (0x5b, 0x49), "the code jumps and copies where it says");
         code.extend(runtime);
         code

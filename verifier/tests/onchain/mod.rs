@@ -6,8 +6,7 @@
 use circuits::machine::{MachineCircuit, MachineParams};
 use evm::{Chain, Outcome};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
-use halo2_proofs::halo2curves::ff::{Field, PrimeField};
-use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
+use halo2_proofs::halo2curves::ff::Field;
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::plonk::{self, permutation, verify_proof};
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
