@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use check::{broken_copy, small, Case, Cells, Equations, Shape, System};
 use circuits::graph::Op;
-use circuits::machine::{AdviceColumn, Assignment, Cell, FixedColumn};
+use circuits::machine::{AdviceColumn, Arrangement, Assignment, Cell, FixedColumn};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use rand_chacha::ChaCha20Rng;
@@ -114,14 +114,15 @@ fn copies_of(assignment: &Assignment, column: AdviceColumn, row: usize) -> Vec<(
 #[test]
 fn targets_use_every_part() {
     let mut parts = BTreeSet::new();
+    let mut saturating_shapes = BTreeMap::from([(true, 0), (false, 0)]);
     for case in cases() {
         parts.extend(case.layout.skeleton().fixed.keys().filter(|column| column.optional_bit().is_some()).copied());
         let copied = case.layout.skeleton().copies.iter().any(|&(a, b)| check::copy_kind(a, b) == "COPY-ELEMENT");
         if case.name.starts_with("borders, 1") {
             assert!(!copied, "{}: the second convolution takes its input where it is", case.name);
         }
-        if case.name.starts_with("saturating") {
-            assert!(case.layout.params().has(FixedColumn::Saturate));
+        if case.name.starts_with("saturating") && case.layout.params().has(FixedColumn::Saturate) {
+            *saturating_shapes.entry(case.layout.params().arrangement == Arrangement::Parallel).or_default() += 1;
             let overflows = |column: fn(u32) -> AdviceColumn| {
                 (0..case.layout.params().units).any(|lane| {
                     let saturating = |row| case.layout.skeleton().fixed(FixedColumn::Saturate, row) == 1;
@@ -132,6 +133,7 @@ fn targets_use_every_part() {
             assert!(overflows(AdviceColumn::Low) && overflows(AdviceColumn::High), "{}: both ends", case.name);
         }
     }
+    assert!(saturating_shapes.values().all(|&shapes| shapes > 1), "{saturating_shapes:?}");
     assert_eq!(parts.len() as u32, FixedColumn::OPTIONAL, "every optional column occurs: {parts:?}");
 }
 

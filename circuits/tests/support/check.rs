@@ -306,7 +306,7 @@ impl System {
     }
 
     /// The row, in the columns that it speaks about, of a constraint that says something on a row of the circuit.
-    fn logical_row(&self, constraint: &str, row: usize) -> usize {
+    pub fn logical_row(&self, constraint: &str, row: usize) -> usize {
         let regions = match constraint {
             "M-TABLE" => &[Region::Tables][..],
             "M-SUM" | "M-SUM-END" => &[Region::Units, Region::Tables],
