@@ -129,7 +129,7 @@ mod tests {
             let program = picture_of_rows(k);
             let layout = compile(&program, &LayoutOptions { units: Some(4), ..Default::default() }).expect("fits");
             assert_eq!(layout.params().k, k);
-            assert!(layout.statistics().rows.used() * 4 > 3 << k, "k {k}: {}", layout.statistics().rows.used());
+            assert!(layout.statistics().used_rows * 4 > 3 << k, "k {k}: {}", layout.statistics().used_rows);
         }
     }
 }

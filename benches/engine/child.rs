@@ -96,7 +96,7 @@ fn setup(options: &Options) -> Result<Value> {
         "k": params.k,
         "units": params.units,
         "weights_per_row": params.weights,
-        "rows_used": statistics.rows.used(),
+        "rows_used": statistics.used_rows,
         "weights": statistics.weights,
         "advice_columns": statistics.advice_columns,
         "fixed_columns": statistics.fixed_columns,

@@ -6,10 +6,10 @@ mod support;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use circuits::layout::{compile, LayoutOptions};
+use circuits::layout::{compile, Fold, LayoutOptions};
 use circuits::machine::{
     to_field, AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, Integers, PlainKernels,
-    SecondPhase,
+    Region, SecondPhase,
 };
 use circuits::reference::run;
 use ff::Field;
@@ -34,8 +34,8 @@ impl Twin<'_> {
         twin.columns
     }
 
-    fn rows(&self) -> usize {
-        self.assignment.skeleton.params.usable_rows()
+    fn rows(&self, column: AdviceColumn) -> usize {
+        self.assignment.skeleton.rows_of(column)
     }
 
     fn q(&self, column: FixedColumn, row: usize) -> Fr {
@@ -54,7 +54,7 @@ impl Twin<'_> {
         read: impl Fn(&Self, usize) -> Fr,
     ) {
         let mut cells = Vec::new();
-        for row in 0..self.rows() {
+        for row in 0..self.rows(column) {
             let previous = cells.last().copied().unwrap_or(Fr::ZERO);
             cells.push(previous * step(self, row) + read(self, row));
         }
@@ -126,10 +126,10 @@ impl Twin<'_> {
         use FixedColumn as F;
         let Challenges { chi, rho, .. } = self.challenges;
         for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC] {
-            self.columns.insert(column, vec![Fr::ZERO; self.rows()]);
+            self.columns.insert(column, vec![Fr::ZERO; self.rows(column)]);
         }
         let mut previous = Fr::ZERO;
-        for row in 0..self.rows() {
+        for row in 0..self.rows(AdviceColumn::ScalarC) {
             let [a, b] = [AdviceColumn::ScalarA, AdviceColumn::ScalarB].map(|column| {
                 let destination = Cell::Advice(column, row as u32);
                 let copy = self.assignment.skeleton.copies.iter().find(|(_, to)| *to == destination);
@@ -158,7 +158,9 @@ impl Twin<'_> {
         let params = self.assignment.skeleton.params;
         let Challenges { alpha, beta, .. } = self.challenges;
         let fraction = |entry: Fr| (alpha + entry).invert().expect("a random pole is none of the entries");
-        let mut sums = vec![Fr::ZERO; self.rows()];
+        let mut sums = vec![Fr::ZERO; self.rows(AdviceColumn::LookupSum)];
+        // Tables beside the units, or behind them.
+        let first_table_row = sums.len() - self.rows(AdviceColumn::Multiplicity(0));
         for lane in 0..params.units {
             let helper = |row| {
                 let limb = |cell, tag| fraction(self.first(cell, row) + beta * beta * self.q(tag, row));
@@ -168,7 +170,7 @@ impl Twin<'_> {
                 let limbs = limb(AdviceColumn::Low(lane), F::LowTag) + limb(AdviceColumn::High(lane), F::HighTag);
                 self.q(F::ValueSwitch(lane), row) * fraction(value) + self.q(F::LimbSwitch(lane), row) * limbs
             };
-            let helper: Vec<Fr> = (0..self.rows()).map(helper).collect();
+            let helper: Vec<Fr> = (0..self.rows(AdviceColumn::Value(lane))).map(helper).collect();
             sums.iter_mut().zip(&helper).for_each(|(sum, helper)| *sum += helper);
             self.columns.insert(AdviceColumn::LookupHelper(lane), helper);
         }
@@ -179,8 +181,8 @@ impl Twin<'_> {
                     + beta * beta * self.q(F::TableTag(table), row);
                 fraction(entry) * self.first(AdviceColumn::Multiplicity(table), row)
             };
-            let helper: Vec<Fr> = (0..self.rows()).map(helper).collect();
-            sums.iter_mut().zip(&helper).for_each(|(sum, helper)| *sum -= helper);
+            let helper: Vec<Fr> = (0..self.rows(AdviceColumn::Multiplicity(table))).map(helper).collect();
+            sums[first_table_row..].iter_mut().zip(&helper).for_each(|(sum, helper)| *sum -= helper);
             self.columns.insert(AdviceColumn::TableHelper(table), helper);
         }
         self.accumulate(AdviceColumn::LookupSum, |_, _| Fr::ONE, |_, row| sums[row]);
@@ -204,8 +206,10 @@ fn assignment(mut builder: ProgramBuilder, options: &LayoutOptions) -> Assignmen
 fn is_what_the_gates_say() {
     let programs = [support::mlp, support::cnn, support::zoo, support::wide];
     for (seed, program) in (0..).zip(programs) {
-        for (units, weights) in [(1, 1), (3, 2), (5, 7)] {
-            let options = LayoutOptions { units: Some(units), weights: Some(weights), ..LayoutOptions::default() };
+        let folds = [Fold::Parallel, Fold::Parallel, Fold::Parallel, Fold::Rows(1), Fold::Rows(8)];
+        for ((units, weights), fold) in [(1, 1), (3, 2), (5, 7), (1, 2), (2, 5)].into_iter().zip(folds) {
+            let (units, weights, fold) = (Some(units), Some(weights), Some(fold));
+            let options = LayoutOptions { units, weights, fold, ..LayoutOptions::default() };
             let assignment = assignment(program(seed), &options);
             let challenges = challenges(seed);
             let found = assignment.derive(&challenges);
@@ -213,7 +217,7 @@ fn is_what_the_gates_say() {
             assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
             for (column, cells) in &expected {
                 let differs = (0..cells.len()).find(|&row| found[column][row] != cells[row]);
-                assert_eq!(differs, None, "{column:?} of program {seed}, {units} units");
+                assert_eq!(differs, None, "{column:?} of program {seed}, {options:?}");
             }
         }
     }
@@ -252,7 +256,7 @@ fn takes_the_arithmetic_that_it_is_given() {
 /// Every lookup counted where the first equal entry stands, table by table.
 fn plain_counts(assignment: &Assignment) -> Vec<Vec<i64>> {
     let skeleton = &assignment.skeleton;
-    let rows = skeleton.params.usable_rows();
+    let rows = skeleton.regions.rows(Region::Tables);
     let mut slots = HashMap::new();
     for table in 0..skeleton.params.tables {
         for row in 0..rows {
@@ -268,7 +272,7 @@ fn plain_counts(assignment: &Assignment) -> Vec<Vec<i64>> {
         }
     };
     for lane in 0..skeleton.params.units {
-        for row in 0..rows {
+        for row in 0..skeleton.regions.rows(Region::Units) {
             let [pre, value, low, high] =
                 [AdviceColumn::Pre, AdviceColumn::Value, AdviceColumn::Low, AdviceColumn::High]
                     .map(|column| assignment.get(column(lane), row));
@@ -287,7 +291,8 @@ fn plain_counts(assignment: &Assignment) -> Vec<Vec<i64>> {
 #[test]
 fn multiplicities_count_lookups() {
     for (seed, program) in (0..).zip([support::mlp, support::cnn, support::zoo, support::wide]) {
-        let options = LayoutOptions { units: Some(3), ..LayoutOptions::default() };
+        let fold = if seed % 2 == 0 { Fold::Parallel } else { Fold::Rows(6) };
+        let options = LayoutOptions { units: Some(3), fold: Some(fold), ..LayoutOptions::default() };
         let mut assignment = assignment(program(seed), &options);
         // Cells that no table holds are not counted, whether their keys are beyond a table or inside.
         for (row, value) in [(0, i64::MAX), (1, i64::MIN), (2, 1), (3, -1)] {

@@ -10,10 +10,11 @@ mod support;
 #[path = "support/targets.rs"]
 mod targets;
 
+use std::cell::Cell as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use check::{Case, Cells, Equations, System, Violations};
+use check::{Case, Cells, Equations, Shape, System, Violations};
 use circuits::graph::{Op, Requantize, Visibility};
 use circuits::machine::{AdviceColumn as A, Assignment, Cell, FixedColumn as F};
 use circuits::reference::run;
@@ -21,7 +22,20 @@ use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use support::ProgramBuilder;
 
-/// A machine under attack, one unit per row.
+/// The arrangements under attack, one unit per row.
+const SHAPES: [Shape; 4] = [
+    Shape::parallel(1, None),
+    Shape::folded(1, None, 1),
+    Shape::folded(1, None, 4),
+    Shape::folded(1, None, 8),
+];
+
+thread_local! {
+    /// The arrangement that victims are laid out in.
+    static SHAPE: Slot<Shape> = const { Slot::new(SHAPES[0]) };
+}
+
+/// A machine under attack.
 struct Victim {
     case: Case,
     system: System,
@@ -32,7 +46,7 @@ struct Victim {
 impl Victim {
     fn new(builder: ProgramBuilder, inputs: &[&[i64]]) -> Self {
         let inputs = inputs.iter().map(|values| values.to_vec()).collect();
-        let case = Case::with_inputs("victim", builder, inputs, 1);
+        let case = Case::with_inputs("victim", builder, inputs, SHAPE.get());
         let system = case.system(0xbad);
         let honest = system.derived(&case.assignment);
         assert!(system.violations(&honest).none());
@@ -59,7 +73,7 @@ impl Victim {
     /// The rows on which a fixed column is not zero.
     fn rows(&self, column: F) -> Vec<usize> {
         let skeleton = &self.system.skeleton;
-        (0..skeleton.params.usable_rows()).filter(|&row| skeleton.fixed(column, row) != 0).collect()
+        (0..skeleton.regions.rows_through(column.regions())).filter(|&row| skeleton.fixed(column, row) != 0).collect()
     }
 
     /// The homes of the public values, in their order.
@@ -99,7 +113,7 @@ impl Victim {
         };
         assert_ne!(mismatch(wrong), Fr::ZERO, "without the forged cell the check fails");
         let expected = expected_of(column);
-        for row in 0..self.system.params().usable_rows() {
+        for row in 0..self.system.skeleton.rows_of(column) {
             let with = |value: Fr| {
                 let mut cells = wrong.clone();
                 self.system.solve(&self.equations, &mut cells, &BTreeMap::from([((column, row), value)]));
@@ -130,7 +144,7 @@ impl Victim {
     }
 
     fn lookup_end(&self) -> (Cell, Option<Cell>) {
-        (Cell::Advice(A::LookupSum, self.system.params().usable_rows() as u32 - 1), None)
+        (Cell::Advice(A::LookupSum, self.system.skeleton.rows_of(A::LookupSum) as u32 - 1), None)
     }
 }
 
@@ -727,7 +741,8 @@ fn lookup_sum_started_on_a_blinded_row() -> Violations {
     let (end, _) = victim.lookup_end();
     let excess = victim.system.get(&cells, end);
     let last = victim.system.params().rows() - 1;
-    victim.system.set(&mut cells, A::LookupSum, last, -excess);
+    let (column, _) = victim.system.place(A::LookupSum, 0);
+    cells.advice[column][last] = -excess;
     victim.system.violations(&cells)
 }
 
@@ -755,6 +770,7 @@ fn accumulator_not_reset() -> Violations {
     let (left, right) = victim.failed_identity(&wrong);
     let violations = victim.forge(A::IdentityInner, &wrong, (left, right));
     let row = violations.gates.iter().next().expect("one constraint").1;
+    let row = victim.system.logical_row("M-ID-INNER", row);
     assert_eq!(victim.system.skeleton.fixed(F::IdentityStepRho, row), 0, "the first row of the block");
     violations
 }
@@ -799,7 +815,7 @@ fn forged_tap() -> Violations {
 fn unused_operand() -> Violations {
     let victim = dense();
     let mut cells = victim.honest.clone();
-    victim.system.set(&mut cells, A::ScalarB, victim.system.params().usable_rows() - 1, Fr::ONE);
+    victim.system.set(&mut cells, A::ScalarB, victim.system.skeleton.rows_of(A::ScalarB) - 1, Fr::ONE);
     victim.system.violations(&cells)
 }
 
@@ -887,8 +903,11 @@ attacks! {
 
 fn refused(name: &str) {
     let attack = ATTACKS.iter().find(|attack| attack.name == name).expect("it is listed");
-    let names = (attack.run)().names;
-    assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), attack.breaks, "{name}");
+    for shape in SHAPES {
+        SHAPE.set(shape);
+        let names = (attack.run)().names;
+        assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), attack.breaks, "{name}, {shape:?}");
+    }
 }
 
 /// The attacks above cover all constraints of the system: each is the only one that stands in the way of some attack.

@@ -8,9 +8,9 @@ mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use check::{broken_copy, small, Case, Cells, Equations, System};
+use check::{broken_copy, small, Case, Cells, Equations, Shape, System};
 use circuits::graph::Op;
-use circuits::machine::{AdviceColumn, Assignment, Cell, FixedColumn};
+use circuits::machine::{AdviceColumn, Arrangement, Assignment, Cell, FixedColumn};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use rand_chacha::ChaCha20Rng;
@@ -30,25 +30,32 @@ fn admissible(b: &mut ProgramBuilder) -> Vec<Vec<i64>> {
     inputs
 }
 
-/// Units and weights per row.
-const WIDTHS: [(u32, Option<u32>); 3] = [(1, None), (2, Some(1)), (3, None)];
+/// What the targets are laid out as.
+const SHAPES: [Shape; 6] = [
+    Shape::parallel(1, None),
+    Shape::folded(2, None, 8),
+    Shape::parallel(2, Some(1)),
+    Shape::folded(1, None, 4),
+    Shape::parallel(3, None),
+    Shape::folded(1, Some(1), 1),
+];
 
-/// On how many of the widths a target is attacked. Programs with wide limbs have long tables, hence many rows that are all
+/// In how many of the shapes a target is attacked. Programs with wide limbs have long tables, hence many rows that are all
 /// alike.
-fn widths_of(name: &str) -> usize {
+fn shapes_of(name: &str) -> usize {
     match name {
-        "wide" | "wide input" => 1,
-        "reciprocal" => 2,
-        _ => WIDTHS.len(),
+        "wide" | "wide input" => 2,
+        "reciprocal" => 3,
+        _ => SHAPES.len(),
     }
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    WIDTHS.into_iter().enumerate().flat_map(|(index, (units, weights))| {
-        let programs = targets::all().into_iter().filter(move |(name, _)| index < widths_of(name));
+    SHAPES.into_iter().enumerate().flat_map(|(index, shape)| {
+        let programs = targets::all().into_iter().filter(move |(name, _)| index < shapes_of(name));
         programs.map(move |(name, mut builder)| {
             let inputs = admissible(&mut builder);
-            Case::with_widths(name, builder, inputs, units, weights)
+            Case::with_inputs(name, builder, inputs, shape)
         })
     })
 }
@@ -82,10 +89,10 @@ impl Target {
         self.system.derived(&assignment)
     }
 
-    /// The row behind the last block, where a tag may stand so that its column is not zero.
+    /// The row behind the last block of a parallel machine, where a tag may stand so that its column is not zero.
     fn is_spare(&self, column: AdviceColumn, row: usize) -> bool {
         let AdviceColumn::Pre(lane) = column else { return false };
-        row + 1 == self.system.params().usable_rows()
+        row + 1 == self.system.skeleton.rows_of(column)
             && self.system.skeleton.fixed(FixedColumn::ValueTag(lane), row) != 0
     }
 }
@@ -107,14 +114,15 @@ fn copies_of(assignment: &Assignment, column: AdviceColumn, row: usize) -> Vec<(
 #[test]
 fn targets_use_every_part() {
     let mut parts = BTreeSet::new();
+    let mut saturating_shapes = BTreeMap::from([(true, 0), (false, 0)]);
     for case in cases() {
         parts.extend(case.layout.skeleton().fixed.keys().filter(|column| column.optional_bit().is_some()).copied());
         let copied = case.layout.skeleton().copies.iter().any(|&(a, b)| check::copy_kind(a, b) == "COPY-ELEMENT");
         if case.name.starts_with("borders, 1") {
             assert!(!copied, "{}: the second convolution takes its input where it is", case.name);
         }
-        if case.name.starts_with("saturating") {
-            assert!(case.layout.params().has(FixedColumn::Saturate));
+        if case.name.starts_with("saturating") && case.layout.params().has(FixedColumn::Saturate) {
+            *saturating_shapes.entry(case.layout.params().arrangement == Arrangement::Parallel).or_default() += 1;
             let overflows = |column: fn(u32) -> AdviceColumn| {
                 (0..case.layout.params().units).any(|lane| {
                     let saturating = |row| case.layout.skeleton().fixed(FixedColumn::Saturate, row) == 1;
@@ -125,6 +133,7 @@ fn targets_use_every_part() {
             assert!(overflows(AdviceColumn::Low) && overflows(AdviceColumn::High), "{}: both ends", case.name);
         }
     }
+    assert!(saturating_shapes.values().all(|&shapes| shapes > 1), "{saturating_shapes:?}");
     assert_eq!(parts.len() as u32, FixedColumn::OPTIONAL, "every optional column occurs: {parts:?}");
 }
 
@@ -199,8 +208,8 @@ fn every_second_phase_cell() {
         let params = target.system.params();
         let mut cells = target.honest.clone();
         for column in AdviceColumn::second_phase(&params) {
-            let index = target.system.column(column);
-            for row in 0..params.usable_rows() {
+            for row in 0..target.system.skeleton.rows_of(column) {
+                let (index, row) = target.system.place(column, row);
                 let honest = cells.advice[index][row];
                 for change in [Fr::ONE, -honest, Fr::random(&mut rng)] {
                     if change == Fr::ZERO {
@@ -217,22 +226,24 @@ fn every_second_phase_cell() {
     println!("{refused} refused");
 }
 
-/// The blinded rows: nothing is said about them, and nothing on a usable row reads them.
+/// The blinded rows, and in folded machines the rows behind the regions and the places between columns: nothing is said
+/// about them, and nothing elsewhere reads them.
 #[test]
 fn blinded_rows_are_read_by_nobody() {
     for case in cases() {
         let target = Target::new(&case);
-        let usable_rows = target.system.params().usable_rows();
-        assert!(target.equations.touch_no_blinded_row(usable_rows), "{}", case.name);
+        assert!(target.equations.speak_of_regions_only(), "{}", case.name);
     }
 }
 
 /// Honest runs with random blinded rows, by the evaluator that looks at every row.
 #[test]
 fn honest_runs() {
-    for units in [1, 2, 3, 5] {
+    let parallel = [1, 2, 3, 5].map(Shape::from);
+    let folded = [(1, 1), (1, 5), (2, 3), (2, 8), (3, 16)].map(|(units, rows)| Shape::folded(units, None, rows));
+    for shape in parallel.into_iter().chain(folded) {
         for (name, program) in [("mlp", support::mlp(11)), ("cnn", support::cnn(11)), ("zoo", support::zoo(11))] {
-            let case = Case::new(name, program, units);
+            let case = Case::new(name, program, shape);
             let system = case.system(12);
             let violations = system.violations(&system.derived(&case.assignment));
             assert!(violations.none(), "{}: {violations:?}", case.name);

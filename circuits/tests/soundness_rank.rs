@@ -14,8 +14,8 @@ mod targets;
 
 use std::collections::BTreeSet;
 
-use check::{copy_kind, Case, Cells, Equation, Equations, System};
-use circuits::machine::Cell;
+use check::{copy_kind, Case, Cells, Equation, Equations, Shape, System};
+use circuits::machine::{Cell, Region};
 
 fn defines(equation: &Equation) -> bool {
     equation.name != "M-SUM-END"
@@ -27,12 +27,13 @@ fn copy_defines(&(source, destination): &(Cell, Cell)) -> bool {
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for units in [1, 2, 3, 5] {
-        cases.push(Case::new("mlp", support::mlp(4), units));
-        cases.push(Case::with_inputs("saturating", targets::saturating(), targets::saturating_inputs(), units));
+    let folded = Shape::folded(2, None, 8);
+    for shape in [1.into(), folded, 2.into(), Shape::folded(1, None, 1), 3.into(), 5.into(), Shape::folded(1, None, 4)] {
+        cases.push(Case::new("mlp", support::mlp(4), shape));
+        cases.push(Case::with_inputs("saturating", targets::saturating(), targets::saturating_inputs(), shape));
         let mut borders = targets::borders();
         let inputs = vec![(0..9).map(|_| borders.random(-2, 1)).collect()];
-        cases.push(Case::with_inputs("borders", borders, inputs, units));
+        cases.push(Case::with_inputs("borders", borders, inputs, shape));
     }
     cases
 }
@@ -61,8 +62,10 @@ fn the_rank_does_not_depend_on_the_second_phase() {
         let (system, equations, honest) = parts(&case);
         let mut cells = honest.clone();
         for (column, values) in cells.advice.iter_mut().enumerate() {
-            if equations.is_second_phase(equations.id(column, 0)) {
-                values.iter_mut().zip(&honest.advice[0]).for_each(|(value, other)| *value = *value * *value + other);
+            for (row, (value, other)) in values.iter_mut().zip(&honest.advice[0]).enumerate() {
+                if equations.is_second_phase(equations.id((column, row))) {
+                    *value = *value * *value + other;
+                }
             }
         }
         let free = system.free_cells(&equations, &cells, defines, copy_defines);
@@ -74,7 +77,7 @@ fn the_rank_does_not_depend_on_the_second_phase() {
 #[test]
 fn a_missing_constraint_frees_a_cell() {
     let mut names = BTreeSet::new();
-    for case in cases().into_iter().take(3) {
+    for case in cases().into_iter().take(6) {
         let (system, equations, cells) = parts(&case);
         // The rows are too many to leave out each one: every name, on the first, the last and some rows.
         let defining: Vec<usize> =
@@ -105,8 +108,13 @@ fn determines(equations: &Equations, equation: &Equation) -> bool {
 /// The named holes of a machine built carelessly: accumulators whose start nobody pins, operands that nobody copies.
 #[test]
 fn careless_machines_have_free_cells() {
-    let case = Case::new("mlp", support::mlp(4), 2);
-    let (system, equations, cells) = parts(&case);
+    for shape in [Shape::parallel(2, None), Shape::folded(2, None, 8)] {
+        is_careless(&Case::new("mlp", support::mlp(4), shape));
+    }
+}
+
+fn is_careless(case: &Case) {
+    let (system, equations, cells) = parts(case);
     for name in ["M-ID-INNER", "M-W-INNER", "M-SUM", "M-SCALAR", "M-HELPER", "M-TABLE"] {
         let first = equations.equations.iter().position(|equation| equation.name == name).expect("it occurs");
         let start = &equations.equations[first];
@@ -116,7 +124,7 @@ fn careless_machines_have_free_cells() {
     }
     let no_copies = |copy: &(Cell, Cell)| copy_defines(copy) && copy_kind(copy.0, copy.1) != "COPY-OPERAND-B";
     let free = system.free_cells(&equations, &cells, defines, no_copies);
-    assert_eq!(free.len(), system.params().usable_rows(), "one for every second operand, used or not");
+    assert_eq!(free.len(), system.skeleton.regions.rows(Region::Scalars), "one for every second operand, used or not");
     // A check does pin a free cell, and is then none: with it the rank is full again.
     let start = equations.equations.iter().position(|equation| equation.name == "M-SUM").expect("it occurs");
     let start = &equations.equations[start];

@@ -5,7 +5,7 @@
 //! ([`crate::plonk::quotient`]): everything beyond the residents goes there.
 
 use circuits::layout::Layout;
-use circuits::machine::{AdviceColumn, MachineConfig, MachineParams};
+use circuits::machine::{Arrangement, MachineConfig, MachineParams, Placement};
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
@@ -23,6 +23,8 @@ const PROCESS: u64 = 18 << 20;
 const THREAD: [u64; 2] = [1 << 20, 3 << 20];
 /// Bytes that a thread takes for each row of sums.
 const THREAD_ROW: u64 = 768;
+/// Bytes of a fixed cell of a folded machine.
+const FOLDED_INTEGER: u64 = 4;
 /// Columns of field elements that the allocator keeps between those in use.
 const SPARE_COLUMNS: usize = 12;
 
@@ -63,10 +65,15 @@ impl MemoryPlan {
         let params = layout.params();
         let rows = params.rows() as u64;
         let column = 32 * rows;
-        let first = AdviceColumn::first_phase(&params).len() as u64;
-        let fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
+        let counts = Placement::new(&params).counts();
+        let first = counts.first_phase as u64;
+        let mut fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
+        if params.arrangement != Arrangement::Parallel {
+            // Columns that hold constants of all kinds are as wide as the widest.
+            fixed = fixed.max(counts.fixed as u64 * FOLDED_INTEGER * rows);
+        }
         let copies = layout.skeleton().copies.len() as u64;
-        let permuted = AdviceColumn::permuted(&params).len() as u64 + 1;
+        let permuted = counts.permuted as u64;
         let mut plan = Self {
             // The program and the recipes that fill a witness hold each weight a few times.
             process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
@@ -108,8 +115,9 @@ fn thread(rows: u64) -> u64 {
 
 /// Columns of field elements that are in memory while the quotient is computed.
 fn elements(params: &MachineParams) -> u64 {
-    let second = AdviceColumn::second_phase(params).len();
-    let products = (AdviceColumn::permuted(params).len() + 1).div_ceil(MachineConfig::DEGREE - 2);
+    let counts = Placement::new(params).counts();
+    let second = counts.second_phase;
+    let products = counts.permuted.div_ceil(MachineConfig::DEGREE - 2);
     // The mask; numerators of all groups, one for each coset; pieces; and the points of a coset.
     let numerators: usize = (1..MachineConfig::DEGREE).sum();
     (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64

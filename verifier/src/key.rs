@@ -315,17 +315,17 @@ pub fn constraint_system<C: Family>(params: MachineParams) -> Result<ConstraintS
     C::configure_with_params(&mut system, params);
     let selectors = vec![vec![false]; system.num_selectors()];
     let (system, _) = system.directly_convert_selectors_to_fixed(selectors);
-    check_system(&system)?;
+    check_system(&system, &params)?;
     Ok(system)
 }
 
-fn check_system(system: &ConstraintSystem<Fr>) -> Result<(), KeyError> {
+fn check_system(system: &ConstraintSystem<Fr>, params: &MachineParams) -> Result<(), KeyError> {
     let polynomials = system.gates().iter().flat_map(|gate| gate.polynomials());
     let gate_degree = polynomials.map(|polynomial| polynomial.degree()).max().unwrap_or(0);
     let properties = [
         ("instance columns", 1, system.num_instance_columns()),
         ("as the degree of its quotient", system.degree().max(gate_degree), system.degree()),
-        ("blinded rows", MachineParams::BLINDED_ROWS, system.blinding_factors() + 1),
+        ("blinded rows", params.blinded_rows(), system.blinding_factors() + 1),
     ];
     match properties.into_iter().find(|(_, expected, found)| expected != found) {
         Some((what, expected, found)) => Err(KeyError::System { what, expected, found }),
@@ -417,6 +417,8 @@ fn domain_without_tables(degree: usize, k: u32) -> EvaluationDomain<Fr> {
 
 #[cfg(test)]
 mod tests {
+    use circuits::machine::{Arrangement, Strides};
+
     use super::*;
 
     #[test]
@@ -429,7 +431,10 @@ mod tests {
             tables: MachineParams::MAX_TABLES,
             ..smallest
         };
-        for params in [smallest, largest] {
+        let folded = Arrangement::Folded(Strides([8, 8, 7, 3]));
+        let narrowest = MachineParams { k: 6, arrangement: folded, ..smallest };
+        let widest = MachineParams { arrangement: Arrangement::Folded(Strides([Strides::MAX; 4])), ..largest };
+        for params in [smallest, largest, narrowest, widest] {
             let system = constraint_system::<MachineCircuit>(params).expect("a member of the family");
             assert_eq!(system.degree(), 5);
         }

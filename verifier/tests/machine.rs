@@ -209,3 +209,12 @@ fn the_binary_tells_misuse_and_unreadable_files() {
         assert!(text(&output.stdout).contains("zkinfer"), "{output:?}");
     }
 }
+
+/// What was made by an earlier release stays valid: a key's file, and what its proofs absorb of the constraint system and of
+/// the commitments, depend on no more than they did.
+#[test]
+fn parallel_keys_are_what_they_were() {
+    let key = &proven().key;
+    assert_eq!(key.digest().to_string(), "27fc641ffd5c2bebc2214eb628b89b4a5cf05ec9965be39561d96d4ae8e94629");
+    assert_eq!(format!("{:?}", key.plonk().transcript_repr()), "0x0fc1425cf42cc3a1d337c1f8dadfec2cec65d7d28a212318d5434b2f1a8d7743");
+}

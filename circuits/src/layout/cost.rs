@@ -5,12 +5,16 @@
 //! cosets. The unit costs below are those of the native engine, from measured kernels and proofs of 2^12 to 2^16 rows (see
 //! `benches/` and `docs/engine.md`). What is estimated is within a fifth of the proofs measured there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::ConstraintSystem;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Draft, LayoutError, LayoutOptions, RowUse, Subject, Widths};
-use crate::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams, ParamsError};
+use super::folding::Folding;
+use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
+use crate::machine::{Arrangement, ColumnCounts, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides};
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
 const PROOF_BYTES_LIMIT: f64 = 7_900.0;
@@ -58,43 +62,111 @@ const SETUP_SECONDS: f64 = 5.0e-3;
 /// Bytes of the stock engine per row and column, and whatever the machine.
 const BYTES: [f64; 2] = [110.0, 15.0e6];
 
-/// Columns that the prover commits to, product columns of the permutation, quotient pieces and openings included.
-fn prover_columns(params: &MachineParams) -> usize {
-    let advice = AdviceColumn::first_phase(params).len() + AdviceColumn::second_phase(params).len();
-    advice + permutation_products(params) + (MachineConfig::DEGREE - 1) + 3
+/// Gas of a transaction, of the pairing and of what else does not depend on the constraint system.
+const GAS: f64 = 152_300.0;
+/// Gas of a byte of calldata.
+const GAS_BYTE: f64 = 16.0;
+/// Gas of a commitment: a product by a scalar, and a sum.
+const GAS_COMMITMENT: f64 = 6_450.0;
+/// Gas of an evaluation, besides its calldata: its part in the gates, and in the opening.
+const GAS_EVALUATION: f64 = 140.0;
+/// Gas of another set of points at which columns are opened.
+const GAS_OPENING_SET: f64 = 3_000.0;
+/// Gas of a public word, besides its calldata.
+const GAS_WORD: f64 = 600.0;
+/// By which part proofs may become dearer on a chain for each CPU second that they are made faster.
+const GAS_PER_SECOND: f64 = 0.005;
+
+/// What a proof is made of, counted on the constraint system itself.
+struct ProofCounts {
+    /// Commitments of the proof: advice columns, products of the permutation, quotient pieces, the random polynomial, openings.
+    proof_commitments: usize,
+    /// Commitments of the key.
+    key_commitments: usize,
+    /// Evaluations.
+    evaluations: usize,
+    /// Different sets of points at which columns are opened.
+    opening_sets: usize,
 }
 
-fn permutation_columns(params: &MachineParams) -> usize {
-    AdviceColumn::permuted(params).len() + 1
+impl ProofCounts {
+    fn new(params: &MachineParams) -> Self {
+        let mut cs = ConstraintSystem::default();
+        MachineConfig::configure(&mut cs, *params);
+        let permuted = cs.permutation().get_columns().len();
+        let products = permuted.div_ceil(MachineConfig::DEGREE - 2);
+        // Each product column is opened at two points, and all but the last at a third; plus the mask of the quotient.
+        let evaluations =
+            cs.advice_queries().len() + cs.fixed_queries().len() + permuted + (3 * products).saturating_sub(1) + 1;
+        Self {
+            proof_commitments: cs.num_advice_columns() + products + (MachineConfig::DEGREE - 1) + 3,
+            key_commitments: cs.num_fixed_columns() + permuted,
+            evaluations,
+            opening_sets: opening_sets(&cs, products),
+        }
+    }
+
+    fn proof_bytes(&self) -> usize {
+        64 * self.proof_commitments + 32 * self.evaluations
+    }
 }
 
-fn permutation_products(params: &MachineParams) -> usize {
-    permutation_columns(params).div_ceil(MachineConfig::DEGREE - 2)
+fn opening_sets(cs: &ConstraintSystem<Fr>, products: usize) -> usize {
+    let mut rotations: BTreeMap<(bool, usize), BTreeSet<i32>> = BTreeMap::new();
+    for (column, rotation) in cs.advice_queries() {
+        rotations.entry((true, column.index())).or_default().insert(rotation.0);
+    }
+    for (column, rotation) in cs.fixed_queries() {
+        rotations.entry((false, column.index())).or_default().insert(rotation.0);
+    }
+    // Permutation columns, the quotient and its mask at the point itself; products, and all but the last once more.
+    let last = -(cs.blinding_factors() as i32 + 1);
+    let mut sets: BTreeSet<_> = rotations.into_values().collect();
+    sets.insert(BTreeSet::from([0]));
+    sets.insert(BTreeSet::from([0, 1]));
+    if products > 1 {
+        sets.insert(BTreeSet::from([0, 1, last]));
+    }
+    sets.len()
 }
 
 /// Commitments that a verifier handles: those of the proof and those of the key.
 pub fn commitments(params: &MachineParams) -> usize {
-    prover_columns(params) + FixedColumn::all(params).len() + permutation_columns(params)
+    let counts = ProofCounts::new(params);
+    counts.proof_commitments + counts.key_commitments
 }
 
-/// Bytes of a proof: 64 per point and 32 per evaluation, counted on the constraint system itself.
+/// Bytes of a proof: 64 per point and 32 per evaluation.
 pub fn proof_bytes(params: &MachineParams) -> usize {
-    let mut cs = ConstraintSystem::default();
-    MachineConfig::configure(&mut cs, *params);
-    // Each product column is opened at two points, and all but the last at a third; plus the mask of the quotient.
-    let permutation = permutation_columns(params) + 3 * permutation_products(params) - 1;
-    let evaluations = cs.advice_queries().len() + cs.fixed_queries().len() + permutation + 1;
-    64 * prover_columns(params) + 32 * evaluations
+    ProofCounts::new(params).proof_bytes()
+}
+
+/// Gas that a verifier contract takes for a proof with `instance_words` public words.
+pub fn gas(params: &MachineParams, instance_words: usize) -> u64 {
+    let counts = ProofCounts::new(params);
+    let calldata = counts.proof_bytes() + 32 * instance_words;
+    let gas = GAS
+        + GAS_BYTE * calldata as f64
+        + GAS_COMMITMENT * (counts.proof_commitments + counts.key_commitments) as f64
+        + GAS_EVALUATION * counts.evaluations as f64
+        + GAS_OPENING_SET * counts.opening_sets as f64
+        + GAS_WORD * instance_words as f64;
+    gas as u64
 }
 
 /// What a machine is expected to cost.
 pub fn estimate(params: &MachineParams) -> Estimate {
     let rows = params.rows() as f64;
-    let integers = AdviceColumn::first_phase(params).len();
-    let elements = prover_columns(params) - integers;
-    let weights = params.weights as usize;
-    let fixed = FixedColumn::all(params).len() - weights;
-    let permutation = permutation_columns(params);
+    let placement = Placement::new(params);
+    let ColumnCounts { fixed, first_phase: integers, permuted: permutation, .. } = placement.counts();
+    let proof = ProofCounts::new(params);
+    let elements = proof.proof_commitments - integers;
+    // The weights of a folded machine share columns with all else.
+    let weights = match params.arrangement {
+        Arrangement::Parallel => params.weights as usize,
+        Arrangement::Folded(_) => 0,
+    };
+    let fixed = fixed - weights;
     let [element_row, element_base] = ELEMENT_COLUMN_SECONDS;
     let [gates_unit, gates_base] = GATES_SECONDS;
     let per_row = elements as f64 * element_row
@@ -105,17 +177,17 @@ pub fn estimate(params: &MachineParams) -> Estimate {
         + gates_base;
     let [fixed_setup, permutation_setup] = SETUP_CELL_SECONDS;
     let setup_row = (fixed + weights) as f64 * fixed_setup + permutation as f64 * permutation_setup;
-    let columns = prover_columns(params) + fixed + weights + permutation;
+    let columns = proof.proof_commitments + fixed + weights + permutation;
     Estimate {
         prove_cpu_seconds: rows * per_row + elements as f64 * element_base,
         prove_bytes: (columns as f64 * rows * BYTES[0] + BYTES[1]) as u64,
         setup_cpu_seconds: rows * setup_row + SETUP_SECONDS,
-        proof_bytes: proof_bytes(params) as u64,
+        proof_bytes: proof.proof_bytes() as u64,
     }
 }
 
 impl Objective {
-    fn cost(self, params: &MachineParams) -> f64 {
+    fn cost(self, params: &MachineParams, instance_words: usize) -> f64 {
         let estimate = estimate(params);
         match self {
             // A wider machine is faster and its proofs are longer: up to a limit that keeps them short.
@@ -124,12 +196,15 @@ impl Objective {
                 estimate.prove_cpu_seconds * excess.max(1.0).powi(4)
             }
             Objective::Memory => estimate.prove_bytes as f64,
-            // Commitments decide the gas; of machines with equally many the smallest.
-            Objective::Gas => commitments(params) as f64 + estimate.prove_cpu_seconds * 1e-3,
+            Objective::Gas => {
+                gas(params, instance_words) as f64 * (1.0 + GAS_PER_SECOND * estimate.prove_cpu_seconds)
+            }
         }
     }
 }
 
+/// Rows of a row of units that are tried for folded machines.
+const FOLDS: [u32; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
 /// Units per row that are tried.
 const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
 /// Sizes up to which a function's table may grow before its uses saturate by the gadget.
@@ -139,9 +214,14 @@ pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
 pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<Widths, LayoutError> {
+    let fold = options.fold.and_then(|fold| match fold {
+        Fold::Parallel => None,
+        Fold::Rows(rows) => Some(rows),
+    });
     for (what, found, most) in [
         ("the number of units per row", options.units, MachineParams::MAX_UNITS),
         ("the number of weights per row", options.weights, MachineParams::MAX_WEIGHTS),
+        ("the number of rows of a row of units", fold, Strides::MAX),
     ] {
         if let Some(found) = found.filter(|found| !(1..=most).contains(found)) {
             return Err(ParamsError { what, found }.into());
@@ -154,11 +234,9 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<W
     let candidates: Vec<_> = units.into_par_iter().map(|units| candidates(subject, options, units)).collect();
     let mut best: Option<(f64, Widths)> = None;
     let mut failure = None;
-    for Candidates { widths, failure: mine } in candidates {
+    for Candidates { choices, failure: mine } in candidates {
         failure = mine.or(failure);
-        for widths in widths? {
-            let params = MachineParams { optional: all_optional(), ..widths.params() };
-            let cost = options.objective.cost(&params);
+        for (cost, widths) in choices? {
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, widths));
             }
@@ -169,13 +247,14 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<W
 
 /// What can be chosen with some number of units per row.
 struct Candidates {
-    widths: Result<Vec<Widths>, LayoutError>,
+    /// Widths with their costs.
+    choices: Result<Vec<(f64, Widths)>, LayoutError>,
     /// Why a size of tables gave none.
     failure: Option<LayoutError>,
 }
 
 fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32) -> Candidates {
-    let mut found = Candidates { widths: Ok(Vec::new()), failure: None };
+    let mut found = Candidates { choices: Ok(Vec::new()), failure: None };
     let (mut last_tables, mut last_rows) = (None, None);
     for max_table in TABLE_SIZES {
         let tables = subject.tables(max_table);
@@ -194,16 +273,44 @@ fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32) -> Can
         if last_rows.replace(shape) == Some(shape) {
             continue;
         }
-        match plans(&draft, options, units, max_table) {
-            Ok(plans) if plans.is_empty() => {
-                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used();
+        match choices(&draft, options, units, max_table) {
+            Ok(choices) if choices.is_empty() => {
+                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
                 found.failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
             }
-            Ok(plans) => found.widths.iter_mut().for_each(|widths| widths.extend(&plans)),
-            Err(error) => return Candidates { widths: Err(error), failure: None },
+            Ok(choices) => found.choices.iter_mut().for_each(|known| known.extend(&choices)),
+            Err(error) => return Candidates { choices: Err(error), failure: None },
         }
     }
     found
+}
+
+/// What a draft can become, with its costs.
+fn choices(
+    draft: &Draft<'_>,
+    options: &LayoutOptions,
+    units: u32,
+    max_table: i64,
+) -> Result<Vec<(f64, Widths)>, LayoutError> {
+    let gas = options.objective == Objective::Gas;
+    let folds = match options.fold {
+        Some(Fold::Parallel) => Vec::new(),
+        Some(Fold::Rows(rows)) => vec![rows],
+        None if gas => FOLDS.to_vec(),
+        None => Vec::new(),
+    };
+    let mut widths = match options.fold {
+        Some(Fold::Rows(_)) => Vec::new(),
+        _ => plans(draft, options, units, max_table)?,
+    };
+    widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, max_table, rows }.plans()));
+    let words = draft.builder.instances.len();
+    let cost = |widths: Widths| {
+        // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
+        let optional = if gas { draft.optional(widths.weights) } else { all_optional() };
+        (options.objective.cost(&MachineParams { optional, ..widths.params() }, words), widths)
+    };
+    Ok(widths.into_par_iter().map(cost).collect())
 }
 
 /// All optional columns: the model's upper bound while the layout is not emitted yet.
@@ -217,7 +324,7 @@ fn all_optional() -> crate::machine::ColumnSet {
 fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i64) -> Result<Vec<Widths>, LayoutError> {
     let fits = |rows: RowUse, k: u32| {
         // One row stays free behind the last block.
-        rows.used() < MachineParams { k, ..MachineParams::default() }.usable_rows()
+        rows.used(Arrangement::Parallel) < MachineParams { k, ..MachineParams::default() }.usable_rows()
     };
     let widest = draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
     let mut plans = Vec::new();
@@ -229,7 +336,7 @@ fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i64)
         let Some(weights) = weights else { continue };
         let tables = least(MachineParams::MAX_TABLES, |t| fits(draft.rows(weights, t), k));
         let Some(tables) = tables else { continue };
-        let widths = Widths { k, units, weights, tables, max_table };
+        let widths = Widths { k, units, weights, tables, max_table, arrangement: Arrangement::Parallel };
         widths.params().validate()?;
         plans.push(widths);
         if plans.len() as u32 > K_SLACK {
@@ -240,7 +347,7 @@ fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i64)
 }
 
 /// The least number in `1 ..= most` from which on `fits` holds, by bisection.
-fn least(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+pub(super) fn least(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
     if !fits(most) {
         return None;
     }

@@ -6,7 +6,7 @@ use super::builder::RANGE_LIMB;
 use super::conv::Window;
 use super::rows::{Block, Place};
 use crate::graph::{Op, Program, TableId, TensorId};
-use crate::machine::{AdviceColumn, Cell, Integers, MachineParams};
+use crate::machine::{AdviceColumn, Cell, Integers, Region, Skeleton};
 use crate::reference::{shift_half_up, Trace};
 
 /// How an accumulator becomes an element.
@@ -102,8 +102,8 @@ pub(super) struct UnitColumns {
 
 impl UnitColumns {
     /// Zeros.
-    pub(super) fn new(params: &MachineParams) -> Self {
-        let zeros = || vec![Integers::zeros(params.usable_rows()); params.units as usize];
+    pub(super) fn new(skeleton: &Skeleton) -> Self {
+        let zeros = || vec![Integers::zeros(skeleton.regions.rows(Region::Units)); skeleton.params.units as usize];
         Self { value: zeros(), pre: zeros(), low: zeros(), high: zeros() }
     }
 

@@ -9,13 +9,14 @@ mod builder;
 mod conv;
 pub mod cost;
 mod fill;
+mod folding;
 mod origin;
 mod rows;
 mod scalar;
 mod tables;
 mod weights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,8 @@ use crate::analysis::{self, AnalysisError, NodeRange};
 use crate::graph::{Port, Program, ProgramError, TableId};
 use crate::interface::{Direction, Interface, InterfacePort};
 use crate::machine::{
-    AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, ParamsError,
-    Skeleton,
+    AdviceColumn, Arrangement, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams,
+    ParamsError, Placement, Region, Regions, Skeleton,
 };
 use crate::reference::Trace;
 use builder::Builder;
@@ -46,6 +47,17 @@ pub struct LayoutOptions {
     pub units: Option<u32>,
     /// Weights per row, instead of what the cost model chooses.
     pub weights: Option<u32>,
+    /// How the columns are placed, instead of what the cost model chooses.
+    pub fold: Option<Fold>,
+}
+
+/// A choice among the arrangements of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Fold {
+    /// A column for every logical column.
+    Parallel,
+    /// So many rows for every row of units; the cost model chooses the strides of the other regions.
+    Rows(u32),
 }
 
 /// Why a program has no layout. `node` is the node's name.
@@ -103,7 +115,7 @@ pub enum LayoutError {
     Params(#[from] ParamsError),
 }
 
-/// Rows that the parts of a machine take, side by side.
+/// Logical rows of the parts of a machine, and rows of public values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowUse {
     /// Rows of units.
@@ -119,9 +131,32 @@ pub struct RowUse {
 }
 
 impl RowUse {
-    /// Rows in use.
-    pub fn used(&self) -> usize {
-        [self.units, self.weights, self.scalars, self.tables, self.instances].into_iter().max().unwrap_or(0)
+    /// Rows of the circuit in use: the parts lie side by side or one after the other.
+    pub fn used(&self, arrangement: Arrangement) -> usize {
+        match arrangement {
+            Arrangement::Parallel => {
+                [self.units, self.weights, self.scalars, self.tables, self.instances].into_iter().max().unwrap_or(0)
+            }
+            Arrangement::Folded(strides) => {
+                let rows = Region::ALL.map(|region| strides.of(region) as usize * self.of_folded(region));
+                rows.iter().sum::<usize>().max(self.instances)
+            }
+        }
+    }
+
+    /// Logical rows of a region of a folded machine. Behind the last block of units a row stays free: no gate that reads the
+    /// next row reads another region's.
+    fn of_folded(&self, region: Region) -> usize {
+        match region {
+            Region::Units => self.units + 1,
+            Region::Tables => self.tables,
+            Region::Weights => self.weights,
+            Region::Scalars => self.scalars,
+        }
+    }
+
+    fn regions(&self, params: &MachineParams) -> Regions {
+        Regions::new(params, Region::ALL.map(|region| self.of_folded(region)))
     }
 }
 
@@ -130,8 +165,10 @@ impl RowUse {
 pub struct Statistics {
     /// The machine.
     pub params: MachineParams,
-    /// Rows in use.
+    /// Logical rows in use.
     pub rows: RowUse,
+    /// Rows of the circuit in use.
+    pub used_rows: usize,
     /// Advice columns.
     pub advice_columns: usize,
     /// Fixed columns.
@@ -213,16 +250,16 @@ impl<'a> Subject<'a> {
 
     fn lay_out(&self, widths: Widths) -> Result<Layout, LayoutError> {
         let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
-        let fits = |tables: u32, k: u32| {
-            let params = MachineParams { k, ..widths.params() };
-            draft.rows(widths.weights, tables).used() < params.usable_rows()
-        };
+        let fits = |tables: u32, k: u32| draft.fits(&Widths { k, tables, ..widths });
         if !fits(widths.tables, widths.k) {
-            let rows = draft.rows(widths.weights, widths.tables).used();
+            let rows = draft.rows(widths.weights, widths.tables).used(widths.arrangement);
             return Err(LayoutError::TooLarge { rows, limit: widths.params().usable_rows() - 1 });
         }
         // A machine far too large is never chosen, and would take memory for nothing.
-        let least = MachineParams::K.into_iter().find(|&k| fits(MachineParams::MAX_TABLES, k));
+        let least = match widths.arrangement {
+            Arrangement::Parallel => MachineParams::K.into_iter().find(|&k| fits(MachineParams::MAX_TABLES, k)),
+            Arrangement::Folded(_) => MachineParams::K.into_iter().find(|&k| fits(widths.tables, k)),
+        };
         match least.is_some_and(|least| widths.k <= least + cost::K_SLACK) {
             true => Ok(draft.finish(widths)),
             false => Err(ParamsError { what: "k", found: widths.k }.into()),
@@ -270,6 +307,8 @@ pub struct Widths {
     pub tables: u32,
     /// Entries up to which a function's table may grow before its uses saturate by a gadget.
     pub max_table: i64,
+    /// How the columns are placed.
+    pub arrangement: Arrangement,
 }
 
 /// A layout whose units per row are chosen and whose other widths are not.
@@ -301,27 +340,57 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Whether the machine has rows enough: one stays free behind all that are in use.
+    fn fits(&self, widths: &Widths) -> bool {
+        let params = MachineParams { optional: self.optional(widths.weights), ..widths.params() };
+        params.validate().is_ok()
+            && self.rows(widths.weights, widths.tables).used(widths.arrangement) < params.usable_rows()
+    }
+
+    /// The optional columns of the machine with `weights` weights per row.
+    fn optional(&self, weights: u32) -> ColumnSet {
+        let mut columns: BTreeSet<_> = self.builder.rows.switched_on();
+        let mut add = |column, _, value| {
+            if value != 0 {
+                columns.insert(column);
+            }
+        };
+        self.builder.weights.emit(weights as usize, &mut add);
+        self.builder.scalar.switches(&mut add);
+        if columns.contains(&FixedColumn::PlaneRead) {
+            if self.builder.identities.iter().any(|check| check.flat) {
+                columns.insert(FixedColumn::IdentityAbsorb);
+            }
+        } else {
+            OUTER_COLUMNS.iter().for_each(|column| {
+                columns.remove(column);
+            });
+        }
+        let mut set = ColumnSet::default();
+        columns.into_iter().filter_map(FixedColumn::optional_bit).for_each(|bit| set.insert(bit));
+        set
+    }
+
     fn finish(self, widths: Widths) -> Layout {
         let rows = self.rows(widths.weights, widths.tables);
+        let params = MachineParams { optional: self.optional(widths.weights), ..widths.params() };
+        let regions = rows.regions(&params);
         let builder = self.builder;
-        let usable_rows = widths.params().usable_rows();
-        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows) };
+        let mut cells = FixedCells { regions, columns: builder.rows.columns(regions.rows(Region::Units)) };
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
-        cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, usable_rows));
+        let weight_cells = regions.rows(Region::Weights);
+        cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, weight_cells));
         cells.tables(&builder.tables.entries(builder.program), widths.tables);
         cells.identities(&builder.identities);
         let mut copies = builder.copies;
-        let probe = MachineParams { optional: cells.optional(), ..widths.params() };
-        let mut scalar_cells = Vec::new();
-        let weights = |block: usize| weight_rows[block];
-        builder.scalar.emit(&probe, weights, |column, row, value| scalar_cells.push((column, row, value)), &mut copies);
-        scalar_cells.into_iter().for_each(|(column, row, value)| cells.set(column, row, value));
-        let result = AdviceColumn::identity_result(&probe);
+        builder.scalar.switches(|column, row, value| cells.set(column, row, value));
+        builder.scalar.copies(&params, regions.rows(Region::Scalars), |block| weight_rows[block], &mut copies);
+        let result = AdviceColumn::identity_result(&params);
         copies.extend(builder.identities.iter().map(|check| check.copy(result)));
         copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
         Layout {
-            skeleton: Arc::new(cells.skeleton(&widths, copies)),
+            skeleton: Arc::new(cells.skeleton(params, copies)),
             widths,
             interface: self.subject.interface.clone(),
             elements: builder.rows.elements(),
@@ -355,20 +424,29 @@ impl Widths {
             weights: self.weights,
             tables: self.tables,
             optional: ColumnSet::default(),
+            arrangement: self.arrangement,
         }
     }
 }
 
+/// Columns that do not exist without planes: then the inner accumulators are the results.
+const OUTER_COLUMNS: [FixedColumn; 4] = [
+    FixedColumn::IdentityAbsorb,
+    FixedColumn::WeightAbsorb,
+    FixedColumn::WeightOuterKeep,
+    FixedColumn::WeightOuterStep,
+];
+
 /// The fixed cells as they are collected.
 struct FixedCells {
-    usable_rows: usize,
+    regions: Regions,
     columns: BTreeMap<FixedColumn, Integers>,
 }
 
 impl FixedCells {
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
-            let rows = self.usable_rows;
+            let rows = self.regions.rows_through(column.regions());
             self.columns.entry(column).or_insert_with(|| Integers::zeros(rows)).set(row, value);
         }
     }
@@ -382,7 +460,7 @@ impl FixedCells {
     fn tables(&mut self, entries: &[(i64, i64, i64)], tables: u32) {
         for table in 0..tables {
             let mine: Vec<_> = entries.iter().skip(table as usize).step_by(tables as usize).collect();
-            for row in 0..self.usable_rows {
+            for row in 0..self.regions.rows(Region::Tables) {
                 let &(key, image, tag) = mine.get(row).copied().unwrap_or(mine[0]);
                 self.set(FixedColumn::TableKey(table), row, key);
                 self.set(FixedColumn::TableImage(table), row, image);
@@ -391,43 +469,33 @@ impl FixedCells {
         }
     }
 
-    /// Without planes the inner accumulators are the results, and the outer ones do not exist.
+    /// Where the outer accumulator absorbs an inner one that runs through several channels.
     fn identities(&mut self, identities: &[builder::IdentityCheck]) {
         if self.columns.contains_key(&FixedColumn::PlaneRead) {
             for check in identities.iter().filter(|check| check.flat) {
                 self.set(FixedColumn::IdentityAbsorb, check.row as usize, 1);
             }
         } else {
-            for column in [
-                FixedColumn::IdentityAbsorb,
-                FixedColumn::WeightAbsorb,
-                FixedColumn::WeightOuterKeep,
-                FixedColumn::WeightOuterStep,
-            ] {
-                self.columns.remove(&column);
-            }
+            OUTER_COLUMNS.iter().for_each(|column| {
+                self.columns.remove(column);
+            });
         }
     }
 
-    fn optional(&self) -> ColumnSet {
-        let mut set = ColumnSet::default();
-        self.columns.keys().filter_map(|column| column.optional_bit()).for_each(|bit| set.insert(bit));
-        set
-    }
-
-    fn skeleton(mut self, widths: &Widths, copies: Vec<(Cell, Cell)>) -> Skeleton {
-        let params = MachineParams { optional: self.optional(), ..widths.params() };
-        self.mark_empty_columns(&params);
-        let mut skeleton = Skeleton::new(params);
+    fn skeleton(mut self, params: MachineParams, copies: Vec<(Cell, Cell)>) -> Skeleton {
+        if params.arrangement == Arrangement::Parallel {
+            self.mark_empty_columns(&params);
+        }
+        let mut skeleton = Skeleton::new(params, self.regions);
         skeleton.fixed.append(&mut self.columns);
         skeleton.copies = copies;
         skeleton
     }
 
-    /// A column that every member has must not be zero (its commitment would be the identity). The last usable row belongs
+    /// A column that every parallel member has must not be zero (its commitment would be the identity). The last usable row belongs
     /// to no block: a weight there is read by nobody, and neither is a unit there that is looked up as a limb.
     fn mark_empty_columns(&mut self, params: &MachineParams) {
-        let spare = self.usable_rows - 1;
+        let spare = self.regions.rows(Region::Units) - 1;
         let limb = self.columns.get(&FixedColumn::LowTag).and_then(|tags| tags.iter().find(|&tag| tag > 0));
         for column in FixedColumn::all(params) {
             if !self.columns.contains_key(&column) {
@@ -469,7 +537,7 @@ impl Layout {
 
     /// The first-phase witness of a run.
     pub fn assign(&self, program: &Program, trace: &Trace) -> Assignment {
-        let mut columns = UnitColumns::new(&self.params());
+        let mut columns = UnitColumns::new(&self.skeleton);
         let mut filler = Filler { program, trace, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
         columns.copy(&self.skeleton.copies);
@@ -494,15 +562,15 @@ impl Layout {
     /// Figures.
     pub fn statistics(&self) -> Statistics {
         let params = self.params();
-        let advice_columns = AdviceColumn::first_phase(&params).len() + AdviceColumn::second_phase(&params).len();
-        let fixed_columns = FixedColumn::all(&params).len();
-        let permutation_columns = AdviceColumn::permuted(&params).len() + 1;
+        let placement = Placement::new(&params);
+        let counts = placement.counts();
         Statistics {
             params,
             rows: self.rows,
-            advice_columns,
-            fixed_columns,
-            permutation_columns,
+            used_rows: self.rows.used(params.arrangement),
+            advice_columns: counts.first_phase + counts.second_phase,
+            fixed_columns: counts.fixed,
+            permutation_columns: counts.permuted,
             commitments: cost::commitments(&params),
             elements: self.elements,
             weights: self.weights,

@@ -3,7 +3,7 @@
 //! Elements live in *blocks*. A block has addresses `0, 1, …`; address `a` is lane `a mod U` of logical row `a / U`, and a
 //! logical row takes `stride` physical rows: the first holds the elements, the others their operands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::machine::{AdviceColumn, Cell, FixedColumn, Integers};
 
@@ -203,14 +203,19 @@ impl UnitRows {
         }
     }
 
-    /// The fixed columns, each with `usable_rows` cells; rows behind the last block are [`Lane::Zero`].
-    pub(super) fn columns(&self, usable_rows: usize) -> BTreeMap<FixedColumn, Integers> {
+    /// The shared columns that are not zero.
+    pub(super) fn switched_on(&self) -> BTreeSet<FixedColumn> {
+        self.fixed.keys().copied().collect()
+    }
+
+    /// The fixed columns, each with `rows` cells; rows behind the last block are [`Lane::Zero`].
+    pub(super) fn columns(&self, rows: usize) -> BTreeMap<FixedColumn, Integers> {
         let mut columns = self.fixed.clone();
-        columns.values_mut().for_each(|cells| cells.resize(usable_rows));
+        columns.values_mut().for_each(|cells| cells.resize(rows));
         for lane in 0..self.units {
             let (mut tags, mut switches, mut limbs) =
-                (Integers::zeros(usable_rows), Integers::zeros(usable_rows), Integers::zeros(usable_rows));
-            for row in 0..usable_rows {
+                (Integers::zeros(rows), Integers::zeros(rows), Integers::zeros(rows));
+            for row in 0..rows {
                 let kind = self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
                 let (tag, looked_up, limb) = match kind {
                     Lane::Zero => (0, 1, 1),

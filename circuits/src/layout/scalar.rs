@@ -154,14 +154,29 @@ impl ScalarUnit {
         total
     }
 
-    /// Writes the fixed cells of all rows and lists the copies of their operands.
+    /// Writes the fixed cells of all rows.
+    pub(super) fn switches(&self, mut set: impl FnMut(FixedColumn, usize, i64)) {
+        for (index, row) in self.rows.iter().enumerate() {
+            match row.previous {
+                Previous::Drop => {}
+                Previous::Times(factor) => set(FixedColumn::ScalarPrevious, index, factor),
+                Previous::Base(Base::Chi) => set(FixedColumn::ScalarChi, index, 1),
+                Previous::Base(Base::Rho) => set(FixedColumn::ScalarRho, index, 1),
+            }
+            set(FixedColumn::ScalarProduct, index, i64::from(row.b.is_some()));
+            set(FixedColumn::ScalarOperand, index, row.operand);
+            set(FixedColumn::ScalarConstant, index, row.constant);
+        }
+    }
+
+    /// Lists the copies of the operands of `rows` rows, those behind the last one included.
     ///
     /// `weights(block)` is the row where the value of a block of weights is found.
-    pub(super) fn emit(
+    pub(super) fn copies(
         &self,
         params: &MachineParams,
+        rows: usize,
         weights: impl Fn(usize) -> u32,
-        mut set: impl FnMut(FixedColumn, usize, i64),
         copies: &mut Vec<(Cell, Cell)>,
     ) {
         let locate = |operand: Option<Operand>| match operand {
@@ -170,25 +185,10 @@ impl ScalarUnit {
             Some(Operand::Scalar(scalar)) => scalar.cell(),
             Some(Operand::Weights(block)) => Cell::Advice(AdviceColumn::weight_result(params), weights(block)),
         };
-        for (index, row) in self.rows.iter().enumerate() {
-            match row.previous {
-                Previous::Drop => {}
-                Previous::Times(factor) => set(FixedColumn::ScalarPrevious, index, factor),
-                Previous::Base(Base::Chi) => set(FixedColumn::ScalarChi, index, 1),
-                Previous::Base(Base::Rho) => set(FixedColumn::ScalarRho, index, 1),
-            }
-            if row.b.is_some() {
-                set(FixedColumn::ScalarProduct, index, 1);
-            }
-            set(FixedColumn::ScalarOperand, index, row.operand);
-            set(FixedColumn::ScalarConstant, index, row.constant);
-            copies.push((locate(row.a), Cell::Advice(AdviceColumn::ScalarA, index as u32)));
-            copies.push((locate(row.b), Cell::Advice(AdviceColumn::ScalarB, index as u32)));
-        }
-        for index in self.rows.len()..params.usable_rows() {
-            for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB] {
-                copies.push((ScalarRef::ZERO.cell(), Cell::Advice(column, index as u32)));
-            }
+        let empty = ScalarRow::default();
+        for (index, row) in (0..rows as u32).zip(self.rows.iter().chain(std::iter::repeat(&empty))) {
+            copies.push((locate(row.a), Cell::Advice(AdviceColumn::ScalarA, index)));
+            copies.push((locate(row.b), Cell::Advice(AdviceColumn::ScalarB, index)));
         }
     }
 }

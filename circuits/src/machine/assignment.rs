@@ -6,14 +6,15 @@ use std::sync::Arc;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
-use super::columns::{AdviceColumn, FixedColumn};
+use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 use super::kernels::{FieldKernels, PlainKernels};
 use super::lookups::Entries;
+use super::placement::Regions;
 use super::second::Derivation;
-use super::MachineParams;
+use super::{Arrangement, MachineParams};
 
-/// A cell of the permutation argument.
+/// A cell of the permutation argument: a logical column and row, or a row of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cell {
     /// A cell of an advice column.
@@ -27,7 +28,9 @@ pub enum Cell {
 pub struct Skeleton {
     /// The member of the family.
     pub params: MachineParams,
-    /// The fixed columns that the member has, each with [`MachineParams::usable_rows`] small integers.
+    /// The rows of its regions.
+    pub regions: Regions,
+    /// The fixed columns that the member has, each with a small integer for each row of its regions.
     pub fixed: BTreeMap<FixedColumn, Integers>,
     /// Copy constraints, `(source, destination)`; sources of scalar operands come before them.
     pub copies: Vec<(Cell, Cell)>,
@@ -51,11 +54,11 @@ pub struct Challenges {
 pub struct Assignment {
     /// The skeleton.
     pub skeleton: Arc<Skeleton>,
-    /// The first-phase columns, each with [`MachineParams::usable_rows`] small integers.
+    /// The first-phase columns, each with a small integer for each row of its regions.
     pub first_phase: BTreeMap<AdviceColumn, Integers>,
 }
 
-/// The columns of the second phase, each with [`MachineParams::usable_rows`] field elements.
+/// The columns of the second phase, each with a field element for each row of its regions.
 pub type SecondPhase = BTreeMap<AdviceColumn, Vec<Fr>>;
 
 /// A small signed integer as a field element.
@@ -69,13 +72,25 @@ pub fn to_field(value: i64) -> Fr {
 }
 
 impl Skeleton {
-    /// An empty machine: all fixed columns zero but `active`.
-    pub fn new(params: MachineParams) -> Self {
-        let rows = params.usable_rows();
-        let mut fixed: BTreeMap<_, _> =
-            FixedColumn::all(&params).into_iter().map(|column| (column, Integers::zeros(rows))).collect();
-        fixed.insert(FixedColumn::Active, Integers::repeat(1, rows));
-        Self { params, fixed, copies: Vec::new() }
+    /// An empty machine: all fixed columns zero but those that mark rows of regions.
+    pub fn new(params: MachineParams, regions: Regions) -> Self {
+        let rows = |column: FixedColumn| regions.rows_through(column.regions());
+        let mut fixed: BTreeMap<_, _> = FixedColumn::all(&params)
+            .into_iter()
+            .map(|column| (column, Integers::zeros(rows(column))))
+            .collect();
+        match params.arrangement {
+            Arrangement::Parallel => {
+                fixed.insert(FixedColumn::Active, Integers::repeat(1, rows(FixedColumn::Active)));
+            }
+            Arrangement::Folded(_) => fixed.extend(marks(&regions)),
+        }
+        Self { params, regions, fixed, copies: Vec::new() }
+    }
+
+    /// Rows of an advice column.
+    pub fn rows_of(&self, column: AdviceColumn) -> usize {
+        self.regions.rows_through(column.regions())
     }
 
     /// A fixed cell; 0 where the member lacks the column.
@@ -84,15 +99,39 @@ impl Skeleton {
     }
 }
 
+/// The fixed columns of a folded machine that follow from its regions.
+fn marks(regions: &Regions) -> [(FixedColumn, Integers); 6] {
+    let others = |column: FixedColumn, marked: Region| {
+        let mut cells = Integers::zeros(regions.rows_through(column.regions()));
+        let first = regions.first_row(column.regions(), marked);
+        (first..first + regions.rows(marked)).for_each(|row| cells.set(row, 1));
+        (column, cells)
+    };
+    let (units, tables) = (regions.rows(Region::Units), regions.rows(Region::Tables));
+    let mut step = Integers::repeat(1, units);
+    step.set(0, 0);
+    let mut end = Integers::zeros(tables);
+    end.set(tables - 1, 1);
+    let other = Integers::repeat(1, regions.rows_through(FixedColumn::OtherSelector.regions()));
+    [
+        (FixedColumn::UnitSelector, Integers::repeat(1, units)),
+        (FixedColumn::OtherSelector, other),
+        others(FixedColumn::IsTable, Region::Tables),
+        others(FixedColumn::IsWeight, Region::Weights),
+        (FixedColumn::SumStep, step),
+        (FixedColumn::SumEnd, end),
+    ]
+}
+
 impl Assignment {
     /// An assignment of zeros.
     pub fn zero(skeleton: Arc<Skeleton>) -> Self {
-        let rows = skeleton.params.usable_rows();
-        let columns = AdviceColumn::first_phase(&skeleton.params);
-        Self { first_phase: columns.into_iter().map(|column| (column, Integers::zeros(rows))).collect(), skeleton }
+        let columns = AdviceColumn::first_phase(&skeleton.params).into_iter();
+        let first_phase = columns.map(|column| (column, Integers::zeros(skeleton.rows_of(column)))).collect();
+        Self { first_phase, skeleton }
     }
 
-    /// A first-phase cell; the rows from the blinded ones on read as 0.
+    /// A first-phase cell; the rows behind the column's regions read as 0.
     pub fn get(&self, column: AdviceColumn, row: usize) -> i64 {
         let cells = &self.first_phase[&column];
         if row < cells.len() {
@@ -111,7 +150,7 @@ impl Assignment {
     /// not counted: no multiplicities could make it true.
     pub fn count_lookups(&mut self) {
         let counts = self.lookup_counts(&Entries::new(&self.skeleton));
-        for (table, counts) in (0..).zip(counts.chunks(self.skeleton.params.usable_rows())) {
+        for (table, counts) in (0..).zip(counts.chunks(self.skeleton.regions.rows(Region::Tables))) {
             self.first_phase.insert(AdviceColumn::Multiplicity(table), counts.iter().copied().collect());
         }
     }

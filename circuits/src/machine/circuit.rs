@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use halo2_proofs::circuit::{Cell as RegionCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{Circuit, ConstraintSystem, Error};
+use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error};
 
-use super::assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
+use super::assignment::{to_field, Assignment, Challenges, SecondPhase, Skeleton};
 use super::config::MachineConfig;
-use super::{AdviceColumn, MachineParams};
+use super::MachineParams;
 
 /// A machine with a program in its fixed columns and, for proving, a witness.
 #[derive(Clone, Debug)]
@@ -41,17 +41,14 @@ impl MachineCircuit {
     }
 
     fn assign_fixed(&self, config: &MachineConfig, region: &mut Region<'_, Fr>) {
-        for (&name, cells) in &self.skeleton.fixed {
-            let column = config.fixed(name).expect("the skeleton has the columns of its member");
+        for (&column, cells) in config.fixed().iter().zip(config.placement().fixed_columns(&self.skeleton)) {
             for (row, cell) in cells.iter().enumerate().filter(|&(_, cell)| cell != 0) {
                 region.assign_fixed(column, row, to_field(cell));
             }
         }
-        let cell = |cell: Cell| match cell {
-            Cell::Advice(column, row) => RegionCell { row_offset: row as usize, column: config.advice(column).into() },
-            Cell::Instance(row) => RegionCell { row_offset: row as usize, column: config.instance().into() },
-        };
         for &(source, destination) in &self.skeleton.copies {
+            let [source, destination] = [source, destination].map(|cell| config.place(&self.skeleton.regions, cell));
+            let cell = |(column, row_offset)| RegionCell { row_offset, column };
             region.constrain_equal(cell(source), cell(destination));
         }
     }
@@ -62,20 +59,15 @@ impl MachineCircuit {
         let challenges = chi.zip(rho).zip(alpha.zip(beta));
         challenges.map(|((chi, rho), (alpha, beta))| {
             let second = (witness.second)(&witness.assignment, &Challenges { chi, rho, alpha, beta });
-            for (name, cells) in second {
-                assign_column(config, region, name, cells.into_iter());
+            let columns = config.placement().second_phase_columns(&self.skeleton.regions, second);
+            for (&column, cells) in config.advice()[config.placement().counts().first_phase..].iter().zip(columns) {
+                assign_column(column, region, cells.into_iter());
             }
         });
     }
 }
 
-fn assign_column(
-    config: &MachineConfig,
-    region: &mut Region<'_, Fr>,
-    name: AdviceColumn,
-    cells: impl Iterator<Item = Fr>,
-) {
-    let column = config.advice(name);
+fn assign_column(column: Column<Advice>, region: &mut Region<'_, Fr>, cells: impl Iterator<Item = Fr>) {
     for (row, cell) in cells.enumerate() {
         region.assign_advice(column, row, Value::known(cell));
     }
@@ -108,8 +100,9 @@ impl Circuit<Fr> for MachineCircuit {
             |mut region| {
                 self.assign_fixed(&config, &mut region);
                 if let Some(witness) = &self.witness {
-                    for (&name, cells) in &witness.assignment.first_phase {
-                        assign_column(&config, &mut region, name, cells.iter().map(to_field));
+                    let columns = config.placement().first_phase_columns(&witness.assignment);
+                    for (&column, cells) in config.advice().iter().zip(columns) {
+                        assign_column(column, &mut region, cells.iter().map(to_field));
                     }
                     region.next_phase();
                     self.assign_second(&config, &mut region, witness);

@@ -1,12 +1,44 @@
-//! The columns of the machine, by name. `docs/arithmetization.md` derives each.
+//! The logical columns of the machine, by name. `docs/arithmetization.md` derives each.
 
-use super::MachineParams;
+use super::{Arrangement, MachineParams};
+
+/// A part of the machine whose logical rows follow one another; in a folded machine the parts do, too, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Region {
+    /// Elements, limbs, and the readers of identities and planes.
+    Units,
+    /// Entries of the lookup tables.
+    Tables,
+    /// Blocks of weights.
+    Weights,
+    /// The scalar unit.
+    Scalars,
+}
+
+impl Region {
+    /// All regions in their order.
+    pub const ALL: [Region; 4] = [Region::Units, Region::Tables, Region::Weights, Region::Scalars];
+    /// The regions whose rows [`FixedColumn::OtherSelector`] marks.
+    pub(super) const OTHERS: &'static [Region] = &[Region::Tables, Region::Weights, Region::Scalars];
+}
 
 /// A fixed column: what the program *is*. All are zero on the blinded rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FixedColumn {
-    /// 1 on every usable row.
+    /// 1 on every usable row of a parallel machine.
     Active,
+    /// 1 on every row of units of a folded machine.
+    UnitSelector,
+    /// 1 on every row of the other regions of a folded machine.
+    OtherSelector,
+    /// 1 where a row of the other regions holds entries of tables.
+    IsTable,
+    /// 1 where a row of the other regions holds weights.
+    IsWeight,
+    /// 1 on all rows of units but the first: the lookup sum takes up the row before.
+    SumStep,
+    /// 1 on the last row of tables: there the lookup sum ends.
+    SumEnd,
     /// Table that `(pre, value)` of a lane is looked up in.
     ValueTag(u32),
     /// 1 where `(pre, value)` of a lane is looked up.
@@ -144,9 +176,19 @@ impl FixedColumn {
         OPTIONAL.iter().position(|&column| column == self).map(|bit| bit as u32)
     }
 
-    /// The fixed columns of a member, in the order of the constraint system.
+    /// The logical fixed columns of a member; those of a parallel one in the order of its constraint system.
     pub fn all(params: &MachineParams) -> Vec<FixedColumn> {
-        let mut columns = vec![FixedColumn::Active];
+        let mut columns = match params.arrangement {
+            Arrangement::Parallel => vec![FixedColumn::Active],
+            Arrangement::Folded(_) => vec![
+                FixedColumn::UnitSelector,
+                FixedColumn::OtherSelector,
+                FixedColumn::IsTable,
+                FixedColumn::IsWeight,
+                FixedColumn::SumStep,
+                FixedColumn::SumEnd,
+            ],
+        };
         for lane in 0..params.units {
             columns.extend([
                 FixedColumn::ValueTag(lane),
@@ -165,9 +207,67 @@ impl FixedColumn {
         columns.extend((0..).zip(OPTIONAL).filter(|&(bit, _)| params.optional.contains(bit)).map(|(_, column)| column));
         columns
     }
+
+    /// The regions that the column's rows run through, one after the other where the regions are.
+    pub fn regions(self) -> &'static [Region] {
+        use FixedColumn as F;
+        match self {
+            F::Active => &Region::ALL,
+            F::OtherSelector | F::IsTable | F::IsWeight => Region::OTHERS,
+            F::TableKey(_) | F::TableImage(_) | F::TableTag(_) | F::SumEnd => &[Region::Tables],
+            F::Weight(_) | F::WeightStep | F::WeightOuterKeep | F::WeightOuterStep | F::WeightAbsorb => {
+                &[Region::Weights]
+            }
+            F::ScalarProduct
+            | F::ScalarOperand
+            | F::ScalarPrevious
+            | F::ScalarRho
+            | F::ScalarChi
+            | F::ScalarConstant => &[Region::Scalars],
+            _ => &[Region::Units],
+        }
+    }
+
+    /// Whether the column switches on what reads the next row, so that it is zero on the last row of its region.
+    pub fn looks_ahead(self) -> bool {
+        use FixedColumn as F;
+        matches!(
+            self,
+            F::NextValueCoefficient
+                | F::NextPreCoefficient
+                | F::Product
+                | F::Maximum
+                | F::ArgMaximum
+                | F::Saturate
+                | F::SaturateHigh
+                | F::SaturateLow
+        )
+    }
+
+    /// Whether the column makes an accumulator take up the row before it, so that it is zero on the first row of its region.
+    pub fn looks_back(self) -> bool {
+        use FixedColumn as F;
+        matches!(
+            self,
+            F::SumStep
+                | F::IdentityStepChi
+                | F::IdentityStepRho
+                | F::IdentityKeep
+                | F::IdentityOuterKeep
+                | F::IdentityOuterStep
+                | F::PlaneStep
+                | F::PlaneKeep
+                | F::WeightStep
+                | F::WeightOuterKeep
+                | F::WeightOuterStep
+                | F::ScalarPrevious
+                | F::ScalarRho
+                | F::ScalarChi
+        )
+    }
 }
 
-/// An advice column.
+/// A logical advice column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AdviceColumn {
     /// The home of an element; first phase.
@@ -232,7 +332,8 @@ impl AdviceColumn {
         columns
     }
 
-    /// The columns that take part in the permutation argument, in its order; the instance column follows them.
+    /// The columns that take part in the permutation argument, in the order of a parallel machine; the instance column
+    /// follows them.
     pub fn permuted(params: &MachineParams) -> Vec<AdviceColumn> {
         let mut columns: Vec<_> =
             (0..params.units).flat_map(|lane| [AdviceColumn::Value(lane), AdviceColumn::Pre(lane)]).collect();
@@ -242,6 +343,40 @@ impl AdviceColumn {
         }
         columns.extend([AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC]);
         columns
+    }
+
+    /// The regions that the column's rows run through, one after the other where the regions are.
+    pub fn regions(self) -> &'static [Region] {
+        use AdviceColumn as A;
+        match self {
+            A::Value(_)
+            | A::Pre(_)
+            | A::Low(_)
+            | A::High(_)
+            | A::LookupHelper(_)
+            | A::IdentityInner
+            | A::IdentityOuter
+            | A::Plane => &[Region::Units],
+            A::LookupSum => &[Region::Units, Region::Tables],
+            A::Multiplicity(_) | A::TableHelper(_) => &[Region::Tables],
+            A::WeightInner | A::WeightOuter => &[Region::Weights],
+            A::ScalarA | A::ScalarB | A::ScalarC => &[Region::Scalars],
+        }
+    }
+
+    /// Whether each row's cell is made from that of the row before.
+    pub fn accumulates(self) -> bool {
+        use AdviceColumn as A;
+        matches!(
+            self,
+            A::LookupSum
+                | A::IdentityInner
+                | A::IdentityOuter
+                | A::Plane
+                | A::WeightInner
+                | A::WeightOuter
+                | A::ScalarC
+        )
     }
 
     /// Where the value of an identity's left side is found.

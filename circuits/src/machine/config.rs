@@ -1,23 +1,26 @@
 //! The constraint system: columns and gates. Identifiers such as `M-HELPER` lead to `docs/arithmetization.md`.
-
-use std::collections::BTreeMap;
+//!
+//! A gate speaks about the logical rows of one region. In a parallel machine it is multiplied by `active`, or by switches that
+//! are zero elsewhere; in a folded one by the selector of its region, since its cells hold something else on other rows.
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{
-    Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase, VirtualCells,
+    Advice, Any, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase, VirtualCells,
 };
 use halo2_proofs::poly::Rotation;
 
-use super::columns::{AdviceColumn, FixedColumn};
-use super::MachineParams;
+use super::assignment::Cell;
+use super::columns::{AdviceColumn, FixedColumn, Region};
+use super::placement::{Placement, Regions, Slot};
+use super::{Arrangement, MachineParams};
 
 /// The columns and challenges of a configured member.
 #[derive(Clone, Debug)]
 pub struct MachineConfig {
-    params: MachineParams,
-    fixed: BTreeMap<FixedColumn, Column<Fixed>>,
-    advice: BTreeMap<AdviceColumn, Column<Advice>>,
+    placement: Placement,
+    fixed: Vec<Column<Fixed>>,
+    advice: Vec<Column<Advice>>,
     instance: Column<Instance>,
     challenges: [Challenge; 4],
 }
@@ -28,37 +31,52 @@ impl MachineConfig {
 
     /// Adds the columns and gates of a member to a constraint system.
     pub fn configure(cs: &mut ConstraintSystem<Fr>, params: MachineParams) -> Self {
-        let fixed = FixedColumn::all(&params).into_iter().map(|column| (column, cs.fixed_column())).collect();
-        let first = AdviceColumn::first_phase(&params).into_iter();
-        let mut advice: BTreeMap<_, _> = first.map(|column| (column, cs.advice_column_in(FirstPhase))).collect();
+        let placement = Placement::new(&params);
+        let counts = placement.counts();
+        let fixed = (0..counts.fixed).map(|_| cs.fixed_column()).collect();
+        let mut advice: Vec<_> = (0..counts.first_phase).map(|_| cs.advice_column_in(FirstPhase)).collect();
         let challenges = std::array::from_fn(|_| cs.challenge_usable_after(FirstPhase));
-        for column in AdviceColumn::second_phase(&params) {
-            advice.insert(column, cs.advice_column_in(SecondPhase));
-        }
+        advice.extend((0..counts.second_phase).map(|_| cs.advice_column_in(SecondPhase)));
         let instance = cs.instance_column();
-        for column in AdviceColumn::permuted(&params) {
-            cs.enable_equality(advice[&column]);
+        for &column in placement.permuted() {
+            cs.enable_equality(advice[column]);
         }
         cs.enable_equality(instance);
-        let config = Self { params, fixed, advice, instance, challenges };
+        let config = Self { placement, fixed, advice, instance, challenges };
         config.create_gates(cs);
         cs.set_minimum_degree(Self::DEGREE);
         config
     }
 
-    /// The column behind a name, if the member has it.
-    pub fn fixed(&self, column: FixedColumn) -> Option<Column<Fixed>> {
-        self.fixed.get(&column).copied()
+    /// Where the logical columns lie.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
-    /// The column behind a name.
-    pub fn advice(&self, column: AdviceColumn) -> Column<Advice> {
-        self.advice[&column]
+    /// The physical fixed columns.
+    pub fn fixed(&self) -> &[Column<Fixed>] {
+        &self.fixed
+    }
+
+    /// The physical advice columns, those of the first phase first.
+    pub fn advice(&self) -> &[Column<Advice>] {
+        &self.advice
     }
 
     /// The column of public values.
     pub fn instance(&self) -> Column<Instance> {
         self.instance
+    }
+
+    /// The column and row of a cell of the permutation argument.
+    pub fn place(&self, regions: &Regions, cell: Cell) -> (Column<Any>, usize) {
+        match cell {
+            Cell::Advice(name, row) => {
+                let (column, row) = self.placement.advice_cell(regions, name, row as usize);
+                (self.advice[column].into(), row)
+            }
+            Cell::Instance(row) => (self.instance.into(), row as usize),
+        }
     }
 
     /// `χ`, `ρ`, `α`, `β`.
@@ -68,7 +86,7 @@ impl MachineConfig {
 
     fn create_gates(&self, cs: &mut ConstraintSystem<Fr>) {
         for gate in GATES {
-            if (gate.present)(&self.params) {
+            if (gate.present)(self.placement.params()) {
                 cs.create_gate(gate.name, |cells| {
                     let mut builder = GateBuilder { config: self, cells };
                     (gate.build)(&mut builder)
@@ -138,28 +156,94 @@ struct GateBuilder<'a, 'b> {
 }
 
 impl GateBuilder<'_, '_> {
-    fn fixed(&mut self, column: FixedColumn) -> Term {
-        self.fixed_at(column, Rotation::cur())
+    fn params(&self) -> &MachineParams {
+        self.config.placement.params()
     }
 
-    fn fixed_at(&mut self, column: FixedColumn, rotation: Rotation) -> Term {
-        self.config.fixed(column).map(|column| self.cells.query_fixed(column, rotation))
+    fn is_folded(&self) -> bool {
+        self.params().arrangement != Arrangement::Parallel
+    }
+
+    fn query(&mut self, slot: Slot, region: Region, shift: i32) -> Expression<Fr> {
+        let rotation = Rotation(self.config.placement.rotation(slot, region, shift));
+        self.cells.query_advice(self.config.advice[slot.column], rotation)
+    }
+
+    fn fixed_at(&mut self, column: FixedColumn, shift: i32) -> Term {
+        let region = column.regions()[0];
+        let slot = self.config.placement.fixed(column, region)?;
+        let rotation = Rotation(self.config.placement.rotation(slot, region, shift));
+        Some(self.cells.query_fixed(self.config.fixed[slot.column], rotation))
+    }
+
+    fn fixed(&mut self, column: FixedColumn) -> Term {
+        self.fixed_at(column, 0)
     }
 
     fn always(&mut self, column: FixedColumn) -> Expression<Fr> {
         self.fixed(column).expect("every member has this column")
     }
 
+    /// The cell of a column that has one region.
+    fn shifted(&mut self, column: AdviceColumn, shift: i32) -> Expression<Fr> {
+        let region = column.regions()[0];
+        self.query(self.config.placement.advice(column, region), region, shift)
+    }
+
     fn advice(&mut self, column: AdviceColumn) -> Expression<Fr> {
-        self.cells.query_advice(self.config.advice(column), Rotation::cur())
+        self.shifted(column, 0)
     }
 
     fn next(&mut self, column: AdviceColumn) -> Expression<Fr> {
-        self.cells.query_advice(self.config.advice(column), Rotation::next())
+        self.shifted(column, 1)
     }
 
     fn previous(&mut self, column: AdviceColumn) -> Expression<Fr> {
-        self.cells.query_advice(self.config.advice(column), Rotation::prev())
+        self.shifted(column, -1)
+    }
+
+    /// 1 on the rows of a region, and in a folded machine on no other: of degree 1 for units and 2 for the others.
+    fn selector(&mut self, region: Region) -> Expression<Fr> {
+        if !self.is_folded() {
+            return self.always(FixedColumn::Active);
+        }
+        if region == Region::Units {
+            return self.always(FixedColumn::UnitSelector);
+        }
+        let [other, table, weight] =
+            [FixedColumn::OtherSelector, FixedColumn::IsTable, FixedColumn::IsWeight].map(|column| self.always(column));
+        other
+            * match region {
+                Region::Tables => table,
+                Region::Weights => weight,
+                Region::Units | Region::Scalars => Expression::Constant(Fr::ONE) - table - weight,
+            }
+    }
+
+    /// `selector·Π factors = Σ terms` on the rows of a region. The terms of a parallel machine vanish elsewhere by themselves.
+    fn defines(
+        &self,
+        selector: &Expression<Fr>,
+        factors: impl IntoIterator<Item = Expression<Fr>>,
+        terms: impl IntoIterator<Item = Expression<Fr>>,
+    ) -> Expression<Fr> {
+        let product = |factors: &mut dyn Iterator<Item = Expression<Fr>>| factors.reduce(|a, b| a * b);
+        let mut factors = factors.into_iter();
+        let (left, outer) = match self.is_folded() {
+            true => (product(&mut factors), Some(selector.clone())),
+            false => (product(&mut std::iter::once(selector.clone()).chain(factors)), None),
+        };
+        let difference = terms.into_iter().fold(left.unwrap_or_else(zero), |difference, term| difference - term);
+        times(outer, difference.clone()).unwrap_or(difference)
+    }
+
+    /// Constraints whose switches are zero elsewhere in a parallel machine.
+    fn switched(&mut self, region: Region, constraints: Constraints) -> Constraints {
+        if !self.is_folded() {
+            return constraints;
+        }
+        let selector = self.selector(region);
+        constraints.into_iter().map(|(name, constraint)| (name, selector.clone() * constraint)).collect()
     }
 
     /// `[χ, ρ, α, β]`
@@ -168,14 +252,14 @@ impl GateBuilder<'_, '_> {
     }
 
     fn lanes(&self) -> std::ops::Range<u32> {
-        0..self.config.params.units
+        0..self.params().units
     }
 
     /// M-HELPER: `active·h·f0·f1·f2 = s0·f1·f2 + s1·(f0·f2 + f0·f1)`, degree 5.
     fn lookup_helpers(&mut self) -> Constraints {
         let [_, _, alpha, beta] = self.challenges();
         let beta_squared = beta.clone() * beta.clone();
-        let active = self.always(FixedColumn::Active);
+        let active = self.selector(Region::Units);
         let limb_tags = [FixedColumn::LowTag, FixedColumn::HighTag].map(|tag| self.fixed(tag));
         self.lanes()
             .map(|lane| {
@@ -191,9 +275,8 @@ impl GateBuilder<'_, '_> {
                 let switch = self.always(FixedColumn::ValueSwitch(lane));
                 let limb_switch = self.always(FixedColumn::LimbSwitch(lane));
                 let helper = self.advice(AdviceColumn::LookupHelper(lane));
-                let left = active.clone() * helper * f0.clone() * f1.clone() * f2.clone();
-                let right = switch * f1.clone() * f2.clone() + limb_switch * f0 * (f1 + f2);
-                ("M-HELPER", left - right)
+                let right = switch * f1.clone() * f2.clone() + limb_switch * f0.clone() * (f1.clone() + f2.clone());
+                ("M-HELPER", self.defines(&active, [helper, f0, f1, f2], [right]))
             })
             .collect()
     }
@@ -201,8 +284,8 @@ impl GateBuilder<'_, '_> {
     /// M-TABLE: `active·(t·(α + key + β·image + β²·tag) − multiplicity) = 0`, degree 3.
     fn lookup_tables(&mut self) -> Constraints {
         let [_, _, alpha, beta] = self.challenges();
-        let active = self.always(FixedColumn::Active);
-        (0..self.config.params.tables)
+        let active = self.selector(Region::Tables);
+        (0..self.params().tables)
             .map(|table| {
                 let key = self.always(FixedColumn::TableKey(table));
                 let image = self.always(FixedColumn::TableImage(table));
@@ -219,17 +302,48 @@ impl GateBuilder<'_, '_> {
     ///
     /// Before row 0 lies the last blinded row, where `active` is zero: the sum starts at its first term.
     fn lookup_sum(&mut self) -> Constraints {
+        if self.is_folded() {
+            return self.folded_lookup_sum();
+        }
         let active = self.always(FixedColumn::Active);
-        let [before, after] = [Rotation::prev(), Rotation::next()]
-            .map(|rotation| self.fixed_at(FixedColumn::Active, rotation).expect("every member has this column"));
+        let [before, after] =
+            [-1, 1].map(|shift| self.fixed_at(FixedColumn::Active, shift).expect("every member has this column"));
         let sum = self.advice(AdviceColumn::LookupSum);
         let previous = self.previous(AdviceColumn::LookupSum);
-        let fractions = self.lanes().fold(zero(), |sum, lane| sum + self.advice(AdviceColumn::LookupHelper(lane)));
-        let entries = (0..self.config.params.tables)
-            .fold(zero(), |sum, table| sum + self.advice(AdviceColumn::TableHelper(table)));
+        let fractions = self.fractions();
+        let entries = self.entries();
         let step = active.clone() * (sum.clone() - before * previous - fractions + entries);
         let end = active * (Expression::Constant(Fr::ONE) - after) * sum;
         vec![("M-SUM", step), ("M-SUM-END", end)]
+    }
+
+    /// The sum of a folded machine runs through the units and then through the tables: on units
+    /// `s − step·s₋₁ − Σ h = 0`, degree 3; on tables `s − s₋₁ + Σ t = 0`, degree 3, and M-SUM-END: `end·s = 0`, degree 4.
+    fn folded_lookup_sum(&mut self) -> Constraints {
+        let mut cells = |region, shift| {
+            let slot = self.config.placement.advice(AdviceColumn::LookupSum, region);
+            self.query(slot, region, shift)
+        };
+        let [units, before_units] = [0, -1].map(|shift| cells(Region::Units, shift));
+        let [tables, before_tables] = [0, -1].map(|shift| cells(Region::Tables, shift));
+        let (step, end) = (self.always(FixedColumn::SumStep), self.always(FixedColumn::SumEnd));
+        let (fractions, entries) = (self.fractions(), self.entries());
+        let (on_units, on_tables) = (self.selector(Region::Units), self.selector(Region::Tables));
+        vec![
+            ("M-SUM", on_units * (units - step * before_units - fractions)),
+            ("M-SUM", on_tables.clone() * (tables.clone() - before_tables + entries)),
+            ("M-SUM-END", on_tables * end * tables),
+        ]
+    }
+
+    /// `Σ h` over the lanes.
+    fn fractions(&mut self) -> Expression<Fr> {
+        self.lanes().fold(zero(), |sum, lane| sum + self.advice(AdviceColumn::LookupHelper(lane)))
+    }
+
+    /// `Σ t` over the tables.
+    fn entries(&mut self) -> Expression<Fr> {
+        (0..self.params().tables).fold(zero(), |sum, table| sum + self.advice(AdviceColumn::TableHelper(table)))
     }
 
     /// The linear form of a lane, degree 2 (4 with the saturation gadget):
@@ -269,14 +383,16 @@ impl GateBuilder<'_, '_> {
     fn pointwise(&mut self) -> Constraints {
         let switch = self.fixed(FixedColumn::Pointwise);
         let product = self.fixed(FixedColumn::Product);
-        self.lanes()
+        let constraints = self
+            .lanes()
             .map(|lane| {
                 let linear = self.linear_form(lane).unwrap_or_else(zero);
                 let operands = self.next(AdviceColumn::Value(lane)) * self.next(AdviceColumn::Pre(lane));
                 let constraint = sum([times(switch.clone(), linear), times(product.clone(), operands)]);
                 ("M-POINT", constraint.unwrap_or_else(zero))
             })
-            .collect()
+            .collect();
+        self.switched(Region::Units, constraints)
     }
 
     /// M-MAX: `low = value − pre`, `high = value − value₊₁`, `low·high = 0`: with both limbs ranged, `value` is the larger
@@ -296,7 +412,7 @@ impl GateBuilder<'_, '_> {
                 ("M-MAX-ATTAINED", switch.clone() * low * high),
             ]);
         }
-        constraints
+        self.switched(Region::Units, constraints)
     }
 
     /// M-ARG: the row holds index `i − 1`, the row below index `i`; `value` is 0 before the first maximum and 1 from it on,
@@ -320,7 +436,7 @@ impl GateBuilder<'_, '_> {
                 ("M-ARG-ATTAINED", switch.clone() * (next_value - value) * next_low),
             ]);
         }
-        constraints
+        self.switched(Region::Units, constraints)
     }
 
     /// M-SAT: `low₊₁·(saturate·pre − high_end) = 0`, `high₊₁·(saturate·pre − low_end) = 0`: an overflow is zero unless
@@ -338,7 +454,7 @@ impl GateBuilder<'_, '_> {
                 constraints.push((name, overflow * distance));
             }
         }
-        constraints
+        self.switched(Region::Units, constraints)
     }
 
     /// M-ID-INNER: `active·e − e₋₁·(k_χ·χ^U + k_ρ·ρ^U + keep) − R = 0` with
@@ -346,8 +462,8 @@ impl GateBuilder<'_, '_> {
     /// M-ID-OUTER: `active·e' − e'₋₁·(keep' + step'·ρ) − absorb·e = 0`, degree 2.
     fn identity_reader(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
-        let units = self.config.params.units as usize;
-        let active = self.always(FixedColumn::Active);
+        let units = self.params().units as usize;
+        let active = self.selector(Region::Units);
         let inner = self.advice(AdviceColumn::IdentityInner);
         let previous = self.previous(AdviceColumn::IdentityInner);
         let step = sum([
@@ -363,8 +479,8 @@ impl GateBuilder<'_, '_> {
             None => by_chi,
         };
         let stepped = times(step, previous).unwrap_or_else(zero);
-        let mut constraints = vec![("M-ID-INNER", active.clone() * inner.clone() - stepped - read)];
-        if self.config.params.reads_planes() {
+        let mut constraints = vec![("M-ID-INNER", self.defines(&active, [inner.clone()], [stepped, read]))];
+        if self.params().reads_planes() {
             let outer = self.advice(AdviceColumn::IdentityOuter);
             let previous = self.previous(AdviceColumn::IdentityOuter);
             let step = sum([
@@ -373,7 +489,7 @@ impl GateBuilder<'_, '_> {
             ]);
             let stepped = times(step, previous).unwrap_or_else(zero);
             let absorbed = times(self.fixed(FixedColumn::IdentityAbsorb), inner).unwrap_or_else(zero);
-            constraints.push(("M-ID-OUTER", active * outer - stepped - absorbed));
+            constraints.push(("M-ID-OUTER", self.defines(&active, [outer], [stepped, absorbed])));
         }
         constraints
     }
@@ -381,8 +497,8 @@ impl GateBuilder<'_, '_> {
     /// M-PLANE: `active·a − a₋₁·(step·χ^U + keep) − read·Σ_l χ^(U−1−l)·value_l = 0`, degree 2.
     fn plane_reader(&mut self) -> Constraints {
         let [chi, ..] = self.challenges();
-        let units = self.config.params.units as usize;
-        let active = self.always(FixedColumn::Active);
+        let units = self.params().units as usize;
+        let active = self.selector(Region::Units);
         let accumulator = self.advice(AdviceColumn::Plane);
         let previous = self.previous(AdviceColumn::Plane);
         let step = sum([
@@ -392,30 +508,30 @@ impl GateBuilder<'_, '_> {
         let values = self.lanes().map(|lane| self.advice(AdviceColumn::Value(lane))).collect();
         let read = times(self.fixed(FixedColumn::PlaneRead), horner(&chi, values)).unwrap_or_else(zero);
         let stepped = times(step, previous).unwrap_or_else(zero);
-        vec![("M-PLANE", active * accumulator - stepped - read)]
+        vec![("M-PLANE", self.defines(&active, [accumulator], [stepped, read]))]
     }
 
     /// M-W-INNER: `active·v − v₋₁·step·ρ^W − Σ_l ρ^(W−1−l)·w_l = 0`, degree 2;
     /// M-W-OUTER: `active·v' − v'₋₁·(keep + step'·χ) − absorb·v = 0`, degree 2.
     fn weights(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
-        let lanes = self.config.params.weights;
-        let active = self.always(FixedColumn::Active);
+        let lanes = self.params().weights;
+        let active = self.selector(Region::Weights);
         let inner = self.advice(AdviceColumn::WeightInner);
         let previous = self.previous(AdviceColumn::WeightInner);
         let bracket = horner(&rho, (0..lanes).map(|lane| self.always(FixedColumn::Weight(lane))).collect());
         let step = self.fixed(FixedColumn::WeightStep);
         let stepped = times(times(step, powers(&rho, lanes as usize + 1)[lanes as usize].clone()), previous);
         let stepped = stepped.unwrap_or_else(zero);
-        let mut constraints = vec![("M-W-INNER", active.clone() * inner.clone() - stepped - bracket)];
-        if self.config.params.reads_planes() {
+        let mut constraints = vec![("M-W-INNER", self.defines(&active, [inner.clone()], [stepped, bracket]))];
+        if self.params().reads_planes() {
             let outer = self.advice(AdviceColumn::WeightOuter);
             let previous = self.previous(AdviceColumn::WeightOuter);
             let step =
                 sum([self.fixed(FixedColumn::WeightOuterKeep), times(self.fixed(FixedColumn::WeightOuterStep), chi)]);
             let stepped = times(step, previous).unwrap_or_else(zero);
             let absorbed = times(self.fixed(FixedColumn::WeightAbsorb), inner).unwrap_or_else(zero);
-            constraints.push(("M-W-OUTER", active * outer - stepped - absorbed));
+            constraints.push(("M-W-OUTER", self.defines(&active, [outer], [stepped, absorbed])));
         }
         constraints
     }
@@ -423,7 +539,7 @@ impl GateBuilder<'_, '_> {
     /// M-SCALAR: `active·c − c₋₁·(q_c + q_ρ·ρ + q_χ·χ) − q_m·a·b − q_a·a − q_k = 0`, degree 3.
     fn scalar_unit(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
-        let active = self.always(FixedColumn::Active);
+        let active = self.selector(Region::Scalars);
         let [a, b, c] =
             [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC].map(|column| self.advice(column));
         let previous = self.previous(AdviceColumn::ScalarC);
@@ -438,6 +554,6 @@ impl GateBuilder<'_, '_> {
             times(self.fixed(FixedColumn::ScalarOperand), a),
             self.fixed(FixedColumn::ScalarConstant),
         ]);
-        vec![("M-SCALAR", active * c - right.unwrap_or_else(zero))]
+        vec![("M-SCALAR", self.defines(&active, [c], [right.unwrap_or_else(zero)]))]
     }
 }

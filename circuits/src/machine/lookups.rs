@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::assignment::{table_columns, Assignment, Skeleton};
-use super::columns::{AdviceColumn, FixedColumn};
+use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 
 /// An entry of a table and where it stands.
@@ -27,7 +27,7 @@ pub(super) struct Entries {
 
 impl Entries {
     pub(super) fn new(skeleton: &Skeleton) -> Self {
-        let rows = skeleton.params.usable_rows();
+        let rows = skeleton.regions.rows(Region::Tables);
         let mut entries = Vec::new();
         // Row by row, since entries are dealt out over the tables: this is nearly their order.
         let tables: Vec<[&Integers; 3]> = (0..skeleton.params.tables)
@@ -99,10 +99,11 @@ impl<'a> Current<'a> {
 impl Assignment {
     /// How often each slot is looked up, the tables one after the other. A lookup that no entry equals is not counted.
     pub(super) fn lookup_counts(&self, entries: &Entries) -> Vec<i64> {
-        let rows = self.skeleton.params.usable_rows();
+        let rows = self.skeleton.regions.rows(Region::Units);
+        let slots = self.skeleton.regions.rows(Region::Tables) * self.skeleton.params.tables as usize;
         let part = rows.div_ceil(rayon::current_num_threads());
         let parts: Vec<_> = (0..rows).step_by(part).map(|first| first..rows.min(first + part)).collect();
-        let none = || vec![0i64; rows * self.skeleton.params.tables as usize];
+        let none = || vec![0i64; slots];
         let counts = parts.into_par_iter().map(|part| {
             let mut counts = none();
             self.count_part(entries, part, &mut counts);

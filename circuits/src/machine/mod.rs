@@ -21,12 +21,14 @@ mod integers;
 mod kernels;
 mod lookups;
 mod params;
+mod placement;
 mod second;
 
 pub use assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
 pub use circuit::MachineCircuit;
-pub use columns::{AdviceColumn, FixedColumn};
+pub use columns::{AdviceColumn, FixedColumn, Region};
 pub use config::MachineConfig;
 pub use integers::Integers;
 pub use kernels::{FieldKernels, PlainKernels};
-pub use params::{ColumnSet, MachineParams, ParamsError};
+pub use params::{Arrangement, ColumnSet, MachineParams, ParamsError, Strides};
+pub use placement::{ColumnCounts, Placement, Regions, Slot};

@@ -1,9 +1,11 @@
 //! The widths that tell the members of the machine's family apart.
 
+use halo2_proofs::plonk::ConstraintSystem;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::columns::FixedColumn;
+use super::columns::{FixedColumn, Region};
+use super::config::MachineConfig;
 
 /// Which optional fixed columns a member has.
 ///
@@ -29,8 +31,48 @@ impl ColumnSet {
     }
 }
 
+/// Physical rows of a logical row in each region of a folded machine, from the units to the scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Strides(pub [u32; Region::ALL.len()]);
+
+impl Strides {
+    /// Most physical rows of a logical row.
+    pub const MAX: u32 = (1 << STRIDE_BITS) - 1;
+
+    /// The physical rows of a logical row of a region.
+    pub fn of(&self, region: Region) -> u32 {
+        self.0[region as usize]
+    }
+
+    /// The largest of them.
+    pub fn largest(&self) -> u32 {
+        self.0.into_iter().max().unwrap_or(0)
+    }
+}
+
+/// How the logical columns of a machine lie in physical ones. [`super::Placement`] says where exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Arrangement {
+    /// Every logical column is a column of its own, and all regions start in row 0.
+    #[default]
+    Parallel,
+    /// The regions follow one another and share columns; the logical columns of a region take turns in them.
+    Folded(Strides),
+}
+
+impl Arrangement {
+    /// Physical rows of a logical row of a region.
+    pub fn stride(&self, region: Region) -> u32 {
+        match self {
+            Self::Parallel => 1,
+            Self::Folded(strides) => strides.of(region),
+        }
+    }
+}
+
 /// One member of the family of constraint systems.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "ParamsFile", into = "ParamsFile")]
 pub struct MachineParams {
     /// The circuit has `2^k` rows.
     pub k: u32,
@@ -42,6 +84,50 @@ pub struct MachineParams {
     pub tables: u32,
     /// Optional fixed columns.
     pub optional: ColumnSet,
+    /// How the columns are placed.
+    pub arrangement: Arrangement,
+}
+
+/// Bits of a stride in files.
+const STRIDE_BITS: u32 = 5;
+/// The lowest bit of the strides in files; below stand the optional columns.
+const FIRST_STRIDE_BIT: u32 = u64::BITS - STRIDE_BITS * Region::ALL.len() as u32;
+
+/// [`MachineParams`] in files: the strides of a folded machine stand above the optional columns, and are zero in a parallel one.
+#[derive(Serialize, Deserialize)]
+struct ParamsFile {
+    k: u32,
+    units: u32,
+    weights: u32,
+    tables: u32,
+    optional: u64,
+}
+
+impl From<MachineParams> for ParamsFile {
+    fn from(params: MachineParams) -> Self {
+        let MachineParams { k, units, weights, tables, optional, arrangement } = params;
+        let strides = match arrangement {
+            Arrangement::Parallel => 0,
+            Arrangement::Folded(Strides(strides)) => {
+                strides.iter().rev().fold(0, |bits, &stride| bits << STRIDE_BITS | u64::from(stride.min(Strides::MAX)))
+            }
+        };
+        Self { k, units, weights, tables, optional: optional.0 | strides << FIRST_STRIDE_BIT }
+    }
+}
+
+impl From<ParamsFile> for MachineParams {
+    fn from(file: ParamsFile) -> Self {
+        let ParamsFile { k, units, weights, tables, optional } = file;
+        let strides = optional >> FIRST_STRIDE_BIT;
+        let stride = |region: usize| (strides >> (STRIDE_BITS * region as u32)) as u32 & Strides::MAX;
+        let arrangement = match strides {
+            0 => Arrangement::Parallel,
+            _ => Arrangement::Folded(Strides(std::array::from_fn(stride))),
+        };
+        let optional = ColumnSet(optional & ((1 << FIRST_STRIDE_BIT) - 1));
+        Self { k, units, weights, tables, optional, arrangement }
+    }
 }
 
 /// Widths outside what the family admits.
@@ -55,8 +141,8 @@ pub struct ParamsError {
 }
 
 impl MachineParams {
-    /// Rows at the end of each column that carry blinding.
-    pub const BLINDED_ROWS: usize = 6;
+    /// Rows of a parallel machine that carry blinding: no column is read more than three times.
+    const PARALLEL_BLINDED_ROWS: usize = 6;
     /// Smallest and largest `k`.
     pub const K: std::ops::RangeInclusive<u32> = 5..=25;
     /// Most units per row.
@@ -83,7 +169,23 @@ impl MachineParams {
         if !self.optional.within(FixedColumn::OPTIONAL) {
             return Err(ParamsError { what: "the set of optional columns", found: u32::MAX });
         }
-        Ok(())
+        match self.arrangement {
+            Arrangement::Parallel => Ok(()),
+            Arrangement::Folded(strides) => self.validate_strides(strides),
+        }
+    }
+
+    /// Cells are read at most one logical row before and two behind the first physical row of their own: these are different
+    /// rows of the circuit.
+    fn validate_strides(&self, strides: Strides) -> Result<(), ParamsError> {
+        let refused = strides.0.into_iter().find(|stride| !(1..=Strides::MAX).contains(stride));
+        if let Some(found) = refused {
+            return Err(ParamsError { what: "the number of rows that a logical row takes", found });
+        }
+        match self.rows() > 4 * strides.largest() as usize {
+            true => Ok(()),
+            false => Err(ParamsError { what: "the number of rows that a logical row takes", found: strides.largest() }),
+        }
     }
 
     /// Number of rows, blinded ones included.
@@ -91,8 +193,68 @@ impl MachineParams {
         1 << self.k
     }
 
+    /// Rows at the end of each column that carry blinding: as many as the proof library keeps for it, which depends on how
+    /// often a column is read.
+    pub fn blinded_rows(&self) -> usize {
+        match self.arrangement {
+            Arrangement::Parallel => Self::PARALLEL_BLINDED_ROWS,
+            Arrangement::Folded(_) => {
+                let mut system = ConstraintSystem::default();
+                MachineConfig::configure(&mut system, *self);
+                system.blinding_factors() + 1
+            }
+        }
+    }
+
     /// Number of rows that a program can use.
     pub fn usable_rows(&self) -> usize {
-        self.rows() - Self::BLINDED_ROWS
+        self.rows() - self.blinded_rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(arrangement: Arrangement) -> MachineParams {
+        MachineParams { k: 9, units: 2, weights: 3, tables: 4, optional: ColumnSet(0b1011), arrangement }
+    }
+
+    fn word(params: MachineParams) -> u64 {
+        ParamsFile::from(params).optional
+    }
+
+    #[test]
+    fn files_hold_every_member() {
+        assert_eq!(word(member(Arrangement::Parallel)), 0b1011);
+        for strides in [[1, 1, 1, 1], [8, 7, 31, 3], [31; 4]] {
+            let params = member(Arrangement::Folded(Strides(strides)));
+            assert_eq!(MachineParams::from(ParamsFile::from(params)), params);
+            assert!(params.validate().is_ok());
+        }
+        let unknown = ParamsFile { optional: 1 << FixedColumn::OPTIONAL, ..member(Arrangement::Parallel).into() };
+        assert!(MachineParams::from(unknown).validate().is_err());
+    }
+
+    #[test]
+    fn strides_that_no_machine_has_are_refused() {
+        for (k, strides) in [(9, [1, 0, 1, 1]), (9, [1, 1, 32, 1]), (5, [8, 1, 1, 1])] {
+            let params = MachineParams { k, ..member(Arrangement::Folded(Strides(strides))) };
+            assert!(params.validate().is_err(), "{strides:?}");
+        }
+    }
+
+    #[test]
+    fn blinded_rows_are_those_of_the_library() {
+        let parallel = Arrangement::Parallel;
+        let folded = [[1, 1, 1, 1], [8, 8, 8, 3], [4, 5, 6, 7]].map(|strides| Arrangement::Folded(Strides(strides)));
+        for arrangement in [parallel].into_iter().chain(folded) {
+            for optional in [0, (1 << FixedColumn::OPTIONAL) - 1] {
+                let params = MachineParams { optional: ColumnSet(optional), ..member(arrangement) };
+                let mut system = ConstraintSystem::default();
+                MachineConfig::configure(&mut system, params);
+                assert_eq!(params.blinded_rows(), system.blinding_factors() + 1, "{params:?}");
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
 use super::assignment::{table_columns, to_field, Assignment, Cell, Challenges, SecondPhase};
-use super::columns::{AdviceColumn, FixedColumn};
+use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 use super::kernels::FieldKernels;
 
@@ -158,8 +158,8 @@ impl<'a> Derivation<'a> {
         columns
     }
 
-    fn rows(&self) -> usize {
-        self.assignment.skeleton.params.usable_rows()
+    fn rows(&self, region: Region) -> usize {
+        self.assignment.skeleton.regions.rows(region)
     }
 
     fn fixed(&self, column: FixedColumn) -> Option<&'a Integers> {
@@ -192,7 +192,7 @@ impl<'a> Derivation<'a> {
             || self.lanes_are_read_by(&coefficients, false).then(|| self.lane_sums(chi)),
             || self.lanes_are_read_by(&coefficients, true).then(|| self.lane_sums(rho)),
         );
-        let mut inner = vec![Fr::ZERO; self.rows()];
+        let mut inner = vec![Fr::ZERO; self.rows(Region::Units)];
         inner.par_iter_mut().enumerate().for_each(|(row, inner)| {
             let sums = if at(coefficients.lanes_rho, row) == 0 { &by_chi } else { &by_rho };
             if let Some(sums) = sums {
@@ -242,7 +242,7 @@ impl<'a> Derivation<'a> {
         let planes = !rho && self.assignment.skeleton.params.reads_planes();
         let forms = [c.value, c.pre, c.low, c.high, c.constant, c.next_value, c.next_pre];
         let reads = |row: usize| forms.iter().any(|&column| at(column, row) != 0);
-        planes || (0..self.rows()).any(|row| (at(c.lanes_rho, row) != 0) == rho && reads(row))
+        planes || (0..self.rows(Region::Units)).any(|row| (at(c.lanes_rho, row) != 0) == rho && reads(row))
     }
 
     fn lane_sums(&self, base: Fr) -> LaneSums {
@@ -288,7 +288,7 @@ impl<'a> Derivation<'a> {
 
     /// What the operands of each row of the scalar unit are copied from.
     fn operands(&self) -> Vec<[Option<Cell>; 2]> {
-        let mut operands = vec![[None; 2]; self.rows()];
+        let mut operands = vec![[None; 2]; self.rows(Region::Scalars)];
         for &(source, destination) in &self.assignment.skeleton.copies {
             match destination {
                 Cell::Advice(AdviceColumn::ScalarA, row) => operands[row as usize][0] = Some(source),
@@ -323,7 +323,7 @@ impl<'a> Derivation<'a> {
             (FixedColumn::ScalarRho, self.challenges.rho),
             (FixedColumn::ScalarChi, self.challenges.chi),
         ]);
-        let [mut left, mut right, mut results] = [(); 3].map(|()| vec![Fr::ZERO; self.rows()]);
+        let [mut left, mut right, mut results] = [(); 3].map(|()| vec![Fr::ZERO; operands.len()]);
         let mut previous = Fr::ZERO;
         for (row, (&cells, (a, b, term))) in operands.iter().zip(early).enumerate() {
             let late = |cell: Option<Cell>| match cell {
@@ -366,17 +366,21 @@ impl<'a> Derivation<'a> {
         let helpers = (0..params.units).into_par_iter().map(|lane| self.lookup_helper(lane));
         let tables = (0..params.tables).into_par_iter().map(|table| self.table_helper(table));
         let (helpers, tables): (Vec<_>, Vec<_>) = rayon::join(|| helpers.collect(), || tables.collect());
-        let mut sum = vec![Fr::ZERO; self.rows()];
-        sum.par_iter_mut().enumerate().for_each(|(row, sum)| {
-            let [mine, theirs] =
-                [&helpers, &tables].map(|columns: &Vec<Vec<Fr>>| columns.iter().map(|c| c[row]).sum::<Fr>());
-            *sum = mine - theirs;
-        });
-        let ones = Integers::repeat(1, self.rows());
+        let mut sum = vec![Fr::ZERO; self.assignment.skeleton.rows_of(AdviceColumn::LookupSum)];
+        self.add_fractions(&mut sum, Region::Units, &helpers, |sum, fraction| *sum += fraction);
+        self.add_fractions(&mut sum, Region::Tables, &tables, |sum, fraction| *sum -= fraction);
+        let ones = Integers::repeat(1, sum.len());
         accumulate(&vec![(Some(&ones), Fr::ONE)], &mut sum);
         let helpers = (0..).map(AdviceColumn::LookupHelper).zip(helpers);
         let tables = (0..).map(AdviceColumn::TableHelper).zip(tables);
         helpers.chain(tables).chain([(AdviceColumn::LookupSum, sum)]).collect()
+    }
+
+    /// Adds columns of fractions of a region to the rows of the sum that lie there.
+    fn add_fractions(&self, sum: &mut [Fr], region: Region, columns: &[Vec<Fr>], add: fn(&mut Fr, Fr)) {
+        let first = self.assignment.skeleton.regions.first_row(AdviceColumn::LookupSum.regions(), region);
+        let rows = &mut sum[first..first + self.rows(region)];
+        rows.par_iter_mut().enumerate().for_each(|(row, sum)| columns.iter().for_each(|column| add(sum, column[row])));
     }
 
     /// `1/(α + entry)` for entries of some columns with their factors.

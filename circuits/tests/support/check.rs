@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use circuits::layout::{compile, Layout, LayoutOptions};
+use circuits::layout::{compile, Fold, Layout, LayoutOptions};
 use circuits::machine::{
-    to_field, AdviceColumn, Assignment, Cell, Challenges, FixedColumn, MachineConfig, MachineParams, SecondPhase,
+    to_field, AdviceColumn, Arrangement, Assignment, Cell, Challenges, FixedColumn, MachineConfig, MachineParams, Region, SecondPhase,
     Skeleton,
 };
 use circuits::reference::{run, Trace};
@@ -30,6 +30,31 @@ pub fn challenges(seed: u64) -> Challenges {
     Challenges { chi: next(), rho: next(), alpha: next(), beta: next() }
 }
 
+/// What is asked of a layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub units: u32,
+    pub weights: Option<u32>,
+    pub fold: Fold,
+}
+
+impl Shape {
+    pub const fn parallel(units: u32, weights: Option<u32>) -> Self {
+        Self { units, weights, fold: Fold::Parallel }
+    }
+
+    pub const fn folded(units: u32, weights: Option<u32>, rows: u32) -> Self {
+        Self { units, weights, fold: Fold::Rows(rows) }
+    }
+}
+
+/// Units per row of a parallel machine.
+impl From<u32> for Shape {
+    fn from(units: u32) -> Self {
+        Self::parallel(units, None)
+    }
+}
+
 /// A program with its layout and an honest run.
 pub struct Case {
     pub name: String,
@@ -41,27 +66,23 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn new(name: &str, mut builder: ProgramBuilder, units: u32) -> Self {
+    pub fn new(name: &str, mut builder: ProgramBuilder, shape: impl Into<Shape>) -> Self {
         let inputs = builder.inputs();
-        Self::with_inputs(name, builder, inputs, units)
+        Self::with_inputs(name, builder, inputs, shape)
     }
 
-    pub fn with_inputs(name: &str, builder: ProgramBuilder, inputs: Vec<Vec<i64>>, units: u32) -> Self {
-        Self::with_widths(name, builder, inputs, units, None)
-    }
-
-    pub fn with_widths(
+    pub fn with_inputs(
         name: &str,
         builder: ProgramBuilder,
         inputs: Vec<Vec<i64>>,
-        units: u32,
-        weights: Option<u32>,
+        shape: impl Into<Shape>,
     ) -> Self {
-        let options = LayoutOptions { units: Some(units), weights, ..LayoutOptions::default() };
+        let Shape { units, weights, fold } = shape.into();
+        let options = LayoutOptions { units: Some(units), weights, fold: Some(fold), ..LayoutOptions::default() };
         let layout = compile(&builder.program, &options).expect("the program has a layout");
         let trace = run(&builder.program, &inputs).expect("the inputs are admissible");
         let assignment = layout.assign(&builder.program, &trace);
-        Self { name: format!("{name}, {units} units"), builder, inputs, layout, trace, assignment }
+        Self { name: format!("{name}, {units} units, {fold:?}"), builder, inputs, layout, trace, assignment }
     }
 
     /// The instance words of the honest run.
@@ -118,15 +139,18 @@ impl System {
         let params = skeleton.params;
         let mut cs = ConstraintSystem::default();
         let config = MachineConfig::configure(&mut cs, params);
-        assert_eq!(cs.blinding_factors() + 1, MachineParams::BLINDED_ROWS);
+        assert_eq!(cs.blinding_factors() + 1, params.blinded_rows());
         assert!(cs.lookups().is_empty() && cs.num_selectors() == 0, "gates and copies are all there is");
         assert_eq!(cs.degree(), MachineConfig::DEGREE);
-        let mut fixed = vec![Vec::new(); cs.num_fixed_columns()];
-        for (&name, cells) in &skeleton.fixed {
+        let fixed = config.placement().fixed_columns(skeleton).into_iter();
+        let fixed = fixed.map(|cells| {
+            let folded = params.arrangement != Arrangement::Parallel;
+            assert!(!(folded && cells.is_zero()), "the commitment to a column of zeros is no point");
             let mut column: Vec<Fr> = cells.iter().map(to_field).collect();
             column.resize(params.rows(), Fr::ZERO);
-            fixed[config.fixed(name).expect("the member has the column").index()] = column;
-        }
+            column
+        });
+        let fixed = fixed.collect();
         Self { skeleton: Arc::clone(skeleton), challenges, config, cs, fixed }
     }
 
@@ -134,23 +158,28 @@ impl System {
         self.skeleton.params
     }
 
-    pub fn column(&self, column: AdviceColumn) -> usize {
-        self.config.advice(column).index()
+    /// The physical column and row of a cell.
+    pub fn place(&self, column: AdviceColumn, row: usize) -> (usize, usize) {
+        self.config.placement().advice_cell(&self.skeleton.regions, column, row)
+    }
+
+    /// All logical advice columns.
+    pub fn advice(&self) -> impl Iterator<Item = AdviceColumn> {
+        let params = self.params();
+        AdviceColumn::first_phase(&params).into_iter().chain(AdviceColumn::second_phase(&params))
     }
 
     /// All cells of a proof; the blinded rows of all advice columns are random.
     pub fn cells(&self, assignment: &Assignment, second: &SecondPhase, instance: &[Fr], seed: u64) -> Cells {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let rows = self.params().rows();
-        let mut advice = vec![Vec::new(); self.cs.num_advice_columns()];
-        for (&name, cells) in &assignment.first_phase {
-            advice[self.column(name)] = cells.iter().map(to_field).collect();
-        }
-        for (&name, cells) in second {
-            advice[self.column(name)] = cells.clone();
-        }
+        let placement = self.config.placement();
+        let first = placement.first_phase_columns(assignment);
+        let mut advice: Vec<Vec<Fr>> = first.into_iter().map(|cells| cells.iter().map(to_field).collect()).collect();
+        advice.extend(placement.second_phase_columns(&self.skeleton.regions, second.clone()));
         for column in &mut advice {
-            assert_eq!(column.len(), self.params().usable_rows());
+            // Nothing is said about the rows behind all regions either.
+            assert!(column.len() <= self.params().usable_rows());
             column.resize_with(rows, || Fr::random(&mut rng));
         }
         let mut instance = instance.to_vec();
@@ -167,13 +196,17 @@ impl System {
 
     pub fn get(&self, cells: &Cells, cell: Cell) -> Fr {
         match cell {
-            Cell::Advice(column, row) => cells.advice[self.column(column)][row as usize],
+            Cell::Advice(column, row) => {
+                let (column, row) = self.place(column, row as usize);
+                cells.advice[column][row]
+            }
             Cell::Instance(row) => cells.instance[row as usize],
         }
     }
 
     pub fn set(&self, cells: &mut Cells, column: AdviceColumn, row: usize, value: Fr) {
-        cells.advice[self.column(column)][row] = value;
+        let (column, row) = self.place(column, row);
+        cells.advice[column][row] = value;
     }
 
     fn at(&self, row: usize, rotation: Rotation) -> usize {
@@ -240,12 +273,14 @@ impl System {
     /// All gates multiplied out.
     pub fn equations(&self) -> Equations {
         let rows = self.params().rows();
-        let mut columns = vec![None; self.cs.num_advice_columns()];
-        let params = self.params();
-        for name in AdviceColumn::first_phase(&params).into_iter().chain(AdviceColumn::second_phase(&params)) {
-            columns[self.column(name)] = Some(name);
+        let columns = self.cs.num_advice_columns();
+        let mut names = vec![None; columns * rows];
+        for name in self.advice() {
+            for row in 0..self.skeleton.rows_of(name) {
+                let (column, at) = self.place(name, row);
+                names[column * rows + at] = Some((name, row));
+            }
         }
-        let columns: Vec<_> = columns.into_iter().map(|name| name.expect("every column has a name")).collect();
         let mut equations = Vec::new();
         let mut lanes: BTreeMap<String, u32> = BTreeMap::new();
         for (_, name, polynomial) in self.constraints() {
@@ -258,15 +293,36 @@ impl System {
                 let terms = self.evaluate(polynomial, row, Polynomial::constant, advice, arithmetic).0;
                 if !terms.is_empty() {
                     let terms = terms.into_iter().map(|(cells, factor)| (factor, cells)).collect();
+                    let row = self.logical_row(&name, row);
                     equations.push(Equation { name: name.clone(), lane, row, terms });
                 }
             }
         }
-        let mut touching = vec![Vec::new(); columns.len() * rows];
+        let mut touching = vec![Vec::new(); columns * rows];
         for (index, equation) in (0..).zip(&equations) {
             equation.cells().into_iter().for_each(|cell| touching[cell as usize].push(index));
         }
-        Equations { rows, columns, equations, touching }
+        Equations { rows, names, equations, touching }
+    }
+
+    /// The row, in the columns that it speaks about, of a constraint that says something on a row of the circuit.
+    pub fn logical_row(&self, constraint: &str, row: usize) -> usize {
+        let regions = match constraint {
+            "M-TABLE" => &[Region::Tables][..],
+            "M-SUM" | "M-SUM-END" => &[Region::Units, Region::Tables],
+            "M-W-INNER" | "M-W-OUTER" => &[Region::Weights],
+            "M-SCALAR" => &[Region::Scalars],
+            _ => &[Region::Units],
+        };
+        let (placement, all) = (self.config.placement(), &self.skeleton.regions);
+        for &region in regions {
+            let stride = self.params().arrangement.stride(region) as usize;
+            let within = row.checked_sub(placement.start(all, region)).map(|row| row / stride);
+            if let Some(within) = within.filter(|&within| within < all.rows(region)) {
+                return all.first_row(regions, region) + within;
+            }
+        }
+        panic!("{constraint} says something on row {row}, which is none of its regions'");
     }
 
     /// Fills the second phase of a prover who breaks exactly the constraints that would determine `chosen`: every other
@@ -286,7 +342,7 @@ impl System {
         for (_, equation) in staged {
             let column = defined_by(equation);
             if free(column, equation.row) {
-                let value = equation.solve_for(equations.id(self.column(column), equation.row), cells);
+                let value = equation.solve_for(equations.id(self.place(column, equation.row)), cells);
                 self.set(cells, column, equation.row, value);
             }
         }
@@ -305,7 +361,7 @@ impl System {
                 }
             }
             if free(AdviceColumn::ScalarC, row) {
-                let value = equation.solve_for(equations.id(self.column(AdviceColumn::ScalarC), row), cells);
+                let value = equation.solve_for(equations.id(self.place(AdviceColumn::ScalarC, row)), cells);
                 self.set(cells, AdviceColumn::ScalarC, row, value);
             }
         }
@@ -329,7 +385,7 @@ impl System {
         kept: impl Fn(&Equation) -> bool,
         kept_copy: impl Fn(&(Cell, Cell)) -> bool,
     ) -> Vec<(AdviceColumn, usize)> {
-        let unknown = |cell: u32| equations.is_second_phase(cell) && equations.row(cell) < self.params().usable_rows();
+        let unknown = |cell: u32| equations.is_second_phase(cell);
         let mut matrix: Vec<BTreeMap<u32, Fr>> = Vec::new();
         for equation in equations.equations.iter().filter(|equation| kept(equation)) {
             let unknowns = equation.cells().into_iter().filter(|&cell| unknown(cell));
@@ -340,7 +396,7 @@ impl System {
             let mut row = BTreeMap::new();
             for (cell, factor) in [(copy.0, Fr::ONE), (copy.1, -Fr::ONE)] {
                 if let Cell::Advice(column, at) = cell {
-                    let id = equations.id(self.column(column), at as usize);
+                    let id = equations.id(self.place(column, at as usize));
                     if unknown(id) {
                         *row.entry(id).or_insert(Fr::ZERO) += factor;
                     }
@@ -352,7 +408,7 @@ impl System {
         let pivots = eliminate(matrix);
         (0..equations.touching.len() as u32)
             .filter(|&cell| unknown(cell) && !pivots.contains(&cell))
-            .map(|cell| (equations.columns[cell as usize / equations.rows], equations.row(cell)))
+            .map(|cell| equations.names[cell as usize].expect("cells of the second phase have names"))
             .collect()
     }
 }
@@ -430,6 +486,7 @@ pub struct Equation {
     pub name: String,
     /// Number of the constraint among those of its name.
     pub lane: u32,
+    /// The logical row.
     pub row: usize,
     pub terms: Vec<(Fr, Vec<u32>)>,
 }
@@ -486,14 +543,15 @@ impl Cells {
 /// All constraints on all rows on which they say anything.
 pub struct Equations {
     pub rows: usize,
-    pub columns: Vec<AdviceColumn>,
+    /// The logical column and row of each cell that has one.
+    pub names: Vec<Option<(AdviceColumn, usize)>>,
     pub equations: Vec<Equation>,
     /// The equations that read each cell.
     pub touching: Vec<Vec<u32>>,
 }
 
 impl Equations {
-    pub fn id(&self, column: usize, row: usize) -> u32 {
+    pub fn id(&self, (column, row): (usize, usize)) -> u32 {
         (column * self.rows + row) as u32
     }
 
@@ -501,23 +559,25 @@ impl Equations {
         cell as usize % self.rows
     }
 
-    /// Whether nothing is said about the blinded rows, and nothing on a usable row reads them.
-    pub fn touch_no_blinded_row(&self, usable_rows: usize) -> bool {
-        let inside = |equation: &Equation| {
-            equation.row < usable_rows && equation.cells().into_iter().all(|cell| self.row(cell) < usable_rows)
-        };
-        self.equations.iter().all(inside)
+    /// Whether what is said is said about cells of the regions: about no blinded row, and in a folded machine neither about
+    /// rows behind the regions, nor about places between the logical columns.
+    pub fn speak_of_regions_only(&self) -> bool {
+        let named = |cell: u32| self.names[cell as usize].is_some();
+        self.equations.iter().all(|equation| equation.cells().into_iter().all(named))
     }
 
     pub fn is_second_phase(&self, cell: u32) -> bool {
-        !matches!(
-            self.columns[cell as usize / self.rows],
-            AdviceColumn::Value(_)
-                | AdviceColumn::Pre(_)
-                | AdviceColumn::Low(_)
-                | AdviceColumn::High(_)
-                | AdviceColumn::Multiplicity(_)
-        )
+        let first = |name| {
+            matches!(
+                name,
+                AdviceColumn::Value(_)
+                    | AdviceColumn::Pre(_)
+                    | AdviceColumn::Low(_)
+                    | AdviceColumn::High(_)
+                    | AdviceColumn::Multiplicity(_)
+            )
+        };
+        self.names[cell as usize].is_some_and(|(name, _)| !first(name))
     }
 
     /// Whether some equation that reads a cell in which the two assignments differ is violated by the second. Where the
@@ -526,7 +586,7 @@ impl Equations {
         let mut seen = BTreeSet::new();
         for (column, (old, new)) in honest.advice.iter().zip(&cells.advice).enumerate() {
             for row in (0..self.rows).filter(|&row| old[row] != new[row]) {
-                for &equation in &self.touching[self.id(column, row) as usize] {
+                for &equation in &self.touching[self.id((column, row)) as usize] {
                     let equation_ref = &self.equations[equation as usize];
                     if seen.insert(equation) && equation_ref.value(cells) != Fr::ZERO {
                         return Some(equation_ref);
@@ -551,14 +611,14 @@ impl Equations {
         }
         let mut unread = BTreeSet::new();
         for column in AdviceColumn::first_phase(&skeleton.params) {
-            for row in 0..skeleton.params.usable_rows() {
+            for row in 0..skeleton.rows_of(column) {
                 let on = |switch| skeleton.fixed(switch, row) != 0;
                 let looked_up = match column {
                     AdviceColumn::Value(lane) | AdviceColumn::Pre(lane) => on(FixedColumn::ValueSwitch(lane)),
                     AdviceColumn::Low(lane) | AdviceColumn::High(lane) => on(FixedColumn::LimbSwitch(lane)),
                     _ => true,
                 };
-                let touching = &self.touching[self.id(system.column(column), row) as usize];
+                let touching = &self.touching[self.id(system.place(column, row)) as usize];
                 let read = touching.iter().any(|&e| self.equations[e as usize].name != "M-HELPER");
                 if !looked_up && !read && !copied.contains(&(column, row)) {
                     unread.insert((column, row));
@@ -632,7 +692,7 @@ pub fn refuses_changes(case: &Case, changes: usize, seed: u64) {
     assert!(violations.none(), "an honest run is refused: {violations:?}");
     assert_eq!(&honest.instance[..case.words().len()], case.words(), "the interpreter's result comes out");
     let equations = system.equations();
-    assert!(equations.touch_no_blinded_row(system.params().usable_rows()));
+    assert!(equations.speak_of_regions_only());
     let unread = equations.unread(&system);
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let params = system.params();

@@ -126,7 +126,7 @@ pub(crate) fn print_plan(
         format_args!(
             "2^{} rows, {} used; {} advice and {} fixed columns ({} units, {} weights per row)",
             params.k,
-            statistics.rows.used(),
+            statistics.used_rows,
             statistics.advice_columns,
             statistics.fixed_columns,
             params.units,
@@ -157,7 +157,7 @@ pub(crate) fn report(command: &str, layout: &Layout) -> Report {
     let statistics = layout.statistics();
     let mut report = Report::new(command);
     report.k = Some(statistics.params.k);
-    report.rows_used = Some(statistics.rows.used() as u64);
+    report.rows_used = Some(statistics.used_rows as u64);
     report.advice_columns = Some(statistics.advice_columns as u64);
     report.fixed_columns = Some(statistics.fixed_columns as u64);
     report.commitments = Some(statistics.commitments as u64);

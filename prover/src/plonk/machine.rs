@@ -1,10 +1,8 @@
 //! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second.
 
-use circuits::machine::{
-    AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, MachineCircuit, MachineConfig, Skeleton,
-};
+use circuits::machine::{Assignment, Challenges, FieldKernels, MachineCircuit, Placement, Skeleton};
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{Any, Circuit, Column as PlonkColumn, ConstraintSystem};
+use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 
 use super::circuit::sigma_columns;
 use super::key::Preprocessed;
@@ -19,58 +17,41 @@ use crate::engine::{Column, Values};
 pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preprocessed), PermutationError> {
     let mut system = ConstraintSystem::default();
     let config = MachineCircuit::configure_with_params(&mut system, skeleton.params);
-    let fixed = FixedColumn::all(&skeleton.params).into_iter().map(|name| {
-        let integers = skeleton.fixed.get(&name).expect("the skeleton has the columns of its member");
-        Column::integers(integers.clone())
-    });
-    let fixed = fixed.collect();
+    let fixed = config.placement().fixed_columns(skeleton);
+    let fixed = fixed.into_iter().map(|integers| Column::integers(integers.into_owned())).collect();
     let mut permutation = PermutationAssembly::new(skeleton.params.k, &system.permutation().get_columns())?;
     for &(source, destination) in &skeleton.copies {
-        let [(left, left_row), (right, right_row)] = [source, destination].map(|cell| place(&config, cell));
+        let [(left, left_row), (right, right_row)] = [source, destination].map(|cell| config.place(&skeleton.regions, cell));
         permutation.copy(left, left_row, right, right_row)?;
     }
     Ok((system, Preprocessed { fixed, sigma: sigma_columns(&permutation) }))
 }
 
-fn place(config: &MachineConfig, cell: Cell) -> (PlonkColumn<Any>, usize) {
-    match cell {
-        Cell::Advice(column, row) => (config.advice(column).into(), row as usize),
-        Cell::Instance(row) => (config.instance().into(), row as usize),
-    }
-}
-
 /// A machine's witness: the assignment, and the second phase that follows from it.
 pub struct MachineWitness<'a> {
     assignment: Assignment,
+    placement: Placement,
     kernels: &'a dyn FieldKernels,
 }
 
 impl<'a> MachineWitness<'a> {
     /// The witness of an assignment; `kernels` do the arithmetic of the second phase.
     pub fn new(assignment: Assignment, kernels: &'a dyn FieldKernels) -> Self {
-        Self { assignment, kernels }
+        Self { placement: Placement::new(&assignment.skeleton.params), assignment, kernels }
     }
 
     fn first_phase(&self) -> Vec<(usize, Column)> {
-        let names = AdviceColumn::first_phase(&self.assignment.skeleton.params);
-        let column = |name: &AdviceColumn| Column::integers(self.assignment.first_phase[name].clone());
-        names.iter().map(column).enumerate().collect()
+        let columns = self.placement.first_phase_columns(&self.assignment).into_iter();
+        columns.map(|integers| Column::integers(integers.into_owned())).enumerate().collect()
     }
 
     fn second_phase(&self, challenges: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
         let known: Vec<Fr> = challenges.iter().copied().collect::<Option<_>>().ok_or("a challenge is missing")?;
         let [chi, rho, alpha, beta] = known[..] else { return Err("a machine has four challenges".into()) };
-        let mut columns = self.assignment.derive_with(&Challenges { chi, rho, alpha, beta }, self.kernels);
-        let params = &self.assignment.skeleton.params;
-        let first = AdviceColumn::first_phase(params).len();
-        let names = AdviceColumn::second_phase(params).into_iter();
-        Ok((first..)
-            .zip(names)
-            .map(|(index, name)| {
-                let elements = columns.remove(&name).expect("the second phase is derived whole");
-                (index, Column::new(Values::Field(elements)))
-            })
-            .collect())
+        let second = self.assignment.derive_with(&Challenges { chi, rho, alpha, beta }, self.kernels);
+        let columns = self.placement.second_phase_columns(&self.assignment.skeleton.regions, second);
+        let elements = columns.into_iter().map(|elements| Column::new(Values::Field(elements)));
+        Ok((self.placement.counts().first_phase..).zip(elements).collect())
     }
 }
 

@@ -18,7 +18,7 @@ use super::columns::Columns;
 use super::residue::{self, Randomness};
 use super::{AuditError, AuditReport, LaidIdentity};
 use crate::graph::{ConvGeometry, Op, Program, TensorId};
-use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Skeleton};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Region, Skeleton};
 
 /// A term `coefficient·χ^chi·ρ^rho`.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +162,7 @@ const UNKNOWN_KIND: u32 = u32::MAX;
 impl<'a> Identities<'a> {
     pub(super) fn new(program: &'a Program, layout: &'a Layout, columns: &'a Columns<'a>) -> Self {
         let skeleton: &Skeleton = layout.skeleton();
-        let mut operands = vec![[None; 2]; skeleton.params.usable_rows()];
+        let mut operands = vec![[None; 2]; skeleton.regions.rows(Region::Scalars)];
         let mut right_sides = HashMap::new();
         let result = AdviceColumn::identity_result(&skeleton.params);
         for &(from, to) in &skeleton.copies {
@@ -429,8 +429,8 @@ fn values(layout: &Layout, columns: &Columns<'_>, randomness: &Randomness) -> Ve
     let skeleton = layout.skeleton();
     let units = skeleton.params.units;
     let slot = |row: u32, lane: u32| row as usize * units as usize + lane as usize;
-    let mut values = vec![UNKNOWN; skeleton.params.usable_rows() * units as usize];
-    for row in 0..skeleton.params.usable_rows() as u32 {
+    let mut values = vec![UNKNOWN; skeleton.regions.rows(Region::Units) * units as usize];
+    for row in 0..skeleton.regions.rows(Region::Units) as u32 {
         for lane in 0..units {
             if columns.is_zero(lane, row) {
                 values[slot(row, lane)] = 0;

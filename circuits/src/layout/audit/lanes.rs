@@ -3,7 +3,7 @@
 use super::columns::{mask_of, Columns};
 use super::identities::LeftSide;
 use super::AuditError;
-use crate::machine::{AdviceColumn, Cell, FixedColumn, Skeleton};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, Region, Skeleton};
 
 /// Which of the four cells of a unit.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<'a> Lanes<'a> {
                 saturate: mask_of(FixedColumn::Saturate),
                 plane_read: mask_of(FixedColumn::PlaneRead),
             },
-            masks: columns.masks(skeleton.params.usable_rows()),
+            masks: columns.masks(skeleton.regions.rows(Region::Units)),
             copies: copies_of_units(skeleton),
             identity_rows: identity_rows(skeleton, columns),
         }
@@ -78,7 +78,7 @@ impl<'a> Lanes<'a> {
     /// One of them that nothing pins.
     pub(super) fn audit(&self) -> Result<usize, AuditError> {
         let mut read_cells = 0;
-        for row in 0..self.skeleton.params.usable_rows() as u32 {
+        for row in 0..self.skeleton.regions.rows(Region::Units) as u32 {
             for lane in 0..self.skeleton.params.units {
                 for (cell, column) in [
                     (UnitCell::Value, "value"),
@@ -181,7 +181,7 @@ impl<'a> Lanes<'a> {
 
 fn copies_of_units(skeleton: &Skeleton) -> Vec<u8> {
     let units = skeleton.params.units as usize;
-    let mut copies = vec![0; skeleton.params.usable_rows() * units];
+    let mut copies = vec![0; skeleton.regions.rows(Region::Units) * units];
     let mut mark = |cell: Cell, value: u8, pre: u8| match cell {
         Cell::Advice(AdviceColumn::Value(lane), row) => copies[row as usize * units + lane as usize] |= value,
         Cell::Advice(AdviceColumn::Pre(lane), row) => copies[row as usize * units + lane as usize] |= pre,
@@ -197,7 +197,7 @@ fn copies_of_units(skeleton: &Skeleton) -> Vec<u8> {
 /// Rows whose linear forms an identity reads: those from which the identity reader's accumulators lead to a checked result.
 fn identity_rows(skeleton: &Skeleton, columns: &Columns<'_>) -> Vec<bool> {
     let result = AdviceColumn::identity_result(&skeleton.params);
-    let mut rows = vec![false; skeleton.params.usable_rows()];
+    let mut rows = vec![false; skeleton.regions.rows(Region::Units)];
     for (from, to) in &skeleton.copies {
         for cell in [from, to] {
             if let Cell::Advice(column, row) = *cell {

@@ -1,12 +1,14 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Three things are established for every program, independently of the code that laid it out:
+//! Four things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
 //!    function's tag holds one image per key.
-//! 2. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
+//! 2. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
+//!    one nothing reads the next.
+//! 3. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
 //!    monomial of its own in one identity; every element's limbs, and its function, are looked up.
-//! 3. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
+//! 4. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
 //!    `ρ` whose coefficients are linear forms in elements. The monomials of the left side are pairwise distinct, the right
 //!    side has no others, and at the monomial of each element stands the form that the program's operator asks for. Forms
 //!    are compared at a random point (see `audit::identities`); all else is exact.
@@ -31,7 +33,7 @@ use super::rows::Place;
 use super::tables::ZERO_TAG;
 use super::Layout;
 use crate::graph::{Program, TensorId};
-use crate::machine::{FixedColumn, Skeleton};
+use crate::machine::{FixedColumn, Region, Skeleton};
 
 /// A layout that does not say what its program says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,6 +53,12 @@ pub enum AuditError {
         lane: u32,
         /// The row.
         row: u32,
+    },
+    /// A switch that is on where it would reach beyond its region.
+    #[error("{column:?} is on at the border of its region")]
+    Border {
+        /// The switch.
+        column: FixedColumn,
     },
     /// An identity that is not the operator's.
     #[error("node {node:?}: {what}")]
@@ -82,6 +90,7 @@ pub struct AuditReport {
 pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditError> {
     let mut report = AuditReport::default();
     audit_tables(layout.skeleton())?;
+    audit_borders(layout.skeleton())?;
     let columns = Columns::new(layout.skeleton());
     report.read_cells = Lanes::new(layout.skeleton(), &columns).audit()?;
     let identities = Identities::new(program, layout, &columns);
@@ -90,10 +99,21 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     Ok(report)
 }
 
+/// Nothing on the last row of a region reads the next row, and nothing on the first one takes up the row before.
+fn audit_borders(skeleton: &Skeleton) -> Result<(), AuditError> {
+    for (&column, cells) in skeleton.fixed.iter().filter(|(_, cells)| !cells.is_empty()) {
+        let on = |row: usize| cells.get(row) != 0;
+        if column.looks_ahead() && on(cells.len() - 1) || column.looks_back() && on(0) {
+            return Err(AuditError::Border { column });
+        }
+    }
+    Ok(())
+}
+
 fn audit_tables(skeleton: &Skeleton) -> Result<(), AuditError> {
     let mut entries: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
     for table in 0..skeleton.params.tables {
-        for row in 0..skeleton.params.usable_rows() {
+        for row in 0..skeleton.regions.rows(Region::Tables) {
             let [key, image, tag] =
                 [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)]
                     .map(|column| skeleton.fixed(column, row));
