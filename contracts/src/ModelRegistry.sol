@@ -13,11 +13,15 @@ import {IZkinferModel} from "./interfaces/IZkinferModel.sol";
 contract ModelRegistry is IModelRegistry {
     /// @notice What `verify` needs, in two slots.
     struct Record {
+        /// The model's contract.
         address model;
+        /// Its number of instance words.
         uint96 words;
+        /// Hash of its code.
         bytes32 codeHash;
     }
 
+    /// @notice Records by id.
     mapping(bytes32 id => Record record) private _records;
 
     /// @inheritdoc IModelRegistry

@@ -38,7 +38,7 @@ contract VectorsTest is Test {
         v.verifier = vm.parseJsonAddress(json, ".verifier");
         bytes memory runtime = vm.keyExistsJson(json, ".verifierRuntime")
             ? vm.parseJsonBytes(json, ".verifierRuntime")
-            : vm.parseJsonBytes(vm.readFile(ARTIFACT), ".runtime");
+            : vm.parseJsonBytes(vm.readFile(ARTIFACT), ".runtimeCode");
         vm.etch(v.verifier, runtime);
         if (vm.keyExistsJson(json, ".modelInit")) {
             v.model = create(vm.parseJsonBytes(json, ".modelInit"));
