@@ -14,12 +14,12 @@ const FOLDER = join(ROOT, "..", "verifier", "artifacts");
 function artifact(name, { abi, creation, runtime }) {
     const content = {
         contract: name,
-        compiler: compilerVersion(),
+        compiler: `solc ${compilerVersion()}`,
         settings: settings(),
-        creation,
-        runtime,
-        creationKeccak: keccak256(creation),
-        runtimeKeccak: keccak256(runtime),
+        creationCode: creation,
+        runtimeCode: runtime,
+        creationCodeHash: keccak256(creation),
+        runtimeCodeHash: keccak256(runtime),
         runtimeBytes: (runtime.length - 2) / 2,
         abi,
     };

@@ -13,15 +13,19 @@ import {IZkinferModel} from "./interfaces/IZkinferModel.sol";
 contract ModelRegistry is IModelRegistry {
     /// @notice What `verify` needs, in two slots.
     struct Record {
+        /// The model's contract.
         address model;
+        /// Its number of instance words.
         uint96 words;
+        /// Hash of its code.
         bytes32 codeHash;
     }
 
+    /// @notice Records by id.
     mapping(bytes32 id => Record record) private _records;
 
     /// @inheritdoc IModelRegistry
-    function register(Entry calldata entry) external returns (bytes32 id) {
+    function register(Entry memory entry) external returns (bytes32 id) {
         _requireCode(entry.verifier, entry.verifierCodeHash);
         _requireCode(entry.model, entry.modelCodeHash);
         (uint256 inputWords, uint256 outputWords) = InstanceCodec.wordsOf(entry.ports);
@@ -43,7 +47,7 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
-    function idOf(Entry calldata entry, address registrant) public view returns (bytes32 id) {
+    function idOf(Entry memory entry, address registrant) public view returns (bytes32 id) {
         return keccak256(abi.encode(block.chainid, address(this), registrant, entry));
     }
 

@@ -267,6 +267,10 @@ contract ModelRegistryTest is Fixture {
         ModelRegistry fresh = new ModelRegistry();
         fresh.register(entry());
         vm.snapshotGasLastCall("ModelRegistry", "register, 2 ports");
+        Port[] memory four = new Port[](4);
+        (four[0], four[1], four[2], four[3]) = (picture(), picture(), scores(), scores());
+        fresh.register(entryOf(address(model), four));
+        vm.snapshotGasLastCall("ModelRegistry", "register, 4 ports");
         // Calls that could change state, so that each is a transaction of its own.
         (bool ok, bytes memory verdict) =
             address(model).call(abi.encodeCall(model.verifyProof, (proof, instances)));

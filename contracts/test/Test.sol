@@ -29,6 +29,7 @@ interface Vm {
     function readDir(string calldata path) external view returns (DirEntry[] memory);
     function readFile(string calldata path) external view returns (string memory);
     function roll(uint256 blockNumber) external;
+    function setEvmVersion(string calldata version) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function toString(bytes32 value) external pure returns (string memory);

@@ -31,7 +31,8 @@ export function compilerVersion() {
     const pinned = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).devDependencies.solc;
     const found = solc.version();
     if (!found.startsWith(`${pinned}+`)) throw new Error(`solc ${pinned} is pinned, ${found} is installed: run npm ci`);
-    return found;
+    // Without the platform, which does not show in the code.
+    return found.replace(/\.Emscripten.*$/, "");
 }
 
 function solidityFiles(folder) {

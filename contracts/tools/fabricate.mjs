@@ -37,6 +37,11 @@ function modelOf(verifier) {
     return concat(["0x3660006000376020600036600073", verifier, "0x5af45060206000f300", data]);
 }
 
+/** The same with an instruction of Shanghai (PUSH0) and no data: shows that tests run on a present chain's rules. */
+function shortModelOf(verifier) {
+    return concat(["0x365f5f3760205f365f73", verifier, "0x5af45060205ff3"]);
+}
+
 /** Reverts unless the verifier has the code that the hash names. */
 function guardOf(verifier, codeHash) {
     // EQ(EXTCODEHASH(verifier), codeHash) PUSH1 64 JUMPI REVERT(0, 0) JUMPDEST
@@ -133,11 +138,11 @@ function writeExport(folder) {
 
 function writeVectors(folder) {
     const { instances, proof, verifier, model } = fabricate();
-    const vector = (name, expected, changed) => ({
+    const vector = (name, expected, changed, code = { modelInit: model.creation }) => ({
         name,
         verifier: verifier.address,
         verifierRuntime: verifier.runtime,
-        modelInit: model.creation,
+        ...code,
         proof: changed.proof ?? proof,
         instances: (changed.instances ?? instances).map((word) => toBeHex(word, 32)),
         expected,
@@ -146,6 +151,7 @@ function writeVectors(folder) {
     write(folder, {
         "mock-accepted.json": vector("mock, accepted", true, {}),
         "mock-plus-order.json": vector("mock, a word plus the group order", false, { instances: plus }),
+        "mock-runtime.json": vector("mock, code in place", true, {}, { modelRuntime: shortModelOf(verifier.address) }),
         "mock-no-words.json": vector("mock, no words", false, { instances: [] }),
     });
 }

@@ -5,9 +5,13 @@ import {IERC165, IERC721, IERC721Receiver} from "../interfaces/IERC721.sol";
 
 /// @title The obligatory part of ERC-721
 abstract contract ERC721 is IERC165, IERC721 {
+    /// @notice Owners by token.
     mapping(uint256 tokenId => address owner) private _owners;
+    /// @notice How many tokens an account owns.
     mapping(address owner => uint256 count) private _balances;
+    /// @notice Who may transfer a token besides its owner.
     mapping(uint256 tokenId => address approved) private _approved;
+    /// @notice Who may act for an owner.
     mapping(address owner => mapping(address operator => bool approved)) private _operators;
 
     /// @notice There is no such token.

@@ -48,10 +48,15 @@ contract ExampleConsumer is PinnedModel {
     /// @notice How many requests an account has made.
     mapping(address requester => uint256 count) public nonces;
 
+    /// @notice Smallest score.
     int64 private immutable _lo;
+    /// @notice Largest score.
     int64 private immutable _hi;
+    /// @notice Number of scores.
     uint32 private immutable _classes;
+    /// @notice Mantissa of the scores' scale.
     uint64 private immutable _scaleMantissa;
+    /// @notice Exponent of the scores' scale.
     int16 private immutable _scaleExponent;
 
     /// @notice A request was made.
