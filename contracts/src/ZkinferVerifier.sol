@@ -214,23 +214,42 @@ contract ZkinferVerifier {
             function pointDenominators(to, first, last) -> end {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 let u := challenge(6)
+                let negated := 0x360
+                for {} lt(first, last) { first := add(first, 2) } {
+                    mstore(negated, sub(r, mload(shr(240, mload(first)))))
+                    negated := add(negated, 32)
+                }
                 let vanishing := 1
                 end := to
-                for { let i := first } lt(i, last) { i := add(i, 2) } {
-                    let point := mload(shr(240, mload(i)))
-                    let value := addmod(u, sub(r, point), r)
-                    vanishing := mulmod(vanishing, value, r)
-                    for { let j := first } lt(j, i) { j := add(j, 2) } {
-                        value := mulmod(value, addmod(point, sub(r, mload(shr(240, mload(j)))), r), r)
-                    }
-                    for { let j := add(i, 2) } lt(j, last) { j := add(j, 2) } {
-                        value := mulmod(value, addmod(point, sub(r, mload(shr(240, mload(j)))), r), r)
-                    }
-                    mstore(end, value)
+                for { let at := 0x360 } lt(at, negated) { at := add(at, 32) } {
+                    vanishing := mulmod(vanishing, addmod(u, mload(at), r), r)
+                    mstore(end, distances(at, negated, u))
                     end := add(end, 32)
                 }
                 mstore(end, vanishing)
                 end := add(end, 32)
+            }
+
+            /// (u - p) * (product of p - p' over the other points p'), where -p is at `own` and all negated points of the set lie
+            /// in `[0x360, end)`. For the while, a word stands in the place of -p that makes its factor u - p, and words behind
+            /// the end make theirs 1, so that four factors can be taken at a time.
+            function distances(own, end, u) -> product {
+                let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
+                let negated := mload(own)
+                let point := sub(r, negated)
+                let one := addmod(1, negated, r)
+                mstore(own, addmod(u, addmod(negated, negated, r), r))
+                mstore(end, one)
+                mstore(add(end, 32), one)
+                mstore(add(end, 64), one)
+                product := 1
+                for { let at := 0x360 } lt(at, end) { at := add(at, 128) } {
+                    product := mulmod(product, addmod(point, mload(at), r), r)
+                    product := mulmod(product, addmod(point, mload(add(at, 32)), r), r)
+                    product := mulmod(product, addmod(point, mload(add(at, 64)), r), r)
+                    product := mulmod(product, addmod(point, mload(add(at, 96)), r), r)
+                }
+                mstore(own, negated)
             }
 
             /// Inverts all numbers in `[start, end)` at the price of one inversion. False where one of them is zero.

@@ -6,7 +6,6 @@
 
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::FromUniformBytes;
-use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;

@@ -8,7 +8,7 @@ mod onchain;
 
 use std::sync::LazyLock;
 
-use circuits::machine::{ColumnSet, FixedColumn, MachineParams};
+use circuits::machine::{Arrangement, ColumnSet, FixedColumn, MachineParams, Strides};
 use evm::Chain;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
@@ -24,6 +24,10 @@ fn all_optional() -> ColumnSet {
     let mut set = ColumnSet::default();
     (0..FixedColumn::OPTIONAL).for_each(|bit| set.insert(bit));
     set
+}
+
+fn folded(strides: [u32; 4]) -> Arrangement {
+    Arrangement::Folded(Strides(strides))
 }
 
 fn smallest() -> MachineParams {
@@ -108,13 +112,17 @@ fn proofs_of_all_members_are_accepted() {
     let members = [
         small,
         MachineParams { k: 17, weights: 4, optional: all_optional(), ..small },
-        MachineParams { k: 12, units: 5, weights: 17, tables: 2, optional: all_optional() },
+        MachineParams { k: 12, units: 5, weights: 17, tables: 2, optional: all_optional(), ..small },
+        MachineParams { k: 12, weights: 3, optional: all_optional(), arrangement: folded([4, 1, 4, 4]), ..small },
+        MachineParams { k: 18, units: 2, optional: all_optional(), arrangement: folded([24, 4, 8, 9]), ..small },
     ];
     for (seed, (params, words)) in members.into_iter().flat_map(|params| [0, 1, 30].map(|words| (params, words))).enumerate() {
         let Accepted { subject, proof } = Accepted::new(params, words, seed as u64);
         assert!(subject.accepts(&proof, &subject.instances), "{params:?}: the library accepts");
         let mut chain = OnChain::new(&subject);
-        assert!(chain.verify(&proof, &subject.instances).is_true(), "{params:?}, {words} words");
+        let outcome = chain.verify(&proof, &subject.instances);
+        if let Ok(dir) = std::env::var("DUMP") { let hex = |b: &[u8]| b.iter().map(|x| format!("{x:02x}")).collect::<String>(); std::fs::write(format!("{dir}/model.hex"), hex(&chain.model.runtime_code(&[0x22;20]))).unwrap(); std::fs::write(format!("{dir}/call.hex"), hex(&verifier::evm::abi::verify_proof(&proof, &subject.instances))).unwrap(); println!("{} {}", outcome.gas, chain.model.runtime_code(&[0;20]).len()); }
+        assert!(outcome.is_true(), "{params:?}, {words} words");
     }
 }
 
@@ -402,4 +410,31 @@ fn both_verifiers_give_the_same_verdict() {
         threads.into_iter().map(|thread| thread.join().expect("no verdict differs")).sum()
     });
     assert!((CASES / 16..CASES / 4).contains(&accepting), "{accepting} of {CASES} cases are accepted");
+}
+
+#[test]
+#[ignore]
+fn dump_gas() {
+    let mut random = ChaCha20Rng::seed_from_u64(77);
+    let mut out = String::new();
+    for case in 0..160u32 {
+        let mut pick = |n: u32| random.next_u32() % n;
+        let mut optional = ColumnSet::default();
+        let density = pick(4);
+        (0..FixedColumn::OPTIONAL).for_each(|bit| if density == 0 || pick(4) <= density { optional.insert(bit) });
+        let units = 1 + pick(if case % 4 == 0 { 6 } else { 2 });
+        let arrangement = if case % 3 == 0 { Arrangement::Parallel } else { folded([1 + pick(16), 1 + pick(6), 1 + pick(12), 1 + pick(12)]) };
+        let params = MachineParams { k: 8 + pick(14), units, weights: 1 + pick(20), tables: 1 + pick(3), optional, arrangement };
+        if params.validate().is_err() || verifier::key::constraint_system::<circuits::machine::MachineCircuit>(params).is_err() { continue; }
+        let words = pick(40) as usize;
+        let subject = Subject::random(params, words, &mut random);
+        let proof = subject.simulate(&mut random);
+        let mut chain = OnChain::new(&subject);
+        let call = abi::verify_proof(&proof, &subject.instances);
+        let calldata: u64 = call.iter().map(|&b| if b == 0 { 4 } else { 16 }).sum();
+        let outcome = chain.verify(&proof, &subject.instances);
+        assert!(outcome.is_true());
+        out += &format!("{} {} {:?}\n", outcome.gas, calldata, chain.model.dump());
+    }
+    std::fs::write("/tmp/x/gas.txt", out).unwrap();
 }

@@ -27,10 +27,11 @@ pub struct ShippedContract {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Artifact {
     compiler: String,
-    creation: String,
-    runtime: String,
+    creation_code: String,
+    runtime_code: String,
 }
 
 /// The verifier of all models.
@@ -47,8 +48,8 @@ impl ShippedContract {
     fn read(artifact: &str) -> Self {
         let artifact: Artifact = serde_json::from_str(artifact).expect("the artifacts of this crate are well formed");
         Self {
-            creation_code: bytes(&artifact.creation),
-            runtime_code: bytes(&artifact.runtime),
+            creation_code: bytes(&artifact.creation_code),
+            runtime_code: bytes(&artifact.runtime_code),
             compiler: artifact.compiler,
         }
     }

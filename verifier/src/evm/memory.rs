@@ -61,6 +61,7 @@ pub(super) struct MemoryMap {
     pub(super) parts: Vec<Address>,
     /// Products of the permutation argument.
     pub(super) products: usize,
+    pub(super) quotient_pieces: usize,
     constants: Address,
     commitments: Address,
     evaluations: Evaluations,
@@ -122,6 +123,7 @@ impl MemoryMap {
             constants,
             commitments,
             products: products_of(system),
+            quotient_pieces: system.degree() - 1,
         };
         let permuted = map.permuted(system);
         let map = Self { permuted, ..map };
@@ -130,12 +132,11 @@ impl MemoryMap {
     }
 
     fn check_size(&self) -> Result<(), EvmError> {
-        let end = self.results + WORD * self.results_words().max(self.results_start_words());
         let most_points = self.sets.iter().map(|set| set.rotations.len()).max().unwrap_or(0);
         let first = self.rotations.first().copied().unwrap_or(0);
         let last = self.rotations.last().copied().unwrap_or(0);
         let limits = [
-            ("bytes of memory", END, end),
+            ("bytes of memory", END, self.end()),
             ("points of a set", MOST_POINTS, most_points),
             ("rows before the present one", self.blinded_rows, first.min(0).unsigned_abs() as usize),
             ("rows behind the present one", 255 - self.blinded_rows, last.max(0) as usize),
@@ -146,18 +147,24 @@ impl MemoryMap {
         }
     }
 
-    /// Words that the gates' results take, those of the last word's spare instructions included.
-    fn results_words(&self) -> usize {
-        self.arithmetic.instructions.len().next_multiple_of(INSTRUCTIONS_PER_WORD)
+    /// Words of instructions.
+    pub(super) fn gate_words(&self) -> usize {
+        self.arithmetic.instructions.len().div_ceil(INSTRUCTIONS_PER_WORD)
     }
 
-    /// Words of the prefix products, which lie where the results come later.
-    fn results_start_words(&self) -> usize {
+    /// Numbers that are inverted.
+    pub(super) fn inverted_numbers(&self) -> usize {
         (self.results - self.inverted) / WORD
     }
 
-    /// Numbers that are inverted: `x − ω^i` for the blinded rows and the instances (one at least), `x^n − 1`, and those of
-    /// the sets.
+    /// The end of the memory that the contract uses: the results of the gates, those of the last word's spare instructions
+    /// included, lie where the prefix products of the inversion were.
+    pub(super) fn end(&self) -> Address {
+        let results = INSTRUCTIONS_PER_WORD * self.gate_words();
+        self.results + WORD * results.max(self.inverted_numbers())
+    }
+
+    /// Lagrange polynomials that are evaluated: of the blinded rows, and of the rows with public words (one at least).
     pub(super) fn lagrange_numbers(&self) -> usize {
         self.blinded_rows + self.instances.max(1)
     }
@@ -282,11 +289,6 @@ impl MemoryMap {
         let points = self.transcript.parts.iter().filter(|part| part.kind == Kind::Points);
         points.map(|part| part.words).sum()
     }
-
-    /// The end of the memory that the contract uses.
-    pub(super) fn end(&self) -> Address {
-        self.results + WORD * self.results_words().max(self.results_start_words())
-    }
 }
 
 fn opened_fixed((opened, _): &(Opened, Vec<Evaluation>)) -> Option<usize> {
@@ -310,6 +312,7 @@ fn openings_bytes(sets: &[OpeningSet]) -> usize {
     sets.iter().map(bytes).sum()
 }
 
+/// Numbers that are inverted: `x − ω^i` for the Lagrange polynomials, `x^n − 1`, and those of the sets.
 fn inverted_numbers(sets: &[OpeningSet], blinded_rows: usize, instances: usize) -> usize {
     blinded_rows + instances.max(1) + 1 + sets.iter().map(|set| set.rotations.len() + 1).sum::<usize>()
 }

@@ -5,7 +5,6 @@ use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::plonk;
 
 use super::memory::{Address, MemoryMap, DATA, HEADER_BYTES, INSTRUCTIONS_PER_WORD};
-use super::openings::Opened;
 use super::transcript::Kind;
 use super::{gas, keccak, EvmAddress, EvmError, Hash};
 use crate::encoding::{encode_point, encode_point2, encode_scalar};
@@ -25,6 +24,7 @@ const PROXY: [&[u8]; 2] =
 #[derive(Clone, Debug)]
 pub struct EvmModel {
     map: MemoryMap,
+    k: u32,
     data: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl EvmModel {
             found if found > MAX_CODE_BYTES => {
                 Err(EvmError::TooLarge { what: "bytes of code", limit: MAX_CODE_BYTES, found })
             }
-            _ => Ok(Self { map, data }),
+            _ => Ok(Self { map, k: key.get_domain().k(), data }),
         }
     }
 
@@ -82,13 +82,16 @@ impl EvmModel {
 
     /// Commitments that the contract combines: those of the proof and those of the key.
     pub fn commitments(&self) -> usize {
-        gas::Counts::of(&self.map).commitments
+        gas::Counts::of(&self.map, self.k).commitments
     }
 
     /// Gas of a verification, less the price of the zero bytes in its calldata.
     pub fn verify_gas(&self) -> u64 {
-        gas::verify(&gas::Counts::of(&self.map))
+        gas::verify(&gas::Counts::of(&self.map, self.k))
     }
+
+    #[doc(hidden)]
+    pub fn dump(&self) -> Vec<usize> { gas::dump(&gas::Counts::of(&self.map, self.k)) }
 
     /// Bytes of a proof.
     pub fn proof_bytes(&self) -> usize {
@@ -248,9 +251,4 @@ fn short(number: usize) -> [u8; 2] {
 
 fn fields(numbers: &[usize; 16]) -> Vec<u8> {
     numbers.iter().flat_map(|&number| short(number)).collect()
-}
-
-/// The commitment to the quotient is computed, so it is none of the key or the proof.
-pub(super) fn is_committed(opened: &Opened) -> bool {
-    *opened != Opened::Quotient
 }
