@@ -80,7 +80,7 @@ impl Plan {
     pub fn new(program: Program, options: LayoutOptions) -> Result<Self, SetupError> {
         refuse_degree_override()?;
         let digest = program::digest(&program)?;
-        let layout = layout::compile(&program, &options)?;
+        let layout = layout::compile_for(&program, &options, verifier::evm::gas_model)?;
         Ok(Self { program, digest, options, layout })
     }
 

@@ -17,7 +17,7 @@ use onchain::{tau_g2, OnChain, Subject};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use verifier::encoding::{encode_point, encode_scalar, POINT_BYTES, SCALAR_BYTES};
-use verifier::evm::{abi, verifier_contract, EvmModel, MAX_CODE_BYTES};
+use verifier::evm::{abi, verifier_contract, EvmCosts, EvmModel, MAX_CODE_BYTES};
 use verifier::shape::ProofShape;
 
 fn all_optional() -> ColumnSet {
@@ -121,8 +121,42 @@ fn proofs_of_all_members_are_accepted() {
         assert!(subject.accepts(&proof, &subject.instances), "{params:?}: the library accepts");
         let mut chain = OnChain::new(&subject);
         let outcome = chain.verify(&proof, &subject.instances);
-        if let Ok(dir) = std::env::var("DUMP") { let hex = |b: &[u8]| b.iter().map(|x| format!("{x:02x}")).collect::<String>(); std::fs::write(format!("{dir}/model.hex"), hex(&chain.model.runtime_code(&[0x22;20]))).unwrap(); std::fs::write(format!("{dir}/call.hex"), hex(&verifier::evm::abi::verify_proof(&proof, &subject.instances))).unwrap(); println!("{} {}", outcome.gas, chain.model.runtime_code(&[0;20]).len()); }
         assert!(outcome.is_true(), "{params:?}, {words} words");
+    }
+}
+
+/// Members of all shapes.
+fn some_member(random: &mut ChaCha20Rng) -> MachineParams {
+    let mut pick = |count: u32| random.next_u32() % count;
+    let density = pick(4);
+    let mut optional = ColumnSet::default();
+    (0..FixedColumn::OPTIONAL).filter(|_| pick(4) <= density).for_each(|bit| optional.insert(bit));
+    let strides = [1 + pick(16), 1 + pick(6), 1 + pick(12), 1 + pick(12)];
+    let arrangement = if pick(3) == 0 { Arrangement::Parallel } else { folded(strides) };
+    let (units, weights, tables) = (1 + pick(4), 1 + pick(20), 1 + pick(3));
+    MachineParams { k: 8 + pick(14), units, weights, tables, optional, arrangement }
+}
+
+/// The formula of gas against the EVM.
+#[test]
+fn gas_is_within_one_percent_of_what_was_told() {
+    let mut random = ChaCha20Rng::seed_from_u64(11);
+    let mut tried = 0;
+    while tried < 24 {
+        let params = some_member(&mut random);
+        let words = random.next_u32() as usize % 40;
+        let Ok(costs) = EvmCosts::of(params, words) else { continue };
+        let subject = Subject::random(params, words, &mut random);
+        let proof = subject.simulate(&mut random);
+        let mut chain = OnChain::new(&subject);
+        let outcome = chain.verify(&proof, &subject.instances);
+        assert!(outcome.is_true(), "{params:?}");
+        assert!(costs.verify_gas.abs_diff(outcome.gas) * 100 < outcome.gas, "{params:?}: {costs:?}, {}", outcome.gas);
+        let [_, deployed] = chain.deploy_gas;
+        assert!(costs.model_gas.abs_diff(deployed) * 50 < deployed, "{params:?}: {costs:?}, deployed for {deployed}");
+        assert_eq!(costs.model_bytes, chain.model.runtime_code(&chain.verifier).len());
+        assert_eq!(costs.calldata_bytes, abi::verify_proof(&proof, &subject.instances).len());
+        tried += 1;
     }
 }
 
@@ -410,31 +444,4 @@ fn both_verifiers_give_the_same_verdict() {
         threads.into_iter().map(|thread| thread.join().expect("no verdict differs")).sum()
     });
     assert!((CASES / 16..CASES / 4).contains(&accepting), "{accepting} of {CASES} cases are accepted");
-}
-
-#[test]
-#[ignore]
-fn dump_gas() {
-    let mut random = ChaCha20Rng::seed_from_u64(77);
-    let mut out = String::new();
-    for case in 0..160u32 {
-        let mut pick = |n: u32| random.next_u32() % n;
-        let mut optional = ColumnSet::default();
-        let density = pick(4);
-        (0..FixedColumn::OPTIONAL).for_each(|bit| if density == 0 || pick(4) <= density { optional.insert(bit) });
-        let units = 1 + pick(if case % 4 == 0 { 6 } else { 2 });
-        let arrangement = if case % 3 == 0 { Arrangement::Parallel } else { folded([1 + pick(16), 1 + pick(6), 1 + pick(12), 1 + pick(12)]) };
-        let params = MachineParams { k: 8 + pick(14), units, weights: 1 + pick(20), tables: 1 + pick(3), optional, arrangement };
-        if params.validate().is_err() || verifier::key::constraint_system::<circuits::machine::MachineCircuit>(params).is_err() { continue; }
-        let words = pick(40) as usize;
-        let subject = Subject::random(params, words, &mut random);
-        let proof = subject.simulate(&mut random);
-        let mut chain = OnChain::new(&subject);
-        let call = abi::verify_proof(&proof, &subject.instances);
-        let calldata: u64 = call.iter().map(|&b| if b == 0 { 4 } else { 16 }).sum();
-        let outcome = chain.verify(&proof, &subject.instances);
-        assert!(outcome.is_true());
-        out += &format!("{} {} {:?}\n", outcome.gas, calldata, chain.model.dump());
-    }
-    std::fs::write("/tmp/x/gas.txt", out).unwrap();
 }

@@ -5,9 +5,6 @@
 //! cosets. The unit costs below are those of the native engine, from measured kernels and proofs of 2^12 to 2^16 rows (see
 //! `benches/` and `docs/engine.md`). What is estimated is within a fifth of the proofs measured there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::ConstraintSystem;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -62,18 +59,12 @@ const SETUP_SECONDS: f64 = 5.0e-3;
 /// Bytes of the stock engine per row and column, and whatever the machine.
 const BYTES: [f64; 2] = [110.0, 15.0e6];
 
-/// Gas of a transaction, of the pairing and of what else does not depend on the constraint system.
-const GAS: f64 = 152_300.0;
+/// Gas of a transaction, and of the pairing.
+const GAS: f64 = 150_000.0;
 /// Gas of a byte of calldata.
 const GAS_BYTE: f64 = 16.0;
 /// Gas of a commitment: a product by a scalar, and a sum.
 const GAS_COMMITMENT: f64 = 6_450.0;
-/// Gas of an evaluation, besides its calldata: its part in the gates, and in the opening.
-const GAS_EVALUATION: f64 = 140.0;
-/// Gas of another set of points at which columns are opened.
-const GAS_OPENING_SET: f64 = 3_000.0;
-/// Gas of a public word, besides its calldata.
-const GAS_WORD: f64 = 600.0;
 /// By which part proofs may become dearer on a chain for each CPU second that they are made faster.
 const GAS_PER_SECOND: f64 = 0.005;
 
@@ -85,8 +76,6 @@ struct ProofCounts {
     key_commitments: usize,
     /// Evaluations.
     evaluations: usize,
-    /// Different sets of points at which columns are opened.
-    opening_sets: usize,
 }
 
 impl ProofCounts {
@@ -102,32 +91,12 @@ impl ProofCounts {
             proof_commitments: cs.num_advice_columns() + products + (MachineConfig::DEGREE - 1) + 3,
             key_commitments: cs.num_fixed_columns() + permuted,
             evaluations,
-            opening_sets: opening_sets(&cs, products),
         }
     }
 
     fn proof_bytes(&self) -> usize {
         64 * self.proof_commitments + 32 * self.evaluations
     }
-}
-
-fn opening_sets(cs: &ConstraintSystem<Fr>, products: usize) -> usize {
-    let mut rotations: BTreeMap<(bool, usize), BTreeSet<i32>> = BTreeMap::new();
-    for (column, rotation) in cs.advice_queries() {
-        rotations.entry((true, column.index())).or_default().insert(rotation.0);
-    }
-    for (column, rotation) in cs.fixed_queries() {
-        rotations.entry((false, column.index())).or_default().insert(rotation.0);
-    }
-    // Permutation columns, the quotient and its mask at the point itself; products, and all but the last once more.
-    let last = -(cs.blinding_factors() as i32 + 1);
-    let mut sets: BTreeSet<_> = rotations.into_values().collect();
-    sets.insert(BTreeSet::from([0]));
-    sets.insert(BTreeSet::from([0, 1]));
-    if products > 1 {
-        sets.insert(BTreeSet::from([0, 1, last]));
-    }
-    sets.len()
 }
 
 /// Commitments that a verifier handles: those of the proof and those of the key.
@@ -141,17 +110,16 @@ pub fn proof_bytes(params: &MachineParams) -> usize {
     ProofCounts::new(params).proof_bytes()
 }
 
-/// Gas that a verifier contract takes for a proof with `instance_words` public words.
-pub fn gas(params: &MachineParams, instance_words: usize) -> u64 {
+/// Gas of verifying a proof on a machine, with some number of public words.
+pub type GasModel = fn(&MachineParams, usize) -> u64;
+
+/// A rough [`GasModel`], of what no contract can do without: the pairing, a product for each commitment, and calldata. Who
+/// has a contract at hand has a better one.
+pub fn least_gas(params: &MachineParams, instance_words: usize) -> u64 {
     let counts = ProofCounts::new(params);
     let calldata = counts.proof_bytes() + 32 * instance_words;
-    let gas = GAS
-        + GAS_BYTE * calldata as f64
-        + GAS_COMMITMENT * (counts.proof_commitments + counts.key_commitments) as f64
-        + GAS_EVALUATION * counts.evaluations as f64
-        + GAS_OPENING_SET * counts.opening_sets as f64
-        + GAS_WORD * instance_words as f64;
-    gas as u64
+    let commitments = counts.proof_commitments + counts.key_commitments;
+    (GAS + GAS_BYTE * calldata as f64 + GAS_COMMITMENT * commitments as f64) as u64
 }
 
 /// What a machine is expected to cost.
@@ -187,7 +155,7 @@ pub fn estimate(params: &MachineParams) -> Estimate {
 }
 
 impl Objective {
-    fn cost(self, params: &MachineParams, instance_words: usize) -> f64 {
+    fn cost(self, params: &MachineParams, instance_words: usize, gas: GasModel) -> f64 {
         let estimate = estimate(params);
         match self {
             // A wider machine is faster and its proofs are longer: up to a limit that keeps them short.
@@ -213,7 +181,11 @@ pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
 pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
-pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<Widths, LayoutError> {
+pub(super) fn choose(
+    subject: &Subject<'_>,
+    options: &LayoutOptions,
+    gas: GasModel,
+) -> Result<Widths, LayoutError> {
     let fold = options.fold.and_then(|fold| match fold {
         Fold::Parallel => None,
         Fold::Rows(rows) => Some(rows),
@@ -231,7 +203,7 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions) -> Result<W
         Some(units) => vec![units],
         None => UNITS.to_vec(),
     };
-    let candidates: Vec<_> = units.into_par_iter().map(|units| candidates(subject, options, units)).collect();
+    let candidates: Vec<_> = units.into_par_iter().map(|units| candidates(subject, options, units, gas)).collect();
     let mut best: Option<(f64, Widths)> = None;
     let mut failure = None;
     for Candidates { choices, failure: mine } in candidates {
@@ -253,7 +225,7 @@ struct Candidates {
     failure: Option<LayoutError>,
 }
 
-fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32) -> Candidates {
+fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32, gas: GasModel) -> Candidates {
     let mut found = Candidates { choices: Ok(Vec::new()), failure: None };
     let (mut last_tables, mut last_rows) = (None, None);
     for max_table in TABLE_SIZES {
@@ -273,7 +245,7 @@ fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32) -> Can
         if last_rows.replace(shape) == Some(shape) {
             continue;
         }
-        match choices(&draft, options, units, max_table) {
+        match choices(&draft, options, units, max_table, gas) {
             Ok(choices) if choices.is_empty() => {
                 let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
                 found.failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
@@ -291,6 +263,7 @@ fn choices(
     options: &LayoutOptions,
     units: u32,
     max_table: i64,
+    gas_model: GasModel,
 ) -> Result<Vec<(f64, Widths)>, LayoutError> {
     let gas = options.objective == Objective::Gas;
     let folds = match options.fold {
@@ -308,7 +281,7 @@ fn choices(
     let cost = |widths: Widths| {
         // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
         let optional = if gas { draft.optional(widths.weights) } else { all_optional() };
-        (options.objective.cost(&MachineParams { optional, ..widths.params() }, words), widths)
+        (options.objective.cost(&MachineParams { optional, ..widths.params() }, words, gas_model), widths)
     };
     Ok(widths.into_par_iter().map(cost).collect())
 }

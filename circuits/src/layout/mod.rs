@@ -36,7 +36,7 @@ use origin::Origin;
 use tables::TablePlan;
 use weights::Strips;
 
-pub use cost::{Estimate, Objective};
+pub use cost::{Estimate, GasModel, Objective};
 
 /// What a layout is chosen for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +209,16 @@ pub struct Layout {
 /// # Errors
 /// The program is not well formed, its numbers may grow too large, or it does not fit the largest machine.
 pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, LayoutError> {
+    compile_for(program, options, cost::least_gas)
+}
+
+/// [`compile`] for a verifier contract: `gas` is what it takes.
+///
+/// # Errors
+/// Those of [`compile`].
+pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) -> Result<Layout, LayoutError> {
     let subject = Subject::new(program)?;
-    let layout = subject.lay_out(cost::choose(&subject, options)?)?;
+    let layout = subject.lay_out(cost::choose(&subject, options, gas)?)?;
     audit::audit(program, &layout)?;
     Ok(layout)
 }

@@ -104,7 +104,7 @@ impl Export<'_> {
                 "creationHash": hex(&keccak(&self.contracts.creation_code())),
                 "codeBytes": self.contracts.runtime_code().len(),
                 "proofBytes": model.proof_bytes(),
-                "commitments": model.commitments(),
+                "commitments": model.costs().commitments,
             },
             "digests": {
                 "program": hex(&description.program.0),
@@ -141,7 +141,7 @@ impl Export<'_> {
             format_args!(
                 "{} of code, {} commitments, {} a proof",
                 bytes(self.contracts.runtime_code().len() as u64),
-                model.commitments(),
+                model.costs().commitments,
                 bytes(model.proof_bytes() as u64)
             ),
         )?;
@@ -160,9 +160,9 @@ impl Export<'_> {
     fn report(&self, printer: Printer) -> Outcome {
         let trial = &self.trial;
         let mut report = report("evm export", self.key);
-        report.commitments = Some(self.contracts.model.commitments() as u64);
+        report.commitments = Some(self.contracts.model.costs().commitments as u64);
         report.proof_bytes = Some(self.contracts.model.proof_bytes() as u64);
-        let calldata = abi::calldata_bytes(self.contracts.model.proof_bytes(), self.contracts.model.instances());
+        let calldata = self.contracts.model.costs().calldata_bytes;
         printer.report(
             &report
                 .with("verify_gas", trial.verify_gas)

@@ -18,6 +18,7 @@ mod transcript;
 use thiserror::Error;
 
 pub use artifact::{create2_address, keccak, registry_contract, verifier_contract, ShippedContract, DEPLOYER};
+pub use gas::{gas_model, CostError, EvmCosts};
 pub use model::{EvmModel, MAX_CODE_BYTES};
 pub use simulate::{simulate_proof, SimulationError};
 

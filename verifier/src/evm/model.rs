@@ -6,7 +6,7 @@ use halo2_proofs::plonk;
 
 use super::memory::{Address, MemoryMap, DATA, HEADER_BYTES, INSTRUCTIONS_PER_WORD};
 use super::transcript::Kind;
-use super::{gas, keccak, EvmAddress, EvmError, Hash};
+use super::{keccak, EvmAddress, EvmCosts, EvmError, Hash};
 use crate::encoding::{encode_point, encode_point2, encode_scalar};
 use crate::VerifyingKey;
 
@@ -19,6 +19,9 @@ const PROXY: [&[u8]; 2] =
     [&[0x36, 0x3d, 0x3d, 0x37, 0x3d, 0x3d, 0x3d, 0x36, 0x3d, 0x73], &[
         0x5a, 0xf4, 0x3d, 0x82, 0x80, 0x3e, 0x90, 0x3d, 0x91, 0x60, 0x2b, 0x57, 0xfd, 0x5b, 0xf3,
     ]];
+
+/// Bytes of the proxy.
+pub(super) const PROXY_BYTES: usize = 45;
 
 /// A verifying key as a contract.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ impl EvmModel {
     pub fn of(key: &plonk::VerifyingKey<G1Affine>, instances: usize, tau_g2: &G2Affine) -> Result<Self, EvmError> {
         let map = MemoryMap::of(key.cs(), instances)?;
         let data = Data { map: &map, key }.bytes(tau_g2)?;
-        match PROXY[0].len() + 20 + PROXY[1].len() + data.len() {
+        match PROXY_BYTES + data.len() {
             found if found > MAX_CODE_BYTES => {
                 Err(EvmError::TooLarge { what: "bytes of code", limit: MAX_CODE_BYTES, found })
             }
@@ -80,18 +83,10 @@ impl EvmModel {
         code
     }
 
-    /// Commitments that the contract combines: those of the proof and those of the key.
-    pub fn commitments(&self) -> usize {
-        gas::Counts::of(&self.map, self.k).commitments
+    /// What it costs.
+    pub fn costs(&self) -> EvmCosts {
+        EvmCosts::of_map(&self.map, self.k)
     }
-
-    /// Gas of a verification, less the price of the zero bytes in its calldata.
-    pub fn verify_gas(&self) -> u64 {
-        gas::verify(&gas::Counts::of(&self.map, self.k))
-    }
-
-    #[doc(hidden)]
-    pub fn dump(&self) -> Vec<usize> { gas::dump(&gas::Counts::of(&self.map, self.k)) }
 
     /// Bytes of a proof.
     pub fn proof_bytes(&self) -> usize {
