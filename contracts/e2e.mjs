@@ -15,6 +15,12 @@ const MNEMONIC = "test test test test test test test test test test test junk";
 const BOUNTY = 10n ** 15n;
 const AGENT = 22n;
 
+/**
+ * Gas that a transaction may take which asks for a verdict and does not mind a false one. An estimate would not do: it is the least
+ * with which nothing reverts, and too little gas is a false.
+ */
+const VERDICT_GAS = 1n << 24n;
+
 /** Changes of single bytes that a proof is tried with. */
 const TAMPERED_BYTES = 12;
 
@@ -88,6 +94,13 @@ class Journey {
         }
     }
 
+    /** Asks for a verdict by a transaction, to read its gas from the receipt. */
+    async spendOnVerdict(name, contract, method, args) {
+        const data = contract.interface.encodeFunctionData(method, args);
+        const to = await contract.getAddress();
+        await this.spend(name, this.owner.sendTransaction({ to, data, gasLimit: VERDICT_GAS }));
+    }
+
     async deployVerifierAndModel() {
         const { manifest, verifier, model } = this.exported;
         const data = concat([manifest.verifier.salt, verifier]);
@@ -104,8 +117,7 @@ class Journey {
     async verify() {
         const { proof, instances, model } = this;
         assert(await model.verifyProof(proof, instances), "the model accepts the proof");
-        const data = model.interface.encodeFunctionData("verifyProof", [proof, instances]);
-        await this.spend("verify, model alone", this.owner.sendTransaction({ to: await model.getAddress(), data }));
+        await this.spendOnVerdict("verify, model alone", model, "verifyProof", [proof, instances]);
         await this.refuseTampered(model);
     }
 
@@ -155,8 +167,7 @@ class Journey {
 
         const args = [this.id, this.proof, this.instances];
         assert(await this.registry.verify(...args), "the registry accepts the proof");
-        const data = this.registry.interface.encodeFunctionData("verify", args);
-        await this.spend("verify, through the registry", this.owner.sendTransaction({ to: this.pinned[0], data }));
+        await this.spendOnVerdict("verify, through the registry", this.registry, "verify", args);
     }
 
     /** Why the contracts that pin a model can't be deployed for this one, or null. */

@@ -43,7 +43,9 @@ contract ModelRegistry is IModelRegistry {
         Record storage record = _records[id];
         address model = record.model;
         if (model == address(0) || instances.length != record.words || model.codehash != record.codeHash) return false;
-        return _accepts(model, abi.encodeCall(IZkinferModel.verifyProof, (proof, instances)));
+        (bool ok, bool accepted) = _ask(model, abi.encodeCall(IZkinferModel.verifyProof, (proof, instances)));
+        if (!ok) revert ModelFailed(id);
+        return accepted;
     }
 
     /// @inheritdoc IModelRegistry
@@ -63,13 +65,12 @@ contract ModelRegistry is IModelRegistry {
         return (record.model, record.codeHash, record.words);
     }
 
-    /// @notice Whether a call of the model answers exactly the word 1.
-    /// @dev In assembly, so that an answer of any length costs nothing: a failing call, an empty answer (there is no
-    /// code), a longer one, and a number other than 1 all are false.
-    function _accepts(address model, bytes memory call_) private view returns (bool accepted) {
+    /// @notice Asks a model: whether the call went through, and whether it answered exactly the word 1.
+    /// @dev In assembly, so that an answer of any length costs nothing. Where there is no code, the answer is empty.
+    function _ask(address model, bytes memory call_) private view returns (bool ok, bool accepted) {
         assembly ("memory-safe") {
-            let ok := staticcall(gas(), model, add(call_, 0x20), mload(call_), 0x00, 0x20)
-            accepted := and(and(ok, eq(returndatasize(), 0x20)), eq(mload(0x00), 1))
+            ok := staticcall(gas(), model, add(call_, 0x20), mload(call_), 0x00, 0x20)
+            accepted := and(eq(returndatasize(), 0x20), eq(mload(0x00), 1))
         }
     }
 

@@ -29,11 +29,14 @@ contract ERC7007AdapterTest is Fixture {
     address private constant ARTIST = address(0xa11ce);
     address private constant OTHER = address(0x7e1f);
     bytes32 private constant SALT = keccak256("salt");
+    /// @dev Blocks are numbered outright: within a function, compilers may take the number of the block for constant.
+    uint256 private constant BLOCK = 1000;
 
     ERC7007Adapter private adapter;
 
     function setUp() public override {
         super.setUp();
+        vm.roll(BLOCK);
         adapter = new ERC7007Adapter(registry, entry(), address(this));
     }
 
@@ -49,7 +52,7 @@ contract ERC7007AdapterTest is Fixture {
         bytes32 commitment = adapter.commitmentOf(ARTIST, adapter.tokenOf(prompt()), SALT);
         vm.prank(ARTIST);
         adapter.commit(commitment);
-        vm.roll(block.number + 1);
+        vm.roll(BLOCK + 1);
         vm.prank(ARTIST);
         return adapter.mint(prompt(), SALT);
     }
@@ -72,6 +75,7 @@ contract ERC7007AdapterTest is Fixture {
     function test_content_is_added_with_its_proof() public {
         uint256 token = mint();
         assertEq(adapter.ownerOf(token), ARTIST, "owner");
+        assertEq(adapter.committedAt(adapter.commitmentOf(ARTIST, token, SALT)), 0, "the commitment is spent");
         assertEq(token, uint256(keccak256(prompt())), "the token is the prompt's hash");
         assertTrue(adapter.verify(prompt(), content(), proof), "verify");
         vm.expectEmit(true, true, true, true, address(adapter));
@@ -117,7 +121,7 @@ contract ERC7007AdapterTest is Fixture {
         uint256 token = adapter.tokenOf(prompt());
         vm.prank(ARTIST);
         adapter.commit(adapter.commitmentOf(ARTIST, token, SALT));
-        vm.roll(block.number + 1);
+        vm.roll(BLOCK + 1);
         // Whoever sees the prompt and the salt in the queue has no commitment, and none in the same block.
         bytes32 theirs = adapter.commitmentOf(OTHER, token, SALT);
         vm.expectRevert(abi.encodeWithSelector(ERC7007Adapter.NotCommitted.selector, theirs));
@@ -130,7 +134,7 @@ contract ERC7007AdapterTest is Fixture {
         adapter.mint(prompt(), SALT);
         vm.prank(ARTIST);
         adapter.mint(prompt(), SALT);
-        vm.roll(block.number + 1);
+        vm.roll(BLOCK + 2);
         vm.expectRevert(abi.encodeWithSelector(ERC721.TokenExists.selector, token));
         vm.prank(OTHER);
         adapter.mint(prompt(), SALT);
@@ -142,7 +146,7 @@ contract ERC7007AdapterTest is Fixture {
         bytes32 commitment = adapter.commitmentOf(ARTIST, token, SALT);
         vm.prank(ARTIST);
         adapter.commit(commitment);
-        vm.roll(block.number + 1);
+        vm.roll(BLOCK + 1);
         vm.prank(OTHER);
         adapter.commit(commitment);
         vm.prank(ARTIST);

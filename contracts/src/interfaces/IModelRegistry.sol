@@ -41,6 +41,8 @@ interface IModelRegistry {
     error NoCode(address account);
     /// @notice The code at an address is another than the entry says.
     error CodeHashMismatch(address account, bytes32 expected, bytes32 found);
+    /// @notice The model's contract reverted: it ran out of gas, or is none that `zkinfer` makes.
+    error ModelFailed(bytes32 id);
     /// @notice The ports take no instance words, or more than a proof can have.
     error InstanceWordCount(uint256 words);
 
@@ -51,7 +53,8 @@ interface IModelRegistry {
 
     /// @notice Whether `proof` is accepted by the model named `id` for `instances`.
     /// @dev False also where the id is unknown, the model's code is no longer what was registered, the number of words is
-    /// another, or the model's contract fails. Act on true alone: false can be had by giving too little gas.
+    /// another, or the model answers anything but the word 1. Reverts where the model reverts, so that too little gas is not
+    /// taken for a verdict. Act on true alone: a refused proof does not show that there is no good one.
     /// @param id Names the model.
     /// @param proof The bytes of the proof.
     /// @param instances The instance words of all public ports.
