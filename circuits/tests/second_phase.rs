@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use circuits::layout::{compile, Fold, LayoutOptions};
 use circuits::machine::{
-    to_field, AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, Integers, PlainKernels,
-    Region, SecondPhase,
+    to_field, AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, Integers, PlainKernels, Region,
+    SecondPhase,
 };
 use circuits::reference::run;
 use ff::Field;

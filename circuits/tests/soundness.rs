@@ -23,12 +23,8 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use support::ProgramBuilder;
 
 /// The arrangements under attack, one unit per row.
-const SHAPES: [Shape; 4] = [
-    Shape::parallel(1, None),
-    Shape::folded(1, None, 1),
-    Shape::folded(1, None, 4),
-    Shape::folded(1, None, 8),
-];
+const SHAPES: [Shape; 4] =
+    [Shape::parallel(1, None), Shape::folded(1, None, 1), Shape::folded(1, None, 4), Shape::folded(1, None, 8)];
 
 thread_local! {
     /// The arrangement that victims are laid out in.

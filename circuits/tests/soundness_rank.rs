@@ -28,7 +28,8 @@ fn copy_defines(&(source, destination): &(Cell, Cell)) -> bool {
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let folded = Shape::folded(2, None, 8);
-    for shape in [1.into(), folded, 2.into(), Shape::folded(1, None, 1), 3.into(), 5.into(), Shape::folded(1, None, 4)] {
+    for shape in [1.into(), folded, 2.into(), Shape::folded(1, None, 1), 3.into(), 5.into(), Shape::folded(1, None, 4)]
+    {
         cases.push(Case::new("mlp", support::mlp(4), shape));
         cases.push(Case::with_inputs("saturating", targets::saturating(), targets::saturating_inputs(), shape));
         let mut borders = targets::borders();

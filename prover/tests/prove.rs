@@ -4,7 +4,7 @@
 mod support;
 
 use circuits::graph::Program;
-use circuits::layout::LayoutOptions;
+use circuits::layout::{Fold, LayoutOptions, Objective};
 use circuits::reference::{self, RunError};
 use prover::memory::MemoryPlan;
 use prover::srs::Srs;
@@ -20,11 +20,25 @@ use verifier::{verify, Randomness};
 const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([1; 32]), check: true, verify: true };
 
 fn keys(program: &Program) -> (ProvingKey, Srs) {
-    let plan = Plan::new(program.clone(), LayoutOptions::default()).expect("the program has a layout");
+    keys_for(program, LayoutOptions::default())
+}
+
+fn keys_for(program: &Program, options: LayoutOptions) -> (ProvingKey, Srs) {
+    let plan = Plan::new(program.clone(), options).expect("the program has a layout");
     let srs = Srs::development(plan.k()).expect("a possible size");
     let (key, report) = plan.setup(&srs, &()).expect("the SRS fits");
     assert_eq!(report.stages[0].stage, Stage::Commit);
     (key, srs)
+}
+
+/// Folded members, and the one that is cheapest on a chain.
+fn folded() -> impl Iterator<Item = LayoutOptions> {
+    let folds = [(1, 1), (1, 4), (2, 8)].map(|(units, rows)| LayoutOptions {
+        units: Some(units),
+        fold: Some(Fold::Rows(rows)),
+        ..LayoutOptions::default()
+    });
+    folds.into_iter().chain([LayoutOptions { objective: Objective::Gas, ..LayoutOptions::default() }])
 }
 
 fn is_proved(mut builder: ProgramBuilder) {
@@ -153,20 +167,33 @@ fn seeds_repeat_and_are_marked_and_the_system_does_not() {
 
 #[test]
 fn both_engines_make_the_same_keys_and_accepted_proofs() {
-    for mut builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
-        let inputs = builder.inputs();
-        let (native_key, srs) = keys(&builder.program);
-        let plan = native_key.plan().clone();
-        let (stock_key, _) = plan.setup_by(Engine::Stock, &srs, &()).expect("the SRS fits");
-        assert_eq!(stock_key.verifying_key().file(), native_key.verifying_key().file());
-        for engine in [Engine::Native, Engine::Stock] {
-            let options = EngineOptions { engine, ..EngineOptions::default() };
-            let prover = Prover::new(&native_key, &srs, &options, &()).expect("the SRS fits");
-            let proved = prover.prove(&inputs, &ProveOptions::default(), &()).expect("it verifies its own proof");
-            let public = &proved.proof.public;
-            verify(stock_key.verifying_key(), public, &proved.proof).expect("it is true");
-            assert_eq!(proved.report.rounds.is_empty(), engine == Engine::Stock);
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        engines_agree(builder, LayoutOptions::default());
+    }
+}
+
+#[test]
+fn both_engines_prove_on_folded_machines() {
+    for options in folded() {
+        for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+            engines_agree(builder, options);
         }
+    }
+}
+
+fn engines_agree(mut builder: ProgramBuilder, options: LayoutOptions) {
+    let inputs = builder.inputs();
+    let (native_key, srs) = keys_for(&builder.program, options);
+    let plan = native_key.plan().clone();
+    let (stock_key, _) = plan.setup_by(Engine::Stock, &srs, &()).expect("the SRS fits");
+    assert_eq!(stock_key.verifying_key().file(), native_key.verifying_key().file());
+    for engine in [Engine::Native, Engine::Stock] {
+        let options = EngineOptions { engine, ..EngineOptions::default() };
+        let prover = Prover::new(&native_key, &srs, &options, &()).expect("the SRS fits");
+        let proved = prover.prove(&inputs, &ProveOptions::default(), &()).expect("it verifies its own proof");
+        let public = &proved.proof.public;
+        verify(stock_key.verifying_key(), public, &proved.proof).expect("it is true");
+        assert_eq!(proved.report.rounds.is_empty(), engine == Engine::Stock);
     }
 }
 
@@ -208,8 +235,10 @@ fn another_srs_is_refused() {
 #[test]
 fn the_cost_model_knows_the_length_of_a_proof() {
     for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
-        let (key, _) = keys(&builder.program);
-        let params = key.plan().layout().params();
-        assert_eq!(circuits::layout::cost::proof_bytes(&params), key.verifying_key().proof_shape().bytes());
+        for options in folded().chain([LayoutOptions::default()]) {
+            let (key, _) = keys_for(&builder.program, options);
+            let params = key.plan().layout().params();
+            assert_eq!(circuits::layout::cost::proof_bytes(&params), key.verifying_key().proof_shape().bytes());
+        }
     }
 }

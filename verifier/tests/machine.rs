@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use circuits::layout::{compile, LayoutOptions};
+use circuits::layout::{compile, LayoutOptions, Objective};
+use circuits::machine::Arrangement;
 use circuits::reference;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::plonk::{create_proof, keygen_pk, keygen_vk};
@@ -29,15 +30,21 @@ struct Proven {
 }
 
 fn proven() -> &'static Proven {
-    static PROVEN: LazyLock<Proven> = LazyLock::new(prove);
+    static PROVEN: LazyLock<Proven> = LazyLock::new(|| prove(&LayoutOptions::default()));
     &PROVEN
 }
 
-fn prove() -> Proven {
+fn proven_on_a_folded_machine() -> &'static Proven {
+    static PROVEN: LazyLock<Proven> =
+        LazyLock::new(|| prove(&LayoutOptions { objective: Objective::Gas, ..LayoutOptions::default() }));
+    &PROVEN
+}
+
+fn prove(options: &LayoutOptions) -> Proven {
     let mut builder = support::cnn(2);
     let inputs = builder.inputs();
     let program = builder.program;
-    let layout = compile(&program, &LayoutOptions::default()).expect("the program has a layout");
+    let layout = compile(&program, options).expect("the program has a layout");
     let trace = reference::run(&program, &inputs).expect("the inputs are admissible");
     let srs = common::srs(layout.params().k, development_tau());
     let empty = layout.circuit_without_witness();
@@ -72,7 +79,17 @@ fn prove() -> Proven {
 
 #[test]
 fn proofs_of_the_machine_are_judged() {
-    let Proven { key, proof } = proven();
+    is_judged(proven());
+}
+
+#[test]
+fn proofs_of_a_folded_machine_are_judged() {
+    let proven = proven_on_a_folded_machine();
+    assert_ne!(proven.key.description().params.arrangement, Arrangement::Parallel);
+    is_judged(proven);
+}
+
+fn is_judged(Proven { key, proof }: &Proven) {
     verify(key, &proof.public, proof).expect("it is true");
     let read = VerifyingKey::from_file(key.file().to_vec()).expect("it was just made");
     verify(&read, &proof.public, proof).expect("it is true");
@@ -93,7 +110,11 @@ fn proofs_of_the_machine_are_judged() {
 /// The widths lie at the start of a key's payload. Other widths are another constraint system, or none.
 #[test]
 fn keys_with_other_widths_accept_nothing() {
-    let Proven { key, proof } = proven();
+    other_widths_accept_nothing(proven());
+    other_widths_accept_nothing(proven_on_a_folded_machine());
+}
+
+fn other_widths_accept_nothing(Proven { key, proof }: &Proven) {
     let payload = unframe(Kind::VerifyingKey, key.file()).expect("whole");
     for offset in 0..40 {
         for byte in [0, 1, 2, 3, 5, 24, 25, 26, 32, 33, 0x7f, 0x80, 0xff] {
@@ -216,5 +237,8 @@ fn the_binary_tells_misuse_and_unreadable_files() {
 fn parallel_keys_are_what_they_were() {
     let key = &proven().key;
     assert_eq!(key.digest().to_string(), "27fc641ffd5c2bebc2214eb628b89b4a5cf05ec9965be39561d96d4ae8e94629");
-    assert_eq!(format!("{:?}", key.plonk().transcript_repr()), "0x0fc1425cf42cc3a1d337c1f8dadfec2cec65d7d28a212318d5434b2f1a8d7743");
+    assert_eq!(
+        format!("{:?}", key.plonk().transcript_repr()),
+        "0x0fc1425cf42cc3a1d337c1f8dadfec2cec65d7d28a212318d5434b2f1a8d7743"
+    );
 }

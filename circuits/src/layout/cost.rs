@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::folding::Folding;
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
-use crate::machine::{Arrangement, ColumnCounts, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides};
+use crate::machine::{
+    Arrangement, ColumnCounts, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
+};
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
 const PROOF_BYTES_LIMIT: f64 = 7_900.0;
@@ -164,9 +166,7 @@ impl Objective {
                 estimate.prove_cpu_seconds * excess.max(1.0).powi(4)
             }
             Objective::Memory => estimate.prove_bytes as f64,
-            Objective::Gas => {
-                gas(params, instance_words) as f64 * (1.0 + GAS_PER_SECOND * estimate.prove_cpu_seconds)
-            }
+            Objective::Gas => gas(params, instance_words) as f64 * (1.0 + GAS_PER_SECOND * estimate.prove_cpu_seconds),
         }
     }
 }
@@ -247,7 +247,8 @@ fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32, gas: G
         }
         match choices(&draft, options, units, max_table, gas) {
             Ok(choices) if choices.is_empty() => {
-                let rows = draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
+                let rows =
+                    draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
                 found.failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
             }
             Ok(choices) => found.choices.iter_mut().for_each(|known| known.extend(&choices)),

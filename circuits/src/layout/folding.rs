@@ -109,7 +109,10 @@ impl Folding<'_> {
             }?;
             Some(Choice { entries, stride, rows: rows(entries) * stride as usize })
         };
-        (1..=Strides::MAX).filter_map(choice).filter(|choice| choice.stride <= WIDEST || self.options.weights.is_some()).collect()
+        (1..=Strides::MAX)
+            .filter_map(choice)
+            .filter(|choice| choice.stride <= WIDEST || self.options.weights.is_some())
+            .collect()
     }
 
     /// Entries of tables per row for each stride, the narrowest first.

@@ -75,10 +75,8 @@ impl Skeleton {
     /// An empty machine: all fixed columns zero but those that mark rows of regions.
     pub fn new(params: MachineParams, regions: Regions) -> Self {
         let rows = |column: FixedColumn| regions.rows_through(column.regions());
-        let mut fixed: BTreeMap<_, _> = FixedColumn::all(&params)
-            .into_iter()
-            .map(|column| (column, Integers::zeros(rows(column))))
-            .collect();
+        let mut fixed: BTreeMap<_, _> =
+            FixedColumn::all(&params).into_iter().map(|column| (column, Integers::zeros(rows(column)))).collect();
         match params.arrangement {
             Arrangement::Parallel => {
                 fixed.insert(FixedColumn::Active, Integers::repeat(1, rows(FixedColumn::Active)));

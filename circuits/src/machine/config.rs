@@ -6,7 +6,8 @@
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{
-    Advice, Any, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase, VirtualCells,
+    Advice, Any, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase,
+    VirtualCells,
 };
 use halo2_proofs::poly::Rotation;
 
@@ -346,7 +347,7 @@ impl GateBuilder<'_, '_> {
         (0..self.params().tables).fold(zero(), |sum, table| sum + self.advice(AdviceColumn::TableHelper(table)))
     }
 
-    /// The linear form of a lane, degree 2 (4 with the saturation gadget):
+    /// The linear form of a lane, degree 2 (3 with the saturation gadget):
     /// `c_v·value + c_p·pre + c_l·low + c_h·high + c + n_v·value₊₁ + n_p·pre₊₁ + saturate·c_p·(low₊₁ − high₊₁)`.
     fn linear_form(&mut self, lane: u32) -> Term {
         let mut terms = vec![self.fixed(FixedColumn::Constant)];

@@ -170,7 +170,8 @@ impl Placement {
         placement.advice.extend(slots);
         placement.counts.second_phase = count;
         placement.place_fixed(strides);
-        let columns = placement.advice.iter().filter(|((name, _), _)| permuted.contains(name)).map(|(_, slot)| slot.column);
+        let columns =
+            placement.advice.iter().filter(|((name, _), _)| permuted.contains(name)).map(|(_, slot)| slot.column);
         placement.permuted = columns.collect::<BTreeSet<_>>().into_iter().collect();
         placement.counts.permuted = placement.permuted.len() + 1;
         placement
@@ -182,7 +183,8 @@ impl Placement {
     }
 
     fn place_fixed(&mut self, strides: Strides) {
-        let names: Vec<_> = FixedColumn::all(&self.params).into_iter().filter(|name| !SELECTORS.contains(name)).collect();
+        let names: Vec<_> =
+            FixedColumn::all(&self.params).into_iter().filter(|name| !SELECTORS.contains(name)).collect();
         let of_region = |region: Region| names.iter().copied().filter(move |name| name.regions().contains(&region));
         let grids = Region::ALL.map(|region| Grid::new(strides.of(region), of_region(region).count()));
         let columns = grids.iter().map(|grid| grid.columns).max().unwrap_or(0);
@@ -383,8 +385,8 @@ impl Grid {
     fn advice(self, names: Vec<AdviceColumn>) -> Vec<(AdviceColumn, Slot)> {
         let (mut accumulators, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.accumulates());
         accumulators.sort_by_key(|&name| name != AdviceColumn::LookupSum);
-        let backwards = (0..self.columns)
-            .flat_map(|column| (0..self.stride).rev().map(move |offset| Slot { column, offset }));
+        let backwards =
+            (0..self.columns).flat_map(|column| (0..self.stride).rev().map(move |offset| Slot { column, offset }));
         let taken: Vec<_> = accumulators.into_iter().zip(backwards).collect();
         let free = self.slots(self.columns).filter(|slot| !taken.iter().any(|(_, mine)| mine == slot));
         let others: Vec<_> = others.into_iter().zip(free).collect();
@@ -458,8 +460,7 @@ mod tests {
                 for row in 1..regions.rows_through(name.regions()) {
                     let (region, local) = regions.locate(name.regions(), row);
                     let slot = placement.advice(name, region);
-                    let first = placement.start(&regions, region)
-                        + local * params.arrangement.stride(region) as usize;
+                    let first = placement.start(&regions, region) + local * params.arrangement.stride(region) as usize;
                     for (row, shift) in [(row, 0), (row - 1, -1)] {
                         let at = first as i32 + placement.rotation(slot, region, shift);
                         assert_eq!(placement.advice_cell(&regions, name, row), (slot.column, at as usize));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use circuits::layout::{compile, Fold, Layout, LayoutOptions};
 use circuits::machine::{
-    to_field, AdviceColumn, Arrangement, Assignment, Cell, Challenges, FixedColumn, MachineConfig, MachineParams, Region, SecondPhase,
-    Skeleton,
+    to_field, AdviceColumn, Arrangement, Assignment, Cell, Challenges, FixedColumn, MachineConfig, MachineParams,
+    Region, SecondPhase, Skeleton,
 };
 use circuits::reference::{run, Trace};
 use ff::Field;
@@ -71,12 +71,7 @@ impl Case {
         Self::with_inputs(name, builder, inputs, shape)
     }
 
-    pub fn with_inputs(
-        name: &str,
-        builder: ProgramBuilder,
-        inputs: Vec<Vec<i64>>,
-        shape: impl Into<Shape>,
-    ) -> Self {
+    pub fn with_inputs(name: &str, builder: ProgramBuilder, inputs: Vec<Vec<i64>>, shape: impl Into<Shape>) -> Self {
         let Shape { units, weights, fold } = shape.into();
         let options = LayoutOptions { units: Some(units), weights, fold: Some(fold), ..LayoutOptions::default() };
         let layout = compile(&builder.program, &options).expect("the program has a layout");

@@ -21,7 +21,8 @@ pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preproce
     let fixed = fixed.into_iter().map(|integers| Column::integers(integers.into_owned())).collect();
     let mut permutation = PermutationAssembly::new(skeleton.params.k, &system.permutation().get_columns())?;
     for &(source, destination) in &skeleton.copies {
-        let [(left, left_row), (right, right_row)] = [source, destination].map(|cell| config.place(&skeleton.regions, cell));
+        let [(left, left_row), (right, right_row)] =
+            [source, destination].map(|cell| config.place(&skeleton.regions, cell));
         permutation.copy(left, left_row, right, right_row)?;
     }
     Ok((system, Preprocessed { fixed, sigma: sigma_columns(&permutation) }))
