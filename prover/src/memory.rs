@@ -35,7 +35,7 @@ pub struct MemoryPlan {
     pub threads: u64,
     /// The SRS in both bases, and the bases in the form that sums take.
     pub srs: u64,
-    /// Fixed, permutation and first-phase columns, as integers.
+    /// Fixed, permutation and first-phase columns, as integers; fixed columns with constants of a hash as elements.
     pub integers: u64,
     /// Columns of field elements: the second phase, the products, the mask, the quotient.
     pub elements: u64,
@@ -65,6 +65,7 @@ impl MemoryPlan {
         let column = 32 * rows;
         let first = AdviceColumn::first_phase(&params).len() as u64;
         let fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
+        let fixed = fixed + column * layout.skeleton().elements.len() as u64;
         let copies = layout.skeleton().copies.len() as u64;
         let permuted = AdviceColumn::permuted(&params).len() as u64 + 1;
         let mut plan = Self {

@@ -9,7 +9,9 @@ mod builder;
 mod conv;
 pub mod cost;
 mod fill;
+mod hash;
 mod origin;
+mod poseidon;
 mod rows;
 mod scalar;
 mod tables;
@@ -18,12 +20,14 @@ mod weights;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{self, AnalysisError, NodeRange};
-use crate::graph::{Port, Program, ProgramError, TableId};
-use crate::interface::{Direction, Interface, InterfacePort};
+use crate::digest::Salt;
+use crate::graph::{Port, Program, ProgramError, TableId, Visibility};
+use crate::interface::{Direction, Interface, InterfacePort, PublicData};
 use crate::machine::{
     AdviceColumn, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams, ParamsError,
     Skeleton,
@@ -162,6 +166,8 @@ pub struct Layout {
     weights: usize,
     /// Where the elements of each tensor that is no view live.
     homes: Arc<[Vec<rows::Place>]>,
+    /// Where the limbs of the salts of hashed ports live.
+    salts: Arc<[Vec<rows::Place>]>,
     identities: Arc<[audit::LaidIdentity]>,
     /// Tag and domain of each function's table.
     function_tags: BTreeMap<TableId, (i64, i64, i64)>,
@@ -305,7 +311,7 @@ impl<'a> Draft<'a> {
         let rows = self.rows(widths.weights, widths.tables);
         let builder = self.builder;
         let usable_rows = widths.params().usable_rows();
-        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows) };
+        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows), elements: BTreeMap::new() };
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
         cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, usable_rows));
@@ -317,6 +323,9 @@ impl<'a> Draft<'a> {
         let weights = |block: usize| weight_rows[block];
         builder.scalar.emit(&probe, weights, |column, row, value| scalar_cells.push((column, row, value)), &mut copies);
         scalar_cells.into_iter().for_each(|(column, row, value)| cells.set(column, row, value));
+        for &(column, scalar, value) in builder.scalar.elements() {
+            cells.set_element(column, scalar.row() as usize, value);
+        }
         let result = AdviceColumn::identity_result(&probe);
         copies.extend(builder.identities.iter().map(|check| check.copy(result)));
         copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
@@ -328,6 +337,7 @@ impl<'a> Draft<'a> {
             weights: builder.weights.weights(),
             fills: builder.fills.into(),
             homes: builder.places.into(),
+            salts: builder.salts.into(),
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
             function_tags: builder.tables.functions(),
             rows,
@@ -363,9 +373,17 @@ impl Widths {
 struct FixedCells {
     usable_rows: usize,
     columns: BTreeMap<FixedColumn, Integers>,
+    /// Cells that are no small integers.
+    elements: BTreeMap<FixedColumn, BTreeMap<usize, Fr>>,
 }
 
 impl FixedCells {
+    fn set_element(&mut self, column: FixedColumn, row: usize, value: Fr) {
+        let rows = self.usable_rows;
+        self.columns.entry(column).or_insert_with(|| Integers::zeros(rows));
+        self.elements.entry(column).or_default().insert(row, value);
+    }
+
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
             let rows = self.usable_rows;
@@ -420,6 +438,7 @@ impl FixedCells {
         self.mark_empty_columns(&params);
         let mut skeleton = Skeleton::new(params);
         skeleton.fixed.append(&mut self.columns);
+        skeleton.elements = self.elements;
         skeleton.copies = copies;
         skeleton
     }
@@ -468,9 +487,13 @@ impl Layout {
     }
 
     /// The first-phase witness of a run.
-    pub fn assign(&self, program: &Program, trace: &Trace) -> Assignment {
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports.
+    pub fn assign(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> Assignment {
+        assert_eq!(salts.len(), self.interface.hashed().count(), "every hashed port has a salt");
         let mut columns = UnitColumns::new(&self.params());
-        let mut filler = Filler { program, trace, columns: &mut columns };
+        let mut filler = Filler { program, trace, salts, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
         columns.copy(&self.skeleton.copies);
         let mut assignment =
@@ -480,15 +503,33 @@ impl Layout {
     }
 
     /// The circuit that proves a run.
-    pub fn circuit(&self, program: &Program, trace: &Trace) -> MachineCircuit {
-        MachineCircuit::with_witness(self.assign(program, trace))
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports.
+    pub fn circuit(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> MachineCircuit {
+        MachineCircuit::with_witness(self.assign(program, trace, salts))
     }
 
-    /// The values of the public ports of a run, in their order.
-    pub fn public_values(&self, program: &Program, trace: &Trace) -> Vec<Vec<i64>> {
-        let ports = program.inputs.iter().chain(&program.outputs);
-        let visible = ports.zip(&self.interface.ports).filter(|(_, port)| port.words() > 0);
-        visible.map(|(port, _)| trace.tensor(port.tensor).to_vec()).collect()
+    /// What a proof of a run tells of its ports.
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports, or the run is of another program.
+    pub fn public_data(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> PublicData {
+        assert_eq!(salts.len(), self.interface.hashed().count(), "every hashed port has a salt");
+        let mut data = PublicData::default();
+        let mut salts = salts.iter();
+        for (port, described) in program.inputs.iter().chain(&program.outputs).zip(&self.interface.ports) {
+            let values = trace.tensor(port.tensor);
+            match described.visibility {
+                Visibility::Public => data.values.push(values.to_vec()),
+                Visibility::Hashed => {
+                    let salt = *salts.next().expect("they have been counted");
+                    data.digests.push(described.digest(values, salt).expect("the values of a run are in range"));
+                }
+                Visibility::Private => {}
+            }
+        }
+        data
     }
 
     /// Figures.

@@ -29,6 +29,8 @@ pub struct Skeleton {
     pub params: MachineParams,
     /// The fixed columns that the member has, each with [`MachineParams::usable_rows`] small integers.
     pub fixed: BTreeMap<FixedColumn, Integers>,
+    /// Cells of fixed columns that are no small integers, by their rows; `fixed` is zero there.
+    pub elements: BTreeMap<FixedColumn, BTreeMap<usize, Fr>>,
     /// Copy constraints, `(source, destination)`; sources of scalar operands come before them.
     pub copies: Vec<(Cell, Cell)>,
 }
@@ -75,12 +77,21 @@ impl Skeleton {
         let mut fixed: BTreeMap<_, _> =
             FixedColumn::all(&params).into_iter().map(|column| (column, Integers::zeros(rows))).collect();
         fixed.insert(FixedColumn::Active, Integers::repeat(1, rows));
-        Self { params, fixed, copies: Vec::new() }
+        Self { params, fixed, elements: BTreeMap::new(), copies: Vec::new() }
     }
 
-    /// A fixed cell; 0 where the member lacks the column.
+    /// A fixed cell that is a small integer; 0 where it is none, or the member lacks the column.
     pub fn fixed(&self, column: FixedColumn, row: usize) -> i64 {
         self.fixed.get(&column).map_or(0, |cells| cells.get(row))
+    }
+
+    /// The cells of a fixed column that the member has, as field elements.
+    pub fn column(&self, column: FixedColumn) -> Vec<Fr> {
+        let mut cells: Vec<Fr> = self.fixed[&column].iter().map(to_field).collect();
+        for (&row, &element) in self.elements.get(&column).into_iter().flatten() {
+            cells[row] = element;
+        }
+        cells
     }
 }
 

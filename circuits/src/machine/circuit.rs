@@ -41,11 +41,16 @@ impl MachineCircuit {
     }
 
     fn assign_fixed(&self, config: &MachineConfig, region: &mut Region<'_, Fr>) {
+        let column = |name| config.fixed(name).expect("the skeleton has the columns of its member");
         for (&name, cells) in &self.skeleton.fixed {
-            let column = config.fixed(name).expect("the skeleton has the columns of its member");
             for (row, cell) in cells.iter().enumerate().filter(|&(_, cell)| cell != 0) {
-                region.assign_fixed(column, row, to_field(cell));
+                region.assign_fixed(column(name), row, to_field(cell));
             }
+        }
+        for (&name, cells) in &self.skeleton.elements {
+            cells.iter().for_each(|(&row, &cell)| {
+                region.assign_fixed(column(name), row, cell);
+            });
         }
         let cell = |cell: Cell| match cell {
             Cell::Advice(column, row) => RegionCell { row_offset: row as usize, column: config.advice(column).into() },

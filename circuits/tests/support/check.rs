@@ -122,8 +122,8 @@ impl System {
         assert!(cs.lookups().is_empty() && cs.num_selectors() == 0, "gates and copies are all there is");
         assert_eq!(cs.degree(), MachineConfig::DEGREE);
         let mut fixed = vec![Vec::new(); cs.num_fixed_columns()];
-        for (&name, cells) in &skeleton.fixed {
-            let mut column: Vec<Fr> = cells.iter().map(to_field).collect();
+        for &name in skeleton.fixed.keys() {
+            let mut column = skeleton.column(name);
             column.resize(params.rows(), Fr::ZERO);
             fixed[config.fixed(name).expect("the member has the column").index()] = column;
         }

@@ -1,4 +1,5 @@
-//! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second.
+//! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second, and
+//! fixed columns of small integers but for those that hold constants of a hash.
 
 use circuits::machine::{
     AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, MachineCircuit, MachineConfig, Skeleton,
@@ -19,9 +20,9 @@ use crate::engine::{Column, Values};
 pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preprocessed), PermutationError> {
     let mut system = ConstraintSystem::default();
     let config = MachineCircuit::configure_with_params(&mut system, skeleton.params);
-    let fixed = FixedColumn::all(&skeleton.params).into_iter().map(|name| {
-        let integers = skeleton.fixed.get(&name).expect("the skeleton has the columns of its member");
-        Column::integers(integers.clone())
+    let fixed = FixedColumn::all(&skeleton.params).into_iter().map(|name| match skeleton.elements.contains_key(&name) {
+        true => Column::new(Values::Field(skeleton.column(name))),
+        false => Column::integers(skeleton.fixed[&name].clone()),
     });
     let fixed = fixed.collect();
     let mut permutation = PermutationAssembly::new(skeleton.params.k, &system.permutation().get_columns())?;
