@@ -58,7 +58,9 @@ impl Kind {
         match self {
             // 2: the widths that were chosen are in the file.
             Kind::ProvingKey => 2,
-            Kind::Program | Kind::VerifyingKey | Kind::Proof | Kind::Srs => 1,
+            // 2: the digests of hashed ports stand beside the public values.
+            Kind::Proof => 2,
+            Kind::Program | Kind::VerifyingKey | Kind::Srs => 1,
         }
     }
 
