@@ -34,6 +34,16 @@ pub enum Direction {
     Output,
 }
 
+impl Direction {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        }
+    }
+}
+
 /// A port as a verifier knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InterfacePort {
@@ -186,6 +196,11 @@ pub struct PublicData {
 }
 
 impl Interface {
+    /// The input ports in order.
+    pub fn inputs(&self) -> impl Iterator<Item = &InterfacePort> {
+        self.ports.iter().filter(|port| port.direction == Direction::Input)
+    }
+
     /// The public ports in order.
     pub fn public(&self) -> impl Iterator<Item = &InterfacePort> {
         self.seen_as(Visibility::Public)

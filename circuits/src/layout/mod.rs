@@ -236,6 +236,15 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// The interface of a program, without laying it out.
+///
+/// # Errors
+/// The program is not well formed, its numbers may grow too large, or a port's values are too wide to be packed.
+pub fn interface_of(program: &Program) -> Result<Interface, LayoutError> {
+    program.validate()?;
+    interface(program, &analysis::ranges(program)?)
+}
+
 /// The interface of a program: its ports with the ranges that the circuit guarantees.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ pub(crate) mod compile;
 pub(crate) mod completions;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
+pub(crate) mod hash;
 pub(crate) mod inspect;
 pub(crate) mod prove;
 pub(crate) mod run;

@@ -4,3 +4,4 @@ pub(crate) mod expectation;
 pub(crate) mod inference;
 pub(crate) mod keys;
 pub(crate) mod model;
+pub(crate) mod shown;
