@@ -202,13 +202,15 @@ mod tests {
     fn the_chain_is_the_documented_one() {
         let words = [5, 6, 7].map(Fr::from);
         let salt = Fr::from_u128(SALT.0);
-        let tag: Fr = b"zkinfer digest 1".iter().fold(Fr::ZERO, |tag, &byte| tag * Fr::from(256) + Fr::from(byte as u64));
+        let tag: Fr =
+            b"zkinfer digest 1".iter().fold(Fr::ZERO, |tag, &byte| tag * Fr::from(256) + Fr::from(byte as u64));
         let mut hash = poseidon::compress(tag * Fr::from(2).pow([64]) + Fr::from(3), salt);
         for word in words {
             hash = poseidon::compress(hash, word);
         }
         assert_eq!(PortDigest::of(&words, SALT).word(), hash);
-        let limbs = SALT.limbs().iter().rev().fold(Fr::ZERO, |sum, &limb| sum * Fr::from(1 << 16) + Fr::from(limb as u64));
+        let limbs =
+            SALT.limbs().iter().rev().fold(Fr::ZERO, |sum, &limb| sum * Fr::from(1 << 16) + Fr::from(limb as u64));
         assert_eq!(limbs, salt);
     }
 

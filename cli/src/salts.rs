@@ -67,7 +67,9 @@ pub(crate) fn read(source: &SaltSource, interface: &Interface) -> Outcome<Vec<Sa
             let fault = anyhow!("--salt gives one salt, and {hashed} ports are hashed");
             Err(Failure::misuse(fault).remedy("give a file with a salt for each of them"))
         }
-        SaltSource::File(path) => parse(&read_text(path)?, interface).map_err(|fault| fault.context(path.display().to_string())),
+        SaltSource::File(path) => {
+            parse(&read_text(path)?, interface).map_err(|fault| fault.context(path.display().to_string()))
+        }
     }
 }
 
@@ -107,7 +109,11 @@ fn parse(text: &str, interface: &Interface) -> Outcome<Vec<Salt>> {
     let fault = |text: String| Failure::misuse(anyhow!(text));
     let SaltFile { salts } = serde_json::from_str(text).map_err(|_| fault("this is no file of salts".to_owned()))?;
     if salts.len() != interface.hashed().count() {
-        return Err(fault(format!("{} salts are there, and {} ports are hashed", salts.len(), interface.hashed().count())));
+        return Err(fault(format!(
+            "{} salts are there, and {} ports are hashed",
+            salts.len(),
+            interface.hashed().count()
+        )));
     }
     let salt = |port: &circuits::interface::InterfacePort| {
         let named = |salt: &&PortSalt| salt.port == port.name && salt.direction == port.direction;

@@ -30,8 +30,18 @@ impl Patient {
     /// A proof for one of the example's inputs, with these further arguments.
     fn prove(&self, input: &str, more: &[&str]) -> common::Run {
         let (input, out) = (example(input), text(self.folder.path()));
-        let arguments =
-            ["prove", &self.model, "--input", &input, "--calibration", &self.calibration, "-o", &out, "--input-visibility", "hashed"];
+        let arguments = [
+            "prove",
+            &self.model,
+            "--input",
+            &input,
+            "--calibration",
+            &self.calibration,
+            "-o",
+            &out,
+            "--input-visibility",
+            "hashed",
+        ];
         zkinfer(&[&arguments[..], more].concat())
     }
 
@@ -90,7 +100,8 @@ fn a_digest_binds_what_it_hides() {
 #[test]
 fn a_digest_may_come_first() {
     let story = Patient::new();
-    let (patient, program, salt) = (example("medical/patient.json"), story.file("program.zki"), story.file("first.salt"));
+    let (patient, program, salt) =
+        (example("medical/patient.json"), story.file("program.zki"), story.file("first.salt"));
     let compile = ["compile", &story.model, "-o", &program, "--calibration", &story.calibration];
     zkinfer(&[&compile[..], &["--input", "hashed", "--output", "hashed"]].concat()).done();
     let hashed = zkinfer(&["hash", &program, "--input", &patient, "--new-salt", &salt, "--json"]).done().json();

@@ -79,7 +79,10 @@ fn other_digests_are_refused() {
     }
     let mut swapped = proof.public.clone();
     swapped.digests.swap(0, 1);
-    assert!(matches!(verify(key, &swapped, &Proof { public: swapped.clone(), ..proof.clone() }), Err(Refusal::Equation)));
+    assert!(matches!(
+        verify(key, &swapped, &Proof { public: swapped.clone(), ..proof.clone() }),
+        Err(Refusal::Equation)
+    ));
     let fewer = PublicData { digests: proof.public.digests[..1].to_vec(), ..proof.public.clone() };
     let refused = verify(key, &fewer, &proof);
     assert!(matches!(refused, Err(Refusal::PublicDigests { expected: 2, found: 1 })), "{refused:?}");

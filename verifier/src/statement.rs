@@ -148,7 +148,8 @@ fn summary(ports: &[PortStatement]) -> String {
         None => (String::new(), "The"),
     };
     let given = named(Direction::Input, Visibility::Public, "").map(|names| format!(" on the public {names}"));
-    let public = named(Direction::Output, Visibility::Public, "").map(|names| format!(" gives exactly the public {names}"));
+    let public =
+        named(Direction::Output, Visibility::Public, "").map(|names| format!(" gives exactly the public {names}"));
     let secret = secrets(Direction::Output, "").map(|names| match public {
         Some(_) => format!(", and {names}"),
         None => format!(" gives {names}"),

@@ -8,7 +8,7 @@
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
-use super::builder::Builder;
+use super::builder::{Builder, RANGE_LIMB};
 use super::fill::Fill;
 use super::poseidon::{self, Input};
 use super::rows::{Lane, Place};
@@ -16,6 +16,9 @@ use super::scalar::{Operand, Previous, ScalarRef};
 use crate::digest::{self, Salt};
 use crate::graph::TensorId;
 use crate::interface::InterfacePort;
+
+/// A limb of a salt is a range chain of one row.
+const _: () = assert!(Salt::LIMB_BITS == 2 * RANGE_LIMB);
 
 impl Builder<'_> {
     /// The digest of a port's values, with the next salt.
@@ -40,7 +43,7 @@ impl Builder<'_> {
         salt
     }
 
-    /// Cells for the limbs of a salt, the lowest first; each is a range chain of one row.
+    /// Cells for the limbs of a salt, the lowest first.
     fn salt_places(&mut self) -> Vec<Place> {
         let chains = self.chains(Salt::LIMBS, 1);
         chains.rows().for_each(|row| self.range_chain(row, 1));

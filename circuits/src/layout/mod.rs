@@ -320,7 +320,8 @@ impl<'a> Draft<'a> {
         let rows = self.rows(widths.weights, widths.tables);
         let builder = self.builder;
         let usable_rows = widths.params().usable_rows();
-        let mut cells = FixedCells { usable_rows, columns: builder.rows.columns(usable_rows), elements: BTreeMap::new() };
+        let mut cells =
+            FixedCells { usable_rows, columns: builder.rows.columns(usable_rows), elements: BTreeMap::new() };
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
         cells.weights(builder.weights.columns(builder.strips, widths.weights as usize, usable_rows));

@@ -1,4 +1,4 @@
-//! Poseidon as rows of the scalar unit: [`poseidon::compress`] in [`ROWS`] rows.
+//! Poseidon as rows of the scalar unit: [`poseidon::compress`] in 384 rows.
 //!
 //! A row gives `c = q_c·c₋ + a·(q_m·b + q_a) + q_k`. An S-box is never a cell: `x^2` and `x^4` are, and wherever `y = x^5` is a
 //! summand, it is the product of `x^4` and `x`.
@@ -35,10 +35,6 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit, Summand};
 use crate::poseidon::{self, fifth_power, Parameters, FULL_ROUNDS, PARTIAL_ROUNDS, ROUNDS, WIDTH};
 
-/// Rows of a compression of two cells.
-#[cfg(test)]
-const ROWS: usize = 8 + 6 * 13 + 5 * PARTIAL_ROUNDS + 4 + 9;
-
 /// What is put into an S-box.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
@@ -53,7 +49,11 @@ pub(super) enum Input {
 enum Power {
     Constant(Fr),
     /// `(x + offset)·(x + offset)^4`
-    Product { x: Operand, offset: Fr, fourth: Operand },
+    Product {
+        x: Operand,
+        offset: Fr,
+        fourth: Operand,
+    },
 }
 
 impl Input {
@@ -191,11 +191,8 @@ impl Rounds<'_> {
     fn next_output(&mut self, boxes: &[Sample], recurrence: &Recurrence, n: usize) -> ScalarRef {
         let Recurrence { m00, quiet, .. } = recurrence;
         let [now, before, before_power, older_power] = recurrence.next();
-        let summands = [
-            boxes[0].times(older_power, Fr::ZERO),
-            boxes[1].times(before_power, before),
-            boxes[2].times(*m00, now),
-        ];
+        let summands =
+            [boxes[0].times(older_power, Fr::ZERO), boxes[1].times(before_power, before), boxes[2].times(*m00, now)];
         let constant = quiet[n][0] - now * quiet[n - 1][0] - before * quiet[n - 2][0];
         self.unit.combine(Fr::ZERO, &summands, constant)
     }
@@ -304,6 +301,9 @@ mod tests {
 
     use super::*;
     use crate::machine::{to_field, AdviceColumn, Cell, FixedColumn, MachineParams};
+
+    /// Rows of a compression of two cells.
+    const ROWS: usize = 8 + 6 * 13 + 5 * PARTIAL_ROUNDS + 4 + 9;
 
     /// The results of all rows, with `inputs` in the first rows' `value` cells.
     fn results(unit: &ScalarUnit, inputs: &[Fr]) -> Vec<Fr> {

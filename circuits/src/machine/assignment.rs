@@ -85,7 +85,10 @@ impl Skeleton {
         self.fixed.get(&column).map_or(0, |cells| cells.get(row))
     }
 
-    /// The cells of a fixed column that the member has, as field elements.
+    /// The cells of a fixed column, as field elements.
+    ///
+    /// # Panics
+    /// The member lacks the column.
     pub fn column(&self, column: FixedColumn) -> Vec<Fr> {
         let mut cells: Vec<Fr> = self.fixed[&column].iter().map(to_field).collect();
         for (&row, &element) in self.elements.get(&column).into_iter().flatten() {

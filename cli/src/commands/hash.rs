@@ -36,12 +36,16 @@ pub(crate) fn run(args: &HashArgs, printer: Printer) -> Outcome {
     let digests = shown.digests(interface, &salts_of(args, interface)?)?;
     if digests.is_empty() {
         let fault = anyhow!("no values of a hashed port are given");
-        return Err(Failure::misuse(fault).remedy("give --output with the result of `zkinfer prove` or `zkinfer run --json`"));
+        return Err(
+            Failure::misuse(fault).remedy("give --output with the result of `zkinfer prove` or `zkinfer run --json`")
+        );
     }
     let mut objects = Vec::with_capacity(digests.len());
     for (port, digest) in digests {
         printer.field(port.direction.name(), format_args!("{} {:?}: {digest}", port.name, port.shape))?;
-        objects.push(json!({ "direction": port.direction, "port": port.name, "words": port.packed_words(), "digest": digest }));
+        objects.push(
+            json!({ "direction": port.direction, "port": port.name, "words": port.packed_words(), "digest": digest }),
+        );
     }
     let mut report = Report::new("hash");
     report.peak_rss_bytes = peak_rss_bytes();

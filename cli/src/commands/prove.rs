@@ -87,7 +87,10 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     printer.field("written", format_args!("{}", args.out.display()))?;
     if !salts.is_empty() {
         let path = folder.salt.display();
-        printer.field("salt", format_args!("{path}: keep it to yourself, and show it with the values to have a digest checked"))?;
+        printer.field(
+            "salt",
+            format_args!("{path}: keep it to yourself, and show it with the values to have a digest checked"),
+        )?;
     }
     printer.line("")?;
     if let Some(profile) = &profile {

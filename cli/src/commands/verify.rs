@@ -65,7 +65,11 @@ fn shown(args: &VerifyArgs, key: &VerifyingKey, printer: Printer) -> Outcome<Opt
         shown = shown.outputs(key.interface(), output)?;
     }
     for port in shown.unbound(key.interface()) {
-        printer.warn(format_args!("{} {:?} is private: the proof says nothing of its values", port.direction.name(), port.name));
+        printer.warn(format_args!(
+            "{} {:?} is private: the proof says nothing of its values",
+            port.direction.name(),
+            port.name
+        ));
     }
     Ok(Some(shown))
 }

@@ -42,7 +42,10 @@ impl Shown {
         let tensors = samples.inputs(&InputSpec::of_interface(interface), sample).or_misuse(named())?;
         let quantized = quantize_for_interface(interface, &tensors).or_misuse(named())?;
         if quantized.clamped > 0 {
-            printer.warn(format_args!("{} input values lie outside their range and were set to its nearest end", quantized.clamped));
+            printer.warn(format_args!(
+                "{} input values lie outside their range and were set to its nearest end",
+                quantized.clamped
+            ));
         }
         Ok(self.with(interface, Direction::Input, quantized.values))
     }
@@ -105,7 +108,12 @@ impl Shown {
     ///
     /// # Errors
     /// Hashed ports are shown without salts, values that the ports do not admit, or `told` has another form than the interface.
-    pub(crate) fn asked(&self, interface: &Interface, salts: Option<&[Salt]>, told: &PublicData) -> Outcome<PublicData> {
+    pub(crate) fn asked(
+        &self,
+        interface: &Interface,
+        salts: Option<&[Salt]>,
+        told: &PublicData,
+    ) -> Outcome<PublicData> {
         let mut asked = told.clone();
         let (mut tensor, mut digest) = (0, 0);
         for (port, values) in interface.ports.iter().zip(&self.values) {

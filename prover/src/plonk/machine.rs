@@ -20,10 +20,11 @@ use crate::engine::{Column, Values};
 pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preprocessed), PermutationError> {
     let mut system = ConstraintSystem::default();
     let config = MachineCircuit::configure_with_params(&mut system, skeleton.params);
-    let fixed = FixedColumn::all(&skeleton.params).into_iter().map(|name| match skeleton.elements.contains_key(&name) {
-        true => Column::new(Values::Field(skeleton.column(name))),
-        false => Column::integers(skeleton.fixed[&name].clone()),
-    });
+    let fixed =
+        FixedColumn::all(&skeleton.params).into_iter().map(|name| match skeleton.elements.contains_key(&name) {
+            true => Column::new(Values::Field(skeleton.column(name))),
+            false => Column::integers(skeleton.fixed[&name].clone()),
+        });
     let fixed = fixed.collect();
     let mut permutation = PermutationAssembly::new(skeleton.params.k, &system.permutation().get_columns())?;
     for &(source, destination) in &skeleton.copies {

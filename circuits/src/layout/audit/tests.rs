@@ -199,10 +199,7 @@ fn hashed() -> Program {
         source_digest: [0; 32],
         options: Default::default(),
         tables: Vec::new(),
-        nodes: vec![
-            node(Op::Input { lo: -9, hi: 100 }, &[2, 20]),
-            node(Op::Max { input: TensorId(0) }, &[2]),
-        ],
+        nodes: vec![node(Op::Input { lo: -9, hi: 100 }, &[2, 20]), node(Op::Max { input: TensorId(0) }, &[2])],
         inputs: vec![port("x", 0, &[2, 20], Visibility::Hashed)],
         outputs: vec![port("y", 1, &[2], Visibility::Public)],
     }

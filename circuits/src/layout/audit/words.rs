@@ -17,12 +17,8 @@ use crate::interface::InterfacePort;
 use crate::machine::{to_field, AdviceColumn, Cell, FixedColumn, Skeleton};
 
 /// The columns whose cells may be any field elements.
-const SCALAR_COLUMNS: [FixedColumn; 4] = [
-    FixedColumn::ScalarPrevious,
-    FixedColumn::ScalarProduct,
-    FixedColumn::ScalarOperand,
-    FixedColumn::ScalarConstant,
-];
+const SCALAR_COLUMNS: [FixedColumn; 4] =
+    [FixedColumn::ScalarPrevious, FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
 /// The kind of random residues that salts are made of.
 const SALT_KIND: u32 = u32::MAX - 1;
 
