@@ -1,21 +1,25 @@
-//! The interface of a proof: which tensors are public, and how their values are packed into instance words.
+//! The interface of a proof: which tensors are public or hashed, and how their values are packed into instance words.
 //!
-//! A public tensor of `n` values in `[lo, hi]` takes `bits = max(1, ⌈log2(hi − lo + 1)⌉)` bits a value, as many values to a
+//! A tensor of `n` values in `[lo, hi]` takes `bits = max(1, ⌈log2(hi − lo + 1)⌉)` bits a value, as many values to a
 //! word as fit into [`WORD_BITS`], the first value in the lowest bits:
 //!
 //! ```text
 //! word = Σ_i (value_i − lo) · 2^(bits · i)
 //! ```
 //!
-//! The packing is injective for values in range, and the circuit proves the range; so a word names its values. Words of
-//! the public tensors follow one another, inputs first, in the order of the ports, in one instance column.
+//! The packing is injective for values in range, and the circuit proves the range; so a word names its values. The words
+//! of a public tensor are instance words. Those of a hashed tensor stay with the prover, and their salted digest
+//! ([`crate::digest`]) is its one instance word. The instance words of all ports follow one another, inputs first, in the
+//! order of the ports, in one instance column.
 
 use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::digest::{PortDigest, Salt};
 use crate::graph::{PortKind, Visibility};
+use crate::machine::to_field;
 
 /// Bits of an instance word that carry values; well below the 253 that always fit a scalar.
 pub const WORD_BITS: u32 = 248;
@@ -28,6 +32,16 @@ pub enum Direction {
     Input,
     /// An output of the model.
     Output,
+}
+
+impl Direction {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        }
+    }
 }
 
 /// A port as a verifier knows it.
@@ -68,12 +82,41 @@ impl InterfacePort {
         (WORD_BITS / self.bits()) as usize
     }
 
+    /// Words that the values are packed into.
+    pub fn packed_words(&self) -> usize {
+        self.elements().div_ceil(self.values_per_word())
+    }
+
     /// Instance words that the port takes: none when private.
     pub fn words(&self) -> usize {
         match self.visibility {
-            Visibility::Public => self.elements().div_ceil(self.values_per_word()),
+            Visibility::Public => self.packed_words(),
+            Visibility::Hashed => 1,
             Visibility::Private => 0,
         }
+    }
+
+    /// The words that values are packed into, whoever sees them.
+    ///
+    /// # Errors
+    /// Not as many values as the port has, or values out of range.
+    pub fn pack(&self, values: &[i64]) -> Result<Vec<Fr>, PackError> {
+        check_values(self, values)?;
+        Ok(values.chunks(self.values_per_word()).map(|chunk| self.pack_word(chunk)).collect())
+    }
+
+    /// The salted digest of values.
+    ///
+    /// # Errors
+    /// Not as many values as the port has, or values out of range.
+    pub fn digest(&self, values: &[i64], salt: Salt) -> Result<PortDigest, PackError> {
+        Ok(PortDigest::of(&self.pack(values)?, salt))
+    }
+
+    /// The word of some values, which need not be in range.
+    pub(crate) fn pack_word(&self, values: &[i64]) -> Fr {
+        let step = Fr::from(2).pow([u64::from(self.bits())]);
+        values.iter().rev().fold(Fr::ZERO, |word, &value| word * step + to_field(value) - to_field(self.lo))
     }
 }
 
@@ -87,6 +130,14 @@ pub struct Interface {
 /// Why values can't be packed, or words not unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PackError {
+    /// Not as many digests as hashed ports.
+    #[error("{expected} digests are expected, {found} were given")]
+    DigestCount {
+        /// Hashed ports.
+        expected: usize,
+        /// Digests given.
+        found: usize,
+    },
     /// Not as many tensors as public ports.
     #[error("{expected} public tensors are expected, {found} were given")]
     TensorCount {
@@ -135,10 +186,33 @@ pub enum PackError {
     },
 }
 
+/// What a proof tells of its ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicData {
+    /// The values of the public ports, in the order of the interface, each row-major.
+    pub values: Vec<Vec<i64>>,
+    /// The digests of the hashed ports, in the order of the interface.
+    pub digests: Vec<PortDigest>,
+}
+
 impl Interface {
+    /// The input ports in order.
+    pub fn inputs(&self) -> impl Iterator<Item = &InterfacePort> {
+        self.ports.iter().filter(|port| port.direction == Direction::Input)
+    }
+
     /// The public ports in order.
     pub fn public(&self) -> impl Iterator<Item = &InterfacePort> {
-        self.ports.iter().filter(|port| port.visibility == Visibility::Public)
+        self.seen_as(Visibility::Public)
+    }
+
+    /// The hashed ports in order.
+    pub fn hashed(&self) -> impl Iterator<Item = &InterfacePort> {
+        self.seen_as(Visibility::Hashed)
+    }
+
+    fn seen_as(&self, visibility: Visibility) -> impl Iterator<Item = &InterfacePort> {
+        self.ports.iter().filter(move |port| port.visibility == visibility)
     }
 
     /// Number of instance words; fixed by the key.
@@ -146,39 +220,51 @@ impl Interface {
         self.ports.iter().map(InterfacePort::words).sum()
     }
 
-    /// Packs the values of the public ports, in their order.
+    /// The instance words of what is told of the ports.
     ///
     /// # Errors
-    /// Tensors of the wrong number or length, values out of range.
-    pub fn pack(&self, tensors: &[Vec<i64>]) -> Result<Vec<Fr>, PackError> {
-        let expected = self.public().count();
-        if tensors.len() != expected {
-            return Err(PackError::TensorCount { expected, found: tensors.len() });
+    /// Tensors or digests of the wrong number, tensors of the wrong length, values out of range.
+    pub fn pack(&self, data: &PublicData) -> Result<Vec<Fr>, PackError> {
+        let (expected, found) = (self.public().count(), data.values.len());
+        if found != expected {
+            return Err(PackError::TensorCount { expected, found });
         }
+        let (expected, found) = (self.hashed().count(), data.digests.len());
+        if found != expected {
+            return Err(PackError::DigestCount { expected, found });
+        }
+        let (mut values, mut digests) = (data.values.iter(), data.digests.iter());
         let mut words = Vec::with_capacity(self.words());
-        for (port, values) in self.public().zip(tensors) {
-            check_values(port, values)?;
-            words.extend(values.chunks(port.values_per_word()).map(|chunk| pack_word(port, chunk)));
+        for port in &self.ports {
+            match port.visibility {
+                Visibility::Public => words.extend(port.pack(values.next().expect("one for each public port"))?),
+                Visibility::Hashed => words.push(digests.next().expect("one for each hashed port").word()),
+                Visibility::Private => {}
+            }
         }
         Ok(words)
     }
 
-    /// The values of the public ports, in their order; the inverse of [`Interface::pack`].
+    /// What instance words tell of the ports; the inverse of [`Interface::pack`].
     ///
     /// # Errors
     /// A wrong number of words, or a word that no values pack to.
-    pub fn unpack(&self, words: &[Fr]) -> Result<Vec<Vec<i64>>, PackError> {
+    pub fn unpack(&self, words: &[Fr]) -> Result<PublicData, PackError> {
         if words.len() != self.words() {
             return Err(PackError::WordCount { expected: self.words(), found: words.len() });
         }
         let mut rest = words;
-        self.public()
-            .map(|port| {
-                let (mine, others) = rest.split_at(port.words());
-                rest = others;
-                unpack_port(port, mine)
-            })
-            .collect()
+        let mut data = PublicData::default();
+        for port in &self.ports {
+            let (mine, others) = rest.split_at(port.words());
+            rest = others;
+            match port.visibility {
+                Visibility::Public => data.values.push(unpack_port(port, mine)?),
+                Visibility::Hashed => data.digests.push(PortDigest::from_word(mine[0])),
+                Visibility::Private => {}
+            }
+        }
+        Ok(data)
     }
 }
 
@@ -190,11 +276,6 @@ fn check_values(port: &InterfacePort, values: &[i64]) -> Result<(), PackError> {
         Some(index) => Err(PackError::Range { port: port.name.clone(), index, lo: port.lo, hi: port.hi }),
         None => Ok(()),
     }
-}
-
-fn pack_word(port: &InterfacePort, values: &[i64]) -> Fr {
-    let step = Fr::from(2).pow([u64::from(port.bits())]);
-    values.iter().rev().fold(Fr::ZERO, |word, value| word * step + Fr::from(value.abs_diff(port.lo)))
 }
 
 fn unpack_port(port: &InterfacePort, words: &[Fr]) -> Result<Vec<i64>, PackError> {

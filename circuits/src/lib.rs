@@ -3,15 +3,19 @@
 //! | module | what lives there |
 //! | --- | --- |
 //! | [`analysis`] | what each tensor can hold at most |
+//! | [`digest`] | the salted digest of a hashed port |
 //! | [`graph`] | the integer program: tensors, operators, tables |
 //! | [`interface`] | public ports and how they are packed into instance words |
 //! | [`layout`] | which cell holds what, and the cost model |
 //! | [`machine`] | the family of constraint systems |
+//! | [`poseidon`] | the hash of digests |
 //! | [`mod@reference`] | the plain interpreter; its result is the definition |
 
 pub mod analysis;
+pub mod digest;
 pub mod graph;
 pub mod interface;
 pub mod layout;
 pub mod machine;
+pub mod poseidon;
 pub mod reference;

@@ -13,8 +13,8 @@ fn accepts(mut builder: ProgramBuilder, options: LayoutOptions) {
     let program = builder.program;
     let layout = compile(&program, &options).expect("the program has a layout");
     let trace = run(&program, &inputs).expect("the inputs are admissible");
-    let assignment = layout.assign(&program, &trace);
-    let words = layout.interface().pack(&layout.public_values(&program, &trace)).expect("the values are in range");
+    let assignment = layout.assign(&program, &trace, &[]);
+    let words = layout.interface().pack(&layout.public_data(&program, &trace, &[])).expect("the values are in range");
     let k = layout.params().k;
     println!("{:?}", layout.statistics());
     let prover = MockProver::run(k, &MachineCircuit::with_witness(assignment), vec![words]).expect("it runs");

@@ -199,7 +199,7 @@ fn assignment(mut builder: ProgramBuilder, options: &LayoutOptions) -> Assignmen
     let inputs = builder.inputs();
     let layout = compile(&builder.program, options).expect("the program has a layout");
     let trace = run(&builder.program, &inputs).expect("the inputs are admissible");
-    layout.assign(&builder.program, &trace)
+    layout.assign(&builder.program, &trace, &[])
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn input_out_of_range() -> Violations {
     wide.program.nodes[0].op = Op::Input { lo: -4, hi: 4 };
     let victim = dense();
     let trace = run(&wide.program, &[vec![4, -1, 2]]).expect("admissible in the other model");
-    let assignment = victim.case.layout.assign(&victim.case.builder.program, &trace);
+    let assignment = victim.case.layout.assign(&victim.case.builder.program, &trace, &victim.case.salts);
     victim.refuses(assignment)
 }
 
@@ -302,7 +302,7 @@ fn wide_input_out_of_range() -> Violations {
     wider.program.nodes[0].op = Op::Input { lo: -3000, hi: 3000 };
     let victim = Victim::new(targets::wide_input(), &[&[2999, -1]]);
     let trace = run(&wider.program, &[vec![3000, -1]]).expect("admissible in the other model");
-    victim.refuses(victim.case.layout.assign(&victim.case.builder.program, &trace))
+    victim.refuses(victim.case.layout.assign(&victim.case.builder.program, &trace, &victim.case.salts))
 }
 
 // --- requantization -----------------------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ fn the_evaluator_agrees_with_the_mock_prover_on_folded_machines() {
 fn evaluator_and_mock_prover_agree(folded: bool) {
     let mut violated = BTreeSet::new();
     let mut runs = 0;
-    for (index, (name, builder)) in targets::all().into_iter().enumerate() {
+    let programs = targets::all().into_iter().chain([("hashed", targets::hashed())]);
+    for (index, (name, builder)) in programs.enumerate() {
         let mut builder = builder;
         let inputs = builder.program.inputs.clone();
         let inputs = inputs.iter().map(|port| {
@@ -280,11 +281,11 @@ fn public_words_name_their_values() {
     let interface = case.layout.interface();
     let words = case.words();
     let values = interface.unpack(&words).expect("they are those of a run");
-    assert_eq!(values, case.layout.public_values(&case.builder.program, &case.trace));
+    assert_eq!(values, case.layout.public_data(&case.builder.program, &case.trace, &case.salts));
     for (index, port) in interface.public().enumerate() {
         for beyond in [port.lo - 1, port.hi + 1, i64::MIN, i64::MAX] {
             let mut wrong = values.clone();
-            wrong[index][0] = beyond;
+            wrong.values[index][0] = beyond;
             assert!(interface.pack(&wrong).is_err(), "{} takes no {beyond}", port.name);
         }
     }

@@ -36,6 +36,7 @@ fn cases() -> Vec<Case> {
         let inputs = vec![(0..9).map(|_| borders.random(-2, 1)).collect()];
         cases.push(Case::with_inputs("borders", borders, inputs, shape));
     }
+    cases.push(Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], 1));
     cases
 }
 

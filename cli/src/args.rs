@@ -11,6 +11,7 @@ use onnx_import::accuracy::Metric;
 use prover::{Engine, EngineOptions};
 
 use crate::exit::{Failure, Outcome};
+use crate::salts::SaltSource;
 use crate::size::ByteSize;
 
 /// The command line of `zkinfer`.
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     /// Check a proof against a verifying key
     Verify(VerifyArgs),
+    /// Compute the salted digests of hashed inputs and outputs
+    Hash(HashArgs),
     /// Run the integer program on an input, without a proof
     Run(RunArgs),
     /// Score the integer program on labelled samples beside the float model
@@ -149,7 +152,7 @@ impl From<MetricChoice> for Metric {
     }
 }
 
-/// `public`, `private`, or one of them for a tensor by its name.
+/// `public`, `private`, `hashed`, or one of them for a tensor by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibilityRule {
     /// The tensor; all where `None`.
@@ -169,7 +172,8 @@ impl FromStr for VisibilityRule {
         let visibility = match word {
             "public" => Visibility::Public,
             "private" => Visibility::Private,
-            _ => return Err("expected public, private, NAME=public or NAME=private".to_owned()),
+            "hashed" => Visibility::Hashed,
+            _ => return Err("expected public, private or hashed, for all or as NAME=hashed".to_owned()),
         };
         Ok(Self { name, visibility })
     }
@@ -178,10 +182,12 @@ impl FromStr for VisibilityRule {
 /// Who sees the inputs and outputs, for commands whose `--input` is a file.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct VisibilityOptions {
-    /// Who sees the inputs: public (default) or private, for all or as NAME=private; may be repeated
+    /// Who sees the inputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
+    /// be repeated
     #[arg(long, value_name = "RULE")]
     pub(crate) input_visibility: Vec<VisibilityRule>,
-    /// Who sees the outputs: public (default) or private, for all or as NAME=private; may be repeated
+    /// Who sees the outputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
+    /// be repeated
     #[arg(long, value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
 }
@@ -248,12 +254,14 @@ impl EngineArgs {
 /// `zkinfer prove`
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Inputs and outputs are public unless said otherwise. Without --srs a development SRS is used, \
+    after_help = "Inputs and outputs are public unless said otherwise. Of hashed ones the proof tells a salted digest; the \
+salts are left in proof.zkp.salt for you alone, and whoever gets them with the values can check the digest. Without --srs a development SRS is used, \
 which anyone can forge proofs under.
 
 Examples:
   zkinfer prove model.onnx --input picture.json -o out/
   zkinfer prove model.onnx --input patient.json --input-visibility private -o out/
+  zkinfer prove model.onnx --input picture.json --input-visibility hashed -o out/
   zkinfer prove model.onnx --input samples.npz --sample 3 --calibration train.npz --bits 10 -o out/
   zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs
   zkinfer prove model.onnx --input picture.json -o out/ --max-memory 512MiB
@@ -271,6 +279,10 @@ pub(crate) struct ProveArgs {
     pub(crate) options: ModelOptions,
     #[command(flatten)]
     pub(crate) visibility: VisibilityOptions,
+    /// Salts of the hashed inputs and outputs: a file that `prove` or `hash` left, or 32 hexadecimal digits where one port is
+    /// hashed (which others on this machine may see); drawn anew without it
+    #[arg(long, value_name = "FILE|HEX")]
+    pub(crate) salt: Option<SaltSource>,
     /// Structured reference string (SRS); a development one without it
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
@@ -286,8 +298,9 @@ pub(crate) struct ProveArgs {
 #[command(
     after_help = "Exit status: 0 accepted, 1 refused (the reason is on standard error), 2 wrong usage or unreadable file.
 
-Example:
-  zkinfer verify --vk out/model.vk --proof out/proof.zkp"
+Examples:
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp --input picture.json --salt out/proof.zkp.salt"
 )]
 pub(crate) struct VerifyArgs {
     /// The verifying key
@@ -299,6 +312,51 @@ pub(crate) struct VerifyArgs {
     /// Refuse proofs that are marked insecure: made on the development SRS or with a seed
     #[arg(long)]
     pub(crate) require_secure: bool,
+    /// Refuse a proof that does not speak about these input values (.json, .npy or .npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Which sample of a file with several
+    #[arg(long, value_name = "INDEX", default_value_t = 0, requires = "input")]
+    pub(crate) sample: usize,
+    /// Refuse a proof that does not speak about these outputs: the result.json of `prove`, or what `run --json` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The salts that go with hashed inputs and outputs, as the prover left them
+    #[arg(long, value_name = "FILE|HEX")]
+    pub(crate) salt: Option<SaltSource>,
+}
+
+/// `zkinfer hash`
+#[derive(Args, Debug)]
+#[command(
+    group = clap::ArgGroup::new("salts").required(true).args(["salt", "new_salt"]),
+    after_help = "The digest is a Poseidon hash over BN254 of the packed values, which contracts can compute too; \
+docs/soundness.md defines it. With a program, the outputs are those of its run on the input.
+
+Examples:
+  zkinfer hash out/model.vk --input picture.json --salt out/proof.zkp.salt
+  zkinfer hash out/program.zki --input picture.json --new-salt picture.salt
+  zkinfer hash out/model.vk --output out/result.json --salt out/proof.zkp.salt --json"
+)]
+pub(crate) struct HashArgs {
+    /// A verifying key (.vk) or a compiled program (.zki), which says what is hashed
+    pub(crate) file: PathBuf,
+    /// The input values (.json, .npy or .npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Which sample of a file with several
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub(crate) sample: usize,
+    /// The outputs: the result.json of `prove`, or what `run --json` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The salts: a file that `prove` or `hash` left, or 32 hexadecimal digits where one port is hashed (which others on this
+    /// machine may see)
+    #[arg(long, value_name = "FILE|HEX")]
+    pub(crate) salt: Option<SaltSource>,
+    /// Draw new salts, and leave them in this file for you alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_salt: Option<PathBuf>,
 }
 
 /// `zkinfer run`
@@ -371,7 +429,8 @@ pub(crate) enum MetricChoice {
 #[command(after_help = "Examples:
   zkinfer compile model.onnx -o program.zki --calibration train.npz
   zkinfer compile model.onnx -o program.zki --calibration train.npz --bits 10 --input private
-  zkinfer compile model.onnx -o program.zki --input image=private --input key=public")]
+  zkinfer compile model.onnx -o program.zki --input image=private --input key=public
+  zkinfer compile model.onnx -o program.zki --input hashed")]
 pub(crate) struct CompileArgs {
     /// The model (.onnx)
     pub(crate) model: PathBuf,
@@ -380,10 +439,12 @@ pub(crate) struct CompileArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) options: ModelOptions,
-    /// Who sees the inputs: public (default) or private, for all or as NAME=private; may be repeated
+    /// Who sees the inputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
+    /// be repeated
     #[arg(long = "input", visible_alias = "input-visibility", value_name = "RULE")]
     pub(crate) input_visibility: Vec<VisibilityRule>,
-    /// Who sees the outputs: public (default) or private, for all or as NAME=private; may be repeated
+    /// Who sees the outputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
+    /// be repeated
     #[arg(long = "output", visible_alias = "output-visibility", value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
 }
@@ -585,6 +646,7 @@ mod tests {
         assert_eq!(rule("private"), Ok(VisibilityRule { name: None, visibility: Visibility::Private }));
         let named = VisibilityRule { name: Some("a=b".into()), visibility: Visibility::Public };
         assert_eq!(rule("a=b=public"), Ok(named));
+        assert_eq!(rule("hashed"), Ok(VisibilityRule { name: None, visibility: Visibility::Hashed }));
         assert!(rule("secret").is_err() && rule("a=").is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use circuits::graph::Program;
 use circuits::layout::{LayoutOptions, Objective};
-use verifier::container::{self, ContainerError, Kind};
+use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
 
 use crate::exit::{Failure, OrFail, Outcome};
@@ -23,6 +23,8 @@ pub(crate) struct Folder {
     pub(crate) verifying_key: PathBuf,
     /// `proof.zkp`
     pub(crate) proof: PathBuf,
+    /// `proof.zkp.salt`
+    pub(crate) salt: PathBuf,
     /// `result.json`
     pub(crate) result: PathBuf,
 }
@@ -40,6 +42,7 @@ impl Folder {
             proving_key: folder.join("model.pk"),
             verifying_key: folder.join("model.vk"),
             proof: folder.join("proof.zkp"),
+            salt: folder.join("proof.zkp.salt"),
             result: folder.join("result.json"),
         })
     }
@@ -203,6 +206,19 @@ pub(crate) fn is_artifact(path: &Path) -> Outcome<bool> {
     let file = fs::File::open(path).or_misuse(named())?;
     file.take(8).read_to_end(&mut start).or_misuse(named())?;
     Ok(start == *b"ZKINFER\0")
+}
+
+/// The kind of one of our files.
+///
+/// # Errors
+/// The file can't be read or is none of ours.
+pub(crate) fn kind(path: &Path) -> Outcome<Kind> {
+    use std::io::Read;
+    let named = || path.display().to_string();
+    let mut start = Vec::new();
+    let file = fs::File::open(path).or_misuse(named())?;
+    file.take(HEADER_BYTES as u64).read_to_end(&mut start).or_misuse(named())?;
+    Header::parse(&start).map(|header| header.kind).or_misuse(named())
 }
 
 /// SHA-256 of a file.

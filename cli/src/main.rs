@@ -13,6 +13,7 @@ mod present;
 mod printer;
 mod profile;
 mod report;
+mod salts;
 mod size;
 mod usage;
 
@@ -51,6 +52,7 @@ fn dispatch(command: Command, printer: Printer) -> Outcome {
     match command {
         Command::Prove(args) => commands::prove::run(&args, printer),
         Command::Verify(args) => commands::verify::run(&args, printer),
+        Command::Hash(args) => commands::hash::run(&args, printer),
         Command::Run(args) => commands::run::run(&args, printer),
         Command::Evaluate(args) => commands::evaluate::run(&args, printer),
         Command::Compile(args) => commands::compile::run(&args, printer),

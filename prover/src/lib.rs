@@ -46,5 +46,5 @@ pub mod srs;
 pub mod transform;
 
 pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
-pub use prove::{prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover};
+pub use prove::{draw_salt, prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover};
 pub use report::{Progress, Report, RoundReport, Stage, StageReport};

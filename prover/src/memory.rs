@@ -37,7 +37,7 @@ pub struct MemoryPlan {
     pub threads: u64,
     /// The SRS in both bases, and the bases in the form that sums take.
     pub srs: u64,
-    /// Fixed, permutation and first-phase columns, as integers.
+    /// Fixed, permutation and first-phase columns, as integers; fixed columns with constants of a hash as elements.
     pub integers: u64,
     /// Columns of field elements: the second phase, the products, the mask, the quotient.
     pub elements: u64,
@@ -72,6 +72,7 @@ impl MemoryPlan {
             // Columns that hold constants of all kinds are as wide as the widest.
             fixed = fixed.max(counts.fixed as u64 * FOLDED_INTEGER * rows);
         }
+        let fixed = fixed + column * layout.skeleton().elements.len() as u64;
         let copies = layout.skeleton().copies.len() as u64;
         let permuted = counts.permuted as u64;
         let mut plan = Self {

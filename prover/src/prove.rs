@@ -1,5 +1,6 @@
 //! Making proofs.
 
+use circuits::digest::Salt;
 use circuits::interface::PackError;
 use circuits::machine::{Assignment, MachineCircuit};
 use circuits::reference::{self, RunError, Trace};
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use verifier::container::Bytes;
 use verifier::transcript::KeccakTranscript;
-use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, PublicInputs, Refusal};
+use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Refusal};
 
 use crate::engine::{CpuEngine, CpuOptions, VectorKernels};
 use crate::keys::ProvingKey;
@@ -138,6 +139,14 @@ pub enum ProveError {
     /// The program can't be run on the inputs.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Not as many salts as hashed ports.
+    #[error("the program has {expected} hashed ports, and {found} salts are given")]
+    Salts {
+        /// Hashed ports.
+        expected: usize,
+        /// Salts.
+        found: usize,
+    },
     /// The public values can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -173,13 +182,16 @@ pub enum ProveError {
     NotAccepted(Refusal),
 }
 
-/// A proof and what belongs to it. `Debug` tells nothing of the trace.
+/// A proof and what belongs to it. `Debug` tells nothing of the trace and the salts.
 #[derive(Clone)]
 pub struct Proved {
     /// The proof.
     pub proof: Proof,
     /// All tensors of the run. Private: it holds the private values.
     pub trace: Trace,
+    /// The salts of the hashed ports, in the order of the interface. Private: with them, guesses at the values can be
+    /// confirmed. Whoever is to be shown the values takes them.
+    pub salts: Vec<Salt>,
     /// What the stages cost.
     pub report: Report,
 }
@@ -279,7 +291,8 @@ impl<'a> Prover<'a> {
         &self.derived
     }
 
-    /// Runs the program on `inputs` (the values of its input ports in order, each row-major) and proves the run.
+    /// Runs the program on `inputs` (the values of its input ports in order, each row-major) and proves the run, with salts of
+    /// the operating system for hashed ports.
     ///
     /// # Errors
     /// The inputs are not admissible, or no proof could be made.
@@ -289,17 +302,37 @@ impl<'a> Prover<'a> {
         options: &ProveOptions,
         progress: &dyn Progress,
     ) -> Result<Proved, ProveError> {
+        let hashed = self.key.verifying_key().interface().hashed();
+        let salts = hashed.map(|_| draw_salt()).collect::<Result<Vec<_>, _>>()?;
+        self.prove_salted(inputs, &salts, options, progress)
+    }
+
+    /// [`Self::prove`] with salts of the caller's choice, one for each hashed port in the order of the interface.
+    ///
+    /// # Errors
+    /// The inputs are not admissible, there are more or fewer salts, or no proof could be made.
+    pub fn prove_salted(
+        &self,
+        inputs: &[Vec<i64>],
+        salts: &[Salt],
+        options: &ProveOptions,
+        progress: &dyn Progress,
+    ) -> Result<Proved, ProveError> {
         refuse_degree_override()?;
         let plan = self.key.plan();
+        let (expected, found) = (plan.layout().interface().hashed().count(), salts.len());
+        if found != expected {
+            return Err(ProveError::Salts { expected, found });
+        }
         let mut stages = Stages::new(progress);
         let (trace, assignment) = stages.run(Stage::Witness, || {
             let trace = reference::run(plan.program(), inputs)?;
-            let assignment = plan.layout().assign(plan.program(), &trace);
+            let assignment = plan.layout().assign(plan.program(), &trace, salts);
             Ok::<_, ProveError>((trace, assignment))
         })?;
-        let public = PublicInputs(plan.layout().public_values(plan.program(), &trace));
-        let instances = plan.layout().interface().pack(&public.0)?;
-        let seed = self.seed(inputs, options.entropy)?;
+        let public = plan.layout().public_data(plan.program(), &trace, salts);
+        let instances = plan.layout().interface().pack(&public)?;
+        let seed = self.seed(inputs, salts, options.entropy)?;
         let mut rounds = Vec::new();
         let words = stages.run(Stage::Prove, || match &self.backend {
             Backend::Native(native) => {
@@ -324,7 +357,7 @@ impl<'a> Prover<'a> {
                 .run(Stage::Verify, || verify(self.key.verifying_key(), &proof.public, &proof))
                 .map_err(ProveError::NotAccepted)?;
         }
-        Ok(Proved { proof, trace, report: stages.report() })
+        Ok(Proved { proof, trace, salts: salts.to_vec(), report: stages.report() })
     }
 
     fn stock(
@@ -353,13 +386,13 @@ impl<'a> Prover<'a> {
         }
     }
 
-    fn seed(&self, inputs: &[Vec<i64>], entropy: Entropy) -> Result<[u8; 32], ProveError> {
+    fn seed(&self, inputs: &[Vec<i64>], salts: &[Salt], entropy: Entropy) -> Result<[u8; 32], ProveError> {
         match entropy {
             Entropy::Seed(seed) => Ok(seed),
             Entropy::System => {
                 let mut system = [0; 32];
                 OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
-                Ok(hedged(&system, self.engine(), self.key.verifying_key().digest(), inputs))
+                Ok(hedged(&system, self.engine(), self.key.verifying_key().digest(), inputs, salts))
             }
         }
     }
@@ -373,11 +406,21 @@ pub fn prove(key: &ProvingKey, srs: &Srs, inputs: &[Vec<i64>], options: &ProveOp
     Prover::new(key, srs, &EngineOptions::default(), &())?.prove(inputs, options, &())
 }
 
-/// A seed from the system's randomness, the key and the witness (which follows from the inputs).
+/// A salt from the system's randomness.
+///
+/// # Errors
+/// The operating system gives none.
+pub fn draw_salt() -> Result<Salt, ProveError> {
+    let mut bytes = [0; Salt::BYTES];
+    OsRng.try_fill_bytes(&mut bytes).map_err(ProveError::Entropy)?;
+    Ok(Salt::from_bytes(bytes))
+}
+
+/// A seed from the system's randomness, the key and the witness (which follows from the inputs and salts).
 ///
 /// The engine is part of it: should the system's randomness repeat, two engines would otherwise blind one witness alike and open it
 /// at different points.
-fn hedged(system: &[u8; 32], engine: Engine, key: Digest, inputs: &[Vec<i64>]) -> [u8; 32] {
+fn hedged(system: &[u8; 32], engine: Engine, key: Digest, inputs: &[Vec<i64>], salts: &[Salt]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"zkinfer blinding");
     hash.update(system);
@@ -387,6 +430,7 @@ fn hedged(system: &[u8; 32], engine: Engine, key: Digest, inputs: &[Vec<i64>]) -
         hash.update((tensor.len() as u64).to_le_bytes());
         tensor.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
+    salts.iter().for_each(|salt| hash.update(salt.to_bytes()));
     hash.finalize().into()
 }
 
@@ -410,7 +454,11 @@ mod tests {
 
     #[test]
     fn blinding_depends_on_everything() {
-        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), inputs);
+        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), inputs, &[]);
+        let salted = |byte| {
+            let salt = [Salt::from_bytes([byte; Salt::BYTES])];
+            hedged(&[1; 32], Engine::Native, Digest([2; 32]), &[vec![3, 4]], &salt)
+        };
         let first = seed(1, 2, &[vec![3, 4]]);
         assert_eq!(first, seed(1, 2, &[vec![3, 4]]));
         let others = [
@@ -420,7 +468,8 @@ mod tests {
             seed(1, 2, &[vec![3], vec![4]]),
         ];
         assert!(others.iter().all(|other| *other != first));
-        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), &[vec![3, 4]]), first);
+        assert!(salted(5) != first && salted(5) != salted(6));
+        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), &[vec![3, 4]], &[]), first);
         assert_eq!(format!("{:?}", Entropy::Seed([7; 32])), "Seed");
     }
 

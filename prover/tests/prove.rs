@@ -55,7 +55,7 @@ fn is_proved(mut builder: ProgramBuilder) {
         assert!(port.values.as_ref().is_none_or(|values| values == outputs));
     }
     let mut claimed = proved.proof.clone();
-    claimed.public.0.last_mut().expect("something is public")[0] ^= 1;
+    claimed.public.values.last_mut().expect("something is public")[0] ^= 1;
     let public = claimed.public.clone();
     assert!(verify(key, &public, &claimed).is_err(), "another output");
 }

@@ -70,9 +70,35 @@ fn remove_unlocked(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Those to whom the process's umask leaves it.
+    Umask,
+    /// The owner alone, from the first byte on, where the system has such modes.
+    Owner,
+}
+
+impl Readers {
+    /// What opens a new file for them.
+    fn options(self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if self == Self::Owner {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        options
+    }
+}
+
 /// Writes a file so that `path` holds either what it held before or all that `write` writes, never a part.
-pub(crate) fn write(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    let temporary = Temporary::beside(path)?;
+pub(crate) fn write(
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = Temporary::beside(path, readers)?;
     temporary.fill(write)?;
     temporary.rename(path)
 }
@@ -86,7 +112,7 @@ struct Temporary {
 
 impl Temporary {
     /// Makes a file in the folder of `path`, so that renaming stays within one file system.
-    fn beside(path: &Path) -> io::Result<Self> {
+    fn beside(path: &Path, readers: Readers) -> io::Result<Self> {
         let name =
             path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this is no file name"))?;
         remove_abandoned(folder_of(path));
@@ -95,7 +121,7 @@ impl Temporary {
             refuse_if_closed(&unfinished)?;
             unfinished.next += 1;
             let candidate = path.with_file_name(temporary_name(name, unfinished.next));
-            if let Some(file) = create_locked(&candidate)? {
+            if let Some(file) = create_locked(&candidate, readers)? {
                 unfinished.paths.push(candidate.clone());
                 return Ok(Self { path: candidate, file });
             }
@@ -145,8 +171,8 @@ fn temporary_name(name: &OsStr, number: u64) -> OsString {
 }
 
 /// Makes and locks a file; `None` where there is one already, or another process has removed it before it was locked.
-fn create_locked(path: &Path) -> io::Result<Option<File>> {
-    let file = match OpenOptions::new().write(true).create_new(true).open(path) {
+fn create_locked(path: &Path, readers: Readers) -> io::Result<Option<File>> {
+    let file = match readers.options().open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         Err(error) => return Err(error),
@@ -192,7 +218,7 @@ mod tests {
         for name in [".model.pk.1-1.zkinfer-tmp", "model.pk", ".hidden", "x.zkinfer-tmp"] {
             fs::write(path(name), b"content").expect("writable");
         }
-        write(&path("model.vk"), |file| {
+        write(&path("model.vk"), Readers::Umask, |file| {
             // Meanwhile another process cleans up.
             remove_abandoned(folder.path());
             file.write_all(b"key")
@@ -210,7 +236,8 @@ mod tests {
         let threads: Vec<_> = (0..4u8)
             .map(|byte| {
                 let path = path.clone();
-                std::thread::spawn(move || (0..20).try_for_each(|_| write(&path, |file| file.write_all(&[byte; 99]))))
+                let once = move |_| write(&path, Readers::Umask, |file| file.write_all(&[byte; 99]));
+                std::thread::spawn(move || (0..20).try_for_each(once))
             })
             .collect();
         for thread in threads {
@@ -223,8 +250,26 @@ mod tests {
 
     #[test]
     fn a_path_without_a_name_is_refused() {
-        let error = write(Path::new("/"), |_| Ok(())).expect_err("it has no name");
+        let error = write(Path::new("/"), Readers::Umask, |_| Ok(())).expect_err("it has no name");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert_eq!(folder_of(Path::new("file")), Path::new("."));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn secrets_are_for_their_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("salt");
+        fs::write(&path, b"an older file that all may read").expect("writable");
+        write(&path, Readers::Owner, |file| {
+            let hidden = names(folder.path()).into_iter().find(|name| is_temporary(OsStr::new(name)));
+            let metadata = fs::metadata(folder.path().join(hidden.expect("it is being written"))).expect("there");
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+            file.write_all(b"secret")
+        })
+        .expect("writable");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).expect("readable"), b"secret");
     }
 }

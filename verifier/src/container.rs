@@ -58,7 +58,9 @@ impl Kind {
         match self {
             // 2: the widths that were chosen are in the file.
             Kind::ProvingKey => 2,
-            Kind::Program | Kind::VerifyingKey | Kind::Proof | Kind::Srs => 1,
+            // 2: the digests of hashed ports stand beside the public values.
+            Kind::Proof => 2,
+            Kind::Program | Kind::VerifyingKey | Kind::Srs => 1,
         }
     }
 
@@ -363,7 +365,17 @@ pub fn write_atomic_with(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), ContainerError> {
-    atomic::write(path, write).map_err(|source| ContainerError::Io { path: path.to_owned(), source })
+    let written = atomic::write(path, atomic::Readers::Umask, write);
+    written.map_err(|source| ContainerError::Io { path: path.to_owned(), source })
+}
+
+/// [`write_atomic`] for secrets: only the owner of the file may read it, where the system has such modes.
+///
+/// # Errors
+/// The system refuses; then nothing is left behind.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
+    let written = atomic::write(path, atomic::Readers::Owner, |file| file.write_all(bytes));
+    written.map_err(|source| ContainerError::Io { path: path.to_owned(), source })
 }
 
 /// Bytes that are encoded as one block and not element by element.

@@ -14,9 +14,10 @@ pub mod statement;
 pub mod transcript;
 mod verify;
 
+pub use circuits::interface::PublicData;
 pub use degree::{refuse_degree_override, DegreeOverride};
 pub use digest::Digest;
 pub use key::{KeyError, VerifyingKey};
-pub use proof::{Proof, PublicInputs, Randomness};
+pub use proof::{Proof, Randomness};
 pub use statement::Statement;
 pub use verify::{verify, verify_file, verify_under, Policy, Refusal};

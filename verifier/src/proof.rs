@@ -1,15 +1,12 @@
-//! The proof file: the proof, its public values, and the key that it is for.
+//! The proof file: the proof, its public values and digests, and the key that it is for.
 
 use std::path::Path;
 
+use circuits::interface::PublicData;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, Bytes, ContainerError, Kind};
 use crate::Digest;
-
-/// The values of the public ports, in the order of the interface, each row-major.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublicInputs(pub Vec<Vec<i64>>);
 
 /// Where the prover's randomness was from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,8 +24,8 @@ pub enum Randomness {
 pub struct Proof {
     /// Digest of the verifying key's file.
     pub key: Digest,
-    /// The values that the proof speaks about.
-    pub public: PublicInputs,
+    /// The values and digests that the proof speaks about.
+    pub public: PublicData,
     /// Where the prover's randomness was from.
     pub randomness: Randomness,
     /// The points and scalars that [`ProofShape`](crate::shape::ProofShape) describes.

@@ -124,6 +124,7 @@ pub fn library_srs(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 
     fn at(tau: Fr) -> G2Affine {
         (G2Affine::generator() * tau).to_affine()

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use circuits::digest::PortDigest;
 use circuits::graph::{PortKind, Visibility};
 use circuits::interface::{Direction, InterfacePort};
 use serde::Serialize;
 
-use crate::{Digest, PublicInputs, Randomness, VerifyingKey};
+use crate::{Digest, PublicData, Randomness, VerifyingKey};
 
 /// Most values of a tensor that the text of a statement lists.
 const LISTED_VALUES: usize = 16;
@@ -40,15 +41,21 @@ pub struct PortStatement {
     /// The port as the key has it.
     #[serde(flatten)]
     pub port: InterfacePort,
-    /// The integers that were proven, row-major; none for a private port.
+    /// The integers that were proven, row-major; none for a private or hashed port.
     pub values: Option<Vec<i64>>,
     /// The reals that the integers stand for (for an index, the integers).
     pub reals: Option<Vec<f64>>,
+    /// The salted digest of the integers, for a hashed port.
+    pub digest: Option<PortDigest>,
 }
 
 impl PortStatement {
     fn private(port: &InterfacePort) -> Self {
-        Self { port: port.clone(), values: None, reals: None }
+        Self { port: port.clone(), values: None, reals: None, digest: None }
+    }
+
+    fn hashed(port: &InterfacePort, digest: PortDigest) -> Self {
+        Self { digest: Some(digest), ..Self::private(port) }
     }
 
     fn public(port: &InterfacePort, values: &[i64]) -> Self {
@@ -56,7 +63,8 @@ impl PortStatement {
             PortKind::Real => port.scale * value as f64,
             PortKind::Index => value as f64,
         };
-        Self { port: port.clone(), values: Some(values.to_vec()), reals: Some(values.iter().map(real).collect()) }
+        let reals = Some(values.iter().map(real).collect());
+        Self { values: Some(values.to_vec()), reals, ..Self::private(port) }
     }
 }
 
@@ -83,9 +91,9 @@ pub struct Statement {
 
 impl Statement {
     /// The statement of a proof under `key` about `public`, which have been checked to fit the key.
-    pub(crate) fn new(key: &VerifyingKey, public: &PublicInputs, randomness: Randomness) -> Self {
+    pub(crate) fn new(key: &VerifyingKey, public: &PublicData, randomness: Randomness) -> Self {
         let description = key.description();
-        let mut values = public.0.iter();
+        let (mut values, mut digests) = (public.values.iter(), public.digests.iter());
         let ports: Vec<_> = description
             .interface
             .ports
@@ -94,6 +102,9 @@ impl Statement {
                 Visibility::Private => PortStatement::private(port),
                 Visibility::Public => {
                     PortStatement::public(port, values.next().expect("every public port has its values"))
+                }
+                Visibility::Hashed => {
+                    PortStatement::hashed(port, *digests.next().expect("every hashed port has its digest"))
                 }
             })
             .collect();
@@ -116,24 +127,35 @@ impl Statement {
 
 /// One sentence on who knows what.
 fn summary(ports: &[PortStatement]) -> String {
-    let named = |direction: Direction, visibility: Visibility| {
+    let named = |direction: Direction, visibility: Visibility, after: &str| {
         let matching = ports.iter().filter(|p| p.port.direction == direction && p.port.visibility == visibility);
-        matching.map(|p| format!("{:?}", p.port.name)).collect::<Vec<_>>().join(", ")
+        match matching.map(|p| format!("{:?}", p.port.name)).collect::<Vec<_>>().join(", ") {
+            names if names.is_empty() => None,
+            names => Some(format!("{names}{after}")),
+        }
     };
-    let clause = |direction, visibility, before: &str, after: &str| match named(direction, visibility) {
-        names if names.is_empty() => String::new(),
-        names => format!("{before}{names}{after}"),
+    let joined = |parts: [Option<String>; 2]| match parts.into_iter().flatten().collect::<Vec<_>>().join(" and ") {
+        text if text.is_empty() => None,
+        text => Some(text),
     };
-    let knows =
-        clause(Direction::Input, Visibility::Private, "The prover knows ", " (kept private, in range), such that ");
-    let given = clause(Direction::Input, Visibility::Public, " on the public ", "");
-    let public = clause(Direction::Output, Visibility::Public, " gives exactly the public ", "");
-    let private = match public.is_empty() {
-        true => clause(Direction::Output, Visibility::Private, " gives ", " (kept private)"),
-        false => clause(Direction::Output, Visibility::Private, ", and ", " (kept private)"),
+    let secrets = |direction, range: &str| {
+        let private = named(direction, Visibility::Private, &format!(" (kept private{range})"));
+        let hashed = named(direction, Visibility::Hashed, &format!(" (whose salted digest is given{range})"));
+        joined([private, hashed])
     };
-    let program = if knows.is_empty() { "The" } else { "the" };
-    format!("{knows}{program} program, whose weights are public in the key,{given}{public}{private}.")
+    let (knows, program) = match secrets(Direction::Input, ", in range") {
+        Some(inputs) => (format!("The prover knows {inputs}, such that "), "the"),
+        None => (String::new(), "The"),
+    };
+    let given = named(Direction::Input, Visibility::Public, "").map(|names| format!(" on the public {names}"));
+    let public =
+        named(Direction::Output, Visibility::Public, "").map(|names| format!(" gives exactly the public {names}"));
+    let secret = secrets(Direction::Output, "").map(|names| match public {
+        Some(_) => format!(", and {names}"),
+        None => format!(" gives {names}"),
+    });
+    let [given, public, secret] = [given, public, secret].map(Option::unwrap_or_default);
+    format!("{knows}{program} program, whose weights are public in the key,{given}{public}{secret}.")
 }
 
 impl fmt::Display for Statement {
@@ -158,6 +180,9 @@ impl fmt::Display for PortStatement {
             Direction::Output => "output",
         };
         write!(f, "{direction}   {:?} {:?}", self.port.name, self.port.shape)?;
+        if let Some(digest) = &self.digest {
+            return write!(f, ": {} values whose salted digest is {digest}", self.port.elements());
+        }
         let Some(reals) = &self.reals else {
             return write!(f, ": private, integers in [{}, {}]", self.port.lo, self.port.hi);
         };

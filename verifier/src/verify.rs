@@ -13,7 +13,7 @@ use crate::container::ContainerError;
 use crate::encoding::PointError;
 use crate::shape::ShapeError;
 use crate::transcript::{Challenge, KeccakTranscript};
-use crate::{refuse_degree_override, DegreeOverride, Digest, Proof, PublicInputs, Randomness, Statement, VerifyingKey};
+use crate::{refuse_degree_override, DegreeOverride, Digest, Proof, PublicData, Randomness, Statement, VerifyingKey};
 
 /// What is done with proofs that are marked insecure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,20 @@ pub enum Refusal {
         expected: usize,
         /// Tensors.
         found: usize,
+    },
+    /// Not as many digests as the key has hashed ports.
+    #[error("the key has {expected} hashed ports, and {found} digests are given")]
+    PublicDigests {
+        /// Hashed ports.
+        expected: usize,
+        /// Digests.
+        found: usize,
+    },
+    /// The proof's digest is not the one that the caller asks about.
+    #[error("the digest of the hashed port {port:?} is not the one that the proof speaks about")]
+    DigestDiffers {
+        /// The port.
+        port: String,
     },
     /// A tensor of the wrong size.
     #[error("the public port {port:?} has {expected} values, and {found} are given")]
@@ -133,6 +147,8 @@ impl Refusal {
             Refusal::SeededRandomness => "seeded-randomness",
             Refusal::KeyDigest { .. } => "key-digest",
             Refusal::PublicTensors { .. } => "public-tensors",
+            Refusal::PublicDigests { .. } => "public-digests",
+            Refusal::DigestDiffers { .. } => "digest-differs",
             Refusal::PublicLength { .. } => "public-length",
             Refusal::PublicRange { .. } => "public-range",
             Refusal::PublicDiffers { .. } => "public-differs",
@@ -144,12 +160,12 @@ impl Refusal {
     }
 }
 
-/// Verifies that `proof` shows the program of `key` to give the public values `public`, accepting marked proofs; the
+/// Verifies that `proof` shows the program of `key` to give the public values and digests `public`, accepting marked proofs; the
 /// marks are in the statement.
 ///
 /// # Errors
 /// The reason why the proof is refused.
-pub fn verify(key: &VerifyingKey, public: &PublicInputs, proof: &Proof) -> Result<Statement, Refusal> {
+pub fn verify(key: &VerifyingKey, public: &PublicData, proof: &Proof) -> Result<Statement, Refusal> {
     verify_under(Policy::AcceptMarked, key, public, proof)
 }
 
@@ -169,7 +185,7 @@ pub fn verify_file(policy: Policy, key: &VerifyingKey, file: &[u8]) -> Result<St
 pub fn verify_under(
     policy: Policy,
     key: &VerifyingKey,
-    public: &PublicInputs,
+    public: &PublicData,
     proof: &Proof,
 ) -> Result<Statement, Refusal> {
     refuse_degree_override()?;
@@ -193,21 +209,34 @@ fn check_marks(policy: Policy, key: &VerifyingKey, proof: &Proof) -> Result<(), 
 }
 
 /// The instance words of `public`. Their number is that of the key, since the transcript absorbs no lengths.
-fn instances(key: &VerifyingKey, public: &PublicInputs) -> Result<Vec<Fr>, Refusal> {
-    key.interface().pack(&public.0).map_err(|error| match error {
+fn instances(key: &VerifyingKey, public: &PublicData) -> Result<Vec<Fr>, Refusal> {
+    key.interface().pack(public).map_err(|error| match error {
         PackError::TensorCount { expected, found } => Refusal::PublicTensors { expected, found },
+        PackError::DigestCount { expected, found } => Refusal::PublicDigests { expected, found },
         PackError::Length { port, expected, found } => Refusal::PublicLength { port, expected, found },
         PackError::Range { port, index, lo, hi } => Refusal::PublicRange { port, index, lo, hi },
         PackError::WordCount { .. } | PackError::Word { .. } => unreachable!("packing reads no words"),
     })
 }
 
-/// Refuses a proof that speaks about other values. `asked` has the form of the key's interface.
-fn check_same(key: &VerifyingKey, asked: &PublicInputs, told: &PublicInputs) -> Result<(), Refusal> {
-    if asked.0.len() != told.0.len() {
-        return Err(Refusal::PublicTensors { expected: asked.0.len(), found: told.0.len() });
+/// Refuses a proof that speaks about other values or digests. `asked` has the form of the key's interface.
+fn check_same(key: &VerifyingKey, asked: &PublicData, told: &PublicData) -> Result<(), Refusal> {
+    check_values(key, &asked.values, &told.values)?;
+    if asked.digests.len() != told.digests.len() {
+        return Err(Refusal::PublicDigests { expected: asked.digests.len(), found: told.digests.len() });
     }
-    for ((port, asked), told) in key.interface().public().zip(&asked.0).zip(&told.0) {
+    let mut digests = key.interface().hashed().zip(asked.digests.iter().zip(&told.digests));
+    match digests.find(|(_, (asked, told))| asked != told) {
+        Some((port, _)) => Err(Refusal::DigestDiffers { port: port.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn check_values(key: &VerifyingKey, asked: &[Vec<i64>], told: &[Vec<i64>]) -> Result<(), Refusal> {
+    if asked.len() != told.len() {
+        return Err(Refusal::PublicTensors { expected: asked.len(), found: told.len() });
+    }
+    for ((port, asked), told) in key.interface().public().zip(asked).zip(told) {
         let port = || port.name.clone();
         if asked.len() != told.len() {
             return Err(Refusal::PublicLength { port: port(), expected: asked.len(), found: told.len() });

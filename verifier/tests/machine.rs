@@ -21,7 +21,7 @@ use verifier::container::{frame, unframe, Bytes, Kind};
 use verifier::key::KeyDescription;
 use verifier::srs::{development_tau, SrsMark, SrsOrigin};
 use verifier::transcript::KeccakTranscript;
-use verifier::{verify, Digest, Proof, PublicInputs, Randomness, VerifyingKey};
+use verifier::{verify, Digest, Proof, Randomness, VerifyingKey};
 
 /// A small network's key and a proof.
 struct Proven {
@@ -60,13 +60,13 @@ fn prove(options: &LayoutOptions) -> Proven {
     let (fixed, permutation) = (vk.fixed_commitments().clone(), vk.permutation().commitments().clone());
     let key = VerifyingKey::assemble(description, fixed, permutation).expect("the parts go together");
     let plonk = keygen_pk(&srs, vk, &empty).expect("the circuit fits");
-    let public = PublicInputs(layout.public_values(&program, &trace));
-    let instances = layout.interface().pack(&public.0).expect("in range");
+    let public = layout.public_data(&program, &trace, &[]);
+    let instances = layout.interface().pack(&public).expect("in range");
     let mut transcript = KeccakTranscript::init(Vec::new());
     create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
         &srs,
         &plonk,
-        &[layout.circuit(&program, &trace)],
+        &[layout.circuit(&program, &trace, &[])],
         &[&[&instances]],
         OsRng,
         &mut transcript,
@@ -98,10 +98,10 @@ fn is_judged(Proven { key, proof }: &Proven) {
         other.words.0[offset] ^= 1 << (offset % 8);
         assert!(verify(key, &other.public, &other).is_err(), "byte {offset}");
     }
-    for (tensor, values) in proof.public.0.iter().enumerate() {
+    for (tensor, values) in proof.public.values.iter().enumerate() {
         for index in 0..values.len() {
             let mut other = proof.clone();
-            other.public.0[tensor][index] ^= 1;
+            other.public.values[tensor][index] ^= 1;
             assert!(verify(key, &other.public, &other).is_err(), "value {index} of tensor {tensor}");
         }
     }

@@ -11,7 +11,7 @@ use verifier::encoding::{PointError, POINT_BYTES, SCALAR_BYTES};
 use verifier::srs::SrsOrigin;
 use verifier::statement::Insecurity;
 use verifier::{
-    verify, verify_file, verify_under, Digest, Policy, Proof, PublicInputs, Randomness, Refusal, VerifyingKey,
+    verify, verify_file, verify_under, Digest, Policy, Proof, PublicData, Randomness, Refusal, VerifyingKey,
 };
 
 const INPUTS: [u64; 3] = [7, 11, 13];
@@ -25,7 +25,7 @@ fn fixture() -> &'static Fixture {
     &FIXTURE
 }
 
-fn refusal(key: &VerifyingKey, public: &PublicInputs, proof: &Proof) -> Refusal {
+fn refusal(key: &VerifyingKey, public: &PublicData, proof: &Proof) -> Refusal {
     verify(key, public, proof).expect_err("the proof is wrong")
 }
 
@@ -117,7 +117,8 @@ fn key_digest() {
 fn public_tensors() {
     let fixture = fixture();
     let proof = fixture.prove(INPUTS);
-    for public in [PublicInputs(vec![]), PublicInputs(proof.public.0[..2].to_vec())] {
+    let with = |values: &[Vec<i64>]| PublicData { values: values.to_vec(), ..PublicData::default() };
+    for public in [with(&[]), with(&proof.public.values[..2])] {
         let refused = refusal(&fixture.key, &public, &proof);
         assert!(matches!(refused, Refusal::PublicTensors { expected: 3, .. }), "{refused}");
         let told = Proof { public, ..proof.clone() };
@@ -132,7 +133,7 @@ fn public_length() {
     let proof = fixture.prove(INPUTS);
     for values in [vec![], vec![7, 0]] {
         let mut public = proof.public.clone();
-        public.0[0] = values;
+        public.values[0] = values;
         let refused = refusal(&fixture.key, &public, &proof);
         assert!(matches!(&refused, Refusal::PublicLength { port, expected: 1, .. } if port == "a"), "{refused}");
         let refused = refusal(&fixture.key, &proof.public, &Proof { public, ..proof.clone() });
@@ -146,7 +147,7 @@ fn public_range() {
     let proof = fixture.prove(INPUTS);
     for value in [-1, 101, i64::MIN, i64::MAX] {
         let mut public = proof.public.clone();
-        public.0[1][0] = value;
+        public.values[1][0] = value;
         let refused = refusal(&fixture.key, &public, &Proof { public: public.clone(), ..proof.clone() });
         assert!(matches!(&refused, Refusal::PublicRange { port, lo: 0, hi: 100, .. } if port == "b"), "{refused}");
     }
@@ -245,7 +246,7 @@ fn equation() {
 fn a_false_claim_fails_the_equation() {
     let fixture = fixture();
     let mut claimed = public(INPUTS);
-    claimed.0[2][0] += 1;
+    claimed.values[2][0] += 1;
     let proof = fixture.prove_claiming(INPUTS, claimed.clone());
     assert!(matches!(refusal(&fixture.key, &claimed, &proof), Refusal::Equation));
     // A true proof whose file was given other values.

@@ -197,6 +197,19 @@ pub enum Visibility {
     Public,
     /// The values are known to the prover alone.
     Private,
+    /// The values are known to the prover alone; their salted digest is a public input of the proof.
+    Hashed,
+}
+
+impl Visibility {
+    /// The word for it on command lines and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Visibility::Public => "public",
+            Visibility::Private => "private",
+            Visibility::Hashed => "hashed",
+        }
+    }
 }
 
 /// An input or output of the program as its user knows it.

@@ -12,8 +12,8 @@ use super::tables::{FunctionUse, Saturation, TablePlan};
 use super::weights::{Strips, WeightBlocks};
 use super::{LayoutError, Subject};
 use crate::analysis::{Interval, NodeRange};
-use crate::graph::{Node, Op, Program, Requantize, TableId, TensorId};
-use crate::interface::Interface;
+use crate::graph::{Node, Op, Program, Requantize, TableId, TensorId, Visibility};
+use crate::interface::{Interface, InterfacePort};
 use crate::machine::{AdviceColumn, Cell, FixedColumn};
 
 /// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
@@ -84,6 +84,8 @@ pub(super) struct Builder<'a> {
     pub(super) identities: Vec<IdentityCheck>,
     /// Scalars that are copied to instance rows, in order.
     pub(super) instances: Vec<ScalarRef>,
+    /// Where the limbs of each hashed port's salt are.
+    pub(super) salts: Vec<Vec<Place>>,
     pub(super) origins: &'a [Option<Arc<[Origin]>>],
     pub(super) arrangements: HashMap<TensorId, Arrangement>,
     pub(super) pitches: HashMap<TensorId, usize>,
@@ -128,6 +130,7 @@ impl<'a> Builder<'a> {
             fills: Vec::new(),
             identities: Vec::new(),
             instances: Vec::new(),
+            salts: Vec::new(),
             origins: &subject.origins,
             arrangements: HashMap::new(),
             pitches: HashMap::new(),
@@ -137,7 +140,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Builds all nodes, then the packing of public values.
+    /// Builds all nodes, then the instance words.
     pub(super) fn build(&mut self, interface: &Interface) -> Result<(), LayoutError> {
         self.arrange();
         for index in 0..self.program.nodes.len() {
@@ -627,7 +630,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Rows whose first `pre` is in `[0, 2^(16·rows))`: `pre = low + 2^8·high + 2^16·pre₊`.
-    fn range_chain(&mut self, first: u32, rows: u32) {
+    pub(super) fn range_chain(&mut self, first: u32, rows: u32) {
         let tag = self.tables.limb(RANGE_LIMB);
         for step in 0..rows {
             let next_pre = if step + 1 < rows { -(1 << (2 * RANGE_LIMB)) } else { 0 };
@@ -707,36 +710,46 @@ impl<'a> Builder<'a> {
     }
 
     /// `count` chains of `length` rows, side by side in the lanes.
-    fn chains(&mut self, count: usize, length: usize) -> Chains {
+    pub(super) fn chains(&mut self, count: usize, length: usize) -> Chains {
         let units = self.rows.units();
         let block = self.rows.block(count.div_ceil(units), length);
         Chains { block, units }
     }
 
+    /// The instance words of all ports that are not private.
     fn pack(&mut self, interface: &Interface) {
         let ports: Vec<TensorId> =
             self.program.inputs.iter().chain(&self.program.outputs).map(|port| port.tensor).collect();
         for (port, &tensor) in interface.ports.iter().zip(&ports) {
-            if port.words() == 0 {
-                continue;
-            }
-            let elements = self.elements(tensor);
-            for word in elements.chunks(port.values_per_word()) {
-                let mut packed = ScalarRef::ZERO;
-                let mut previous = Previous::Drop;
-                for &element in word.iter().rev() {
-                    let cell = self.element_cell(element);
-                    packed = self.scalar.add(previous, 1, Operand::Cell(cell), -port.lo);
-                    previous = Previous::Times(1 << port.bits());
-                }
-                self.instances.push(packed);
-            }
+            let words = match port.visibility {
+                Visibility::Public => self.words(port, tensor),
+                Visibility::Hashed => vec![self.digest(port, tensor)],
+                Visibility::Private => Vec::new(),
+            };
+            self.instances.extend(words);
         }
+    }
+
+    /// The words that the values of a port are packed into.
+    pub(super) fn words(&mut self, port: &InterfacePort, tensor: TensorId) -> Vec<ScalarRef> {
+        let elements = self.elements(tensor);
+        let mut words = Vec::with_capacity(port.packed_words());
+        for word in elements.chunks(port.values_per_word()) {
+            let mut packed = ScalarRef::ZERO;
+            let mut previous = Previous::Drop;
+            for &element in word.iter().rev() {
+                let cell = self.element_cell(element);
+                packed = self.scalar.add(previous, 1, Operand::Cell(cell), -port.lo);
+                previous = Previous::Times(1 << port.bits());
+            }
+            words.push(packed);
+        }
+        words
     }
 }
 
 /// Chains of rows, side by side in the lanes.
-struct Chains {
+pub(super) struct Chains {
     block: Block,
     units: usize,
 }
@@ -746,14 +759,14 @@ impl Chains {
         self.block.logical as usize * self.units
     }
 
-    fn place(&self, slot: usize) -> Place {
+    pub(super) fn place(&self, slot: usize) -> Place {
         Place {
             row: self.block.first + (slot / self.units) as u32 * self.block.stride,
             lane: (slot % self.units) as u32,
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
         let Block { first, logical, stride } = self.block;
         (0..logical).map(move |index| first + index * stride)
     }

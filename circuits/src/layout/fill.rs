@@ -1,10 +1,12 @@
-//! Recipes for the first-phase witness: how the cells of each block follow from a run of the reference interpreter.
+//! Recipes for the first-phase witness: how the cells of each block follow from a run of the reference interpreter, and from
+//! the salts of hashed ports.
 
 use rayon::prelude::*;
 
 use super::builder::RANGE_LIMB;
 use super::conv::Window;
 use super::rows::{Block, Place};
+use crate::digest::Salt;
 use crate::graph::{Op, Program, TableId, TensorId};
 use crate::machine::{AdviceColumn, Cell, Integers, Region, Skeleton};
 use crate::reference::{shift_half_up, Trace};
@@ -85,6 +87,8 @@ pub(super) enum Fill {
     Reciprocal { operands: Vec<Element>, numerator_bits: u32, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
     Wide { sources: Vec<Cell>, places: Vec<Place>, requantize: FinishRequantize, chain: u32 },
+    /// The limbs of the salt of hashed port `index`.
+    Salt { index: usize, places: Vec<Place> },
     /// Cells that make up for the constant of their row's form.
     Borders { places: Vec<Place>, constant: i64 },
 }
@@ -138,10 +142,11 @@ impl UnitColumns {
     }
 }
 
-/// Fills the units from a trace.
+/// Fills the units from a trace and the salts of hashed ports.
 pub(super) struct Filler<'a> {
     pub(super) program: &'a Program,
     pub(super) trace: &'a Trace,
+    pub(super) salts: &'a [Salt],
     pub(super) columns: &'a mut UnitColumns,
 }
 
@@ -217,6 +222,11 @@ impl Filler<'_> {
                 for (&source, &place) in sources.iter().zip(places) {
                     let accumulator = self.columns.get(source).unwrap_or(0);
                     self.wide(accumulator, requantize, *chain, place);
+                }
+            }
+            Fill::Salt { index, places } => {
+                for (&place, limb) in places.iter().zip(self.salts[*index].limbs()) {
+                    self.range_chain(place, limb, 1);
                 }
             }
             Fill::Borders { places, constant } => {

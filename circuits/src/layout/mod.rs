@@ -10,7 +10,9 @@ mod conv;
 pub mod cost;
 mod fill;
 mod folding;
+mod hash;
 mod origin;
+mod poseidon;
 mod rows;
 mod scalar;
 mod tables;
@@ -19,12 +21,14 @@ mod weights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use halo2_proofs::halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{self, AnalysisError, NodeRange};
-use crate::graph::{Port, Program, ProgramError, TableId};
-use crate::interface::{Direction, Interface, InterfacePort};
+use crate::digest::Salt;
+use crate::graph::{Port, Program, ProgramError, TableId, Visibility};
+use crate::interface::{Direction, Interface, InterfacePort, PublicData};
 use crate::machine::{
     AdviceColumn, Arrangement, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams,
     ParamsError, Placement, Region, Regions, Skeleton,
@@ -199,6 +203,8 @@ pub struct Layout {
     weights: usize,
     /// Where the elements of each tensor that is no view live.
     homes: Arc<[Vec<rows::Place>]>,
+    /// Where the limbs of the salts of hashed ports live.
+    salts: Arc<[Vec<rows::Place>]>,
     identities: Arc<[audit::LaidIdentity]>,
     /// Tag and domain of each function's table.
     function_tags: BTreeMap<TableId, (i64, i64, i64)>,
@@ -273,6 +279,15 @@ impl<'a> Subject<'a> {
             false => Err(ParamsError { what: "k", found: widths.k }.into()),
         }
     }
+}
+
+/// The interface of a program, without laying it out.
+///
+/// # Errors
+/// The program is not well formed, its numbers may grow too large, or a port's values are too wide to be packed.
+pub fn interface_of(program: &Program) -> Result<Interface, LayoutError> {
+    program.validate()?;
+    interface(program, &analysis::ranges(program)?)
 }
 
 /// The interface of a program: its ports with the ranges that the circuit guarantees.
@@ -365,6 +380,7 @@ impl<'a> Draft<'a> {
         };
         self.builder.weights.emit(weights as usize, &mut add);
         self.builder.scalar.switches(&mut add);
+        columns.extend(self.builder.scalar.elements().iter().map(|&(column, ..)| column));
         if columns.contains(&FixedColumn::PlaneRead) {
             if self.builder.identities.iter().any(|check| check.flat) {
                 columns.insert(FixedColumn::IdentityAbsorb);
@@ -384,7 +400,11 @@ impl<'a> Draft<'a> {
         let params = MachineParams { optional: self.optional(widths.weights), ..widths.params() };
         let regions = rows.regions(&params);
         let builder = self.builder;
-        let mut cells = FixedCells { regions, columns: builder.rows.columns(regions.rows(Region::Units)) };
+        let mut cells = FixedCells {
+            regions,
+            columns: builder.rows.columns(regions.rows(Region::Units)),
+            elements: BTreeMap::new(),
+        };
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
         let weight_cells = regions.rows(Region::Weights);
@@ -393,6 +413,9 @@ impl<'a> Draft<'a> {
         cells.identities(&builder.identities);
         let mut copies = builder.copies;
         builder.scalar.switches(|column, row, value| cells.set(column, row, value));
+        for &(column, scalar, value) in builder.scalar.elements() {
+            cells.set_element(column, scalar.row() as usize, value);
+        }
         builder.scalar.copies(&params, regions.rows(Region::Scalars), |block| weight_rows[block], &mut copies);
         let result = AdviceColumn::identity_result(&params);
         copies.extend(builder.identities.iter().map(|check| check.copy(result)));
@@ -405,6 +428,7 @@ impl<'a> Draft<'a> {
             weights: builder.weights.weights(),
             fills: builder.fills.into(),
             homes: builder.places.into(),
+            salts: builder.salts.into(),
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
             function_tags: builder.tables.functions(),
             rows,
@@ -449,9 +473,17 @@ const OUTER_COLUMNS: [FixedColumn; 4] = [
 struct FixedCells {
     regions: Regions,
     columns: BTreeMap<FixedColumn, Integers>,
+    /// Cells that are no small integers.
+    elements: BTreeMap<FixedColumn, BTreeMap<usize, Fr>>,
 }
 
 impl FixedCells {
+    fn set_element(&mut self, column: FixedColumn, row: usize, value: Fr) {
+        let rows = self.regions.rows_through(column.regions());
+        self.columns.entry(column).or_insert_with(|| Integers::zeros(rows));
+        self.elements.entry(column).or_default().insert(row, value);
+    }
+
     fn set(&mut self, column: FixedColumn, row: usize, value: i64) {
         if value != 0 {
             let rows = self.regions.rows_through(column.regions());
@@ -496,6 +528,7 @@ impl FixedCells {
         }
         let mut skeleton = Skeleton::new(params, self.regions);
         skeleton.fixed.append(&mut self.columns);
+        skeleton.elements = self.elements;
         skeleton.copies = copies;
         skeleton
     }
@@ -544,9 +577,13 @@ impl Layout {
     }
 
     /// The first-phase witness of a run.
-    pub fn assign(&self, program: &Program, trace: &Trace) -> Assignment {
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports.
+    pub fn assign(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> Assignment {
+        assert_eq!(salts.len(), self.interface.hashed().count(), "every hashed port has a salt");
         let mut columns = UnitColumns::new(&self.skeleton);
-        let mut filler = Filler { program, trace, columns: &mut columns };
+        let mut filler = Filler { program, trace, salts, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
         columns.copy(&self.skeleton.copies);
         let mut assignment =
@@ -556,15 +593,33 @@ impl Layout {
     }
 
     /// The circuit that proves a run.
-    pub fn circuit(&self, program: &Program, trace: &Trace) -> MachineCircuit {
-        MachineCircuit::with_witness(self.assign(program, trace))
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports.
+    pub fn circuit(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> MachineCircuit {
+        MachineCircuit::with_witness(self.assign(program, trace, salts))
     }
 
-    /// The values of the public ports of a run, in their order.
-    pub fn public_values(&self, program: &Program, trace: &Trace) -> Vec<Vec<i64>> {
-        let ports = program.inputs.iter().chain(&program.outputs);
-        let visible = ports.zip(&self.interface.ports).filter(|(_, port)| port.words() > 0);
-        visible.map(|(port, _)| trace.tensor(port.tensor).to_vec()).collect()
+    /// What a proof of a run tells of its ports.
+    ///
+    /// # Panics
+    /// There are not as many salts as hashed ports, or the run is of another program.
+    pub fn public_data(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> PublicData {
+        assert_eq!(salts.len(), self.interface.hashed().count(), "every hashed port has a salt");
+        let mut data = PublicData::default();
+        let mut salts = salts.iter();
+        for (port, described) in program.inputs.iter().chain(&program.outputs).zip(&self.interface.ports) {
+            let values = trace.tensor(port.tensor);
+            match described.visibility {
+                Visibility::Public => data.values.push(values.to_vec()),
+                Visibility::Hashed => {
+                    let salt = *salts.next().expect("they have been counted");
+                    data.digests.push(described.digest(values, salt).expect("the values of a run are in range"));
+                }
+                Visibility::Private => {}
+            }
+        }
+        data
     }
 
     /// Figures.

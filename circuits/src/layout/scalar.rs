@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
 
 /// What an operand of the scalar unit is copied from.
@@ -58,13 +61,25 @@ pub(super) enum Previous {
     Base(Base),
 }
 
+/// A row whose coefficients are small integers.
 #[derive(Clone, Copy, Debug, Default)]
 struct ScalarRow {
     previous: Previous,
     a: Option<Operand>,
     b: Option<Operand>,
+    product: i64,
     operand: i64,
     constant: i64,
+}
+
+/// `a·(product·b + operand)` with coefficients that may be any field elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Summand {
+    pub(super) a: Operand,
+    /// `None` where there is no product.
+    pub(super) b: Option<Operand>,
+    pub(super) product: Fr,
+    pub(super) operand: Fr,
 }
 
 /// The rows of the scalar unit as they are built.
@@ -74,6 +89,8 @@ pub(super) struct ScalarUnit {
     powers: HashMap<(Base, u64), ScalarRef>,
     geometric: HashMap<u64, ScalarRef>,
     constants: HashMap<i64, ScalarRef>,
+    /// Coefficients that are no small integers, in place of the zeros of their rows.
+    elements: Vec<(FixedColumn, ScalarRef, Fr)>,
 }
 
 impl ScalarUnit {
@@ -83,6 +100,7 @@ impl ScalarUnit {
             powers: HashMap::new(),
             geometric: HashMap::new(),
             constants: HashMap::from([(0, ScalarRef::ZERO)]),
+            elements: Vec::new(),
         }
     }
 
@@ -110,12 +128,45 @@ impl ScalarUnit {
 
     /// `previous + factor·operand + constant`, where `previous` is what the last row is worth here.
     pub(super) fn add(&mut self, previous: Previous, factor: i64, operand: Operand, constant: i64) -> ScalarRef {
-        self.push(ScalarRow { previous, a: Some(operand), b: None, operand: factor, constant })
+        self.push(ScalarRow { previous, a: Some(operand), operand: factor, constant, ..ScalarRow::default() })
     }
 
     /// `previous + a·b`.
     pub(super) fn multiply(&mut self, previous: Previous, a: Operand, b: Operand) -> ScalarRef {
-        self.push(ScalarRow { previous, a: Some(a), b: Some(b), operand: 0, constant: 0 })
+        self.push(ScalarRow { previous, a: Some(a), b: Some(b), product: 1, ..ScalarRow::default() })
+    }
+
+    /// `previous·(the last row's result) + Σ summands + constant`: a row for each summand, and one where there are none.
+    pub(super) fn combine(&mut self, previous: Fr, summands: &[Summand], constant: Fr) -> ScalarRef {
+        let (first, rest) = match summands {
+            [first, rest @ ..] => (self.summand(first), rest),
+            [] => (self.push(ScalarRow::default()), summands),
+        };
+        self.coefficient(FixedColumn::ScalarPrevious, first, previous);
+        self.coefficient(FixedColumn::ScalarConstant, first, constant);
+        rest.iter().fold(first, |_, summand| {
+            let row = self.summand(summand);
+            self.coefficient(FixedColumn::ScalarPrevious, row, Fr::ONE);
+            row
+        })
+    }
+
+    fn summand(&mut self, &Summand { a, b, product, operand }: &Summand) -> ScalarRef {
+        let row = self.push(ScalarRow { a: Some(a), b, ..ScalarRow::default() });
+        self.coefficient(FixedColumn::ScalarProduct, row, product);
+        self.coefficient(FixedColumn::ScalarOperand, row, operand);
+        row
+    }
+
+    fn coefficient(&mut self, column: FixedColumn, row: ScalarRef, coefficient: Fr) {
+        if coefficient != Fr::ZERO {
+            self.elements.push((column, row, coefficient));
+        }
+    }
+
+    /// The coefficients that are no small integers, with their columns and rows.
+    pub(super) fn elements(&self) -> &[(FixedColumn, ScalarRef, Fr)] {
+        &self.elements
     }
 
     /// `base^exponent`, by squaring; each power is computed once.
@@ -163,7 +214,7 @@ impl ScalarUnit {
                 Previous::Base(Base::Chi) => set(FixedColumn::ScalarChi, index, 1),
                 Previous::Base(Base::Rho) => set(FixedColumn::ScalarRho, index, 1),
             }
-            set(FixedColumn::ScalarProduct, index, i64::from(row.b.is_some()));
+            set(FixedColumn::ScalarProduct, index, row.product);
             set(FixedColumn::ScalarOperand, index, row.operand);
             set(FixedColumn::ScalarConstant, index, row.constant);
         }

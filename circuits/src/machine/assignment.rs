@@ -32,6 +32,8 @@ pub struct Skeleton {
     pub regions: Regions,
     /// The fixed columns that the member has, each with a small integer for each row of its regions.
     pub fixed: BTreeMap<FixedColumn, Integers>,
+    /// Cells of fixed columns that are no small integers, by their rows; `fixed` is zero there.
+    pub elements: BTreeMap<FixedColumn, BTreeMap<usize, Fr>>,
     /// Copy constraints, `(source, destination)`; sources of scalar operands come before them.
     pub copies: Vec<(Cell, Cell)>,
 }
@@ -83,7 +85,7 @@ impl Skeleton {
             }
             Arrangement::Folded(_) => fixed.extend(marks(&regions)),
         }
-        Self { params, regions, fixed, copies: Vec::new() }
+        Self { params, regions, fixed, elements: BTreeMap::new(), copies: Vec::new() }
     }
 
     /// Rows of an advice column.
@@ -91,7 +93,7 @@ impl Skeleton {
         self.regions.rows_through(column.regions())
     }
 
-    /// A fixed cell; 0 where the member lacks the column.
+    /// A fixed cell that is a small integer; 0 where it is none, or the member lacks the column.
     pub fn fixed(&self, column: FixedColumn, row: usize) -> i64 {
         self.fixed.get(&column).map_or(0, |cells| cells.get(row))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ff::Field;
 use halo2_proofs::circuit::{Cell as RegionCell, Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error};
@@ -42,8 +43,8 @@ impl MachineCircuit {
 
     fn assign_fixed(&self, config: &MachineConfig, region: &mut Region<'_, Fr>) {
         for (&column, cells) in config.fixed().iter().zip(config.placement().fixed_columns(&self.skeleton)) {
-            for (row, cell) in cells.iter().enumerate().filter(|&(_, cell)| cell != 0) {
-                region.assign_fixed(column, row, to_field(cell));
+            for (row, cell) in cells.into_elements().into_iter().enumerate().filter(|(_, cell)| *cell != Fr::ZERO) {
+                region.assign_fixed(column, row, cell);
             }
         }
         for &(source, destination) in &self.skeleton.copies {

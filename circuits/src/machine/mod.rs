@@ -31,4 +31,4 @@ pub use config::MachineConfig;
 pub use integers::Integers;
 pub use kernels::{FieldKernels, PlainKernels};
 pub use params::{Arrangement, ColumnSet, MachineParams, ParamsError, Strides};
-pub use placement::{ColumnCounts, Placement, Regions, Slot};
+pub use placement::{ColumnCounts, FixedCells, Placement, Regions, Slot};

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
-use super::assignment::{Assignment, SecondPhase, Skeleton};
+use super::assignment::{to_field, Assignment, SecondPhase, Skeleton};
 use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 use super::params::Strides;
@@ -99,6 +99,34 @@ pub struct ColumnCounts {
     pub second_phase: usize,
     /// Advice columns of the permutation argument, and the instance column.
     pub permuted: usize,
+}
+
+/// The cells of a physical fixed column.
+#[derive(Clone, Debug)]
+pub enum FixedCells<'a> {
+    /// Small integers.
+    Integers(Cow<'a, Integers>),
+    /// Field elements, some of which are no small integers.
+    Elements(Vec<Fr>),
+}
+
+impl FixedCells<'_> {
+    /// The cells as field elements.
+    pub fn into_elements(self) -> Vec<Fr> {
+        match self {
+            Self::Integers(integers) => integers.iter().map(to_field).collect(),
+            Self::Elements(elements) => elements,
+        }
+    }
+
+    fn set(&mut self, row: usize, cell: Fr) {
+        if let Self::Integers(integers) = self {
+            *self = Self::Elements(integers.iter().map(to_field).collect());
+        }
+        if let Self::Elements(elements) = self {
+            elements[row] = cell;
+        }
+    }
 }
 
 /// Where the logical columns of a member lie.
@@ -281,7 +309,21 @@ impl Placement {
     }
 
     /// The physical fixed columns of a skeleton, in the order of the constraint system.
-    pub fn fixed_columns<'a>(&self, skeleton: &'a Skeleton) -> Vec<Cow<'a, Integers>> {
+    pub fn fixed_columns<'a>(&self, skeleton: &'a Skeleton) -> Vec<FixedCells<'a>> {
+        let mut columns: Vec<_> = self.fixed_integers(skeleton).into_iter().map(FixedCells::Integers).collect();
+        for (&name, cells) in &skeleton.elements {
+            for (&row, &cell) in cells {
+                let (region, row) = skeleton.regions.locate(name.regions(), row);
+                let slot = self.fixed(name, region).expect("the member has the column");
+                let (column, row) = self.physical(&skeleton.regions, slot, region, row);
+                columns[column].set(row, cell);
+            }
+        }
+        columns
+    }
+
+    /// The small integers of the physical fixed columns.
+    fn fixed_integers<'a>(&self, skeleton: &'a Skeleton) -> Vec<Cow<'a, Integers>> {
         if self.params.arrangement == Arrangement::Parallel {
             let cells = |name| skeleton.fixed.get(&name).expect("the skeleton has the columns of its member");
             return FixedColumn::all(&self.params).into_iter().map(|name| Cow::Borrowed(cells(name))).collect();

@@ -341,6 +341,9 @@ impl<'a> Derivation<'a> {
                     factor => result += scaled(previous * step, factor),
                 }
             }
+            if let Some(factor) = self.element(FixedColumn::ScalarPrevious, row) {
+                result += previous * factor;
+            }
             (left[row], right[row], results[row], previous) = (a, b, result, result);
         }
         columns.insert(AdviceColumn::ScalarA, left);
@@ -356,7 +359,17 @@ impl<'a> Derivation<'a> {
         if product != 0 {
             term += scaled(a * b, product);
         }
+        if !self.assignment.skeleton.elements.is_empty() {
+            let q = |column| self.element(column, row).unwrap_or(Fr::ZERO);
+            term += q(FixedColumn::ScalarConstant)
+                + a * (q(FixedColumn::ScalarOperand) + b * q(FixedColumn::ScalarProduct));
+        }
         term
+    }
+
+    /// A fixed cell that is no small integer.
+    fn element(&self, column: FixedColumn, row: usize) -> Option<Fr> {
+        self.assignment.skeleton.elements.get(&column)?.get(&row).copied()
     }
 
     // --- lookups -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use circuits::digest::Salt;
 use circuits::layout::{compile, Fold, Layout, LayoutOptions};
 use circuits::machine::{
     to_field, AdviceColumn, Arrangement, Assignment, Cell, Challenges, FixedColumn, MachineConfig, MachineParams,
@@ -22,6 +23,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
 use crate::support::ProgramBuilder;
+
+/// A random salt.
+pub fn salt(rng: &mut ChaCha20Rng) -> Salt {
+    let mut bytes = [0; Salt::BYTES];
+    rng.fill_bytes(&mut bytes);
+    Salt::from_bytes(bytes)
+}
 
 /// Random challenges.
 pub fn challenges(seed: u64) -> Challenges {
@@ -62,6 +70,8 @@ pub struct Case {
     pub inputs: Vec<Vec<i64>>,
     pub layout: Layout,
     pub trace: Trace,
+    /// One for each hashed port.
+    pub salts: Vec<Salt>,
     pub assignment: Assignment,
 }
 
@@ -76,14 +86,17 @@ impl Case {
         let options = LayoutOptions { units: Some(units), weights, fold: Some(fold), ..LayoutOptions::default() };
         let layout = compile(&builder.program, &options).expect("the program has a layout");
         let trace = run(&builder.program, &inputs).expect("the inputs are admissible");
-        let assignment = layout.assign(&builder.program, &trace);
-        Self { name: format!("{name}, {units} units, {fold:?}"), builder, inputs, layout, trace, assignment }
+        let mut rng = ChaCha20Rng::seed_from_u64(0x5a17);
+        let salts: Vec<Salt> = layout.interface().hashed().map(|_| salt(&mut rng)).collect();
+        let assignment = layout.assign(&builder.program, &trace, &salts);
+        let name = format!("{name}, {units} units, {fold:?}");
+        Self { name, builder, inputs, layout, trace, salts, assignment }
     }
 
     /// The instance words of the honest run.
     pub fn words(&self) -> Vec<Fr> {
-        let values = self.layout.public_values(&self.builder.program, &self.trace);
-        self.layout.interface().pack(&values).expect("the values are in range")
+        let data = self.layout.public_data(&self.builder.program, &self.trace, &self.salts);
+        self.layout.interface().pack(&data).expect("the values are in range")
     }
 
     pub fn system(&self, seed: u64) -> System {
@@ -139,9 +152,10 @@ impl System {
         assert_eq!(cs.degree(), MachineConfig::DEGREE);
         let fixed = config.placement().fixed_columns(skeleton).into_iter();
         let fixed = fixed.map(|cells| {
+            let mut column = cells.into_elements();
             let folded = params.arrangement != Arrangement::Parallel;
-            assert!(!(folded && cells.is_zero()), "the commitment to a column of zeros is no point");
-            let mut column: Vec<Fr> = cells.iter().map(to_field).collect();
+            let zero = column.iter().all(|cell| *cell == Fr::ZERO);
+            assert!(!(folded && zero), "the commitment to a column of zeros is no point");
             column.resize(params.rows(), Fr::ZERO);
             column
         });

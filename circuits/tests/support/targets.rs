@@ -152,6 +152,15 @@ pub fn wide_input() -> ProgramBuilder {
     b
 }
 
+/// dense 3 → 2, exact; hashed in, public out. Not among [`all`]: its rows are many, and most are rows of the hash.
+pub fn hashed() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(15);
+    let x = input(&mut b, &[3, 1, 1], [-4, 3], Visibility::Hashed);
+    let y = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, 2, -1, 3, -2, 1], &[2, 1, 1], None);
+    b.output(y, Visibility::Public);
+    b
+}
+
 /// The saturating layers with inputs that leave the tables on both sides, and stay inside.
 pub fn saturating_inputs() -> Vec<Vec<i64>> {
     vec![vec![3, -4, 0]]

@@ -13,6 +13,7 @@ use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, keys, model};
 use crate::printer::{seconds, Printer};
 use crate::report::Report;
+use crate::salts;
 
 /// Scores the program, and proves some of the samples where that is asked for.
 ///
@@ -110,7 +111,8 @@ fn prove(
     let (mut cpu, mut verify) = (Some(0.0), 0.0);
     for index in 0..count {
         let inputs = inference::sample(program, samples, index)?;
-        let proved = keys::prove(&prover, &expected, &inputs.integers, printer.without_bars())?;
+        let salts = salts::draw(key.verifying_key().interface())?;
+        let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer.without_bars())?;
         let (_, took) =
             check(key.verifying_key(), &proved.proof).map_err(|failure| failure.context(format!("sample {index}")))?;
         cpu = cpu.zip(proved.cpu_seconds).map(|(sum, spent)| sum + spent);

@@ -63,7 +63,7 @@ impl Export<'_> {
     /// The call that verifies the proof, and its instance words.
     fn call(&self) -> Outcome<Option<(Vec<u8>, Value)>> {
         let Some(proof) = self.proof else { return Ok(None) };
-        let words = self.key.interface().pack(&proof.public.0).or_refused("the public values do not fit the key")?;
+        let words = self.key.interface().pack(&proof.public).or_refused("the public values do not fit the key")?;
         let call = abi::verify_proof(&proof.words.0, &words);
         let words: Vec<_> = words.iter().map(|word| hex(&encode_scalar(word))).collect();
         Ok(Some((call, json!({ "proof": hex(&proof.words.0), "instances": words }))))

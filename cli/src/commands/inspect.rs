@@ -1,16 +1,14 @@
 //! `zkinfer inspect`: describes any file that zkinfer writes.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use circuits::graph::{Op, Port, Program, Visibility};
+use circuits::graph::{Op, Port, Program};
 use prover::report::peak_rss_bytes;
-use verifier::container::{Header, Kind, HEADER_BYTES};
+use verifier::container::Kind;
 use verifier::{Proof, VerifyingKey};
 
 use crate::args::InspectArgs;
-use crate::artifacts::{file_digest, Calibration, ProgramArtifact};
+use crate::artifacts::{file_digest, kind, Calibration, ProgramArtifact};
 use crate::commands::{srs, verify};
 use crate::exit::{OrFail, Outcome};
 use crate::pipeline::keys;
@@ -38,14 +36,6 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Outcome {
         Kind::Proof => proof(path, printer),
         Kind::Srs => srs::describe(&keys::read_srs(path)?, path, "inspect", printer),
     }
-}
-
-fn kind(path: &Path) -> Outcome<Kind> {
-    let named = || path.display().to_string();
-    let mut start = Vec::new();
-    let file = File::open(path).or_misuse(named())?;
-    file.take(HEADER_BYTES as u64).read_to_end(&mut start).or_misuse(named())?;
-    Header::parse(&start).map(|header| header.kind).or_misuse(named())
 }
 
 fn described(report: Report, kind: &str) -> Report {
@@ -81,10 +71,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
 }
 
 fn port_line(direction: &str, port: &Port, printer: Printer) -> Outcome {
-    let visibility = match port.visibility {
-        Visibility::Public => "public",
-        Visibility::Private => "private",
-    };
+    let visibility = port.visibility.name();
     printer.field(direction, format_args!("{} {:?}, {visibility}, scale {:e}", port.name, port.shape, port.scale))
 }
 
@@ -128,13 +115,9 @@ fn verifying_key(key: &VerifyingKey, printer: Printer) -> Outcome {
     )?;
     printer.field("proofs", format_args!("{} each", bytes(key.proof_shape().bytes() as u64)))?;
     for port in &key.interface().ports {
-        let visibility = match port.visibility {
-            Visibility::Public => "public",
-            Visibility::Private => "private",
-        };
-        let direction = format!("{:?}", port.direction).to_lowercase();
+        let visibility = port.visibility.name();
         let text = format!("{} {:?}, {visibility}, integers in [{}, {}]", port.name, port.shape, port.lo, port.hi);
-        printer.field(&direction, text)?;
+        printer.field(port.direction.name(), text)?;
     }
     if description.srs.is_insecure() {
         printer.warn("INSECURE: the key is made on the development SRS, under which anybody can forge proofs");
@@ -147,12 +130,15 @@ fn proof(path: &Path, printer: Printer) -> Outcome {
     file(path, "a proof", printer)?;
     printer.field("key", proof.key)?;
     printer.field("size", bytes(proof.words.0.len() as u64))?;
-    for values in &proof.public.0 {
+    for values in &proof.public.values {
         let reals: Vec<f64> = values.iter().map(|&value| value as f64).collect();
         printer.field("public", format_args!("integers {}", present::list(&reals)))?;
     }
+    let digests: Vec<String> = proof.public.digests.iter().map(ToString::to_string).collect();
+    digests.iter().try_for_each(|digest| printer.field("hashed", format_args!("salted digest {digest}")))?;
     printer.line("Nothing is verified yet: `zkinfer verify --vk KEY --proof PROOF` does that.")?;
     let mut report = described(Report::new("inspect"), "proof");
     report.proof_bytes = Some(proof.words.0.len() as u64);
-    printer.report(&report.with("key", proof.key.to_string()).with("public", proof.public.0.clone()))
+    let report = report.with("key", proof.key.to_string()).with("public", proof.public.values.clone());
+    printer.report(&report.with("digests", digests))
 }

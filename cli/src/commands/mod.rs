@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
 pub(crate) mod evm;
+pub(crate) mod hash;
 pub(crate) mod inspect;
 pub(crate) mod prove;
 pub(crate) mod run;

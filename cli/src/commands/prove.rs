@@ -16,7 +16,7 @@ use crate::pipeline::{inference, keys, model};
 use crate::printer::{bytes, seconds, Printer};
 use crate::profile::Profile;
 use crate::report::Report;
-use crate::{artifacts, usage};
+use crate::{artifacts, salts, usage};
 
 /// Proves one inference and verifies the proof before it is handed out.
 ///
@@ -31,6 +31,11 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let inputs = inference::read_inputs(program, &args.input, printer)?;
     let trace = inference::run(program, &inputs)?;
     let candidate = Candidate::find(&folder, &artifact, printer)?;
+    let interface = candidate.plan().layout().interface().clone();
+    let salts = match &args.salt {
+        Some(source) => salts::read(source, &interface)?,
+        None => salts::draw(&interface)?,
+    };
     inference::draw(printer, program, &inputs)?;
     printer.line("")?;
     let expected = Expectation::of(&artifact, candidate.plan().layout(), &options, printer)?;
@@ -40,13 +45,17 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
 
     usage::restart_peak();
     let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, &options, printer)?;
-    let proved = keys::prove(&prover, &expected, &inputs.integers, printer)?;
+    let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;
     let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
     let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
     let profile = args.profile.then(|| Profile::new(options.engine, &[prover.derived(), &proved.report]));
     let proof = proved.proof;
     let peak_rss_bytes = peak_rss_bytes();
     let (statement, verify_seconds) = check(keys.key.verifying_key(), &proof)?;
+    if !salts.is_empty() {
+        // Before the proof, which nobody could open without them.
+        salts::write(&folder.salt, &interface, &salts)?;
+    }
     proof.write(&folder.proof).map_err(artifacts::write_failure)?;
 
     let outputs = inference::outputs(program, &trace);
@@ -60,6 +69,8 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let report = report.with("program_reused", program_reused).with("keys_reused", keys.reused);
     let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", srs.mark().is_insecure());
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
+    let digests: Vec<String> = proof.public.digests.iter().map(ToString::to_string).collect();
+    let report = report.with("digests", digests);
     let report = match &profile {
         Some(profile) => report.with("profile", profile.to_json()),
         None => report,
@@ -74,6 +85,13 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     printer.field("proved", format_args!("{spent}{memory}proof of {size}"))?;
     printer.field("verified", seconds(verify_seconds))?;
     printer.field("written", format_args!("{}", args.out.display()))?;
+    if !salts.is_empty() {
+        let path = folder.salt.display();
+        printer.field(
+            "salt",
+            format_args!("{path}: keep it to yourself, and show it with the values to have a digest checked"),
+        )?;
+    }
     printer.line("")?;
     if let Some(profile) = &profile {
         profile.print(printer)?;

@@ -3,16 +3,19 @@
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::anyhow;
+use circuits::digest::Salt;
 use circuits::interface::Direction;
 use prover::report::peak_rss_bytes;
 use verifier::container::{self, Kind};
-use verifier::{verify_file, KeyError, Policy, Refusal, Statement, VerifyingKey};
+use verifier::{verify_file, verify_under, KeyError, Policy, Proof, Refusal, Statement, VerifyingKey};
 
 use crate::args::VerifyArgs;
 use crate::exit::{Failure, Outcome};
+use crate::pipeline::shown::Shown;
 use crate::printer::{seconds, Printer};
 use crate::report::{NamedTensor, Report};
-use crate::{artifacts, present};
+use crate::{artifacts, present, salts};
 
 /// Verifies and prints the statement.
 ///
@@ -22,8 +25,13 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
     let key = read_key(&args.vk)?;
     let proof = read_proof(&args.proof)?;
     let policy = if args.require_secure { Policy::RequireSecure } else { Policy::AcceptMarked };
+    let shown = shown(args, &key, printer)?;
+    let salts = args.salt.as_ref().map(|source| salts::read(source, key.interface())).transpose()?;
     let start = Instant::now();
-    let verdict = verify_file(policy, &key, &proof);
+    let verdict = match &shown {
+        None => verify_file(policy, &key, &proof),
+        Some(shown) => verify_shown(policy, &key, &proof, shown, salts.as_deref())?,
+    };
     let took = start.elapsed().as_secs_f64();
     if let Err(refusal) = &verdict {
         let report = report("verify", &key).with("accepted", false).with("refusal", refusal.code());
@@ -39,6 +47,47 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
     report.outputs = Some(outputs(&statement));
     let statement = serde_json::to_value(&statement).map_err(Failure::refused)?;
     printer.report(&report.with("accepted", true).with("statement", statement))
+}
+
+/// The values that the proof is to speak about, where there are any.
+fn shown(args: &VerifyArgs, key: &VerifyingKey, printer: Printer) -> Outcome<Option<Shown>> {
+    if args.input.is_none() && args.output.is_none() {
+        return match args.salt {
+            None => Ok(None),
+            Some(_) => Err(Failure::misuse(anyhow!("--salt goes with the values, by --input or --output"))),
+        };
+    }
+    let mut shown = Shown::nothing(key.interface());
+    if let Some(input) = &args.input {
+        shown = shown.inputs(key.interface(), input, args.sample, printer)?;
+    }
+    if let Some(output) = &args.output {
+        shown = shown.outputs(key.interface(), output)?;
+    }
+    for port in shown.unbound(key.interface()) {
+        printer.warn(format_args!(
+            "{} {:?} is private: the proof says nothing of its values",
+            port.direction.name(),
+            port.name
+        ));
+    }
+    Ok(Some(shown))
+}
+
+/// [`verify_file`] for a proof that must speak about the values shown.
+fn verify_shown(
+    policy: Policy,
+    key: &VerifyingKey,
+    file: &[u8],
+    shown: &Shown,
+    salts: Option<&[Salt]>,
+) -> Outcome<Result<Statement, Refusal>> {
+    let proof = match Proof::from_file(file) {
+        Ok(proof) => proof,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let asked = shown.asked(key.interface(), salts, &proof.public)?;
+    Ok(verify_under(policy, key, &asked, &proof))
 }
 
 /// Reads a verifying key.
@@ -119,15 +168,12 @@ pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64
     printer.field("model", format_args!("{} ({})", statement.model, statement.source))?;
     printer.field("key", statement.key)?;
     for port in &statement.ports {
-        let direction = match port.port.direction {
-            Direction::Input => "input",
-            Direction::Output => "output",
+        let text = match (&port.reals, &port.digest) {
+            (Some(reals), _) => present::list(reals),
+            (None, Some(digest)) => format!("hashed, salted digest {digest}"),
+            (None, None) => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
         };
-        let text = match &port.reals {
-            Some(reals) => present::list(reals),
-            None => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
-        };
-        printer.field(direction, format_args!("{} {:?}: {text}", port.port.name, port.port.shape))?;
+        printer.field(port.port.direction.name(), format_args!("{} {:?}: {text}", port.port.name, port.port.shape))?;
     }
     statement.insecurities.iter().for_each(|mark| printer.warn(mark));
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use circuits::digest::Salt;
 use prover::srs::Srs;
 use prover::{EngineOptions, Plan, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
@@ -210,7 +211,7 @@ pub(crate) fn prover<'a>(
     Ok((prover, spent))
 }
 
-/// Proves one inference.
+/// Proves one inference, with a salt for each hashed port.
 ///
 /// # Errors
 /// The proof can't be made.
@@ -218,12 +219,13 @@ pub(crate) fn prove(
     prover: &Prover<'_>,
     expected: &Expectation,
     inputs: &[Vec<i64>],
+    salts: &[Salt],
     printer: Printer,
 ) -> Outcome<Proved> {
     let bars = Bars::new(printer, Some(*expected));
     // The command verifies by itself, to tell the time that it takes.
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
-    let proved = prover.prove(inputs, &options, &bars).or_refused("the proof can't be made")?;
+    let proved = prover.prove_salted(inputs, salts, &options, &bars).or_refused("the proof can't be made")?;
     let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
     Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_milliseconds), report: proved.report })

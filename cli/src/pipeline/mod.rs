@@ -5,3 +5,4 @@ pub(crate) mod inference;
 pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod onchain;
+pub(crate) mod shown;

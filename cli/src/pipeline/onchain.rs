@@ -1,14 +1,16 @@
 //! A verifying key on a chain: the contracts, tried in an EVM in the process before anything is written.
 
 use anyhow::anyhow;
-use circuits::graph::Visibility;
+use circuits::digest::{PortDigest, Salt};
+use circuits::interface::PublicData;
 use evm::{Chain, Outcome as CallOutcome};
+use rand_core::{OsRng, RngCore};
 use verifier::container::Bytes;
 use verifier::encoding::POINT_BYTES;
 use verifier::evm::{abi, registry_contract, simulate_proof, verifier_contract, EvmAddress, EvmModel, ShippedContract};
 use verifier::key::KeyDescription;
 use verifier::srs::{development_tau, SrsMark};
-use verifier::{verify, Proof, PublicInputs, Randomness, VerifyingKey};
+use verifier::{verify, Proof, Randomness, VerifyingKey};
 
 use crate::exit::{Failure, OrFail, Outcome};
 
@@ -126,7 +128,7 @@ impl Deployed {
     }
 
     fn call(&mut self, key: &VerifyingKey, proof: &Proof) -> Outcome<CallOutcome> {
-        let instances = key.interface().pack(&proof.public.0).or_refused("the public values do not fit the key")?;
+        let instances = key.interface().pack(&proof.public).or_refused("the public values do not fit the key")?;
         Ok(self.chain.call(self.model, &abi::verify_proof(&proof.words.0, &instances)))
     }
 }
@@ -140,10 +142,11 @@ fn simulated(key: &VerifyingKey) -> Outcome<(VerifyingKey, Proof)> {
         plonk.permutation().commitments().clone(),
     )
     .or_refused("the key on the development SRS")?;
-    let lowest = key.interface().public().map(|port| vec![port.lo; port.elements()]).collect();
-    let public = PublicInputs(lowest);
-    let instances = key.interface().pack(&public.0).or_refused("the lowest values of all ports")?;
-    let words = simulate_proof(key.plonk(), &instances, development_tau(), &mut rand_core::OsRng)
+    let values = key.interface().public().map(|port| vec![port.lo; port.elements()]).collect();
+    let digests = key.interface().hashed().map(|_| some_digest()).collect();
+    let public = PublicData { values, digests };
+    let instances = key.interface().pack(&public).or_refused("the lowest values of all ports")?;
+    let words = simulate_proof(key.plonk(), &instances, development_tau(), &mut OsRng)
         .or_refused("no proof can be simulated")?;
     let proof = Proof { key: key.digest(), public, randomness: Randomness::System, words: Bytes(words) };
     Ok((key, proof))
@@ -177,15 +180,24 @@ fn corrupted(key: &VerifyingKey, proof: &Proof) -> Vec<(&'static str, Proof)> {
     corrupted
 }
 
-/// The proof with one public value changed, if there is any that has a choice.
+/// The proof with one public value or digest changed, if there is any that has a choice.
 fn other_value(key: &VerifyingKey, proof: &Proof) -> Option<Proof> {
-    let ports = key.interface().ports.iter().filter(|port| port.visibility == Visibility::Public);
-    let place = ports.clone().position(|port| port.lo < port.hi)?;
-    let port = ports.clone().nth(place)?;
     let mut changed = proof.clone();
-    let value = changed.public.0[place].first_mut()?;
+    if let Some(digest) = changed.public.digests.first_mut() {
+        *digest = some_digest();
+        return Some(changed);
+    }
+    let (place, port) = key.interface().public().enumerate().find(|(_, port)| port.lo < port.hi)?;
+    let value = changed.public.values[place].first_mut()?;
     *value = if *value < port.hi { *value + 1 } else { *value - 1 };
     Some(changed)
+}
+
+/// A digest of nothing in particular.
+fn some_digest() -> PortDigest {
+    let mut salt = [0; Salt::BYTES];
+    OsRng.fill_bytes(&mut salt);
+    PortDigest::of(&[], Salt::from_bytes(salt))
 }
 
 fn disagreement(what: &str) -> Failure {

@@ -1,6 +1,7 @@
 //! Between real tensors and the integers of a program's ports.
 
 use circuits::graph::{Op, PortKind, Program};
+use circuits::interface::{Interface, InterfacePort};
 use thiserror::Error;
 
 use crate::float::graph::Tensor;
@@ -62,32 +63,61 @@ pub enum InputError {
     },
 }
 
+/// What quantizing needs to know of an input.
+struct Input<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+    kind: PortKind,
+    scale: f64,
+    lo: i64,
+    hi: i64,
+}
+
 /// The integers that stand for real inputs: rounded half up, and clamped to the range that was calibrated.
 ///
 /// # Errors
 /// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
 pub fn quantize_inputs(program: &Program, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
-    if tensors.len() != program.inputs.len() {
-        return Err(InputError::Count { expected: program.inputs.len(), found: tensors.len() });
-    }
-    let mut quantized = QuantizedInputs { values: Vec::with_capacity(tensors.len()), clamped: 0 };
-    for (port, tensor) in program.inputs.iter().zip(tensors) {
-        let name = || port.name.clone();
-        if tensor.data.len() != port.shape.iter().product::<usize>() {
-            return Err(InputError::Shape { input: name(), expected: port.shape.clone(), found: tensor.shape.clone() });
-        }
+    let inputs = program.inputs.iter().map(|port| {
         let (lo, hi) = match program.node(port.tensor).op {
             Op::Input { lo, hi } => (lo, hi),
             _ => unreachable!("validated input ports name input nodes"),
         };
+        Input { name: &port.name, shape: &port.shape, kind: port.kind, scale: port.scale, lo, hi }
+    });
+    quantize(&inputs.collect::<Vec<_>>(), tensors)
+}
+
+/// [`quantize_inputs`] by what a verifying key tells of the inputs; the integers are the same.
+///
+/// # Errors
+/// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
+pub fn quantize_for_interface(interface: &Interface, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
+    let inputs = interface.inputs().map(|port| {
+        let InterfacePort { name, shape, kind, scale, lo, hi, .. } = port;
+        Input { name, shape, kind: *kind, scale: *scale, lo: *lo, hi: *hi }
+    });
+    quantize(&inputs.collect::<Vec<_>>(), tensors)
+}
+
+fn quantize(inputs: &[Input<'_>], tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
+    if tensors.len() != inputs.len() {
+        return Err(InputError::Count { expected: inputs.len(), found: tensors.len() });
+    }
+    let mut quantized = QuantizedInputs { values: Vec::with_capacity(tensors.len()), clamped: 0 };
+    for (&Input { name, shape, kind, scale, lo, hi }, tensor) in inputs.iter().zip(tensors) {
+        let input = || name.to_owned();
+        if tensor.data.len() != shape.iter().product::<usize>() {
+            return Err(InputError::Shape { input: input(), expected: shape.to_vec(), found: tensor.shape.clone() });
+        }
         let one = |(index, &value): (usize, &f64)| {
             if !value.is_finite() {
-                return Err(InputError::NotFinite { input: name(), index, value });
+                return Err(InputError::NotFinite { input: input(), index, value });
             }
-            let rounded = (value / port.scale + 0.5).floor();
+            let rounded = (value / scale + 0.5).floor();
             let inside = (lo as f64 <= rounded) && (rounded <= hi as f64);
-            if port.kind == PortKind::Index && (!inside || value.fract() != 0.0) {
-                return Err(InputError::Index { input: name(), index, value, lo, hi });
+            if kind == PortKind::Index && (!inside || value.fract() != 0.0) {
+                return Err(InputError::Index { input: input(), index, value, lo, hi });
             }
             quantized.clamped += usize::from(!inside);
             Ok(rounded.clamp(lo as f64, hi as f64) as i64)

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use circuits::graph::{Op, Port, PortKind, Program, Visibility};
 
 pub use error::QuantizeError;
-pub use interface::{dequantize_outputs, quantize_inputs, InputError, QuantizedInputs};
+pub use interface::{dequantize_outputs, quantize_for_interface, quantize_inputs, InputError, QuantizedInputs};
 
 use crate::accuracy::{self, Fidelity};
 use crate::float::graph::{Element, FloatGraph, ValueId};

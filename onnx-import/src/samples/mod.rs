@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use circuits::graph::{PortKind, Program};
+use circuits::interface::{Interface, InterfacePort};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -203,6 +204,16 @@ impl InputSpec {
             integer: port.kind == PortKind::Index,
         };
         program.inputs.iter().map(spec).collect()
+    }
+
+    /// The inputs that a verifying key describes.
+    pub fn of_interface(interface: &Interface) -> Vec<Self> {
+        let spec = |port: &InterfacePort| Self {
+            name: port.name.clone(),
+            shape: port.shape.clone(),
+            integer: port.kind == PortKind::Index,
+        };
+        interface.inputs().map(spec).collect()
     }
 
     fn elements(&self) -> usize {

@@ -1,6 +1,7 @@
-//! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second.
+//! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second, and
+//! fixed columns of small integers but for those that hold constants of a hash.
 
-use circuits::machine::{Assignment, Challenges, FieldKernels, MachineCircuit, Placement, Skeleton};
+use circuits::machine::{Assignment, Challenges, FieldKernels, FixedCells, MachineCircuit, Placement, Skeleton};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 
@@ -18,7 +19,11 @@ pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preproce
     let mut system = ConstraintSystem::default();
     let config = MachineCircuit::configure_with_params(&mut system, skeleton.params);
     let fixed = config.placement().fixed_columns(skeleton);
-    let fixed = fixed.into_iter().map(|integers| Column::integers(integers.into_owned())).collect();
+    let fixed = fixed.into_iter().map(|cells| match cells {
+        FixedCells::Integers(integers) => Column::integers(integers.into_owned()),
+        FixedCells::Elements(elements) => Column::new(Values::Field(elements)),
+    });
+    let fixed = fixed.collect();
     let mut permutation = PermutationAssembly::new(skeleton.params.k, &system.permutation().get_columns())?;
     for &(source, destination) in &skeleton.copies {
         let [(left, left_row), (right, right_row)] =

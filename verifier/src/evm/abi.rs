@@ -124,6 +124,7 @@ fn register_port(call: &mut Vec<u8>, port: &InterfacePort) {
     call.extend(word(match port.visibility {
         Visibility::Public => 0,
         Visibility::Private => 1,
+        Visibility::Hashed => 2,
     }));
     call.extend(word(match port.kind {
         PortKind::Real => 0,

@@ -25,7 +25,7 @@ use verifier::container::Bytes;
 use verifier::key::KeyDescription;
 use verifier::srs::{development_tau, SrsMark, SrsOrigin};
 use verifier::transcript::KeccakTranscript;
-use verifier::{Digest, Proof, PublicInputs, Randomness, VerifyingKey};
+use verifier::{Digest, Proof, PublicData, Randomness, VerifyingKey};
 
 /// The smallest member of the machine's family: the stand-in reads `k` alone.
 pub(crate) fn params() -> MachineParams {
@@ -179,8 +179,8 @@ pub(crate) fn interface() -> Interface {
 }
 
 /// The public values that go with `inputs`.
-pub(crate) fn public([a, b, c]: [u64; 3]) -> PublicInputs {
-    PublicInputs([a, b, 2 * a + 3 * b + 5 * c].map(|value| vec![value as i64]).to_vec())
+pub(crate) fn public([a, b, c]: [u64; 3]) -> PublicData {
+    PublicData { values: [a, b, 2 * a + 3 * b + 5 * c].map(|value| vec![value as i64]).to_vec(), digests: vec![] }
 }
 
 /// An SRS of `2^k` powers whose `τ` is known.
@@ -227,9 +227,9 @@ impl Fixture {
     }
 
     /// A proof for `inputs` that claims `public`.
-    pub(crate) fn prove_claiming(&self, inputs: [u64; 3], public: PublicInputs) -> Proof {
+    pub(crate) fn prove_claiming(&self, inputs: [u64; 3], public: PublicData) -> Proof {
         let circuit = StandIn { weights: self.weights, inputs: Some(inputs) };
-        let instances = self.key.interface().pack(&public.0).expect("in range");
+        let instances = self.key.interface().pack(&public).expect("in range");
         let mut transcript = KeccakTranscript::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
             &self.srs,

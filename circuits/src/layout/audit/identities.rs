@@ -140,16 +140,16 @@ impl LeftSide<'_> {
 
 /// Everything that the identities of a layout have in common.
 pub(super) struct Identities<'a> {
-    program: &'a Program,
-    layout: &'a Layout,
-    skeleton: &'a Skeleton,
+    pub(super) program: &'a Program,
+    pub(super) layout: &'a Layout,
+    pub(super) skeleton: &'a Skeleton,
     columns: &'a Columns<'a>,
     origins: Vec<Option<std::sync::Arc<[Origin]>>>,
-    randomness: Randomness,
+    pub(super) randomness: Randomness,
     /// Per unit, row by row: the residue of its `value`.
     values: Vec<u64>,
     /// Per row of the scalar unit: what its operands are copied from.
-    operands: Vec<[Option<Cell>; 2]>,
+    pub(super) operands: Vec<[Option<Cell>; 2]>,
     /// Per result of the identity reader: the row of the scalar unit that it is copied from.
     right_sides: HashMap<u32, u32>,
 }
@@ -213,6 +213,11 @@ impl<'a> Identities<'a> {
 
     fn on(&self, column: FixedColumn, row: u32) -> i64 {
         self.columns.shared(column, row)
+    }
+
+    /// Whether the row of the scalar unit has coefficients that are no small integers.
+    fn has_elements(&self, row: u32) -> bool {
+        self.skeleton.elements.values().any(|cells| cells.contains_key(&(row as usize)))
     }
 
     fn identity(&self, identity: &LaidIdentity) -> Result<AuditReport, AuditError> {
@@ -358,8 +363,14 @@ impl<'a> Identities<'a> {
         tag == expected && (!saturates || ends == (lo, hi))
     }
 
+    /// The residue of a `value`, where it is known.
+    pub(super) fn known_value(&self, row: u32, lane: u32) -> Option<u64> {
+        let value = self.values[(row * self.skeleton.params.units + lane) as usize];
+        (value != UNKNOWN).then_some(value)
+    }
+
     /// The residue of an element; zero for the constant 0.
-    fn element(&self, tensor: TensorId, index: usize) -> u64 {
+    pub(super) fn element(&self, tensor: TensorId, index: usize) -> u64 {
         let origin = match &self.origins[tensor.0 as usize] {
             Some(origins) => origins[index],
             None => Origin { tensor, index: index as u32 },
@@ -539,6 +550,11 @@ impl Expansion<'_> {
     fn add_scalar(&mut self, row: u32, factor: Term, sum: &mut impl Sum) {
         let mut waiting = vec![(row, factor)];
         while let Some((row, factor)) = waiting.pop() {
+            if self.identities.has_elements(row) {
+                // No identity takes up a hash, whose coefficients are no small integers.
+                sum.add(Term { coefficient: self.unknown(row), ..factor });
+                continue;
+            }
             let constant = self.on(FixedColumn::ScalarConstant, row);
             if constant != 0 {
                 sum.add(factor.scaled(constant));
@@ -620,10 +636,7 @@ impl Expansion<'_> {
 
     fn value(&self, row: u32, lane: u32, chi: u64) -> Term {
         let slot = row * self.identities.skeleton.params.units + lane;
-        let coefficient = match self.identities.values[slot as usize] {
-            UNKNOWN => self.unknown(slot),
-            known => known,
-        };
+        let coefficient = self.identities.known_value(row, lane).unwrap_or_else(|| self.unknown(slot));
         Term { chi, rho: 0, coefficient }
     }
 

@@ -12,6 +12,9 @@
 //!    `ρ` whose coefficients are linear forms in elements. The monomials of the left side are pairwise distinct, the right
 //!    side has no others, and at the monomial of each element stands the form that the program's operator asks for. Forms
 //!    are compared at a random point (see `audit::identities`); all else is exact.
+//! 4. **Words** ([`AuditError::Word`]): run on random values of elements and salts, the scalar unit gives the instance words
+//!    that the interface says: packed values, and salted digests of packed values. Fixed cells that are no small integers
+//!    are in the scalar unit alone.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
@@ -21,6 +24,7 @@ mod lanes;
 mod residue;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -68,6 +72,20 @@ pub enum AuditError {
         /// What differs.
         what: &'static str,
     },
+    /// A fixed cell outside the scalar unit that is no small integer, or one that is both.
+    #[error("a fixed cell in row {row} is no small integer where only such are read")]
+    Element {
+        /// The row.
+        row: usize,
+    },
+    /// An instance word that is not the one of its port.
+    #[error("port {port:?}: {what}")]
+    Word {
+        /// The port.
+        port: String,
+        /// What differs.
+        what: &'static str,
+    },
 }
 
 /// What was established.
@@ -81,6 +99,8 @@ pub struct AuditReport {
     pub terms: usize,
     /// Cells that something reads.
     pub read_cells: usize,
+    /// Instance words computed.
+    pub words: usize,
 }
 
 /// Checks a layout against its program.
@@ -91,11 +111,13 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     let mut report = AuditReport::default();
     audit_tables(layout.skeleton())?;
     audit_borders(layout.skeleton())?;
+    words::audit_elements(layout.skeleton())?;
     let columns = Columns::new(layout.skeleton());
     report.read_cells = Lanes::new(layout.skeleton(), &columns).audit()?;
     let identities = Identities::new(program, layout, &columns);
     identities.audit_homes()?;
     identities.audit(&mut report)?;
+    report.words = words::audit(&identities)?;
     Ok(report)
 }
 

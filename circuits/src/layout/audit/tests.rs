@@ -182,3 +182,69 @@ fn sides_that_are_not_tied() {
         assert!(found.is_err(), "{identity:?}");
     }
 }
+
+/// A program that shows its input by a digest: `x` of two words, and its maximum.
+fn hashed() -> Program {
+    let port = |name: &str, tensor, shape: &[usize], visibility| Port {
+        name: name.into(),
+        tensor: TensorId(tensor),
+        shape: shape.to_vec(),
+        scale: 1.0,
+        kind: PortKind::Real,
+        visibility,
+    };
+    let node = |op, shape: &[usize]| Node { name: "node".into(), op, shape: shape.to_vec(), scale: 1.0 };
+    Program {
+        name: "hashed".into(),
+        source_digest: [0; 32],
+        options: Default::default(),
+        tables: Vec::new(),
+        nodes: vec![node(Op::Input { lo: -9, hi: 100 }, &[2, 20]), node(Op::Max { input: TensorId(0) }, &[2])],
+        inputs: vec![port("x", 0, &[2, 20], Visibility::Hashed)],
+        outputs: vec![port("y", 1, &[2], Visibility::Public)],
+    }
+}
+
+#[test]
+fn a_changed_hash() {
+    let program = hashed();
+    let layout = layout(&program);
+    assert_eq!(audit(&program, &layout).expect("it is what the program says").words, 2);
+    let skeleton = layout.skeleton();
+    assert_eq!(skeleton.elements.len(), 4);
+    let cells = skeleton.elements.iter().flat_map(|(&column, cells)| cells.keys().map(move |&row| (column, row)));
+    for (column, row) in cells.step_by(7) {
+        let found = verdict(&program, &layout, |skeleton| {
+            let cell = skeleton.elements.get_mut(&column).and_then(|cells| cells.get_mut(&row));
+            *cell.expect("it is there") += halo2_proofs::halo2curves::bn256::Fr::from(1);
+        });
+        assert!(matches!(found, Err(AuditError::Word { .. })), "{column:?} {row}: {found:?}");
+    }
+}
+
+#[test]
+fn a_changed_packing() {
+    let program = hashed();
+    let layout = layout(&program);
+    let skeleton = layout.skeleton();
+    for column in [FixedColumn::ScalarPrevious, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant] {
+        let filled = |row: &usize| skeleton.fixed(column, *row) != 0;
+        for row in (0..layout.statistics().rows.scalars).filter(filled) {
+            let found = verdict(&program, &layout, |skeleton| {
+                skeleton.fixed.get_mut(&column).expect("it is there").set(row, 3);
+            });
+            assert!(matches!(found, Err(AuditError::Word { .. })), "{column:?} {row}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_element_outside_the_scalar_unit() {
+    let program = hashed();
+    let layout = layout(&program);
+    let found = verdict(&program, &layout, |skeleton| {
+        let one = halo2_proofs::halo2curves::bn256::Fr::from(1);
+        skeleton.elements.entry(FixedColumn::Constant).or_default().insert(0, one);
+    });
+    assert!(matches!(found, Err(AuditError::Element { row: 0 })), "{found:?}");
+}

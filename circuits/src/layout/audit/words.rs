@@ -1,0 +1,162 @@
+//! The instance words: the scalar unit run on random values.
+//!
+//! Elements stand as the residues that identities are compared with, as integers; salts are drawn like them. What the fixed
+//! cells and copies then make of each instance cell must be what the interface says of these values. Packing is linear, so
+//! a wrong factor is found unless it is multiplied by zero; a hash that gave the right word for random values and a wrong
+//! one for others would have to be built so.
+
+use ff::Field;
+use halo2_proofs::halo2curves::bn256::Fr;
+
+use super::super::rows::Place;
+use super::identities::Identities;
+use super::AuditError;
+use crate::digest::{PortDigest, Salt};
+use crate::graph::{Port, TensorId, Visibility};
+use crate::interface::InterfacePort;
+use crate::machine::{to_field, AdviceColumn, Cell, FixedColumn, Skeleton};
+
+/// The columns whose cells may be any field elements.
+const SCALAR_COLUMNS: [FixedColumn; 4] =
+    [FixedColumn::ScalarPrevious, FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
+/// The kind of random residues that salts are made of.
+const SALT_KIND: u32 = u32::MAX - 1;
+
+/// Checks that cells which are no small integers are where they are read as such, and are no small integers too.
+///
+/// # Errors
+/// The first other one.
+pub(super) fn audit_elements(skeleton: &Skeleton) -> Result<(), AuditError> {
+    for (column, cells) in &skeleton.elements {
+        let misplaced = |row: &&usize| !SCALAR_COLUMNS.contains(column) || skeleton.fixed(*column, **row) != 0;
+        if let Some(&row) = cells.keys().find(misplaced) {
+            return Err(AuditError::Element { row });
+        }
+    }
+    Ok(())
+}
+
+/// Compares all instance words, and tells their number.
+///
+/// # Errors
+/// The first word that is another.
+pub(super) fn audit(identities: &Identities<'_>) -> Result<usize, AuditError> {
+    let interface = identities.layout.interface();
+    let program = identities.program;
+    let run = Run::new(identities);
+    let mut found = run.words().into_iter();
+    let mut salts = run.salts.iter();
+    for (port, described) in program.inputs.iter().chain(&program.outputs).zip(&interface.ports) {
+        let refuse = |what| Err(AuditError::Word { port: described.name.clone(), what });
+        for expected in run.expected(port, described, &mut salts) {
+            match found.next().flatten() {
+                None => return refuse("an instance word depends on something other than its values and salt"),
+                Some(word) if word != expected => return refuse("an instance word is not the one of its values"),
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(interface.words())
+}
+
+/// A run of the scalar unit on random values.
+struct Run<'a> {
+    identities: &'a Identities<'a>,
+    /// One for each hashed port.
+    salts: Vec<Salt>,
+    /// The results of the rows, as far as they follow from elements and salts.
+    results: Vec<Option<Fr>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(identities: &'a Identities<'a>) -> Self {
+        let draw = |index: u32| {
+            let half = |part| identities.randomness.residue(SALT_KIND, 2 * index + part).to_be_bytes();
+            Salt::from_bytes([half(0), half(1)].concat().try_into().expect("two halves"))
+        };
+        let salts = (0..identities.layout.salts.len() as u32).map(draw).collect();
+        let mut run = Self { identities, salts, results: Vec::new() };
+        for row in 0..identities.layout.statistics().rows.scalars {
+            let result = run.result(row);
+            run.results.push(result);
+        }
+        run
+    }
+
+    /// The instance words, in the order of their rows.
+    fn words(&self) -> Vec<Option<Fr>> {
+        let mut words = vec![None; self.identities.layout.interface().words()];
+        for &(source, destination) in &self.identities.skeleton.copies {
+            if let Cell::Instance(row) = destination {
+                if let Some(word) = words.get_mut(row as usize) {
+                    *word = self.cell(source);
+                }
+            }
+        }
+        words
+    }
+
+    /// The instance words of a port, from the definition.
+    fn expected<'s>(
+        &self,
+        port: &Port,
+        described: &InterfacePort,
+        salts: &mut impl Iterator<Item = &'s Salt>,
+    ) -> Vec<Fr> {
+        match described.visibility {
+            Visibility::Public => self.packed(port.tensor, described),
+            Visibility::Hashed => {
+                let salt = *salts.next().expect("every hashed port has a salt");
+                vec![PortDigest::of(&self.packed(port.tensor, described), salt).word()]
+            }
+            Visibility::Private => Vec::new(),
+        }
+    }
+
+    fn packed(&self, tensor: TensorId, described: &InterfacePort) -> Vec<Fr> {
+        let values: Vec<i64> =
+            (0..described.elements()).map(|index| self.identities.element(tensor, index) as i64).collect();
+        values.chunks(described.values_per_word()).map(|values| described.pack_word(values)).collect()
+    }
+
+    fn result(&self, row: usize) -> Option<Fr> {
+        let [previous, product, linear, constant] = SCALAR_COLUMNS.map(|column| self.coefficient(column, row));
+        let challenges = [FixedColumn::ScalarChi, FixedColumn::ScalarRho];
+        if challenges.into_iter().any(|column| self.identities.skeleton.fixed(column, row) != 0) {
+            return None;
+        }
+        let operand = |which: usize| self.cell(self.identities.operands[row][which]?);
+        let times = |factor: Fr, value: &dyn Fn() -> Option<Fr>| match bool::from(factor.is_zero()) {
+            true => Some(Fr::ZERO),
+            false => Some(factor * value()?),
+        };
+        Some(
+            constant
+                + times(previous, &|| *self.results.get(row.checked_sub(1)?)?)?
+                + times(linear, &|| operand(0))?
+                + times(product, &|| Some(operand(0)? * operand(1)?))?,
+        )
+    }
+
+    fn coefficient(&self, column: FixedColumn, row: usize) -> Fr {
+        let skeleton = self.identities.skeleton;
+        let element = skeleton.elements.get(&column).and_then(|cells| cells.get(&row));
+        element.copied().unwrap_or_else(|| to_field(skeleton.fixed(column, row)))
+    }
+
+    /// A cell's value, where it follows from elements and salts.
+    fn cell(&self, cell: Cell) -> Option<Fr> {
+        match cell {
+            Cell::Advice(AdviceColumn::ScalarC, row) => *self.results.get(row as usize)?,
+            Cell::Advice(AdviceColumn::Value(lane), row) => Some(Fr::from(self.identities.known_value(row, lane)?)),
+            Cell::Advice(AdviceColumn::Pre(lane), row) => self.limb(Place { row, lane }),
+            _ => None,
+        }
+    }
+
+    fn limb(&self, place: Place) -> Option<Fr> {
+        let salts = self.salts.iter().zip(self.identities.layout.salts.iter());
+        let mut limbs = salts.flat_map(|(salt, places)| places.iter().zip(salt.limbs()));
+        limbs.find(|(known, _)| **known == place).map(|(_, limb)| to_field(limb))
+    }
+}
