@@ -3,7 +3,7 @@
 mod support;
 
 use circuits::graph::{ConvGeometry, Op, Requantize, TensorId, Visibility};
-use circuits::layout::{compile, LayoutOptions, Statistics};
+use circuits::layout::{compile, cost, Fold, LayoutOptions, Objective, Statistics};
 use support::{geometry, ProgramBuilder};
 
 fn statistics(builder: &ProgramBuilder, units: u32) -> Statistics {
@@ -91,4 +91,25 @@ fn copies_of_planes_are_counted() {
     b.output(second, Visibility::Private);
     // A stride of 2 splits each of the two channels into four planes: all of the 72 elements are copied.
     assert_eq!(statistics(&b, 1).elements, activations(&b) + 72);
+}
+
+/// What a verifier contract pays for: columns. Folding makes few of many, and rows of columns.
+#[test]
+fn folded_machines_have_few_columns() {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        let chosen = |fold| {
+            let options = LayoutOptions { objective: Objective::Gas, fold, ..LayoutOptions::default() };
+            compile(&builder.program, &options).expect("the program has a layout").statistics()
+        };
+        let gas = |found: &Statistics| cost::gas(&found.params, found.instances);
+        let parallel = chosen(Some(Fold::Parallel));
+        let folded = [1, 4, 8].map(|rows| chosen(Some(Fold::Rows(rows))));
+        assert!(folded.windows(2).all(|pair| pair[1].commitments < pair[0].commitments));
+        assert!(folded[0].commitments < parallel.commitments);
+        let free = chosen(None);
+        assert!(folded.iter().chain([&parallel]).all(|other| gas(&free) <= gas(other) * 101 / 100));
+        assert!(free.commitments <= 20, "{}", free.commitments);
+        assert_eq!(free.permutation_columns, 3, "one column of each phase, and the instance");
+        assert!(free.used_rows < free.params.usable_rows());
+    }
 }

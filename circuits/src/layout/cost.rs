@@ -54,6 +54,8 @@ const TRANSFORMED_CELL_SECONDS: f64 = 1.0e-7;
 const WEIGHT_SECONDS: f64 = 2.0e-9;
 /// CPU seconds of the gates on all cosets per row: for each unit, and besides.
 const GATES_SECONDS: [f64; 2] = [3.0e-7, 5.0e-7];
+/// CPU seconds of the gates of a folded machine per row, beyond that: they read many cells of each column.
+const FOLDED_GATES_SECONDS: f64 = 5.5e-6;
 /// CPU seconds of the setup per row: for each fixed column, and for each permutation column.
 const SETUP_CELL_SECONDS: [f64; 2] = [9.0e-8, 5.0e-7];
 /// CPU seconds of the setup whatever the machine.
@@ -132,9 +134,9 @@ pub fn estimate(params: &MachineParams) -> Estimate {
     let proof = ProofCounts::new(params);
     let elements = proof.proof_commitments - integers;
     // The weights of a folded machine share columns with all else.
-    let weights = match params.arrangement {
-        Arrangement::Parallel => params.weights as usize,
-        Arrangement::Folded(_) => 0,
+    let (weights, folded_gates) = match params.arrangement {
+        Arrangement::Parallel => (params.weights as usize, 0.0),
+        Arrangement::Folded(_) => (0, FOLDED_GATES_SECONDS),
     };
     let fixed = fixed - weights;
     let [element_row, element_base] = ELEMENT_COLUMN_SECONDS;
@@ -144,7 +146,8 @@ pub fn estimate(params: &MachineParams) -> Estimate {
         + (fixed + permutation) as f64 * TRANSFORMED_CELL_SECONDS
         + weights as f64 * WEIGHT_SECONDS
         + f64::from(params.units) * gates_unit
-        + gates_base;
+        + gates_base
+        + folded_gates;
     let [fixed_setup, permutation_setup] = SETUP_CELL_SECONDS;
     let setup_row = (fixed + weights) as f64 * fixed_setup + permutation as f64 * permutation_setup;
     let columns = proof.proof_commitments + fixed + weights + permutation;

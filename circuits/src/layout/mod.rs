@@ -338,13 +338,22 @@ pub struct Widths {
 struct Draft<'a> {
     subject: &'a Subject<'a>,
     builder: Builder<'a>,
+    /// Optional columns of units and scalars that are on somewhere.
+    switched_on: BTreeSet<FixedColumn>,
 }
 
 impl<'a> Draft<'a> {
     fn new(subject: &'a Subject<'a>, units: u32, tables: TablePlan) -> Result<Self, LayoutError> {
         let mut builder = Builder::new(subject, units, tables);
         builder.build(&subject.interface)?;
-        Ok(Self { subject, builder })
+        let mut switched_on = builder.rows.switched_on();
+        builder.scalar.switches(|column, _, value| {
+            if value != 0 {
+                switched_on.insert(column);
+            }
+        });
+        switched_on.extend(builder.scalar.elements().iter().map(|&(column, ..)| column));
+        Ok(Self { subject, builder, switched_on })
     }
 
     /// The most weights per row that are of use.
@@ -372,15 +381,8 @@ impl<'a> Draft<'a> {
 
     /// The optional columns of the machine with `weights` weights per row.
     fn optional(&self, weights: u32) -> ColumnSet {
-        let mut columns: BTreeSet<_> = self.builder.rows.switched_on();
-        let mut add = |column, _, value| {
-            if value != 0 {
-                columns.insert(column);
-            }
-        };
-        self.builder.weights.emit(weights as usize, &mut add);
-        self.builder.scalar.switches(&mut add);
-        columns.extend(self.builder.scalar.elements().iter().map(|&(column, ..)| column));
+        let mut columns = self.switched_on.clone();
+        columns.extend(self.builder.weights.switched_on(weights as usize));
         if columns.contains(&FixedColumn::PlaneRead) {
             if self.builder.identities.iter().any(|check| check.flat) {
                 columns.insert(FixedColumn::IdentityAbsorb);

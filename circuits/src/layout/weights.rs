@@ -7,7 +7,7 @@
 //! A *block* is a chain of taps `τ_0 > τ_1 > …` one position apart, each with `n` weights. Its value is
 //! `Σ_t χ^(T−1−t) · Σ_o ρ^(n−1−o) · w[t][o]`. Equal blocks are stored once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use rayon::prelude::*;
@@ -229,19 +229,39 @@ impl WeightBlocks {
         let mut row = 0;
         let mut results = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let rows = block.outputs.div_ceil(lanes);
-            for tap in 0..block.taps.len() {
-                for inner in 0..rows {
-                    let last = inner + 1 == rows;
-                    set(FixedColumn::WeightStep, row + inner, i64::from(inner > 0));
-                    set(FixedColumn::WeightAbsorb, row + inner, i64::from(last));
-                    set(FixedColumn::WeightOuterStep, row + inner, i64::from(last && tap > 0));
-                    set(FixedColumn::WeightOuterKeep, row + inner, i64::from(!last && tap > 0));
-                }
-                row += rows;
-            }
+            row = emit_block(row, block.outputs.div_ceil(lanes), block.taps.len(), &mut set);
             results.push(row as u32 - 1);
         }
         results
     }
+
+    /// The switches that are on somewhere. They depend on whether blocks have one row or more, and one tap or more.
+    pub(super) fn switched_on(&self, lanes: usize) -> BTreeSet<FixedColumn> {
+        let shape = |block: &WeightBlock| (block.outputs.div_ceil(lanes).min(2), block.taps.len().min(2));
+        let mut columns = BTreeSet::new();
+        for (rows, taps) in self.blocks.iter().map(shape).collect::<BTreeSet<_>>() {
+            emit_block(0, rows, taps, &mut |column, _, value| {
+                if value != 0 {
+                    columns.insert(column);
+                }
+            });
+        }
+        columns
+    }
+}
+
+/// Writes the switches of a block of `taps` strips of `rows` rows that starts in row `first`; returns the row behind it.
+fn emit_block(first: usize, rows: usize, taps: usize, set: &mut impl FnMut(FixedColumn, usize, i64)) -> usize {
+    let mut row = first;
+    for tap in 0..taps {
+        for inner in 0..rows {
+            let last = inner + 1 == rows;
+            set(FixedColumn::WeightStep, row + inner, i64::from(inner > 0));
+            set(FixedColumn::WeightAbsorb, row + inner, i64::from(last));
+            set(FixedColumn::WeightOuterStep, row + inner, i64::from(last && tap > 0));
+            set(FixedColumn::WeightOuterKeep, row + inner, i64::from(!last && tap > 0));
+        }
+        row += rows;
+    }
+    row
 }

@@ -6,7 +6,7 @@ use super::{audit, AuditError};
 use crate::graph::{
     ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
 };
-use crate::layout::{compile, Layout, LayoutOptions};
+use crate::layout::{compile, Fold, Layout, LayoutOptions};
 use crate::machine::{Cell, FixedColumn, Skeleton};
 
 /// A 3 × 3 convolution of stride 1 with padding on `[2, 4, 4]`, and a dense layer behind it.
@@ -57,9 +57,16 @@ fn program() -> Program {
     }
 }
 
+const FOLDS: [Fold; 2] = [Fold::Parallel, Fold::Rows(8)];
+
 fn layout(program: &Program) -> Layout {
-    let options = LayoutOptions { units: Some(2), weights: Some(2), ..LayoutOptions::default() };
-    compile(program, &options).expect("the program has a layout")
+    arranged(program, Fold::Parallel)
+}
+
+fn arranged(program: &Program, fold: Fold) -> Layout {
+    let (units, weights, fold) = (Some(2), Some(2), Some(fold));
+    compile(program, &LayoutOptions { units, weights, fold, ..LayoutOptions::default() })
+        .expect("the program has a layout")
 }
 
 /// The audit's verdict on the layout with a changed skeleton.
@@ -84,17 +91,19 @@ fn cells_beside_elements_are_found(column: FixedColumn, change: fn(i64) -> i64) 
 
 fn cells_are_found(column: FixedColumn, change: fn(i64) -> i64, matters: fn(&Layout, usize) -> bool) {
     let program = program();
-    let layout = layout(&program);
-    let cells: Vec<_> = layout.skeleton().fixed[&column].iter().enumerate().collect();
-    let mut tried = 0;
-    for (row, cell) in cells.into_iter().filter(|&(row, cell)| cell != 0 && matters(&layout, row)) {
-        let found = verdict(&program, &layout, |skeleton| {
-            skeleton.fixed.get_mut(&column).expect("the column is there").set(row, change(cell));
-        });
-        assert!(found.is_err(), "{column:?} in row {row}");
-        tried += 1;
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        let cells: Vec<_> = layout.skeleton().fixed[&column].iter().enumerate().collect();
+        let mut tried = 0;
+        for (row, cell) in cells.into_iter().filter(|&(row, cell)| cell != 0 && matters(&layout, row)) {
+            let found = verdict(&program, &layout, |skeleton| {
+                skeleton.fixed.get_mut(&column).expect("the column is there").set(row, change(cell));
+            });
+            assert!(found.is_err(), "{column:?} in row {row}, {fold:?}");
+            tried += 1;
+        }
+        assert!(tried > 0, "{column:?} is used, {fold:?}");
     }
-    assert!(tried > 0, "{column:?} is used");
 }
 
 #[test]
@@ -152,6 +161,25 @@ fn a_changed_table() {
         keys.set(row, keys.get(row) + (1 << 10));
     });
     assert!(matches!(found, Err(AuditError::Table { .. })), "{found:?}");
+}
+
+#[test]
+fn switches_that_reach_beyond_their_region() {
+    let program = program();
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        let columns = FixedColumn::all(&layout.params());
+        let mut tried = 0;
+        for column in columns.into_iter().filter(|column| column.looks_ahead() || column.looks_back()) {
+            let found = verdict(&program, &layout, |skeleton| {
+                let cells = skeleton.fixed.get_mut(&column).expect("the column is there");
+                cells.set(if column.looks_ahead() { cells.len() - 1 } else { 0 }, 1);
+            });
+            assert_eq!(found, Err(AuditError::Border { column }), "{fold:?}");
+            tried += 1;
+        }
+        assert!(tried > 5, "{fold:?}");
+    }
 }
 
 #[test]
