@@ -310,10 +310,10 @@ mod tests {
         let params = MachineParams { k: 10, units: 1, weights: 1, tables: 1, ..MachineParams::default() };
         let mut fixed: BTreeMap<(FixedColumn, usize), Fr> = BTreeMap::new();
         let mut copies = Vec::new();
-        let set = |column, row, value| {
+        unit.switches(|column, row, value| {
             fixed.insert((column, row), to_field(value));
-        };
-        unit.emit(&params, |_| unreachable!("there are no weights"), set, &mut copies);
+        });
+        unit.copies(&params, unit.len(), |_| unreachable!("there are no weights"), &mut copies);
         fixed.extend(unit.elements().iter().map(|&(column, scalar, value)| ((column, scalar.row() as usize), value)));
         let mut results = vec![Fr::ZERO];
         for row in 1..unit.len() {
