@@ -101,7 +101,7 @@ fn folded_machines_have_few_columns() {
             let options = LayoutOptions { objective: Objective::Gas, fold, ..LayoutOptions::default() };
             compile(&builder.program, &options).expect("the program has a layout").statistics()
         };
-        let gas = |found: &Statistics| cost::gas(&found.params, found.instances);
+        let gas = |found: &Statistics| cost::least_gas(&found.params, found.instances);
         let parallel = chosen(Some(Fold::Parallel));
         let folded = [1, 4, 8].map(|rows| chosen(Some(Fold::Rows(rows))));
         assert!(folded.windows(2).all(|pair| pair[1].commitments < pair[0].commitments));
