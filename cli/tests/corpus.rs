@@ -1,4 +1,5 @@
-//! Every model of the corpus that the first stage takes is proved by the native engine, and accepted by the library's verifier.
+//! Every model of the corpus that the first stage takes is proved by the native engine, and accepted by the library's verifier
+//! and by the contract in an EVM, in the layout for time and in the one for gas.
 
 mod common;
 
@@ -32,11 +33,18 @@ fn every_model_is_proved_and_accepted() {
         let file = |file: &str| text(&corpus.join(&name).join(file));
         let (model, input, calibration) = (file("model.onnx"), file("io.npz"), file("test.npz"));
         let out = text(folder.path());
-        let arguments = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--json"];
-        let report = zkinfer(&arguments).done().json();
-        assert!(report["proof_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{name}: {report}");
-        // The proof on disk, judged by a process of its own.
-        let (key, proof) = (format!("{out}/model.vk"), format!("{out}/proof.zkp"));
-        zkinfer(&["verify", "--vk", &key, "--proof", &proof]).done();
+        for objective in ["time", "gas"] {
+            let arguments = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--json"];
+            let report = zkinfer(&[&arguments[..], &["--optimize", objective]].concat()).done().json();
+            assert!(report["proof_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{name}: {report}");
+            // The proof on disk, judged by a process of its own.
+            let (key, proof) = (format!("{out}/model.vk"), format!("{out}/proof.zkp"));
+            zkinfer(&["verify", "--vk", &key, "--proof", &proof]).done();
+            let contracts = format!("{out}/chain");
+            let export = ["evm", "export", "--vk", &key, "--proof", &proof, "-o", &contracts, "--force", "--json"];
+            let report = zkinfer(&export).done().json();
+            let gas = report["verify_gas"].as_u64().expect("a number");
+            assert!(objective == "time" || gas < 500_000, "{name}: {report}");
+        }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::zkinfer;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["prove"],
     &["verify"],
     &["run"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["inspect"],
     &["verify-key"],
     &["estimate"],
+    &["evm", "export"],
     &["completions"],
 ];
 
@@ -45,6 +46,10 @@ fn wrong_usage_exits_with_two() {
         &["prove", "m.onnx", "--input", "x.json", "-o", "out", "--engine", "none"],
         &["prove", "m.onnx", "--input", "x.json", "-o", "out", "--max-memory", "4 gigs"],
         &["estimate", "m.onnx", "--max-memory", "0"],
+        &["estimate", "m.onnx", "--optimize", "beauty"],
+        &["evm"],
+        &["evm", "export", "--vk", "a.vk"],
+        &["evm", "export", "--vk", "a.vk", "-o", "out", "--verifier", "0x1234"],
     ] {
         zkinfer(arguments).fails(2, &["--help"]);
     }
@@ -67,6 +72,7 @@ fn missing_files_are_named_and_exit_with_two() {
         &["run", missing, "--input", missing],
         &["compile", missing, "-o", "/nonexistent/program.zki"],
         &["estimate", missing],
+        &["evm", "export", "--vk", missing, "-o", "/nonexistent/out"],
     ] {
         zkinfer(arguments).fails(2, &[missing]);
     }

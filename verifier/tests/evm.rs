@@ -8,6 +8,8 @@ mod onchain;
 
 use std::sync::LazyLock;
 
+use circuits::graph::Visibility;
+use circuits::interface::{Direction, Interface, InterfacePort};
 use circuits::machine::{Arrangement, ColumnSet, FixedColumn, MachineParams, Strides};
 use evm::Chain;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1Affine};
@@ -137,6 +139,12 @@ fn some_member(random: &mut ChaCha20Rng) -> MachineParams {
     MachineParams { k: 8 + pick(14), units, weights, tables, optional, arrangement }
 }
 
+/// An interface of so many public words.
+fn interface(words: usize) -> Interface {
+    let port = common::port("x", Direction::Input, Visibility::Public, i64::from(u32::MAX));
+    Interface { ports: vec![InterfacePort { shape: vec![port.values_per_word() * words], ..port }] }
+}
+
 /// The formula of gas against the EVM.
 #[test]
 fn gas_is_within_one_percent_of_what_was_told() {
@@ -145,7 +153,7 @@ fn gas_is_within_one_percent_of_what_was_told() {
     while tried < 24 {
         let params = some_member(&mut random);
         let words = random.next_u32() as usize % 40;
-        let Ok(costs) = EvmCosts::of(params, words) else { continue };
+        let Ok(costs) = EvmCosts::of(params, &interface(words)) else { continue };
         let subject = Subject::random(params, words, &mut random);
         let proof = subject.simulate(&mut random);
         let mut chain = OnChain::new(&subject);

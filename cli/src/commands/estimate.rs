@@ -3,6 +3,7 @@
 use circuits::layout::{Layout, Objective};
 use prover::memory::{MemoryError, MemoryPlan};
 use prover::EngineOptions;
+use verifier::evm::{self, EvmCosts};
 
 use crate::args::EstimateArgs;
 use crate::artifacts::objective_name;
@@ -26,9 +27,11 @@ pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
     if let Some(memory) = &expected.plan {
         print_memory(printer, memory, layout)?;
     }
+    let on_chain = costs(layout);
+    print_costs(printer, on_chain.as_ref())?;
     printer.line(format_args!(
-        "\n  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10}",
-        "objective", "k", "units", "weights", "advice", "fixed", "setup CPU", "proof CPU", "memory", "proof"
+        "\n  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10} {:>10}",
+        "optimize", "k", "units", "weights", "advice", "fixed", "setup CPU", "proof CPU", "memory", "proof", "gas"
     ))?;
     for objective in [Objective::Time, Objective::Memory, Objective::Gas] {
         if objective == chosen {
@@ -44,7 +47,38 @@ pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
     report.proof_bytes = Some(expected.proof_bytes);
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
     let least = expected.plan.map(|_| MemoryPlan::least(layout));
-    printer.report(&report.with("least_memory_bytes", least).with("estimated", true))
+    let report = report.with("least_memory_bytes", least).with("estimated", true);
+    let costs = on_chain.as_ref();
+    printer.report(
+        &report
+            .with("verify_gas", costs.map(|costs| costs.verify_gas))
+            .with("deploy_gas", evm::verifier_contract().deploy_gas())
+            .with("register_gas", costs.map(|costs| costs.model_gas + costs.entry_gas))
+            .with("code_bytes", evm::verifier_contract().runtime_code.len())
+            .with("vk_bytes", costs.map(|costs| costs.model_bytes))
+            .with("calldata_bytes", costs.map(|costs| costs.calldata_bytes)),
+    )
+}
+
+/// What proofs of a layout cost on a chain; none where the machine is too large for a contract.
+fn costs(layout: &Layout) -> Option<EvmCosts> {
+    EvmCosts::of(layout.params(), layout.interface()).ok()
+}
+
+fn print_costs(printer: Printer, costs: Option<&EvmCosts>) -> Outcome {
+    match costs {
+        Some(costs) => printer.field(
+            "on chain",
+            format_args!(
+                "{} gas to verify with {} of calldata, {} gas to deploy {} of code and register the model",
+                costs.verify_gas,
+                bytes(costs.calldata_bytes as u64),
+                costs.model_gas + costs.entry_gas,
+                bytes(costs.model_bytes as u64)
+            ),
+        ),
+        None => printer.field("on chain", "too large for a contract; try --optimize gas"),
+    }
 }
 
 /// The memory of a proof by part.
@@ -74,8 +108,9 @@ fn print_row(printer: Printer, objective: Objective, layout: &Layout, options: &
         Err(MemoryError { needed, .. }) => (Expectation::new(layout, &unlimited), format!("> {}", bytes(needed))),
     };
     let Ok(expected) = expected else { return Ok(()) };
+    let gas = costs(layout).map_or_else(|| "–".to_owned(), |costs| costs.verify_gas.to_string());
     printer.line(format_args!(
-        "  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10}",
+        "  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10} {gas:>10}",
         objective_name(objective),
         params.k,
         params.units,

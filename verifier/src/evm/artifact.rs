@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use sha3::{Digest as _, Keccak256};
 
+use super::gas::deployment;
 use super::{EvmAddress, Hash};
 
 const VERIFIER: &str = include_str!("../../artifacts/ZkinferVerifier.json");
@@ -57,6 +58,11 @@ impl ShippedContract {
     /// Keccak-256 of the code on the chain.
     pub fn code_hash(&self) -> Hash {
         keccak(&self.runtime_code)
+    }
+
+    /// Gas of deploying it, about.
+    pub fn deploy_gas(&self) -> u64 {
+        deployment(self.runtime_code.len())
     }
 
     /// Where [`DEPLOYER`] puts it, with a salt of zeros.

@@ -5,6 +5,7 @@
 //! EVM under the rules of the Osaka fork, over members of the machine of all shapes; a test holds the formula to one
 //! percent of the EVM's figure.
 
+use circuits::interface::Interface;
 use circuits::machine::{MachineCircuit, MachineParams};
 use thiserror::Error;
 
@@ -145,6 +146,8 @@ pub struct EvmCosts {
     pub verify_gas: u64,
     /// Gas of deploying the model contract.
     pub model_gas: u64,
+    /// Gas of the entry in the registry, for as many ports.
+    pub entry_gas: u64,
     /// Bytes of the model contract.
     pub model_bytes: usize,
     /// Bytes of a call of `verifyProof`.
@@ -154,27 +157,36 @@ pub struct EvmCosts {
 }
 
 impl EvmCosts {
-    /// The costs of proofs on the machine `params` with `instances` public words.
+    /// The costs of proofs on the machine `params` with the ports of `interface`.
     ///
     /// # Errors
     /// The machine is too large for a contract, or no member of the family.
-    pub fn of(params: MachineParams, instances: usize) -> Result<Self, CostError> {
-        let system = constraint_system::<MachineCircuit>(params)?;
-        Ok(Self::of_map(&MemoryMap::of(&system, instances)?, params.k))
+    pub fn of(params: MachineParams, interface: &Interface) -> Result<Self, CostError> {
+        let map = map(params, interface.words())?;
+        Ok(Self::of_map(&map, params.k, interface.ports.len()))
     }
 
-    pub(super) fn of_map(map: &MemoryMap, k: u32) -> Self {
+    pub(super) fn of_map(map: &MemoryMap, k: u32, ports: usize) -> Self {
         let counts = Counts::of(map, k);
         let model_bytes = PROXY_BYTES + counts.data;
         Self {
             verify_gas: counts.verify_gas(),
             model_gas: deployment(model_bytes),
+            entry_gas: ENTRY + PORT * ports as u64,
             model_bytes,
             calldata_bytes: abi::calldata_bytes(map.proof_bytes(), map.instances),
             commitments: counts.commitments,
         }
     }
 }
+
+fn map(params: MachineParams, instances: usize) -> Result<MemoryMap, CostError> {
+    Ok(MemoryMap::of(&constraint_system::<MachineCircuit>(params)?, instances)?)
+}
+
+/// Gas of an entry in the registry, and of each of its ports.
+const ENTRY: u64 = 83_000;
+const PORT: u64 = 8_500;
 
 /// Why there are no costs.
 #[derive(Debug, Error)]
@@ -189,12 +201,11 @@ pub enum CostError {
 
 /// The gas of a verification, as layouts are chosen by it; what no contract can verify costs more than anything.
 pub fn gas_model(params: &MachineParams, instances: usize) -> u64 {
-    EvmCosts::of(*params, instances).map_or(u64::MAX, |costs| costs.verify_gas)
+    map(*params, instances).map_or(u64::MAX, |map| Counts::of(&map, params.k).verify_gas())
 }
 
-/// Gas of deploying a model contract: creation, the code's deposit, and its calldata, of which about half of the data that
-/// are no commitments are zeros.
-fn deployment(bytes: usize) -> u64 {
+/// Gas of deploying a contract of so many bytes: creation, the code's deposit, and its calldata, in which few bytes are zeros.
+pub(super) fn deployment(bytes: usize) -> u64 {
     (53_000 + 200 * bytes + DEPLOYED_BYTE * bytes + DEPLOYMENT) as u64
 }
 

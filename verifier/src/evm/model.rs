@@ -28,6 +28,7 @@ pub(super) const PROXY_BYTES: usize = 45;
 pub struct EvmModel {
     map: MemoryMap,
     k: u32,
+    ports: usize,
     data: Vec<u8>,
 }
 
@@ -37,7 +38,8 @@ impl EvmModel {
     /// # Errors
     /// The key's machine is too large for a contract.
     pub fn new(key: &VerifyingKey) -> Result<Self, EvmError> {
-        Self::of(key.plonk(), key.interface().words(), &key.description().srs.tau_g2())
+        let model = Self::of(key.plonk(), key.interface().words(), &key.description().srs.tau_g2())?;
+        Ok(Self { ports: key.interface().ports.len(), ..model })
     }
 
     /// The contract for a key of the proof library, proofs with `instances` public words, and an SRS.
@@ -51,7 +53,7 @@ impl EvmModel {
             found if found > MAX_CODE_BYTES => {
                 Err(EvmError::TooLarge { what: "bytes of code", limit: MAX_CODE_BYTES, found })
             }
-            _ => Ok(Self { map, k: key.get_domain().k(), data }),
+            _ => Ok(Self { map, k: key.get_domain().k(), ports: 0, data }),
         }
     }
 
@@ -85,7 +87,7 @@ impl EvmModel {
 
     /// What it costs.
     pub fn costs(&self) -> EvmCosts {
-        EvmCosts::of_map(&self.map, self.k)
+        EvmCosts::of_map(&self.map, self.k, self.ports)
     }
 
     /// Bytes of a proof.
