@@ -467,10 +467,10 @@ mod tests {
             decoded(&file)
         };
         assert!(matches!(with(8, b"NONE"), Err(ContainerError::UnknownKind(tag)) if &tag == b"NONE"));
-        assert!(matches!(with(8, b"PROG"), Err(ContainerError::WrongKind { found: Kind::Program, .. })));
-        assert!(matches!(with(12, &[2]), Err(ContainerError::Version { found: 2, supported: 1, .. })));
+        assert!(matches!(with(8, b"PKEY"), Err(ContainerError::WrongKind { found: Kind::ProvingKey, .. })));
+        assert!(matches!(with(12, &[1]), Err(ContainerError::Version { found: 1, supported: 2, .. })));
         assert!(matches!(with(16, &[0xff; 8]), Err(ContainerError::TooLarge { .. })));
-        assert!(with(12, &[2]).is_err_and(|error| error.is_foreign()));
+        assert!(with(12, &[1]).is_err_and(|error| error.is_foreign()));
         assert!(with(30, &[0xee]).is_err_and(|error| !error.is_foreign()));
     }
 
