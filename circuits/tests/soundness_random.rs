@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use check::{refuses_changes, Case};
 use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility};
-use circuits::layout::{compile, LayoutError, LayoutOptions};
+use circuits::layout::{compile, Fold, LayoutError, LayoutOptions};
 use circuits::machine::FixedColumn;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -417,6 +417,11 @@ fn borders_of_accumulators_that_cancel() {
 fn widths_that_the_machine_does_not_have() {
     for (units, weights) in [(Some(0), None), (Some(33), None), (None, Some(0)), (None, Some(1 << 20))] {
         let options = LayoutOptions { units, weights, ..LayoutOptions::default() };
+        let refused = compile(&support::mlp(1).program, &options);
+        assert!(matches!(refused, Err(LayoutError::Params(_))), "{options:?}");
+    }
+    for rows in [0, 32] {
+        let options = LayoutOptions { fold: Some(Fold::Rows(rows)), ..LayoutOptions::default() };
         let refused = compile(&support::mlp(1).program, &options);
         assert!(matches!(refused, Err(LayoutError::Params(_))), "{options:?}");
     }

@@ -205,20 +205,17 @@ impl GateBuilder<'_, '_> {
 
     /// 1 on the rows of a region, and in a folded machine on no other: of degree 1 for units and 2 for the others.
     fn selector(&mut self, region: Region) -> Expression<Fr> {
-        if !self.is_folded() {
-            return self.always(FixedColumn::Active);
-        }
-        if region == Region::Units {
-            return self.always(FixedColumn::UnitSelector);
-        }
-        let [other, table, weight] =
-            [FixedColumn::OtherSelector, FixedColumn::IsTable, FixedColumn::IsWeight].map(|column| self.always(column));
-        other
-            * match region {
-                Region::Tables => table,
-                Region::Weights => weight,
-                Region::Units | Region::Scalars => Expression::Constant(Fr::ONE) - table - weight,
+        match (self.is_folded(), region) {
+            (false, _) => self.always(FixedColumn::Active),
+            (true, Region::Units) => self.always(FixedColumn::UnitSelector),
+            (true, Region::Tables) => self.always(FixedColumn::OtherSelector) * self.always(FixedColumn::IsTable),
+            (true, Region::Weights) => self.always(FixedColumn::OtherSelector) * self.always(FixedColumn::IsWeight),
+            (true, Region::Scalars) => {
+                let one = Expression::Constant(Fr::ONE);
+                self.always(FixedColumn::OtherSelector)
+                    * (one - self.always(FixedColumn::IsTable) - self.always(FixedColumn::IsWeight))
             }
+        }
     }
 
     /// `selector·Π factors = Σ terms` on the rows of a region. The terms of a parallel machine vanish elsewhere by themselves.
@@ -228,14 +225,13 @@ impl GateBuilder<'_, '_> {
         factors: impl IntoIterator<Item = Expression<Fr>>,
         terms: impl IntoIterator<Item = Expression<Fr>>,
     ) -> Expression<Fr> {
-        let product = |factors: &mut dyn Iterator<Item = Expression<Fr>>| factors.reduce(|a, b| a * b);
-        let mut factors = factors.into_iter();
-        let (left, outer) = match self.is_folded() {
-            true => (product(&mut factors), Some(selector.clone())),
-            false => (product(&mut std::iter::once(selector.clone()).chain(factors)), None),
-        };
-        let difference = terms.into_iter().fold(left.unwrap_or_else(zero), |difference, term| difference - term);
-        times(outer, difference.clone()).unwrap_or(difference)
+        let inner = (!self.is_folded()).then(|| selector.clone());
+        let left = inner.into_iter().chain(factors).reduce(|a, b| a * b).unwrap_or_else(zero);
+        let difference = terms.into_iter().fold(left, |difference, term| difference - term);
+        match self.is_folded() {
+            true => selector.clone() * difference,
+            false => difference,
+        }
     }
 
     /// Constraints whose switches are zero elsewhere in a parallel machine.
