@@ -18,9 +18,9 @@ use prover::report::{peak_rss_bytes, Stage};
 use prover::srs::Srs;
 use prover::{prove, Plan, ProveOptions};
 use verifier::evm::{abi, registry_contract, verifier_contract, EvmModel};
+use zkinfer_benches::networks;
 use zkinfer_benches::record::{self, Record, ENVIRONMENT};
 use zkinfer_benches::table::{hundredths, markdown, shown, whole, Show};
-use zkinfer_benches::networks;
 
 /// Measures what proofs cost on a chain.
 #[derive(Parser)]
@@ -68,8 +68,21 @@ struct Case {
 
 /// The columns of a record.
 const COLUMNS: [&str; 15] = [
-    "model", "objective", "k", "advice_columns", "fixed_columns", "commitments", "instance_words", "proof_bytes",
-    "calldata_bytes", "model_code_bytes", "verify_gas", "register_gas", "deploy_gas", "prove_cpu_s", "peak_bytes",
+    "model",
+    "objective",
+    "k",
+    "advice_columns",
+    "fixed_columns",
+    "commitments",
+    "instance_words",
+    "proof_bytes",
+    "calldata_bytes",
+    "model_code_bytes",
+    "verify_gas",
+    "register_gas",
+    "deploy_gas",
+    "prove_cpu_s",
+    "peak_bytes",
 ];
 
 fn main() -> ExitCode {
@@ -192,7 +205,8 @@ const TABLE: [(&str, &str, Show); 9] = [
 
 fn print_table(path: &Path) -> Result<()> {
     let record = Record::read(path)?;
-    let headings: Vec<&str> = std::iter::once("model, layout").chain(TABLE.iter().map(|(heading, ..)| *heading)).collect();
+    let headings: Vec<&str> =
+        std::iter::once("model, layout").chain(TABLE.iter().map(|(heading, ..)| *heading)).collect();
     let rows = record.rows().map(|row| {
         let name = format!("{}; {}", row.cell("model"), row.cell("objective"));
         let figures = TABLE.iter().map(|(_, column, show)| shown(row.figure(column), *show));

@@ -38,7 +38,9 @@ fn contracts_are_exported_after_a_trial() {
     let report = zkinfer(&[&export[..], &["--force", "--json"]].concat()).done().json();
     assert_eq!(report["simulated_proof"], true);
     assert!(!out.join("proof.json").exists());
-    for figure in ["verify_gas", "deploy_gas", "register_gas", "code_bytes", "vk_bytes", "calldata_bytes", "commitments"] {
+    for figure in
+        ["verify_gas", "deploy_gas", "register_gas", "code_bytes", "vk_bytes", "calldata_bytes", "commitments"]
+    {
         assert!(report[figure].as_u64().is_some_and(|figure| figure > 0), "{figure}: {report}");
     }
 
@@ -94,7 +96,9 @@ fn gas_is_estimated_before_any_setup() {
     let chain = text(&folder.path().join("chain"));
     let export = ["evm", "export", "--vk", &key, "--proof", &proof, "-o", &chain, "--force", "--json"];
     let found = zkinfer(&export).done().json();
-    for (figure, percent) in [("verify_gas", 1), ("deploy_gas", 2), ("register_gas", 5), ("vk_bytes", 0), ("calldata_bytes", 0)] {
+    for (figure, percent) in
+        [("verify_gas", 1), ("deploy_gas", 2), ("register_gas", 5), ("vk_bytes", 0), ("calldata_bytes", 0)]
+    {
         let [estimated, found] = [&estimated, &found].map(|report| report[figure].as_u64().expect("a number"));
         assert!(estimated.abs_diff(found) * 100 <= found * percent, "{figure}: {estimated}, {found}");
     }

@@ -118,7 +118,9 @@ fn proofs_of_all_members_are_accepted() {
         MachineParams { k: 12, weights: 3, optional: all_optional(), arrangement: folded([4, 1, 4, 4]), ..small },
         MachineParams { k: 18, units: 2, optional: all_optional(), arrangement: folded([24, 4, 8, 9]), ..small },
     ];
-    for (seed, (params, words)) in members.into_iter().flat_map(|params| [0, 1, 30].map(|words| (params, words))).enumerate() {
+    for (seed, (params, words)) in
+        members.into_iter().flat_map(|params| [0, 1, 30].map(|words| (params, words))).enumerate()
+    {
         let Accepted { subject, proof } = Accepted::new(params, words, seed as u64);
         assert!(subject.accepts(&proof, &subject.instances), "{params:?}: the library accepts");
         let mut chain = OnChain::new(&subject);
@@ -309,7 +311,8 @@ fn malformed_calldata_is_refused() {
     let huge = [[0xff; 32], with(&[0; 32], 0, &[0x80]).try_into().expect("32 bytes"), word(u64::MAX), word(1 << 32)];
     let instances_at = call.len() - 32 * (subject.instances.len() + 1);
     for at in [4, 36, 68, instances_at] {
-        for value in huge.iter().copied().chain([0, 1, 31, 33, 64, call.len() as u64 - 4, call.len() as u64].map(word)) {
+        for value in huge.iter().copied().chain([0, 1, 31, 33, 64, call.len() as u64 - 4, call.len() as u64].map(word))
+        {
             let changed = with(&call, at, &value);
             let outcome = chain.chain.call(chain.contract, &changed);
             let expected = Some(changed == call);

@@ -184,11 +184,7 @@ pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
 pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
-pub(super) fn choose(
-    subject: &Subject<'_>,
-    options: &LayoutOptions,
-    gas: GasModel,
-) -> Result<Widths, LayoutError> {
+pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Widths, LayoutError> {
     let fold = options.fold.and_then(|fold| match fold {
         Fold::Parallel => None,
         Fold::Rows(rows) => Some(rows),

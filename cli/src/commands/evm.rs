@@ -32,8 +32,9 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     let insecure = key.description().srs.is_insecure();
     if insecure && !args.force {
         let fault = anyhow!("the key is made on the insecure development SRS, under which anybody can forge proofs");
-        return Err(Failure::refused(fault)
-            .remedy("make keys with `zkinfer setup --srs` and an SRS of a public ceremony; --force exports for tests"));
+        return Err(Failure::refused(fault).remedy(
+            "make keys with `zkinfer setup --srs` and an SRS of a public ceremony; --force exports for tests",
+        ));
     }
     let proof = args.proof.as_deref().map(read_proof).transpose()?;
     let contracts = Contracts::of(&key, args.verifier.map(|address| address.0))?;
@@ -42,7 +43,8 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     files.write(&args.out)?;
     files.print(&args.out, printer)?;
     if insecure {
-        printer.warn("INSECURE: the key is made on the development SRS; anybody can make these contracts accept anything");
+        printer
+            .warn("INSECURE: the key is made on the development SRS; anybody can make these contracts accept anything");
     }
     files.report(printer)
 }
@@ -134,7 +136,8 @@ impl Export<'_> {
         let Contracts { verifier, address, model } = self.contracts;
         let trial = &self.trial;
         let tried = if trial.simulated { "a simulated proof" } else { "the proof" };
-        printer.field("tried", format_args!("{tried} accepted, {} corrupted ones refused, as natively", trial.refused))?;
+        printer
+            .field("tried", format_args!("{tried} accepted, {} corrupted ones refused, as natively", trial.refused))?;
         printer.field("verifier", format_args!("{}, {}", hex(address), bytes(verifier.runtime_code.len() as u64)))?;
         printer.field(
             "model",

@@ -162,7 +162,9 @@ pub(crate) fn plan(artifact: &ProgramArtifact, printer: Printer) -> Outcome<Plan
 /// The program fits no machine.
 pub(crate) fn layout_for(artifact: &ProgramArtifact, objective: Objective, printer: Printer) -> Outcome<Layout> {
     let options = LayoutOptions { objective, ..artifact.recipe.layout };
-    printer.stage("layout", None, || layout::compile_for(&artifact.program, &options, verifier::evm::gas_model)).map_err(layout_failure)
+    printer
+        .stage("layout", None, || layout::compile_for(&artifact.program, &options, verifier::evm::gas_model))
+        .map_err(layout_failure)
 }
 
 fn layout_failure(error: LayoutError) -> Failure {

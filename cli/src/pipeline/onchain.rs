@@ -122,8 +122,7 @@ impl Deployed {
         if entry.output.is_none() {
             return Err(disagreement("the registry does not take the entry; what it is told"));
         }
-        let trial =
-            Trial { verify_gas: 0, deploy_gas, model_gas, entry_gas: entry.gas, simulated: false, refused: 0 };
+        let trial = Trial { verify_gas: 0, deploy_gas, model_gas, entry_gas: entry.gas, simulated: false, refused: 0 };
         Ok(Self { chain, model, trial })
     }
 
@@ -164,14 +163,20 @@ fn corrupted(key: &VerifyingKey, proof: &Proof) -> Vec<(&'static str, Proof)> {
     let mut corrupted = vec![
         ("two commitments exchanged", words(&|words| words[..2 * POINT_BYTES].rotate_left(POINT_BYTES))),
         ("an evaluation changed", words(&|words| words[evaluations + 31] ^= 1)),
-        ("the last evaluation changed", words(&|words| {
-            let last = words.len() - 2 * POINT_BYTES - 1;
-            words[last] ^= 1;
-        })),
-        ("the two points of the opening exchanged", words(&|words| {
-            let opening = words.len() - 2 * POINT_BYTES;
-            words[opening..].rotate_left(POINT_BYTES);
-        })),
+        (
+            "the last evaluation changed",
+            words(&|words| {
+                let last = words.len() - 2 * POINT_BYTES - 1;
+                words[last] ^= 1;
+            }),
+        ),
+        (
+            "the two points of the opening exchanged",
+            words(&|words| {
+                let opening = words.len() - 2 * POINT_BYTES;
+                words[opening..].rotate_left(POINT_BYTES);
+            }),
+        ),
         ("a point off the curve", words(&|words| words[63] ^= 1)),
         ("a byte too few", words(&|words| words.truncate(words.len() - 1))),
         ("a byte too many", words(&|words| words.push(0))),

@@ -78,7 +78,11 @@ impl Compiler<'_> {
             Expression::Selector(_) => unreachable!("selectors have been replaced by fixed columns"),
             Expression::Fixed(query) => {
                 let queries = self.system.fixed_queries().iter();
-                Operand::Fixed(position(queries.map(|(c, r)| (c.index(), r.0)), query.column_index(), query.rotation().0))
+                Operand::Fixed(position(
+                    queries.map(|(c, r)| (c.index(), r.0)),
+                    query.column_index(),
+                    query.rotation().0,
+                ))
             }
             Expression::Advice(query) => {
                 let queries = self.system.advice_queries().iter();

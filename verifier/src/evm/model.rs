@@ -15,10 +15,10 @@ const MAGIC: &[u8; 27] = b"zkinfer evm model, format 1";
 /// The largest code of a contract (EIP-170).
 pub const MAX_CODE_BYTES: usize = 24_576;
 /// The minimal proxy (ERC-1167) before and behind the address that it forwards to.
-const PROXY: [&[u8]; 2] =
-    [&[0x36, 0x3d, 0x3d, 0x37, 0x3d, 0x3d, 0x3d, 0x36, 0x3d, 0x73], &[
-        0x5a, 0xf4, 0x3d, 0x82, 0x80, 0x3e, 0x90, 0x3d, 0x91, 0x60, 0x2b, 0x57, 0xfd, 0x5b, 0xf3,
-    ]];
+const PROXY: [&[u8]; 2] = [
+    &[0x36, 0x3d, 0x3d, 0x37, 0x3d, 0x3d, 0x3d, 0x36, 0x3d, 0x73],
+    &[0x5a, 0xf4, 0x3d, 0x82, 0x80, 0x3e, 0x90, 0x3d, 0x91, 0x60, 0x2b, 0x57, 0xfd, 0x5b, 0xf3],
+];
 
 /// Bytes of the proxy.
 pub(super) const PROXY_BYTES: usize = 45;
@@ -210,7 +210,8 @@ impl Data<'_> {
         let mut bytes = Vec::new();
         for word in self.map.arithmetic.instructions.chunks(INSTRUCTIONS_PER_WORD) {
             let mut packed = [0u8; 32];
-            let operands = word.iter().flat_map(|instruction| [instruction.factors[0], instruction.factors[1], instruction.term]);
+            let operands =
+                word.iter().flat_map(|instruction| [instruction.factors[0], instruction.factors[1], instruction.term]);
             for (place, operand) in operands.enumerate() {
                 put_index(&mut packed, place, self.map.operand(operand) / 32);
             }

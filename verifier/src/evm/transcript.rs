@@ -43,7 +43,8 @@ impl TranscriptPlan {
         let phases = system.advice_column_phase().into_iter().max().map_or(1, |last| last + 1);
         let mut pending = 0;
         for phase in 0..phases {
-            let columns = (0..).zip(system.advice_column_phase()).filter(|&(_, of)| of == phase).map(|(column, _)| column);
+            let columns =
+                (0..).zip(system.advice_column_phase()).filter(|&(_, of)| of == phase).map(|(column, _)| column);
             let before = advice.len();
             advice.extend(columns);
             pending += advice.len() - before;
