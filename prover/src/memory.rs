@@ -5,12 +5,13 @@
 //! ([`crate::plonk::quotient`]): everything beyond the residents goes there.
 
 use circuits::layout::Layout;
-use circuits::machine::{AdviceColumn, MachineConfig, MachineParams};
+use circuits::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::plonk::constraints::Constraints;
+use crate::plonk::key::marks_usable_rows;
 use crate::plonk::quotient::QuotientPlan;
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
@@ -75,11 +76,11 @@ impl MemoryPlan {
             srs: rows * (64 + 64 + 64 + 32 + 64),
             integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
             elements: elements(&params) * column,
-            quotient: 2 * column * widest(&params, usize::MAX),
+            quotient: column * quotient(layout, usize::MAX),
         };
         if let Some(budget) = budget {
             let residents = plan.total() - plan.quotient;
-            let least = residents + 2 * column * widest(&params, 1);
+            let least = residents + column * quotient(layout, 0);
             if budget < least {
                 return Err(MemoryError { needed: least, budget });
             }
@@ -115,10 +116,15 @@ fn elements(params: &MachineParams) -> u64 {
     (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64
 }
 
-/// Columns that the quotient holds at a time, by coefficients and by values, where it should hold `columns` at most.
-fn widest(params: &MachineParams, columns: usize) -> u64 {
+/// Columns of elements that the quotient takes, where it should take `limit` at most.
+fn quotient(layout: &Layout, limit: usize) -> u64 {
+    let params = layout.params();
     let mut system = ConstraintSystem::default();
-    MachineConfig::configure(&mut system, *params);
-    let constraints = Constraints::new(&system);
-    QuotientPlan::new(&constraints, system.degree() - 1, columns).widest() as u64
+    MachineConfig::configure(&mut system, params);
+    let columns = FixedColumn::all(&params);
+    let usable = params.rows() - system.blinding_factors() - 1;
+    let fixed = |column: &FixedColumn| &layout.skeleton().fixed[column];
+    let marks = columns.iter().enumerate().filter(|(_, column)| marks_usable_rows(fixed(column), usable));
+    let constraints = Constraints::new(&system, &marks.map(|(index, _)| index).collect());
+    QuotientPlan::new(&constraints, system.degree() - 1, limit).memory() as u64
 }

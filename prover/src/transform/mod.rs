@@ -210,17 +210,17 @@ impl Domain {
     ///
     /// # Panics
     /// As [`forward_coset`](Self::forward_coset), or there are not as many columns of values as polynomials.
-    pub fn forward_coset_batch<P: AsRef<[Fr]> + Sync>(
+    pub fn forward_coset_batch<P: AsRef<[Fr]> + Sync, C: AsMut<[Fr]> + Send>(
         &self,
         instructions: Instructions,
         coset: &Coset,
         polynomials: &[P],
-        columns: &mut [Vec<Fr>],
+        columns: &mut [C],
     ) {
         assert_eq!(polynomials.len(), columns.len());
         let tasks = self.tasks(columns.len());
         polynomials.par_iter().zip(columns).for_each(|(polynomial, column)| {
-            self.over_coset(instructions, coset, polynomial.as_ref(), column, tasks);
+            self.over_coset(instructions, coset, polynomial.as_ref(), column.as_mut(), tasks);
         });
     }
 
@@ -290,6 +290,11 @@ impl Domain {
         plan.columns(instructions, values, &mut scratch, tasks);
         plan.rows(instructions, &scratch, values, tasks);
         self.give_scratch(scratch);
+    }
+
+    /// Gives scratch memory back that is kept for further transforms.
+    pub fn release_scratch(&self) {
+        self.scratch.lock().expect("no panic while held").clear();
     }
 
     fn take_scratch(&self) -> Vec<Fr> {
