@@ -113,7 +113,8 @@ pub(super) struct Arena {
 impl Arena {
     /// Slots, all at infinity. Takes 65 bytes a slot.
     pub(super) fn new(slots: usize) -> Self {
-        let mut points = vec![Point::default(); slots + 1];
+        let mut points = Vec::with_capacity(slots + 1 + fillers().len());
+        points.resize(slots + 1, Point::default());
         points.extend(fillers());
         Self { points, infinite: vec![true; slots + 1], queue: Additions::default() }
     }

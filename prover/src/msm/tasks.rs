@@ -14,10 +14,11 @@ use super::windows::Windows;
 use super::Bases;
 use crate::field::Instructions;
 
-/// Buckets of a task at most; the widest window has no more. 4 MiB.
-const TASK_BUCKETS: usize = 1 << 16;
-/// Digits that are sorted at once, in all windows of a task: 2 MiB, and 2 MiB of entries.
-const BLOCK_DIGITS: usize = 1 << 19;
+/// Buckets of a task at most, for few places of a column and for many; the widest window has no more. 1 to 4 MiB.
+const TASK_BUCKETS: [usize; 2] = [1 << 14, 1 << 16];
+/// Digits that are sorted at once, in all windows of a task, for each bucket that it may have. At 8 bytes with their entries
+/// that is as much memory as the buckets take.
+const BLOCK_DIGITS: usize = 8;
 /// Places of a column that are surveyed at once.
 const SURVEY_PLACES: usize = 1 << 13;
 /// Tasks for each thread, if the work is large enough.
@@ -32,6 +33,8 @@ struct Task<'a> {
     places: Range<usize>,
     windows: Windows,
     range: Range<u32>,
+    /// Digits that are sorted at once.
+    digits: usize,
 }
 
 /// A point, and the power of two that it takes part with.
@@ -80,30 +83,37 @@ fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<
     let mut tasks = Vec::new();
     for (column, scalars) in columns.iter().enumerate().filter(|(i, _)| surveys[*i].count > 0) {
         let parts = (cost(column) / share).ceil().max(1.0) as u32;
-        let groups = groups(&windows[column], parts);
+        let groups = groups(&windows[column], parts, task_buckets(scalars.len()));
         // Rows are cut only as far as sums over buckets stay the lesser part.
         let buckets: usize = (0..windows[column].count).map(|window| windows[column].buckets(window)).sum();
         let entries = surveys[column].count * windows[column].count as usize;
         let cuts = (parts as usize).div_ceil(groups.len()).min((entries / (4 * buckets)).max(1));
+        let digits = BLOCK_DIGITS * task_buckets(scalars.len());
         for cut in 0..cuts {
             let places = scalars.len() * cut / cuts..scalars.len() * (cut + 1) / cuts;
             for range in groups.clone() {
                 let (windows, places) = (windows[column].clone(), places.clone());
-                tasks.push(Task { column, scalars: *scalars, places, windows, range });
+                tasks.push(Task { column, scalars: *scalars, places, windows, range, digits });
             }
         }
     }
     tasks
 }
 
-/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`].
-fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
+/// Buckets that a task may have: as many as its column has places, within bounds. More save a little, less is not worth it.
+fn task_buckets(places: usize) -> usize {
+    let [least, most] = TASK_BUCKETS;
+    places.next_power_of_two().clamp(least, most)
+}
+
+/// Cuts windows into at least so many groups, if there are as many, each of at most so many buckets.
+fn groups(windows: &Windows, parts: u32, most: usize) -> Vec<Range<u32>> {
     let longest = windows.count.div_ceil(parts);
     let mut groups = Vec::new();
     let (mut start, mut buckets) = (0, 0);
     for window in 0..windows.count {
         let more = windows.buckets(window);
-        if window > start && (window - start == longest || buckets + more > TASK_BUCKETS) {
+        if window > start && (window - start == longest || buckets + more > most) {
             groups.push(start..window);
             (start, buckets) = (window, 0);
         }
@@ -162,7 +172,7 @@ impl Room {
         }
         let slots = starts[starts.len() - 1];
         self.buckets.clear(slots as usize);
-        let block = BLOCK_DIGITS / task.range.len();
+        let block = task.digits / task.range.len();
         let mut place = task.places.start;
         while place < task.places.end {
             let end = task.places.end.min(place + block);
