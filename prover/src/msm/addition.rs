@@ -137,13 +137,9 @@ impl Arena {
         self.infinite[slots.start as usize..slots.end as usize].fill(false);
     }
 
-    /// Puts so many slots at infinity, and makes room for them if need be.
+    /// Puts so many slots at infinity.
     pub(super) fn clear(&mut self, slots: usize) {
-        if self.infinite.len() > slots {
-            self.infinite[..slots].fill(true);
-        } else {
-            *self = Self::new(slots);
-        }
+        self.infinite[..slots].fill(true);
     }
 
     /// Queues `left ← left + right`, or does it at once where one of them is at infinity. What waits in the queue must be

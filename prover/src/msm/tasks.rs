@@ -37,6 +37,18 @@ struct Task<'a> {
     digits: usize,
 }
 
+impl Task<'_> {
+    /// Places whose digits are sorted at once.
+    fn block(&self) -> usize {
+        self.digits / self.range.len()
+    }
+
+    /// Buckets of all windows.
+    fn buckets(&self) -> usize {
+        self.range.clone().map(|window| self.windows.buckets(window)).sum()
+    }
+}
+
 /// A point, and the power of two that it takes part with.
 type Term = (u32, Point);
 
@@ -44,14 +56,15 @@ type Term = (u32, Point);
 pub(super) fn run(instructions: Instructions, bases: &Bases, columns: &[Scalars<'_>]) -> Vec<G1> {
     let surveys: Vec<Survey> = columns.par_iter().map(|column| survey(instructions, column)).collect();
     let tasks = plan(columns, &surveys, rayon::current_num_threads());
-    // Rooms are handed on, for their pages cost a good part of a small task when they are touched for the first time.
-    let rooms = Mutex::new(Vec::new());
+    // Rooms are handed on, for their pages cost a good part of a small task when they are touched for the first time. They are made
+    // here, as large as any task asks for, and not by the threads: allocators keep what a thread frees for that thread.
+    let rooms = rayon::current_num_threads().min(tasks.len());
+    let rooms = Mutex::new((0..rooms).map(|_| Room::for_tasks(&tasks)).collect::<Vec<_>>());
     let terms: Vec<(usize, Vec<Term>)> = tasks
         .par_iter()
         .with_max_len(1)
         .map(|task| {
-            let room = rooms.lock().expect("not held in a panic").pop();
-            let mut room = room.unwrap_or_else(Room::new);
+            let mut room = rooms.lock().expect("not held in a panic").pop().expect("there is one for each thread");
             let terms = room.sum(instructions, bases, task);
             rooms.lock().expect("not held in a panic").push(room);
             (task.column, terms)
@@ -153,14 +166,17 @@ struct Room {
 }
 
 impl Room {
-    fn new() -> Self {
+    /// Room for any of some tasks.
+    fn for_tasks(tasks: &[Task<'_>]) -> Self {
+        let most = |size: fn(&Task<'_>) -> usize| tasks.iter().map(size).max().unwrap_or(0);
+        let digits = most(|task| task.block().min(task.places.len()) * task.range.len());
         Self {
             pieces: Pieces::new(),
-            buckets: Arena::new(0),
-            rows: Vec::new(),
-            digits: Vec::new(),
-            ends: Vec::new(),
-            entries: Vec::new(),
+            buckets: Arena::new(most(|task| task.buckets())),
+            rows: Vec::with_capacity(most(|task| task.block().min(task.places.len()))),
+            digits: vec![0; digits],
+            ends: Vec::with_capacity(most(|task| task.buckets())),
+            entries: vec![0; digits],
         }
     }
 
@@ -170,9 +186,8 @@ impl Room {
         for window in task.range.clone() {
             starts.push(starts[starts.len() - 1] + task.windows.buckets(window) as u32);
         }
-        let slots = starts[starts.len() - 1];
-        self.buckets.clear(slots as usize);
-        let block = task.digits / task.range.len();
+        self.buckets.clear(task.buckets());
+        let block = task.block();
         let mut place = task.places.start;
         while place < task.places.end {
             let end = task.places.end.min(place + block);
@@ -189,7 +204,6 @@ impl Room {
     fn cut(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>, places: Range<usize>) {
         let stride = places.len();
         self.rows.clear();
-        self.digits.resize(self.digits.len().max(stride * task.range.len()), 0);
         let Self { rows, digits, .. } = self;
         task.scalars.for_each(instructions, places, |row, negative, magnitude| {
             if bases.is_infinite(row) {
@@ -211,7 +225,6 @@ impl Room {
         let Self { rows, digits, ends, entries, .. } = self;
         ends.clear();
         ends.resize(starts[starts.len() - 1] as usize, 0);
-        entries.resize(entries.len().max(rows.len() * (starts.len() - 1)), 0);
         let mut sum = 0;
         for (window, bounds) in starts.windows(2).enumerate() {
             let ends = &mut ends[bounds[0] as usize..bounds[1] as usize];

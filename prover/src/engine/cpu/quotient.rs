@@ -38,6 +38,7 @@ impl CpuEngine {
         let mut pieces: Vec<Vec<Fr>> = Vec::new();
         for level in plan.batches.chunk_by(|a, b| a.cosets == b.cosets) {
             let cosets = &cosets[..level[0].cosets];
+            workspace.shrink(level.iter().map(|batch| batch.columns.len()).max().unwrap_or(0));
             let mut numerators: Vec<_> = cosets.iter().map(|_| vec![Fr::ZERO; self.rows()]).collect();
             for batch in level {
                 self.add_batch(batch, environment, cosets, &mut workspace, &mut numerators);
@@ -184,6 +185,12 @@ impl CpuEngine {
 impl Workspace {
     fn new(rotations: (i32, i32)) -> Self {
         Self { polynomials: BTreeMap::new(), spare: Vec::new(), values: Vec::new(), first: None, rotations }
+    }
+
+    /// Gives back what batches of up to so many columns do not need.
+    fn shrink(&mut self, columns: usize) {
+        self.values.truncate(columns);
+        self.spare.truncate(columns.saturating_sub(self.polynomials.len()));
     }
 }
 
