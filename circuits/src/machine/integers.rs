@@ -122,6 +122,24 @@ impl Integers {
         with_cells!(self, cells => Arc::make_mut(cells).resize(len, 0));
     }
 
+    /// Appends an integer; the column widens when it does not fit.
+    pub fn push(&mut self, value: i64) {
+        if bytes_of_range(value, value) > self.width() {
+            *self = self.widened(bytes_of_range(value, value));
+        }
+        match self {
+            Self::I8(cells) => Arc::make_mut(cells).push(value as i8),
+            Self::I16(cells) => Arc::make_mut(cells).push(value as i16),
+            Self::I32(cells) => Arc::make_mut(cells).push(value as i32),
+            Self::I64(cells) => Arc::make_mut(cells).push(value),
+        }
+    }
+
+    /// Gives memory back that appending took in advance.
+    pub fn shrink_to_fit(&mut self) {
+        with_cells!(self, cells => Arc::make_mut(cells).shrink_to_fit());
+    }
+
     /// The integers in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
         (0..self.len()).map(|row| self.get(row))
@@ -215,6 +233,10 @@ mod tests {
         let mut column = Integers::repeat(300, 2);
         column.resize(3);
         assert_eq!(column, Integers::from(vec![300, 300, 0]));
+        let shared = column.clone();
+        column.push(-(1 << 20));
+        column.shrink_to_fit();
+        assert_eq!((column.get(3), column.width(), column.len(), shared.len()), (-(1 << 20), 4, 4, 3));
         column.resize(1);
         assert_eq!(column, Integers::from(vec![300]));
         assert!(Integers::zeros(0).is_empty());
