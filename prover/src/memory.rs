@@ -2,7 +2,7 @@
 //!
 //! The native engine keeps columns in the form in which they are small, and full-width ones only where their values are so. What
 //! is left to choose is how many columns the quotient holds by coefficients and by values at a time
-//! ([`crate::plonk::quotient`]): everything beyond the residents goes there.
+//! ([`crate::plonk::quotient`]).
 
 use circuits::layout::Layout;
 use circuits::machine::{AdviceColumn, FixedColumn, MachineConfig, MachineParams};
@@ -19,28 +19,28 @@ use crate::plonk::quotient::QuotientPlan;
 /// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
 /// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
 /// never below it.
-const PROCESS: u64 = 18 << 20;
+const PROCESS: u64 = 16 << 20;
 /// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
-const THREAD: [u64; 2] = [1 << 20, 3 << 20];
+const THREAD: [u64; 2] = [3 << 20, 10 << 20];
 /// Bytes that a thread takes for each row of sums.
-const THREAD_ROW: u64 = 768;
-/// Columns of field elements that the allocator keeps between those in use.
-const SPARE_COLUMNS: usize = 12;
+const THREAD_ROW: u64 = 128;
+/// Columns of field elements that the allocator keeps between those in use, and in which columns are transformed.
+const SPARE_COLUMNS: usize = 4;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
     /// The process, the program and its layout.
     pub process: u64,
-    /// What threads work in: sums over points, and a column that is transformed.
+    /// What threads work in: sums over points.
     pub threads: u64,
-    /// The SRS in both bases, and the bases in the form that sums take.
+    /// The SRS in the form that sums take, and what transforms take.
     pub srs: u64,
     /// Fixed, permutation and first-phase columns, as integers.
     pub integers: u64,
-    /// Columns of field elements: the second phase, the products, the mask, the quotient.
+    /// Columns of field elements: the second phase, the products, the mask.
     pub elements: u64,
-    /// What the quotient takes beside them.
+    /// What the quotient takes beside them, its pieces included.
     pub quotient: u64,
 }
 
@@ -67,14 +67,13 @@ impl MemoryPlan {
         let first = AdviceColumn::first_phase(&params).len() as u64;
         let fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
         let copies = layout.skeleton().copies.len() as u64;
-        let permuted = AdviceColumn::permuted(&params).len() as u64 + 1;
         let mut plan = Self {
-            // The program and the recipes that fill a witness hold each weight a few times.
-            process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
-            threads: rayon::current_num_threads() as u64 * (thread(rows) + column),
-            // Two bases, one of them once more; powers of the root of unity, and twists of transforms.
-            srs: rows * (64 + 64 + 64 + 32 + 64),
-            integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
+            // The program and the recipes that fill a witness.
+            process: PROCESS + 4 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
+            threads: rayon::current_num_threads() as u64 * thread(rows),
+            // The Lagrange basis, powers of the root of unity, and twists of transforms.
+            srs: rows * (64 + 32 + 64),
+            integers: fixed + first * 4 * rows + (24 + 2 * 12) * copies,
             elements: elements(&params) * column,
             quotient: column * quotient(layout, usize::MAX),
         };
@@ -107,13 +106,11 @@ fn thread(rows: u64) -> u64 {
     most.min(least + THREAD_ROW * rows)
 }
 
-/// Columns of field elements that are in memory while the quotient is computed.
+/// Columns of field elements that are in memory throughout, and what the allocator keeps.
 fn elements(params: &MachineParams) -> u64 {
     let second = AdviceColumn::second_phase(params).len();
     let products = (AdviceColumn::permuted(params).len() + 1).div_ceil(MachineConfig::DEGREE - 2);
-    // The mask; numerators of all groups, one for each coset; pieces; and the points of a coset.
-    let numerators: usize = (1..MachineConfig::DEGREE).sum();
-    (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64
+    (second + products + 1 + SPARE_COLUMNS) as u64
 }
 
 /// Columns of elements that the quotient takes, where it should take `limit` at most.

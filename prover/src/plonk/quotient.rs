@@ -45,7 +45,7 @@ pub struct QuotientPlan {
 }
 
 /// By how much a plan may be dearer than the cheapest if it takes less memory, in percent.
-const SLACK: usize = 12;
+const SLACK: usize = 16;
 
 /// Columns of a batch that are tried; wider ones save nothing worth the memory.
 const WIDTHS: std::ops::RangeInclusive<usize> = 1..=40;

@@ -14,8 +14,11 @@ use crate::plonk::constraints::Column as Name;
 use crate::plonk::quotient::{Batch, QuotientPlan};
 use crate::transform::Coset;
 
-/// Columns that are transformed at once, each by several threads where there are more: each takes scratch memory.
-const AT_ONCE: usize = 2;
+/// Columns that are transformed at once, of few rows and of many: each takes scratch memory, and few rows are not worth dividing
+/// among threads.
+const AT_ONCE: [usize; 2] = [4, 1];
+/// Columns of `2^MANY` rows are divided among threads.
+const MANY: u32 = 14;
 
 /// What is kept from batch to batch.
 struct Workspace {
@@ -38,7 +41,7 @@ impl CpuEngine {
         let mut pieces: Vec<Vec<Fr>> = Vec::new();
         for level in plan.batches.chunk_by(|a, b| a.cosets == b.cosets) {
             let cosets = &cosets[..level[0].cosets];
-            workspace.shrink(level.iter().map(|batch| batch.columns.len()).max().unwrap_or(0));
+            workspace.shrink(level);
             let mut numerators: Vec<_> = cosets.iter().map(|_| vec![Fr::ZERO; self.rows()]).collect();
             for batch in level {
                 self.add_batch(batch, environment, cosets, &mut workspace, &mut numerators);
@@ -48,10 +51,14 @@ impl CpuEngine {
         }
         drop(workspace);
         pieces.resize_with(plan.pieces, || vec![Fr::ZERO; self.rows()]);
-        pieces.chunks_mut(AT_ONCE).for_each(|pieces| self.domain.forward_batch(self.instructions(), pieces));
+        pieces.chunks_mut(self.at_once()).for_each(|pieces| self.domain.forward_batch(self.instructions(), pieces));
         self.counters.transforms(pieces.len(), self.domain.k());
         self.domain.release_scratch();
         pieces.into_iter().map(|piece| Column::new(Values::Field(piece))).collect()
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE[usize::from(self.domain.k() >= MANY)]
     }
 
     /// Cosets `g·ω'^j·H`, with `g` a generator of the field's group and `ω'` a root of unity so that all are different.
@@ -80,7 +87,7 @@ impl CpuEngine {
         let polynomials: Vec<&Vec<Fr>> = batch.columns.iter().map(|name| &polynomials[name]).collect();
         let scalars: Vec<Fr> = batch.program.scalars.iter().map(|scalar| environment.scalars.get(*scalar)).collect();
         for (coset, numerator) in cosets.iter().zip(numerators) {
-            for (values, polynomials) in values.chunks_mut(AT_ONCE).zip(polynomials.chunks(AT_ONCE)) {
+            for (values, polynomials) in values.chunks_mut(self.at_once()).zip(polynomials.chunks(self.at_once())) {
                 let columns = values.iter_mut().zip(polynomials);
                 let mut rows: Vec<&mut [Fr]> = columns.map(|(values, _)| values.rows_mut()).collect();
                 self.domain.forward_coset_batch(self.instructions(), coset, polynomials, &mut rows);
@@ -106,13 +113,10 @@ impl CpuEngine {
 
     /// Makes the columns of a batch by coefficients, but for those that are there.
     fn load(&self, batch: &Batch, environment: &Environment<'_, Column>, workspace: &mut Workspace) {
+        workspace.retain(&batch.columns);
         let Workspace { polynomials, spare, .. } = workspace;
-        let (kept, dropped) =
-            std::mem::take(polynomials).into_iter().partition(|(name, _)| batch.columns.contains(name));
-        *polynomials = kept;
-        spare.extend(BTreeMap::into_values(dropped));
         let missing: Vec<Name> = batch.columns.iter().copied().filter(|name| !polynomials.contains_key(name)).collect();
-        for names in missing.chunks(AT_ONCE) {
+        for names in missing.chunks(self.at_once()) {
             let mut columns: Vec<Vec<Fr>> = names
                 .iter()
                 .map(|name| {
@@ -187,10 +191,20 @@ impl Workspace {
         Self { polynomials: BTreeMap::new(), spare: Vec::new(), values: Vec::new(), first: None, rotations }
     }
 
-    /// Gives back what batches of up to so many columns do not need.
-    fn shrink(&mut self, columns: usize) {
-        self.values.truncate(columns);
-        self.spare.truncate(columns.saturating_sub(self.polynomials.len()));
+    /// Gives back what the batches of a level do not need.
+    fn shrink(&mut self, level: &[Batch]) {
+        let most = level.iter().map(|batch| batch.columns.len()).max().unwrap_or(0);
+        self.retain(&level[0].columns);
+        self.values.truncate(most);
+        self.spare.truncate(most - self.polynomials.len());
+    }
+
+    /// Keeps the coefficients of these columns; the memory of others is used again.
+    fn retain(&mut self, names: &[Name]) {
+        let (kept, dropped) =
+            std::mem::take(&mut self.polynomials).into_iter().partition(|(name, _)| names.contains(name));
+        self.polynomials = kept;
+        self.spare.extend(BTreeMap::into_values(dropped));
     }
 }
 
