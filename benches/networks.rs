@@ -1,9 +1,8 @@
 //! Synthetic integer programs. Their weights are pseudo-random, so that no two blocks are stored as one.
 
-use std::sync::Arc;
 
 use circuits::graph::{
-    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, Visibility,
+    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, Visibility, Weights,
 };
 
 /// Elements of a row of the pictures of [`picture_of_rows`].
@@ -16,11 +15,11 @@ const ROWS_PER_PIXEL: f64 = 2.15;
 const OTHER_ROWS: usize = 64;
 
 /// Fixed pseudo-random weights of 12 bits: their values do not matter for the cost, but no two blocks of them should be equal.
-pub fn weights(count: usize) -> Arc<[i32]> {
+pub fn weights(count: usize) -> Weights {
     weights_from(1, count)
 }
 
-fn weights_from(mut state: u32, count: usize) -> Arc<[i32]> {
+fn weights_from(mut state: u32, count: usize) -> Weights {
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 20) as i32 - 2048
@@ -85,7 +84,7 @@ fn input(name: &str, shape: [usize; 3]) -> Program {
     }
 }
 
-fn push_conv(program: &mut Program, shape: [usize; 3], geometry: ConvGeometry, weights: Arc<[i32]>, relu: bool) {
+fn push_conv(program: &mut Program, shape: [usize; 3], geometry: ConvGeometry, weights: Weights, relu: bool) {
     let requantize = relu.then_some(Requantize { shift: 16, table: TableId(0) });
     let input = TensorId(program.nodes.len() as u32 - 1);
     let conv = Op::Conv { input, geometry, weights, bias: vec![0; shape[0]].into(), requantize };

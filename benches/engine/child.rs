@@ -116,7 +116,7 @@ fn prove(options: &Options) -> Result<Value> {
     let key = ProvingKey::read(&key_path(options))?;
     let srs = Srs::read(&options.srs)?;
     let engine = EngineOptions { engine: options.engine, ..EngineOptions::default() };
-    let prover = Prover::new(&key, &srs, &engine, &())?;
+    let prover = Prover::new(&key, srs, &engine, &())?;
     let proved = prover.prove(&inputs, &ProveOptions { verify: false, ..ProveOptions::default() }, &())?;
     let peak = peak_rss_bytes();
     let start = Instant::now();

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId};
+use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, Weights};
 use crate::reference::shift_half_up;
 
 /// A closed interval of integers.
@@ -210,13 +210,13 @@ impl Analysis<'_> {
     }
 }
 
-fn conv(input: Interval, geometry: &ConvGeometry, weights: &[i32], bias: &[i64]) -> Interval {
+fn conv(input: Interval, geometry: &ConvGeometry, weights: &Weights, bias: &[i64]) -> Interval {
     let padded = geometry.padding.iter().any(|&padding| padding > 0);
     let input = if padded { input.union(Interval::new(0, 0)) } else { input };
     let per_output = weights.len() / bias.len();
     let outputs = weights.chunks(per_output).zip(bias).map(|(weights, &bias)| {
         let (mut positive, mut negative) = (0i128, 0i128);
-        for &weight in weights {
+        for weight in weights {
             match weight {
                 0.. => positive += i128::from(weight),
                 _ => negative += i128::from(weight),

@@ -231,7 +231,7 @@ fn dense_with_another_weight() -> Victim {
     let mut builder = targets::dense();
     for node in &mut builder.program.nodes {
         if let Op::Conv { weights, requantize: None, .. } = &mut node.op {
-            let mut changed = weights.to_vec();
+            let mut changed: Vec<i32> = weights.iter().collect();
             changed[1] += 1;
             *weights = changed.into();
         }

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use check::{refuses_changes, Case};
-use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility};
+use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility, Weights};
 use circuits::layout::{compile, Fold, LayoutError, LayoutOptions};
 use circuits::machine::FixedColumn;
 use proptest::prelude::*;
@@ -125,7 +125,7 @@ fn convolve(b: &mut ProgramBuilder, input: TensorId, shape: &Shape, last: bool) 
     };
     let size = [output(0, height)?, output(1, width)?];
     let count = outputs * channels / groups * (shape.kernel[0] * shape.kernel[1]) as usize;
-    let weights: Arc<[i32]> =
+    let weights: Weights =
         (0..count).map(|_| if b.random(0, 7) < shape.density as i64 { b.random(-3, 3) as i32 } else { 0 }).collect();
     let bias = (0..outputs).map(|_| if shape.zero_bias { 0 } else { b.random(-9, 9) }).collect();
     let requantize = shape.shift.or(if last { None } else { Some(4) }).map(|shift| {
@@ -396,7 +396,7 @@ fn borders_of_accumulators_that_cancel() {
         let mut b = ProgramBuilder::new(1);
         let x = b.input(&[1, 1, 4], Visibility::Private);
         b.program.nodes[0].op = Op::Input { lo: 1 << bits, hi: (1 << bits) + 3 };
-        let (weights, bias) = (Arc::new([1 << 18, -(1 << 18)]), Arc::new([0]));
+        let (weights, bias) = (vec![1 << 18, -(1 << 18)].into(), Arc::new([0]));
         let geometry = ConvGeometry { kernel: [1, 2], ..ConvGeometry::POINTWISE };
         let y = b.node(Op::Conv { input: x, geometry, weights, bias, requantize: None }, &[1, 1, 3]);
         b.output(y, Visibility::Public);
@@ -435,7 +435,7 @@ fn taps_that_reach_far() {
         let x = b.input(&[1, height, 3], Visibility::Private);
         let (dilation, padding) = ([1, 2 * reach], [0, reach, 0, reach]);
         let geometry = ConvGeometry { kernel: [1, 2], dilation, padding, ..ConvGeometry::POINTWISE };
-        let (weights, bias) = (Arc::new([2, -1]), Arc::new([1]));
+        let (weights, bias) = (vec![2, -1].into(), Arc::new([1]));
         let y = b.node(Op::Conv { input: x, geometry, weights, bias, requantize: None }, &[1, height, 3]);
         b.output(y, Visibility::Public);
         b

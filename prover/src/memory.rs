@@ -2,15 +2,16 @@
 //!
 //! The native engine keeps columns in the form in which they are small, and full-width ones only where their values are so. What
 //! is left to choose is how many columns the quotient holds by coefficients and by values at a time
-//! ([`crate::plonk::quotient`]): everything beyond the residents goes there.
+//! ([`crate::plonk::quotient`]).
 
 use circuits::layout::Layout;
-use circuits::machine::{Arrangement, MachineConfig, MachineParams, Placement};
+use circuits::machine::{Arrangement, FixedColumn, MachineConfig, MachineParams, Placement};
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::plonk::constraints::Constraints;
+use crate::plonk::key::marks_usable_rows;
 use crate::plonk::quotient::QuotientPlan;
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
@@ -18,30 +19,30 @@ use crate::plonk::quotient::QuotientPlan;
 /// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
 /// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
 /// never below it.
-const PROCESS: u64 = 18 << 20;
+const PROCESS: u64 = 16 << 20;
 /// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
-const THREAD: [u64; 2] = [1 << 20, 3 << 20];
+const THREAD: [u64; 2] = [3 << 20, 10 << 20];
 /// Bytes that a thread takes for each row of sums.
-const THREAD_ROW: u64 = 768;
+const THREAD_ROW: u64 = 128;
 /// Bytes of a fixed cell of a folded machine.
 const FOLDED_INTEGER: u64 = 4;
-/// Columns of field elements that the allocator keeps between those in use.
-const SPARE_COLUMNS: usize = 12;
+/// Columns of field elements that the allocator keeps between those in use, and in which columns are transformed.
+const SPARE_COLUMNS: usize = 4;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
     /// The process, the program and its layout.
     pub process: u64,
-    /// What threads work in: sums over points, and a column that is transformed.
+    /// What threads work in: sums over points.
     pub threads: u64,
-    /// The SRS in both bases, and the bases in the form that sums take.
+    /// The SRS in the form that sums take, and what transforms take.
     pub srs: u64,
     /// Fixed, permutation and first-phase columns, as integers; fixed columns with constants of a hash as elements.
     pub integers: u64,
-    /// Columns of field elements: the second phase, the products, the mask, the quotient.
+    /// Columns of field elements: the second phase, the products, the mask.
     pub elements: u64,
-    /// What the quotient takes beside them.
+    /// What the quotient takes beside them, its pieces included.
     pub quotient: u64,
 }
 
@@ -74,20 +75,19 @@ impl MemoryPlan {
         }
         let fixed = fixed + column * layout.skeleton().elements.len() as u64;
         let copies = layout.skeleton().copies.len() as u64;
-        let permuted = counts.permuted as u64;
         let mut plan = Self {
-            // The program and the recipes that fill a witness hold each weight a few times.
-            process: PROCESS + 8 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
-            threads: rayon::current_num_threads() as u64 * (thread(rows) + column),
-            // Two bases, one of them once more; powers of the root of unity, and twists of transforms.
-            srs: rows * (64 + 64 + 64 + 32 + 64),
-            integers: 2 * fixed + first * 4 * rows + 2 * 12 * copies + 8 * permuted * rows,
+            // The program and the recipes that fill a witness.
+            process: PROCESS + 4 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
+            threads: rayon::current_num_threads() as u64 * thread(rows),
+            // The Lagrange basis, powers of the root of unity, and twists of transforms.
+            srs: rows * (64 + 32 + 64),
+            integers: fixed + first * 4 * rows + (24 + 2 * 12) * copies,
             elements: elements(&params) * column,
-            quotient: 2 * column * widest(&params, usize::MAX),
+            quotient: column * quotient(layout, usize::MAX),
         };
         if let Some(budget) = budget {
             let residents = plan.total() - plan.quotient;
-            let least = residents + 2 * column * widest(&params, 1);
+            let least = residents + column * quotient(layout, 0);
             if budget < least {
                 return Err(MemoryError { needed: least, budget });
             }
@@ -114,20 +114,22 @@ fn thread(rows: u64) -> u64 {
     most.min(least + THREAD_ROW * rows)
 }
 
-/// Columns of field elements that are in memory while the quotient is computed.
+/// Columns of field elements that are in memory throughout, and what the allocator keeps.
 fn elements(params: &MachineParams) -> u64 {
     let counts = Placement::new(params).counts();
-    let second = counts.second_phase;
     let products = counts.permuted.div_ceil(MachineConfig::DEGREE - 2);
-    // The mask; numerators of all groups, one for each coset; pieces; and the points of a coset.
-    let numerators: usize = (1..MachineConfig::DEGREE).sum();
-    (second + products + 1 + numerators + MachineConfig::DEGREE - 1 + 1 + SPARE_COLUMNS) as u64
+    (counts.second_phase + products + 1 + SPARE_COLUMNS) as u64
 }
 
-/// Columns that the quotient holds at a time, by coefficients and by values, where it should hold `columns` at most.
-fn widest(params: &MachineParams, columns: usize) -> u64 {
+/// Columns of elements that the quotient takes, where it should take `limit` at most.
+fn quotient(layout: &Layout, limit: usize) -> u64 {
+    let params = layout.params();
     let mut system = ConstraintSystem::default();
-    MachineConfig::configure(&mut system, *params);
-    let constraints = Constraints::new(&system);
-    QuotientPlan::new(&constraints, system.degree() - 1, columns).widest() as u64
+    MachineConfig::configure(&mut system, params);
+    let columns = FixedColumn::all(&params);
+    let usable = params.rows() - system.blinding_factors() - 1;
+    let fixed = |column: &FixedColumn| &layout.skeleton().fixed[column];
+    let marks = columns.iter().enumerate().filter(|(_, column)| marks_usable_rows(fixed(column), usable));
+    let constraints = Constraints::new(&system, &marks.map(|(index, _)| index).collect());
+    QuotientPlan::new(&constraints, system.degree() - 1, limit).memory() as u64
 }

@@ -1,12 +1,14 @@
 //! Making proofs.
 
+use std::borrow::Borrow;
+
 use circuits::digest::Salt;
 use circuits::interface::PackError;
 use circuits::machine::{Assignment, MachineCircuit};
 use circuits::reference::{self, RunError, Trace};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::plonk::{self, create_proof, keygen_pk, permutation};
-use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
+use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
 use halo2_proofs::poly::EvaluationDomain;
 use halo2_proofs::transcript::TranscriptWriterBuffer;
@@ -205,14 +207,19 @@ impl std::fmt::Debug for Proved {
 /// A proving key on an engine, ready for any number of proofs.
 pub struct Prover<'a> {
     key: &'a ProvingKey,
-    srs: &'a Srs,
     backend: Backend,
     derived: Report,
 }
 
 enum Backend {
     Native(Box<Native>),
-    Stock(Box<plonk::ProvingKey<G1Affine>>),
+    Stock(Box<Stock>),
+}
+
+/// A key of the proof library and its SRS.
+struct Stock {
+    key: plonk::ProvingKey<G1Affine>,
+    srs: ParamsKZG<Bn256>,
 }
 
 /// A key on the native engine.
@@ -223,12 +230,27 @@ struct Native {
     kernels: VectorKernels,
 }
 
+impl Stock {
+    fn prove(&self, assignment: Assignment, instances: &[Fr], seed: [u8; 32]) -> Result<Vec<u8>, ProveError> {
+        let mut transcript = KeccakTranscript::init(Vec::new());
+        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
+            &self.srs,
+            &self.key,
+            &[MachineCircuit::with_witness(assignment)],
+            &[&[instances]],
+            ChaCha20Rng::from_seed(seed),
+            &mut transcript,
+        )?;
+        Ok(transcript.finalize())
+    }
+}
+
 impl Native {
     fn new(key: &ProvingKey, srs: &Srs, max_memory: Option<u64>) -> Result<Self, ProveError> {
         let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
         let layout = key.plan().layout();
-        let memory = MemoryPlan::new(layout, max_memory)?;
-        let options = CpuOptions { quotient_bytes: max_memory.map(|_| memory.quotient), ..CpuOptions::default() };
+        let quotient_bytes = max_memory.map(|budget| Ok::<_, MemoryError>(MemoryPlan::new(layout, Some(budget))?.quotient));
+        let options = CpuOptions { quotient_bytes: quotient_bytes.transpose()?, ..CpuOptions::default() };
         let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
         let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
         let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
@@ -255,16 +277,17 @@ impl Native {
 }
 
 impl<'a> Prover<'a> {
-    /// Puts `key` onto an engine.
+    /// Puts `key` onto an engine. The SRS is not used any more after that: handed over, it takes no memory.
     ///
     /// # Errors
     /// The SRS is not the one of the key, or has another size; the engine has not enough memory.
     pub fn new(
         key: &'a ProvingKey,
-        srs: &'a Srs,
+        srs: impl Borrow<Srs>,
         options: &EngineOptions,
         progress: &dyn Progress,
     ) -> Result<Self, ProveError> {
+        let srs = srs.borrow();
         refuse_degree_override()?;
         let description = key.verifying_key().description();
         if srs.k() != description.params.k {
@@ -279,11 +302,12 @@ impl<'a> Prover<'a> {
             Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options.max_memory)?))),
             Engine::Stock => {
                 let circuit = key.plan().layout().circuit_without_witness();
-                let plonk = keygen_pk(&srs.library(), transforming(key), &circuit)?;
-                Ok::<_, ProveError>(Backend::Stock(Box::new(plonk)))
+                let srs = srs.library();
+                let key = keygen_pk(&srs, transforming(key), &circuit)?;
+                Ok::<_, ProveError>(Backend::Stock(Box::new(Stock { key, srs })))
             }
         })?;
-        Ok(Self { key, srs, backend, derived: stages.report() })
+        Ok(Self { key, backend, derived: stages.report() })
     }
 
     /// What putting the key onto the engine cost.
@@ -340,7 +364,7 @@ impl<'a> Prover<'a> {
                 rounds = reports;
                 Ok(words)
             }
-            Backend::Stock(plonk) => self.stock(plonk, assignment, &instances, seed),
+            Backend::Stock(stock) => stock.prove(assignment, &instances, seed),
         })?;
         stages.add_rounds(rounds);
         let proof = Proof {
@@ -358,25 +382,6 @@ impl<'a> Prover<'a> {
                 .map_err(ProveError::NotAccepted)?;
         }
         Ok(Proved { proof, trace, salts: salts.to_vec(), report: stages.report() })
-    }
-
-    fn stock(
-        &self,
-        plonk: &plonk::ProvingKey<G1Affine>,
-        assignment: Assignment,
-        instances: &[Fr],
-        seed: [u8; 32],
-    ) -> Result<Vec<u8>, ProveError> {
-        let mut transcript = KeccakTranscript::init(Vec::new());
-        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
-            &self.srs.library(),
-            plonk,
-            &[MachineCircuit::with_witness(assignment)],
-            &[&[instances]],
-            ChaCha20Rng::from_seed(seed),
-            &mut transcript,
-        )?;
-        Ok(transcript.finalize())
     }
 
     fn engine(&self) -> Engine {

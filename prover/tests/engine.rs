@@ -142,8 +142,8 @@ impl Engine for Recording {
         self.naive.k()
     }
 
-    fn columns_at_once(&self) -> usize {
-        self.naive.columns_at_once()
+    fn quotient_limit(&self) -> usize {
+        self.naive.quotient_limit()
     }
 
     fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {

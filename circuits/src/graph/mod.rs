@@ -23,6 +23,7 @@
 
 mod table;
 mod validate;
+mod weights;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 pub use table::{Table, TableError};
 pub use validate::{Limits, ProgramError};
+pub use weights::Weights;
 
 /// Names a tensor of a [`Program`]: the index of the node that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ pub enum Op {
         /// Geometry.
         geometry: ConvGeometry,
         /// `[O, C / groups, kernel height, kernel width]`, row-major.
-        weights: Arc<[i32]>,
+        weights: Weights,
         /// One per output channel, at the scale of the accumulator.
         bias: Arc<[i64]>,
         /// `None`: the exact accumulator is the result.

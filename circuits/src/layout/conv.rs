@@ -17,7 +17,7 @@ use super::scalar::{Base, Operand, Previous, ScalarRef};
 use super::weights::{StripId, WeightBlock};
 use super::LayoutError;
 use crate::analysis::Interval;
-use crate::graph::{ConvGeometry, Op, Program, TensorId};
+use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
 
 /// Most cells that a layout with planes may have, whatever the width of the machine: several times what the largest models
@@ -101,7 +101,7 @@ struct PlacedPlanes {
     starts: Vec<(Block, usize)>,
 }
 
-fn conv_parts(program: &Program, tensor: TensorId) -> (TensorId, &ConvGeometry, &[i32], &[i64]) {
+fn conv_parts(program: &Program, tensor: TensorId) -> (TensorId, &ConvGeometry, &Weights, &[i64]) {
     match &program.node(tensor).op {
         Op::Conv { input, geometry, weights, bias, .. } => (*input, geometry, weights, bias),
         _ => unreachable!("the node is a convolution"),
@@ -289,7 +289,7 @@ impl Builder<'_> {
         let largest = self.ranges[input.0 as usize].value.magnitude();
         let sum = |weights: &[i32]| weights.iter().map(|&weight| i128::from(weight.unsigned_abs())).sum::<i128>();
         let channels = weights.chunks(weights.len() / bias.len()).zip(bias);
-        let bound = channels.map(|(weights, &bias)| sum(weights) * largest + i128::from(bias.unsigned_abs())).max();
+        let bound = channels.map(|(weights, &bias)| sum(&weights) * largest + i128::from(bias.unsigned_abs())).max();
         Interval::new(-bound.unwrap_or(0), bound.unwrap_or(0))
     }
 

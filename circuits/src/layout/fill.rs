@@ -384,12 +384,13 @@ fn dense_sums(program: &Program, trace: &Trace, tensor: TensorId) -> Vec<i64> {
     let operands: Vec<i64> = (0..shape[0] * taps).map(|i| operand(i / taps, i % taps)).collect();
     let outputs = bias.len() / geometry.groups as usize;
     let per_output = channels * taps;
-    let sum = |(o, (weights, &bias)): (usize, (&[i32], &i64))| {
+    let sum = |o: usize| {
+        let weights = weights.slice(o * per_output..(o + 1) * per_output);
         let operands = &operands[o / outputs * per_output..][..per_output];
         let products = weights.iter().zip(operands).map(|(&weight, &x)| i64::from(weight).wrapping_mul(x));
-        products.fold(bias, i64::wrapping_add)
+        products.fold(bias[o], i64::wrapping_add)
     };
-    weights.par_chunks(per_output).zip(&bias[..]).enumerate().with_min_len(16).map(sum).collect()
+    (0..bias.len()).into_par_iter().with_min_len(16).map(sum).collect()
 }
 
 /// The coefficients of a product of planes by kernels, per output channel.
@@ -405,9 +406,10 @@ fn plane_sums(program: &Program, trace: &Trace, conv: &PlaneConv) -> Vec<Vec<i64
         values.collect::<Vec<_>>()
     });
     let planes: Vec<Vec<Vec<i64>>> = planes.collect();
-    let channel = |(channel, (weights, &bias)): (usize, (&[i32], &i64))| {
+    let channel = |channel: usize| {
+        let weights = weights.slice(channel * per_output..(channel + 1) * per_output);
         let group = channel / conv.outputs;
-        let mut sums = vec![bias; conv.output_cells];
+        let mut sums = vec![bias[channel]; conv.output_cells];
         for (plane, values) in conv.groups[group].iter().zip(&planes[group]) {
             for &(shift, position) in &plane.taps {
                 let weight = i64::from(weights[position]);
@@ -419,7 +421,7 @@ fn plane_sums(program: &Program, trace: &Trace, conv: &PlaneConv) -> Vec<Vec<i64
         }
         sums
     };
-    weights.par_chunks(per_output).zip(&bias[..]).enumerate().map(channel).collect()
+    (0..bias.len()).into_par_iter().map(channel).collect()
 }
 
 fn plane_values(trace: &Trace, plane: &PlaneTaps, cells: usize) -> Vec<i64> {

@@ -422,6 +422,7 @@ impl<'a> Draft<'a> {
         let result = AdviceColumn::identity_result(&params);
         copies.extend(builder.identities.iter().map(|check| check.copy(result)));
         copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
+        copies.shrink_to_fit();
         Layout {
             skeleton: Arc::new(cells.skeleton(params, copies)),
             widths,

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use rayon::prelude::*;
 
-use crate::graph::{Op, Program, TensorId};
+use crate::graph::{Op, Program, TensorId, Weights};
 use crate::machine::{FixedColumn, Integers};
 
 /// The number of a list of weights: equal lists have equal numbers.
@@ -23,7 +23,7 @@ pub(super) struct StripId(u32);
 #[derive(Clone, Copy, Debug)]
 enum Strip<'a> {
     /// The weights `first`, `first + step`, … of a convolution.
-    Tap { weights: &'a [i32], first: usize, step: usize, outputs: usize },
+    Tap { weights: &'a Weights, first: usize, step: usize, outputs: usize },
     /// The biases of a convolution.
     Bias(&'a [i64]),
 }
@@ -38,7 +38,7 @@ impl Strip<'_> {
 
     fn get(&self, output: usize) -> i64 {
         match self {
-            Self::Tap { weights, first, step, .. } => weights[first + output * step].into(),
+            Self::Tap { weights, first, step, .. } => weights.get(first + output * step).into(),
             Self::Bias(bias) => bias[output],
         }
     }
@@ -103,12 +103,12 @@ impl<'a> Numbering<'a> {
         StripId(new)
     }
 
-    fn conv(&mut self, weights: &'a [i32], bias: &'a [i64], groups: usize) -> ConvStrips {
+    fn conv(&mut self, weights: &'a Weights, bias: &'a [i64], groups: usize) -> ConvStrips {
         let (outputs, per_output) = (bias.len() / groups, weights.len() / bias.len());
         let mut hashes = vec![self.key[0]; groups * per_output];
         for (o, row) in weights.chunks(per_output).enumerate() {
             let hashes = &mut hashes[o / outputs * per_output..][..per_output];
-            hashes.iter_mut().zip(row).for_each(|(hash, &weight)| *hash = self.step(*hash, weight.into()));
+            hashes.iter_mut().zip(row).for_each(|(hash, weight)| *hash = self.step(*hash, weight.into()));
         }
         let strip = |tap: usize| {
             let (group, position) = (tap / per_output, tap % per_output);

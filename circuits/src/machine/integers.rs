@@ -1,7 +1,10 @@
 //! Columns of small integers, in as few bytes as they take.
 //!
 //! Fixed and first-phase cells are small: most weights take one byte, switches a bit. A column is therefore held at the
-//! width of its largest integer; whoever works on whole columns can match on the width, everybody else reads `i64`.
+//! width of its largest integer; whoever works on whole columns can match on the width, everybody else reads `i64`. Clones
+//! share their integers until one of them is written.
+
+use std::sync::Arc;
 
 /// A column of signed integers, as narrow as the widest of them asks for (or has asked for before it was overwritten).
 ///
@@ -9,13 +12,13 @@
 #[derive(Clone, Debug)]
 pub enum Integers {
     /// One byte each.
-    I8(Vec<i8>),
+    I8(Arc<Vec<i8>>),
     /// Two bytes each.
-    I16(Vec<i16>),
+    I16(Arc<Vec<i16>>),
     /// Four bytes each.
-    I32(Vec<i32>),
+    I32(Arc<Vec<i32>>),
     /// Eight bytes each.
-    I64(Vec<i64>),
+    I64(Arc<Vec<i64>>),
 }
 
 /// Evaluates an expression with `$cells` bound to the vector of whatever width.
@@ -47,16 +50,16 @@ fn bytes_of_range(least: i64, most: i64) -> usize {
 impl Integers {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        Self::I8(vec![0; len])
+        Self::I8(vec![0; len].into())
     }
 
     /// `len` times the same integer.
     pub fn repeat(value: i64, len: usize) -> Self {
         match bytes_of_range(value, value) {
-            1 => Self::I8(vec![value as i8; len]),
-            2 => Self::I16(vec![value as i16; len]),
-            4 => Self::I32(vec![value as i32; len]),
-            _ => Self::I64(vec![value; len]),
+            1 => Self::I8(vec![value as i8; len].into()),
+            2 => Self::I16(vec![value as i16; len].into()),
+            4 => Self::I32(vec![value as i32; len].into()),
+            _ => Self::I64(vec![value; len].into()),
         }
     }
 
@@ -107,16 +110,34 @@ impl Integers {
             *self = self.widened(bytes_of_range(value, value));
         }
         match self {
-            Self::I8(cells) => cells[row] = value as i8,
-            Self::I16(cells) => cells[row] = value as i16,
-            Self::I32(cells) => cells[row] = value as i32,
-            Self::I64(cells) => cells[row] = value,
+            Self::I8(cells) => Arc::make_mut(cells)[row] = value as i8,
+            Self::I16(cells) => Arc::make_mut(cells)[row] = value as i16,
+            Self::I32(cells) => Arc::make_mut(cells)[row] = value as i32,
+            Self::I64(cells) => Arc::make_mut(cells)[row] = value,
         }
     }
 
     /// Appends zeros, or drops integers at the end, until there are `len`.
     pub fn resize(&mut self, len: usize) {
-        with_cells!(self, cells => cells.resize(len, 0));
+        with_cells!(self, cells => Arc::make_mut(cells).resize(len, 0));
+    }
+
+    /// Appends an integer; the column widens when it does not fit.
+    pub fn push(&mut self, value: i64) {
+        if bytes_of_range(value, value) > self.width() {
+            *self = self.widened(bytes_of_range(value, value));
+        }
+        match self {
+            Self::I8(cells) => Arc::make_mut(cells).push(value as i8),
+            Self::I16(cells) => Arc::make_mut(cells).push(value as i16),
+            Self::I32(cells) => Arc::make_mut(cells).push(value as i32),
+            Self::I64(cells) => Arc::make_mut(cells).push(value),
+        }
+    }
+
+    /// Gives memory back that appending took in advance.
+    pub fn shrink_to_fit(&mut self) {
+        with_cells!(self, cells => Arc::make_mut(cells).shrink_to_fit());
     }
 
     /// The integers in order.
@@ -132,10 +153,10 @@ impl Integers {
     /// The same integers at a width that holds them.
     fn widened(&self, width: usize) -> Self {
         match width {
-            1 => Self::I8(self.iter().map(|cell| cell as i8).collect()),
-            2 => Self::I16(self.iter().map(|cell| cell as i16).collect()),
-            4 => Self::I32(self.iter().map(|cell| cell as i32).collect()),
-            _ => Self::I64(self.iter().collect()),
+            1 => Self::I8(Arc::new(self.iter().map(|cell| cell as i8).collect())),
+            2 => Self::I16(Arc::new(self.iter().map(|cell| cell as i16).collect())),
+            4 => Self::I32(Arc::new(self.iter().map(|cell| cell as i32).collect())),
+            _ => Self::I64(Arc::new(self.iter().collect())),
         }
     }
 }
@@ -144,10 +165,10 @@ impl From<Vec<i64>> for Integers {
     fn from(cells: Vec<i64>) -> Self {
         let (least, most) = cells.iter().fold((0, 0), |(least, most), &cell| (cell.min(least), cell.max(most)));
         match bytes_of_range(least, most) {
-            1 => Self::I8(cells.into_iter().map(|cell| cell as i8).collect()),
-            2 => Self::I16(cells.into_iter().map(|cell| cell as i16).collect()),
-            4 => Self::I32(cells.into_iter().map(|cell| cell as i32).collect()),
-            _ => Self::I64(cells),
+            1 => Self::I8(Arc::new(cells.into_iter().map(|cell| cell as i8).collect())),
+            2 => Self::I16(Arc::new(cells.into_iter().map(|cell| cell as i16).collect())),
+            4 => Self::I32(Arc::new(cells.into_iter().map(|cell| cell as i32).collect())),
+            _ => Self::I64(cells.into()),
         }
     }
 }
@@ -212,6 +233,10 @@ mod tests {
         let mut column = Integers::repeat(300, 2);
         column.resize(3);
         assert_eq!(column, Integers::from(vec![300, 300, 0]));
+        let shared = column.clone();
+        column.push(-(1 << 20));
+        column.shrink_to_fit();
+        assert_eq!((column.get(3), column.width(), column.len(), shared.len()), (-(1 << 20), 4, 4, 3));
         column.resize(1);
         assert_eq!(column, Integers::from(vec![300]));
         assert!(Integers::zeros(0).is_empty());

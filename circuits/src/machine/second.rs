@@ -310,12 +310,17 @@ impl<'a> Derivation<'a> {
             Some(Cell::Advice(AdviceColumn::ScalarA | AdviceColumn::ScalarB | AdviceColumn::ScalarC, _)) => None,
             Some(cell) => Some(self.assignment.cell(cell, columns)),
         };
-        let early: Vec<_> = operands
-            .par_iter()
-            .enumerate()
-            .map(|(row, cells)| {
+        // What is known stands where the results will: operands, and the products of those that both are known.
+        let [mut left, mut right, mut results] = [(); 3].map(|()| vec![Fr::ZERO; operands.len()]);
+        let slots = left.par_iter_mut().zip(&mut right).zip(&mut results);
+        let early: Vec<_> = (operands.par_iter().zip(slots).enumerate())
+            .map(|(row, (cells, ((left, right), result)))| {
                 let [a, b] = cells.map(|cell| known(row, cell));
-                (a, b, a.zip(b).map(|(a, b)| self.scalar_term(row, a, b)))
+                (*left, *right) = (a.unwrap_or(Fr::ZERO), b.unwrap_or(Fr::ZERO));
+                if let (Some(a), Some(b)) = (a, b) {
+                    *result = self.scalar_term(row, a, b);
+                }
+                [a.is_some(), b.is_some()]
             })
             .collect();
         let steps = self.steps([
@@ -323,17 +328,17 @@ impl<'a> Derivation<'a> {
             (FixedColumn::ScalarRho, self.challenges.rho),
             (FixedColumn::ScalarChi, self.challenges.chi),
         ]);
-        let [mut left, mut right, mut results] = [(); 3].map(|()| vec![Fr::ZERO; operands.len()]);
         let mut previous = Fr::ZERO;
-        for (row, (&cells, (a, b, term))) in operands.iter().zip(early).enumerate() {
+        for (row, (&cells, [a_known, b_known])) in operands.iter().zip(early).enumerate() {
             let late = |cell: Option<Cell>| match cell {
                 Some(Cell::Advice(AdviceColumn::ScalarA, row)) => left[row as usize],
                 Some(Cell::Advice(AdviceColumn::ScalarB, row)) => right[row as usize],
                 Some(Cell::Advice(AdviceColumn::ScalarC, row)) => results[row as usize],
                 _ => unreachable!("all other operands are known"),
             };
-            let (a, b) = (a.unwrap_or_else(|| late(cells[0])), b.unwrap_or_else(|| late(cells[1])));
-            let mut result = term.unwrap_or_else(|| self.scalar_term(row, a, b));
+            let a = if a_known { left[row] } else { late(cells[0]) };
+            let b = if b_known { right[row] } else { late(cells[1]) };
+            let mut result = if a_known && b_known { results[row] } else { self.scalar_term(row, a, b) };
             for &(switch, step) in &steps {
                 match at(switch, row) {
                     0 => {}

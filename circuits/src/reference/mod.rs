@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, ViewElement};
+use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, ViewElement, Weights};
 
 /// All tensors of one run, in the order of the program's nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ fn conv(
     input_shape: &[usize],
     output_shape: &[usize],
     geometry: &ConvGeometry,
-    weights: &[i32],
+    weights: &Weights,
     bias: &[i64],
 ) -> Vec<i128> {
     let [height, width] = [input_shape[1], input_shape[2]];
@@ -235,6 +235,8 @@ fn conv(
     let mut sums = vec![0; outputs * out_height * out_width];
     sums.par_chunks_mut(out_height * out_width).enumerate().for_each(|(o, sums)| {
         let first_channel = o / out_per_group * in_per_group;
+        let per_output = in_per_group * kernel_height * kernel_width;
+        let weights = weights.slice(o * per_output..(o + 1) * per_output);
         for y in 0..out_height {
             for x in 0..out_width {
                 let mut sum = i128::from(bias[o]);
@@ -243,7 +245,7 @@ fn conv(
                         let Some(row) = position(0, y, ky, height) else { continue };
                         for kx in 0..kernel_width {
                             let Some(column) = position(1, x, kx, width) else { continue };
-                            let weight = weights[((o * in_per_group + c) * kernel_height + ky) * kernel_width + kx];
+                            let weight = weights[(c * kernel_height + ky) * kernel_width + kx];
                             let value = input[((first_channel + c) * height + row) * width + column];
                             sum += i128::from(weight) * i128::from(value);
                         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use circuits::graph::{
     ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
+    Weights,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -79,7 +80,7 @@ impl ProgramBuilder {
         let shape = self.program.node(input).shape.clone();
         let [kh, kw] = geometry.kernel.map(|k| k as usize);
         let count = outputs * shape[0] / geometry.groups as usize * kh * kw;
-        let weights: Arc<[i32]> = (0..count).map(|_| self.random(-20, 20) as i32).collect();
+        let weights: Weights = (0..count).map(|_| self.random(-20, 20) as i32).collect();
         let bias: Arc<[i64]> = (0..outputs).map(|_| self.random(-100, 100)).collect();
         let size = |axis: usize| {
             let padded = shape[axis + 1] + (geometry.padding[axis] + geometry.padding[axis + 2]) as usize;

@@ -44,7 +44,8 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let keys = candidate.keys(&folder, &srs, printer)?;
 
     usage::restart_peak();
-    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, &srs, &options, printer)?;
+    let insecure_srs = srs.mark().is_insecure();
+    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, printer)?;
     let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;
     let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
     let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     report.peak_rss_bytes = peak_rss_bytes;
     report.outputs = Some(outputs.clone());
     let report = report.with("program_reused", program_reused).with("keys_reused", keys.reused);
-    let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", srs.mark().is_insecure());
+    let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", insecure_srs);
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
     let digests: Vec<String> = proof.public.digests.iter().map(ToString::to_string).collect();
     let report = report.with("digests", digests);

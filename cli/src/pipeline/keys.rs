@@ -201,7 +201,7 @@ pub(crate) struct Proved {
 /// The SRS is not the key's, or the engine has not enough memory.
 pub(crate) fn prover<'a>(
     key: &'a ProvingKey,
-    srs: &'a Srs,
+    srs: Srs,
     options: &EngineOptions,
     printer: Printer,
 ) -> Outcome<(Prover<'a>, Option<f64>)> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement};
+use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
 
 use super::error::QuantizeError;
 use super::function::Function;
@@ -379,7 +379,7 @@ impl Emitter<'_> {
             PlanOp::Linear { input, geometry, weights, bias } => {
                 let operand = self.shaped(*input);
                 let unit = self.scales.class(*input).step / step;
-                let weights: Arc<[i32]> = weights.iter().map(|w| (w * unit).round() as i32).collect();
+                let weights: Weights = weights.iter().map(|w| (w * unit).round() as i32).collect();
                 let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
                 let size = conv_size(geometry, &self.plan.node(*input).shape);
                 let shape = vec![bias.len(), size[0], size[1]];

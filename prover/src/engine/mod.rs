@@ -101,7 +101,7 @@ pub struct Environment<'a, C> {
     pub graph: &'a Graph,
     /// The values of the graph's scalars.
     pub scalars: &'a ScalarValues,
-    /// Every column but the combinations, which the engine makes from their fixed columns.
+    /// Every column but the combinations, which the engine makes from theirs.
     pub columns: &'a ColumnLookup<'a, C>,
 }
 
@@ -113,8 +113,8 @@ pub trait Engine: Sync {
     /// The domain has `2^k` points.
     fn k(&self) -> u32;
 
-    /// How many columns the quotient may hold in memory together, by coefficients and by values.
-    fn columns_at_once(&self) -> usize;
+    /// How many columns of elements the quotient may take at a time.
+    fn quotient_limit(&self) -> usize;
 
     /// Takes a column over.
     ///
@@ -189,13 +189,13 @@ pub trait Engine: Sync {
     fn values(&self, column: &Self::Column) -> Result<Vec<Fr>, EngineError>;
 }
 
-/// The terms of a combination of fixed columns.
+/// The terms of a combination.
 pub(crate) fn combination_terms<'a, C>(
     environment: &Environment<'a, C>,
-    terms: &[(usize, ScalarId)],
+    terms: &[(constraints::Column, ScalarId)],
 ) -> Vec<(&'a C, Fr)> {
-    let column = |&(index, factor): &(usize, ScalarId)| {
-        ((environment.columns)(constraints::Column::Fixed(index)), environment.scalars.get(factor))
+    let column = |&(column, factor): &(constraints::Column, ScalarId)| {
+        ((environment.columns)(column), environment.scalars.get(factor))
     };
     terms.iter().map(column).collect()
 }

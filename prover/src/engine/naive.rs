@@ -140,7 +140,7 @@ impl Engine for NaiveEngine {
         self.k
     }
 
-    fn columns_at_once(&self) -> usize {
+    fn quotient_limit(&self) -> usize {
         usize::MAX
     }
 

@@ -256,7 +256,7 @@ impl<E: Engine> Bench<'_, E> {
     /// do is the quotient a polynomial of the plan's degree.
     fn computes_quotients(&mut self) {
         let system = vanishing_system();
-        let constraints = Constraints::new(&system);
+        let constraints = Constraints::new(&system, &std::collections::BTreeSet::new());
         let rows = self.draw.rows;
         let usable = rows - TAIL;
         let a = self.draw.integers(9, usable);

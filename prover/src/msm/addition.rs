@@ -113,7 +113,8 @@ pub(super) struct Arena {
 impl Arena {
     /// Slots, all at infinity. Takes 65 bytes a slot.
     pub(super) fn new(slots: usize) -> Self {
-        let mut points = vec![Point::default(); slots + 1];
+        let mut points = Vec::with_capacity(slots + 1 + fillers().len());
+        points.resize(slots + 1, Point::default());
         points.extend(fillers());
         Self { points, infinite: vec![true; slots + 1], queue: Additions::default() }
     }
@@ -136,13 +137,9 @@ impl Arena {
         self.infinite[slots.start as usize..slots.end as usize].fill(false);
     }
 
-    /// Puts so many slots at infinity, and makes room for them if need be.
+    /// Puts so many slots at infinity.
     pub(super) fn clear(&mut self, slots: usize) {
-        if self.infinite.len() > slots {
-            self.infinite[..slots].fill(true);
-        } else {
-            *self = Self::new(slots);
-        }
+        self.infinite[..slots].fill(true);
     }
 
     /// Queues `left ← left + right`, or does it at once where one of them is at infinity. What waits in the queue must be

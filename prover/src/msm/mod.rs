@@ -11,8 +11,8 @@
 //! zero digits cost no addition.
 //!
 //! **Work and memory.** A column is cut into tasks by windows and, where that is not enough for the threads, by rows. A
-//! task holds the buckets of its windows, 4 MiB at most, and the digits and sorted entries of a block of rows, 4 MiB; with
-//! the arena and the lists of additions that is below 10 MiB a thread, whatever the number of rows. Buckets go on from block
+//! task holds the buckets of its windows, and the digits and sorted entries of a block of rows: at most 128 bytes a row, up to
+//! 8 MiB; with the arena and the lists of additions that is below 10 MiB a thread, whatever the number of rows. Buckets go on from block
 //! to block, so cutting rows into blocks costs no additions. Field elements are turned into integers anew in each
 //! task, which is a product for about fifty.
 //!

@@ -14,10 +14,11 @@ use super::windows::Windows;
 use super::Bases;
 use crate::field::Instructions;
 
-/// Buckets of a task at most; the widest window has no more. 4 MiB.
-const TASK_BUCKETS: usize = 1 << 16;
-/// Digits that are sorted at once, in all windows of a task: 2 MiB, and 2 MiB of entries.
-const BLOCK_DIGITS: usize = 1 << 19;
+/// Buckets of a task at most, for few places of a column and for many; the widest window has no more. 1 to 4 MiB.
+const TASK_BUCKETS: [usize; 2] = [1 << 14, 1 << 16];
+/// Digits that are sorted at once, in all windows of a task, for each bucket that it may have. At 8 bytes with their entries
+/// that is as much memory as the buckets take.
+const BLOCK_DIGITS: usize = 8;
 /// Places of a column that are surveyed at once.
 const SURVEY_PLACES: usize = 1 << 13;
 /// Tasks for each thread, if the work is large enough.
@@ -32,6 +33,20 @@ struct Task<'a> {
     places: Range<usize>,
     windows: Windows,
     range: Range<u32>,
+    /// Digits that are sorted at once.
+    digits: usize,
+}
+
+impl Task<'_> {
+    /// Places whose digits are sorted at once.
+    fn block(&self) -> usize {
+        self.digits / self.range.len()
+    }
+
+    /// Buckets of all windows.
+    fn buckets(&self) -> usize {
+        self.range.clone().map(|window| self.windows.buckets(window)).sum()
+    }
 }
 
 /// A point, and the power of two that it takes part with.
@@ -41,14 +56,15 @@ type Term = (u32, Point);
 pub(super) fn run(instructions: Instructions, bases: &Bases, columns: &[Scalars<'_>]) -> Vec<G1> {
     let surveys: Vec<Survey> = columns.par_iter().map(|column| survey(instructions, column)).collect();
     let tasks = plan(columns, &surveys, rayon::current_num_threads());
-    // Rooms are handed on, for their pages cost a good part of a small task when they are touched for the first time.
-    let rooms = Mutex::new(Vec::new());
+    // Rooms are handed on, for their pages cost a good part of a small task when they are touched for the first time. They are made
+    // here, as large as any task asks for, and not by the threads: allocators keep what a thread frees for that thread.
+    let rooms = rayon::current_num_threads().min(tasks.len());
+    let rooms = Mutex::new((0..rooms).map(|_| Room::for_tasks(&tasks)).collect::<Vec<_>>());
     let terms: Vec<(usize, Vec<Term>)> = tasks
         .par_iter()
         .with_max_len(1)
         .map(|task| {
-            let room = rooms.lock().expect("not held in a panic").pop();
-            let mut room = room.unwrap_or_else(Room::new);
+            let mut room = rooms.lock().expect("not held in a panic").pop().expect("there is one for each thread");
             let terms = room.sum(instructions, bases, task);
             rooms.lock().expect("not held in a panic").push(room);
             (task.column, terms)
@@ -80,30 +96,37 @@ fn plan<'a>(columns: &[Scalars<'a>], surveys: &[Survey], threads: usize) -> Vec<
     let mut tasks = Vec::new();
     for (column, scalars) in columns.iter().enumerate().filter(|(i, _)| surveys[*i].count > 0) {
         let parts = (cost(column) / share).ceil().max(1.0) as u32;
-        let groups = groups(&windows[column], parts);
+        let groups = groups(&windows[column], parts, task_buckets(scalars.len()));
         // Rows are cut only as far as sums over buckets stay the lesser part.
         let buckets: usize = (0..windows[column].count).map(|window| windows[column].buckets(window)).sum();
         let entries = surveys[column].count * windows[column].count as usize;
         let cuts = (parts as usize).div_ceil(groups.len()).min((entries / (4 * buckets)).max(1));
+        let digits = BLOCK_DIGITS * task_buckets(scalars.len());
         for cut in 0..cuts {
             let places = scalars.len() * cut / cuts..scalars.len() * (cut + 1) / cuts;
             for range in groups.clone() {
                 let (windows, places) = (windows[column].clone(), places.clone());
-                tasks.push(Task { column, scalars: *scalars, places, windows, range });
+                tasks.push(Task { column, scalars: *scalars, places, windows, range, digits });
             }
         }
     }
     tasks
 }
 
-/// Cuts windows into at least so many groups, if there are as many, each of at most [`TASK_BUCKETS`].
-fn groups(windows: &Windows, parts: u32) -> Vec<Range<u32>> {
+/// Buckets that a task may have: as many as its column has places, within bounds. More save a little, less is not worth it.
+fn task_buckets(places: usize) -> usize {
+    let [least, most] = TASK_BUCKETS;
+    places.next_power_of_two().clamp(least, most)
+}
+
+/// Cuts windows into at least so many groups, if there are as many, each of at most so many buckets.
+fn groups(windows: &Windows, parts: u32, most: usize) -> Vec<Range<u32>> {
     let longest = windows.count.div_ceil(parts);
     let mut groups = Vec::new();
     let (mut start, mut buckets) = (0, 0);
     for window in 0..windows.count {
         let more = windows.buckets(window);
-        if window > start && (window - start == longest || buckets + more > TASK_BUCKETS) {
+        if window > start && (window - start == longest || buckets + more > most) {
             groups.push(start..window);
             (start, buckets) = (window, 0);
         }
@@ -143,14 +166,17 @@ struct Room {
 }
 
 impl Room {
-    fn new() -> Self {
+    /// Room for any of some tasks.
+    fn for_tasks(tasks: &[Task<'_>]) -> Self {
+        let most = |size: fn(&Task<'_>) -> usize| tasks.iter().map(size).max().unwrap_or(0);
+        let digits = most(|task| task.block().min(task.places.len()) * task.range.len());
         Self {
             pieces: Pieces::new(),
-            buckets: Arena::new(0),
-            rows: Vec::new(),
-            digits: Vec::new(),
-            ends: Vec::new(),
-            entries: Vec::new(),
+            buckets: Arena::new(most(|task| task.buckets())),
+            rows: Vec::with_capacity(most(|task| task.block().min(task.places.len()))),
+            digits: vec![0; digits],
+            ends: Vec::with_capacity(most(|task| task.buckets())),
+            entries: vec![0; digits],
         }
     }
 
@@ -160,9 +186,8 @@ impl Room {
         for window in task.range.clone() {
             starts.push(starts[starts.len() - 1] + task.windows.buckets(window) as u32);
         }
-        let slots = starts[starts.len() - 1];
-        self.buckets.clear(slots as usize);
-        let block = BLOCK_DIGITS / task.range.len();
+        self.buckets.clear(task.buckets());
+        let block = task.block();
         let mut place = task.places.start;
         while place < task.places.end {
             let end = task.places.end.min(place + block);
@@ -179,7 +204,6 @@ impl Room {
     fn cut(&mut self, instructions: Instructions, bases: &Bases, task: &Task<'_>, places: Range<usize>) {
         let stride = places.len();
         self.rows.clear();
-        self.digits.resize(self.digits.len().max(stride * task.range.len()), 0);
         let Self { rows, digits, .. } = self;
         task.scalars.for_each(instructions, places, |row, negative, magnitude| {
             if bases.is_infinite(row) {
@@ -201,7 +225,6 @@ impl Room {
         let Self { rows, digits, ends, entries, .. } = self;
         ends.clear();
         ends.resize(starts[starts.len() - 1] as usize, 0);
-        entries.resize(entries.len().max(rows.len() * (starts.len() - 1)), 0);
         let mut sum = 0;
         for (window, bounds) in starts.windows(2).enumerate() {
             let ends = &mut ends[bounds[0] as usize..bounds[1] as usize];

@@ -9,12 +9,13 @@
 //! The order is that of the library's verifier: gates; the permutation argument (`ℓ_0·(1 − z_0)`, `ℓ_last·(z_l² − z_l)`,
 //! `ℓ_0·(z_i − z_(i−1)(ω^last X))`, the products); lookups (five each).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Any, ConstraintSystem, Expression};
 
+use super::numerator::{self, Level, Rows};
 use super::scalar::{ScalarId, Scalars};
 
 /// A column that constraints speak about.
@@ -42,7 +43,7 @@ pub enum Column {
     Last,
     /// 1 on the usable rows.
     Usable,
-    /// A linear combination of fixed columns, by its place in [`Graph::combinations`].
+    /// A linear combination of columns, by its place in [`Graph::combinations`].
     Combination(usize),
 }
 
@@ -74,8 +75,18 @@ pub enum Node {
     Multiply(NodeId, NodeId),
 }
 
-/// A linear combination of fixed columns.
-pub type Combination = Vec<(usize, ScalarId)>;
+impl Node {
+    /// What the node is made of.
+    pub(super) fn operands(self) -> [Option<NodeId>; 2] {
+        match self {
+            Self::Add(a, b) | Self::Subtract(a, b) | Self::Multiply(a, b) => [Some(a), Some(b)],
+            Self::Scalar(_) | Self::Identity | Self::Cell(..) => [None, None],
+        }
+    }
+}
+
+/// A linear combination of columns.
+pub type Combination = Vec<(Column, ScalarId)>;
 
 /// One polynomial that vanishes on the domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +118,7 @@ impl Graph {
         &self.nodes
     }
 
-    /// The combinations of fixed columns that stand for columns.
+    /// The combinations that stand for columns.
     pub fn combinations(&self) -> &[Combination] {
         &self.combinations
     }
@@ -115,6 +126,22 @@ impl Graph {
     /// The scalars.
     pub fn scalars(&self) -> &Scalars {
         &self.scalars
+    }
+
+    pub(super) fn scalars_mut(&mut self) -> &mut Scalars {
+        &mut self.scalars
+    }
+
+    /// The nodes that `roots` are made of, each behind those that it is made of.
+    pub(super) fn reachable(&self, roots: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+        let mut reached = vec![false; self.nodes.len()];
+        roots.into_iter().for_each(|root| reached[root.index()] = true);
+        for index in (0..self.nodes.len()).rev() {
+            if reached[index] {
+                self.nodes[index].operands().into_iter().flatten().for_each(|node| reached[node.index()] = true);
+            }
+        }
+        (0..self.nodes.len()).filter(|index| reached[*index]).map(|index| NodeId(index as u32)).collect()
     }
 
     fn intern(&mut self, node: Node) -> NodeId {
@@ -133,12 +160,16 @@ impl Graph {
         id
     }
 
-    fn cell(&mut self, column: Column, rotation: i32) -> NodeId {
+    pub(super) fn cell(&mut self, column: Column, rotation: i32) -> NodeId {
         self.intern(Node::Cell(column, rotation))
     }
 
-    fn scalar(&mut self, scalar: ScalarId) -> NodeId {
+    pub(super) fn scalar(&mut self, scalar: ScalarId) -> NodeId {
         self.intern(Node::Scalar(scalar))
+    }
+
+    pub(super) fn identity(&mut self) -> NodeId {
+        self.intern(Node::Identity)
     }
 
     fn as_scalar(&self, id: NodeId) -> Option<ScalarId> {
@@ -148,7 +179,7 @@ impl Graph {
         }
     }
 
-    fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
+    pub(super) fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
         match (self.as_scalar(a), self.as_scalar(b)) {
             (Some(Scalars::ZERO), _) => b,
             (_, Some(Scalars::ZERO)) => a,
@@ -160,9 +191,10 @@ impl Graph {
         }
     }
 
-    fn subtract(&mut self, a: NodeId, b: NodeId) -> NodeId {
+    pub(super) fn subtract(&mut self, a: NodeId, b: NodeId) -> NodeId {
         match (self.as_scalar(a), self.as_scalar(b)) {
             (_, Some(Scalars::ZERO)) => a,
+            _ if a == b => self.scalar(Scalars::ZERO),
             (Some(x), Some(y)) => {
                 let negative = self.scalars.negate(y);
                 let difference = self.scalars.add(x, negative);
@@ -172,7 +204,7 @@ impl Graph {
         }
     }
 
-    fn multiply(&mut self, a: NodeId, b: NodeId) -> NodeId {
+    pub(super) fn multiply(&mut self, a: NodeId, b: NodeId) -> NodeId {
         match (self.as_scalar(a), self.as_scalar(b)) {
             (Some(Scalars::ZERO), _) | (_, Some(Scalars::ZERO)) => self.scalar(Scalars::ZERO),
             (Some(Scalars::ONE), _) => b,
@@ -185,15 +217,15 @@ impl Graph {
         }
     }
 
-    fn scale(&mut self, a: NodeId, factor: ScalarId) -> NodeId {
+    pub(super) fn scale(&mut self, a: NodeId, factor: ScalarId) -> NodeId {
         let factor = self.scalar(factor);
         self.multiply(a, factor)
     }
 
-    /// A linear combination of fixed columns at a rotation.
-    fn bracket(&mut self, terms: Combination, rotation: i32) -> NodeId {
+    /// A linear combination of columns at a rotation.
+    pub(super) fn bracket(&mut self, terms: Combination, rotation: i32) -> NodeId {
         if let [(column, factor)] = terms[..] {
-            let cell = self.cell(Column::Fixed(column), rotation);
+            let cell = self.cell(column, rotation);
             return self.scale(cell, factor);
         }
         let next = self.combinations.len();
@@ -326,7 +358,7 @@ impl Form {
         let mut brackets: BTreeMap<i32, Combination> = BTreeMap::new();
         for ((rotation, column), factor) in self.linear {
             if factor != Scalars::ZERO {
-                brackets.entry(rotation).or_default().push((column, factor));
+                brackets.entry(rotation).or_default().push((Column::Fixed(column), factor));
             }
         }
         let mut sum = graph.scalar(self.constant);
@@ -361,11 +393,13 @@ pub struct Constraints {
     pub lookups: Vec<LookupExpressions>,
     /// How many of `list` are gates; they come first.
     pub gates: usize,
+    /// Their sum with powers of `y`, in decreasing order of cosets.
+    pub levels: Vec<Level>,
 }
 
 impl Constraints {
-    /// The constraints of `system`, which has no selectors.
-    pub fn new(system: &ConstraintSystem<Fr>) -> Self {
+    /// The constraints of `system`, which has no selectors. The fixed columns `usable` are 1 on the usable rows and 0 behind them.
+    pub fn new(system: &ConstraintSystem<Fr>, usable: &BTreeSet<usize>) -> Self {
         let mut builder = Builder { graph: Graph::default(), list: Vec::new() };
         for gate in system.gates() {
             for (index, polynomial) in gate.polynomials().iter().enumerate() {
@@ -379,14 +413,15 @@ impl Constraints {
         let lookups = builder.lookups(system);
         let Builder { mut graph, list } = builder;
         let count = list.len();
-        let list = (0..)
+        let list: Vec<_> = (0..)
             .zip(list)
             .map(|(index, (node, name))| {
                 let y_power = graph.scalars.y_power(count - 1 - index);
                 Constraint { node, degree: graph.degrees[node.index()], y_power, name }
             })
             .collect();
-        Self { graph, list, lookups, gates }
+        let levels = numerator::levels(&mut graph, &list, &Rows { hidden: -last_rotation(system), usable });
+        Self { graph, list, lookups, gates, levels }
     }
 }
 
@@ -470,7 +505,7 @@ impl Builder {
             left = graph.multiply(left, factor);
             let delta = graph.scalars.constant(Fr::DELTA.pow_vartime([index as u64]));
             let step = graph.scalars.multiply(beta, delta);
-            let identity = graph.intern(Node::Identity);
+            let identity = graph.identity();
             let identity = graph.scale(identity, step);
             let factor = graph.add(shifted, identity);
             right = graph.multiply(right, factor);

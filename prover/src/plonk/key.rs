@@ -1,7 +1,8 @@
 //! What a prover holds of a circuit: its fixed columns and permutation on an engine, and the compiled constraints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use circuits::machine::Integers;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, VerifyingKey};
 
@@ -108,11 +109,11 @@ impl<E: Engine> CircuitKey<E> {
         let system = key.cs().clone();
         check_columns(&system, &preprocessed)?;
         check_rotations(&system, 1 << engine.k())?;
-        let constraints = Constraints::new(&system);
-        check_degrees(&system, &constraints)?;
-        let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.columns_at_once());
         let rows = 1u32 << engine.k();
         let last = rows - system.blinding_factors() as u32 - 1;
+        let constraints = Constraints::new(&system, &usable_columns(&preprocessed.fixed, last as usize));
+        check_degrees(&system, &constraints)?;
+        let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.quotient_limit());
         let mut held = BTreeMap::new();
         for (index, column) in preprocessed.fixed.into_iter().enumerate() {
             held.insert(constraints::Column::Fixed(index), engine.column(column)?);
@@ -123,7 +124,7 @@ impl<E: Engine> CircuitKey<E> {
         }
         let mark = |marked: std::ops::Range<u32>| {
             let integers = (0..rows).map(|row| i64::from(marked.contains(&row))).collect::<Vec<_>>();
-            engine.column(Column::integers(circuits::machine::Integers::from(integers)))
+            engine.column(Column::integers(Integers::from(integers)))
         };
         held.insert(constraints::Column::First, mark(0..1)?);
         held.insert(constraints::Column::Last, mark(last..last + 1)?);
@@ -145,6 +146,20 @@ impl<E: Engine> CircuitKey<E> {
     pub(super) fn usable_rows(&self, engine: &E) -> usize {
         (1 << engine.k()) - self.system.blinding_factors() - 1
     }
+}
+
+/// The fixed columns that are 1 on the usable rows and 0 behind them.
+fn usable_columns(fixed: &[Column], usable: usize) -> BTreeSet<usize> {
+    let marks = |column: &Column| match &column.values {
+        Values::Integers(integers) => column.tail.is_empty() && marks_usable_rows(integers, usable),
+        _ => false,
+    };
+    fixed.iter().enumerate().filter(|(_, column)| marks(column)).map(|(index, _)| index).collect()
+}
+
+/// Whether integers are 1 in so many rows, and 0 in those behind them.
+pub(crate) fn marks_usable_rows(integers: &Integers, usable: usize) -> bool {
+    integers.len() >= usable && integers.iter().enumerate().all(|(row, value)| value == i64::from(row < usable))
 }
 
 fn check_columns(system: &ConstraintSystem<Fr>, preprocessed: &Preprocessed) -> Result<(), CircuitError> {
@@ -216,7 +231,7 @@ mod tests {
             assert!(matches!(refused, Err(CircuitError::Rotation { rows: 8, .. })), "{rotations:?}");
         }
         let high = system([0, 1], 9);
-        let refused = check_degrees(&high, &Constraints::new(&high));
+        let refused = check_degrees(&high, &Constraints::new(&high, &BTreeSet::new()));
         assert!(matches!(refused, Err(CircuitError::Degree { found: 10, .. })), "{refused:?}");
         let empty = Preprocessed { fixed: vec![], sigma: vec![] };
         let refused = check_columns(&system([0, 1], 2), &empty);

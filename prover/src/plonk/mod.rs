@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`scalar`] | scalars that follow from the challenges |
 //! | [`constraints`] | a system's constraints as a graph, in the verifier's order |
+//! | [`numerator`] | their sum, multiplied out so that few columns are read |
 //! | [`program`] | straight-line programs that engines run over rows |
 //! | [`quotient`](mod@quotient) | which constraints are evaluated on which cosets, and what is in memory together |
 //! | [`synthesis`] | fixed cells, copies and witness of any circuit |
@@ -23,6 +24,7 @@ pub mod circuit;
 pub mod constraints;
 pub mod key;
 pub mod machine;
+pub mod numerator;
 mod opening;
 pub mod permutation;
 pub mod program;

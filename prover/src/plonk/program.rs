@@ -11,8 +11,8 @@ use super::scalar::ScalarId;
 pub enum Operand {
     /// A register.
     Register(u32),
-    /// A scalar, the same in all rows.
-    Scalar(ScalarId),
+    /// One of the program's scalars, the same in all rows.
+    Scalar(u32),
     /// `slots[slot]` of the program, in the row that lies `rotation` rows further on (around the end).
     Cell {
         /// Which of the program's columns.
@@ -57,6 +57,8 @@ pub struct Instruction {
 pub struct Program {
     /// The columns that are read, in increasing order.
     pub slots: Vec<Column>,
+    /// The scalars that are read.
+    pub scalars: Vec<ScalarId>,
     /// The steps.
     pub instructions: Vec<Instruction>,
     /// Registers in use.
@@ -75,6 +77,11 @@ impl Program {
         let mut emitter = Emitter::new(graph, slots, &order, terms);
         emitter.run(&order, terms);
         emitter.finish()
+    }
+
+    /// Whether a column is read.
+    pub fn reads(&self, column: Column) -> bool {
+        self.slots.binary_search(&column).is_ok()
     }
 
     /// Products that a row takes.
@@ -109,13 +116,6 @@ pub fn columns_of(graph: &Graph, nodes: impl IntoIterator<Item = NodeId>) -> Vec
     columns
 }
 
-fn operands(node: Node) -> [Option<NodeId>; 2] {
-    match node {
-        Node::Add(a, b) | Node::Subtract(a, b) | Node::Multiply(a, b) => [Some(a), Some(b)],
-        Node::Scalar(_) | Node::Identity | Node::Cell(..) => [None, None],
-    }
-}
-
 /// The nodes behind `terms`, operands first, each term's nodes together.
 fn schedule(graph: &Graph, terms: &[(NodeId, ScalarId)]) -> Vec<NodeId> {
     let mut seen = vec![false; graph.nodes().len()];
@@ -127,7 +127,7 @@ fn schedule(graph: &Graph, terms: &[(NodeId, ScalarId)]) -> Vec<NodeId> {
                 order.push(node);
             } else if !std::mem::replace(&mut seen[node.index()], true) {
                 stack.push((node, true));
-                stack.extend(operands(graph.nodes()[node.index()]).into_iter().flatten().map(|node| (node, false)));
+                stack.extend(graph.nodes()[node.index()].operands().into_iter().flatten().map(|node| (node, false)));
             }
         }
     }
@@ -137,6 +137,7 @@ fn schedule(graph: &Graph, terms: &[(NodeId, ScalarId)]) -> Vec<NodeId> {
 struct Emitter<'a> {
     graph: &'a Graph,
     slots: Vec<Column>,
+    scalars: Vec<ScalarId>,
     /// Reads of a node that are still to come.
     uses: Vec<u32>,
     /// Where a node's value is.
@@ -149,11 +150,12 @@ struct Emitter<'a> {
 impl<'a> Emitter<'a> {
     fn new(graph: &'a Graph, slots: Vec<Column>, order: &[NodeId], terms: &[(NodeId, ScalarId)]) -> Self {
         let mut uses = vec![0; graph.nodes().len()];
-        let reads = order.iter().flat_map(|&node| operands(graph.nodes()[node.index()])).flatten();
+        let reads = order.iter().flat_map(|&node| graph.nodes()[node.index()].operands()).flatten();
         reads.chain(terms.iter().map(|&(node, _)| node)).for_each(|node| uses[node.index()] += 1);
         Self {
             graph,
             slots,
+            scalars: Vec::new(),
             uses,
             places: vec![None; graph.nodes().len()],
             free: Vec::new(),
@@ -166,7 +168,7 @@ impl<'a> Emitter<'a> {
     const RESULT: u32 = 0;
 
     fn run(&mut self, order: &[NodeId], terms: &[(NodeId, ScalarId)]) {
-        let zero = Operand::Scalar(super::scalar::Scalars::ZERO);
+        let zero = self.scalar(super::scalar::Scalars::ZERO);
         self.push(Operation::Copy, zero, zero, Self::RESULT);
         let mut terms = terms.iter().peekable();
         for &node in order {
@@ -174,7 +176,8 @@ impl<'a> Emitter<'a> {
             // A term's root is the last of its nodes, or was complete before.
             while let Some(&(root, factor)) = terms.next_if(|(root, _)| self.places[root.index()].is_some()) {
                 let value = self.read(root);
-                self.push(Operation::MultiplyAdd, value, Operand::Scalar(factor), Self::RESULT);
+                let factor = self.scalar(factor);
+                self.push(Operation::MultiplyAdd, value, factor, Self::RESULT);
             }
         }
     }
@@ -183,9 +186,17 @@ impl<'a> Emitter<'a> {
         self.instructions.push(Instruction { operation, a, b, to });
     }
 
+    fn scalar(&mut self, scalar: ScalarId) -> Operand {
+        let place = self.scalars.iter().position(|other| *other == scalar).unwrap_or_else(|| {
+            self.scalars.push(scalar);
+            self.scalars.len() - 1
+        });
+        Operand::Scalar(place as u32)
+    }
+
     fn emit(&mut self, node: NodeId) {
         let place = match self.graph.nodes()[node.index()] {
-            Node::Scalar(scalar) => Operand::Scalar(scalar),
+            Node::Scalar(scalar) => self.scalar(scalar),
             Node::Identity => Operand::Identity,
             Node::Cell(column, rotation) => {
                 let slot = self.slots.binary_search(&column).expect("slots hold all columns") as u32;
@@ -229,6 +240,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn finish(self) -> Program {
-        Program { slots: self.slots, instructions: self.instructions, registers: self.registers, result: Self::RESULT }
+        let Self { slots, scalars, instructions, registers, .. } = self;
+        Program { slots, scalars, instructions, registers, result: Self::RESULT }
     }
 }

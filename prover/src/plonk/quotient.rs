@@ -6,175 +6,304 @@
 //! the inverse of the Vandermonde matrix of the `t_j`. Any `m` distinct cosets will do: a degree that is no power of two
 //! wastes nothing.
 //!
-//! **Groups.** Constraints are grouped by the number of cosets that they need, so that columns that only constraints of a low
-//! degree read are not transformed to all cosets. The plan takes the partition of least cost.
+//! **Levels** are sums of constraints that take the same cosets ([`numerator`](super::numerator)); those of most cosets come first.
 //!
-//! **Batches.** A batch is a set of constraints whose columns are in memory together. One batch is fastest; a smaller memory
-//! budget makes more of them, at the price of transforming a column once for each batch that reads it.
+//! **Batches.** A level is a sum of products, and each of them may be computed apart from the others. A batch is some of them, with
+//! the columns that they read in memory together. Few products at a time take little memory; a column is transformed once for
+//! each batch that reads it, but for its coefficients, where the batch before has them.
+//!
+//! **Memory**, in columns of elements: a batch's columns by coefficients and by their values on one coset; the values of `ℓ_0`; the
+//! numerators of the level on all its cosets; and the pieces, once a level is done.
 
-use super::constraints::{Column, Constraint, Constraints, NodeId};
-use super::program::{columns_of, Program};
+use std::collections::BTreeSet;
+
+use super::constraints::{Column, Constraints, NodeId};
+use super::numerator::{Level, Term};
+use super::program::Program;
 use super::scalar::ScalarId;
 
-/// Constraints that are evaluated on the same cosets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Number of cosets: the first ones of the list.
-    pub cosets: usize,
-    /// `Σ y^(N−1−i)·e_i` over the constraints of the group.
-    pub program: Program,
-}
-
-/// Columns that are in memory together, and what is computed from them.
+/// Products of a level that are computed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The columns, each with the number of cosets that it is transformed to.
-    pub columns: Vec<(Column, usize)>,
-    /// The groups, by increasing number of cosets.
-    pub groups: Vec<Group>,
+    /// Number of cosets: the first ones of the list.
+    pub cosets: usize,
+    /// The columns that are transformed, in increasing order.
+    pub columns: Vec<Column>,
+    /// The sum of the products.
+    pub program: Program,
 }
 
 /// A plan for the quotient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotientPlan {
-    /// Pieces of `n` coefficients that the protocol asks for: at least the cosets of every group.
+    /// Pieces of `n` coefficients that the protocol asks for: at least the cosets of every batch.
     pub pieces: usize,
     /// The numerator `Σ_i y^(N−1−i)·e_i`, as nodes with their factors.
     pub terms: Vec<(NodeId, ScalarId)>,
-    /// What is computed one after the other.
+    /// What is computed one after the other, those of most cosets first.
     pub batches: Vec<Batch>,
 }
 
-/// By how much a plan may be dearer than the cheapest if it holds fewer columns in memory, in percent.
-const SLACK: usize = 8;
+/// By how much a plan may be dearer than the cheapest if it takes less memory, in percent.
+const SLACK: usize = 16;
 
-/// Numbers of columns at once that are tried.
-const WIDTHS: std::ops::RangeInclusive<usize> = 12..=256;
+/// Columns of a batch that are tried; wider ones save nothing worth the memory.
+const WIDTHS: std::ops::RangeInclusive<usize> = 1..=40;
 
 /// Cost of a transform of one column in products per row: half of `log n`, and the passes over memory.
-const TRANSFORM: usize = 12;
+pub(super) const TRANSFORM: usize = 12;
+
+/// Cost of `ℓ_0` on a coset in products per row.
+const FIRST: usize = 4;
+
+/// Cost of a further run over rows in products per row: numerators are read and written.
+const RUN: usize = 1;
 
 impl QuotientPlan {
-    /// The plan for a system with `pieces` quotient pieces in which no batch has more than `columns` columns, where that is
-    /// possible: a batch has at least one constraint. Of the plans that cost little more than the cheapest, it is one that holds
-    /// fewest columns at a time.
-    pub fn new(constraints: &Constraints, pieces: usize, columns: usize) -> Self {
-        let levels = levels(constraints);
-        let read: Vec<_> = constraints.list.iter().map(|c| columns_of(&constraints.graph, [c.node])).collect();
+    /// The plan for a system with `pieces` quotient pieces that takes least memory of those that cost little more than the cheapest;
+    /// or, where that is more than `limit` columns of elements, the cheapest that takes no more, if there is one, and the one that
+    /// takes least otherwise.
+    pub fn new(constraints: &Constraints, pieces: usize, limit: usize) -> Self {
         let terms: Vec<_> = constraints.list.iter().map(|c| (c.node, c.y_power)).collect();
-        let of_members = |members: &[Vec<usize>]| {
-            let batches = members.iter().map(|batch| Batch::new(constraints, batch, &levels)).collect();
-            Self { pieces, terms: terms.clone(), batches }
+        let choices = choices(&constraints.levels);
+        let cheapest = choices.iter().map(|choice| choice.cost).min().unwrap_or(0);
+        // Memory grows from choice to choice, and costs fall.
+        let usual = choices.iter().find(|choice| choice.cost * 100 <= cheapest * (100 + SLACK));
+        let within = || choices.iter().rev().find(|choice| choice.memory <= limit);
+        let choice = usual.filter(|choice| choice.memory <= limit).or_else(within).or_else(|| choices.first());
+        let packings = choice.iter().flat_map(|choice| &choice.packings).zip(&constraints.levels);
+        let batches = packings.flat_map(|(packing, level)| {
+            packing
+                .batches
+                .iter()
+                .map(|batch| Batch::new(constraints, level, batch.iter().map(|term| &level.terms[*term])))
+        });
+        Self { pieces, terms, batches: batches.collect() }
+    }
+
+    /// Columns of elements that are in memory at most, the pieces at the end among them.
+    pub fn memory(&self) -> usize {
+        let most = self.batches.first().map_or(0, |batch| batch.cosets);
+        let batch = |batch: &Batch| {
+            done(most, batch.cosets)
+                + batch_memory(batch.cosets, batch.columns.len(), batch.program.reads(Column::First))
         };
-        let mut members = split(&read, columns);
-        let mut best = of_members(&members);
-        let affordable = best.cost() * (100 + SLACK) / 100;
-        for width in WIDTHS.rev().step_by(4) {
-            if width >= best.widest() {
-                continue;
-            }
-            let narrower = split(&read, width);
-            if narrower == members {
-                continue;
-            }
-            members = narrower;
-            let plan = of_members(&members);
-            if plan.cost() <= affordable && plan.widest() < best.widest() {
-                best = plan;
-            }
+        self.batches.iter().map(batch).max().unwrap_or(0).max(self.pieces)
+    }
+
+    /// The rotations that columns are read at, from the least to the most.
+    pub fn rotations(&self) -> (i32, i32) {
+        let rotations = self.batches.iter().map(|batch| batch.program.rotations());
+        rotations.fold((0, 0), |(least, most), (a, b)| (least.min(a), most.max(b)))
+    }
+
+    /// Transforms to coefficients and to cosets, without those of the numerators.
+    pub fn transforms(&self) -> usize {
+        let mut held: &[Column] = &[];
+        let mut count = 0;
+        for batch in &self.batches {
+            let new = batch.columns.iter().filter(|column| !held.contains(column)).count();
+            count += new + batch.columns.len() * batch.cosets;
+            held = &batch.columns;
         }
-        best
+        count
     }
-
-    /// Products for a row, transforms counted as [`TRANSFORM`].
-    fn cost(&self) -> usize {
-        let transforms = self.batches.iter().flat_map(|batch| &batch.columns).map(|(_, cosets)| cosets + 1);
-        let groups = self.batches.iter().flat_map(|batch| &batch.groups);
-        TRANSFORM * transforms.sum::<usize>()
-            + groups.map(|group| group.cosets * group.program.products()).sum::<usize>()
-    }
-
-    /// The most columns that are in memory together.
-    pub fn widest(&self) -> usize {
-        self.batches.iter().map(|batch| batch.columns.len()).max().unwrap_or(0)
-    }
-}
-
-/// Cosets that a constraint needs at least.
-fn cosets(constraint: &Constraint) -> usize {
-    constraint.degree.max(2) - 1
-}
-
-/// The numbers of cosets of the groups, increasing: the choice of least cost.
-fn levels(constraints: &Constraints) -> Vec<usize> {
-    let most = constraints.list.iter().map(cosets).max().unwrap_or(1);
-    // Larger systems than any that is in use are not searched.
-    let candidates = if most <= 10 { 1u32 << (most - 1) } else { 1 };
-    let choice = |bits: u32| -> Vec<usize> { (1..most).filter(|m| bits >> (m - 1) & 1 == 1).chain([most]).collect() };
-    let by_need: Vec<(usize, Vec<Column>)> = (1..=most)
-        .map(|need| {
-            let nodes = constraints.list.iter().filter(|c| cosets(c) == need).map(|c| c.node);
-            (need, columns_of(&constraints.graph, nodes))
-        })
-        .collect();
-    let cost = |levels: &Vec<usize>| -> usize {
-        let level = |need: usize| *levels.iter().find(|level| **level >= need).expect("the last level is the most");
-        let mut reach = std::collections::BTreeMap::new();
-        for (need, columns) in &by_need {
-            for column in columns {
-                let slot = reach.entry(*column).or_insert(0);
-                *slot = level(*need).max(*slot);
-            }
-        }
-        let programs: usize = by_need.iter().map(|(need, columns)| level(*need) * 3 * columns.len()).sum();
-        TRANSFORM * (reach.values().sum::<usize>() + levels.iter().sum::<usize>()) + programs
-    };
-    (0..candidates).map(choice).min_by_key(cost).expect("there is a candidate")
-}
-
-/// Deals the constraints out to batches, in order. `read` has the columns of each.
-fn split(read: &[Vec<Column>], columns: usize) -> Vec<Vec<usize>> {
-    let mut batches: Vec<(Vec<usize>, Vec<Column>)> = Vec::new();
-    for (index, mine) in read.iter().enumerate() {
-        if let Some((members, held)) = batches.last_mut() {
-            let mut union = held.clone();
-            union.extend(mine);
-            union.sort_unstable();
-            union.dedup();
-            if union.len() <= columns {
-                members.push(index);
-                *held = union;
-                continue;
-            }
-        }
-        batches.push((vec![index], mine.clone()));
-    }
-    batches.into_iter().map(|(members, _)| members).collect()
 }
 
 impl Batch {
-    fn new(constraints: &Constraints, members: &[usize], levels: &[usize]) -> Self {
-        let mut groups = Vec::new();
-        let mut below = 0;
-        for &level in levels {
-            let terms: Vec<_> = members
-                .iter()
-                .map(|&index| &constraints.list[index])
-                .filter(|constraint| (below + 1..=level).contains(&cosets(constraint)))
-                .map(|constraint| (constraint.node, constraint.y_power))
-                .collect();
-            below = level;
-            if !terms.is_empty() {
-                groups.push(Group { cosets: level, program: Program::new(&constraints.graph, &terms) });
+    fn new<'a>(constraints: &Constraints, level: &Level, terms: impl Iterator<Item = &'a Term>) -> Self {
+        let terms: Vec<_> = terms.map(|term| (term.node, term.factor)).collect();
+        let program = Program::new(&constraints.graph, &terms);
+        Self { cosets: level.cosets, columns: transformed(&program.slots).collect(), program }
+    }
+}
+
+/// Pieces that are there while a level of so many cosets is computed, if the first level has `most`.
+fn done(most: usize, cosets: usize) -> usize {
+    if cosets == most {
+        0
+    } else {
+        most
+    }
+}
+
+/// A packing for each level.
+struct Choice {
+    packings: Vec<Packing>,
+    cost: usize,
+    memory: usize,
+}
+
+/// The choices that nothing beats in both memory and cost, by increasing memory.
+fn choices(levels: &[Level]) -> Vec<Choice> {
+    let most = levels.first().map_or(0, |level| level.cosets);
+    let packings: Vec<Vec<Packing>> = levels.iter().map(packings).collect();
+    let memory = |level: usize, packing: &Packing| done(most, levels[level].cosets) + packing.memory;
+    let all =
+        packings.iter().enumerate().flat_map(|(level, list)| list.iter().map(move |packing| memory(level, packing)));
+    let bounds: BTreeSet<usize> = all.collect();
+    let mut choices: Vec<Choice> = Vec::new();
+    for bound in bounds {
+        let within = |(level, list): (usize, &Vec<Packing>)| {
+            let fitting = list.iter().filter(|packing| memory(level, packing) <= bound);
+            fitting.min_by_key(|packing| packing.cost).cloned()
+        };
+        let Some(packings) = packings.iter().enumerate().map(within).collect::<Option<Vec<_>>>() else { continue };
+        let cost = packings.iter().map(|packing| packing.cost).sum();
+        if choices.last().is_none_or(|before| cost < before.cost) {
+            choices.push(Choice { packings, cost, memory: bound });
+        }
+    }
+    choices
+}
+
+/// A level dealt out to batches: terms by their place, those of a batch together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Packing {
+    batches: Vec<Vec<usize>>,
+    /// Products for a row, without those of the programs, which are about the same in all packings.
+    cost: usize,
+    /// Columns that are in memory at most, numerators included.
+    memory: usize,
+}
+
+impl Packing {
+    fn new(level: &Level, sets: &[ColumnSet], batches: Vec<Vec<usize>>) -> Self {
+        let batches = in_order(sets, batches);
+        let (mut cost, mut memory) = (0, 0);
+        let mut held = ColumnSet::default();
+        for batch in &batches {
+            let columns = union(sets, batch);
+            let rows = batch.iter().any(|term| level.terms[*term].columns.contains(&Column::First));
+            let transforms = columns.len() - columns.shared(&held) + columns.len() * level.cosets;
+            cost += TRANSFORM * transforms + level.cosets * if rows { RUN + FIRST } else { RUN };
+            memory = memory.max(batch_memory(level.cosets, columns.len(), rows));
+            held = columns;
+        }
+        Self { batches, cost, memory }
+    }
+}
+
+/// Columns that are in memory for a batch: those of the batch twice, `ℓ_0`, and the numerators of the level.
+fn batch_memory(cosets: usize, columns: usize, rows: bool) -> usize {
+    cosets + 2 * columns + usize::from(rows)
+}
+
+/// Packings of a level with batches from the narrowest to wide ones.
+fn packings(level: &Level) -> Vec<Packing> {
+    let mut names: Vec<Column> = level.terms.iter().flat_map(|term| transformed(&term.columns)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let place = |column: Column| names.binary_search(&column).expect("all columns are listed");
+    let sets = level.terms.iter().map(|term| transformed(&term.columns).map(place).collect());
+    let sets: Vec<ColumnSet> = sets.collect();
+    let mut packings: Vec<Packing> = Vec::new();
+    for width in WIDTHS {
+        let packing = Packing::new(level, &sets, pack(&sets, width));
+        let done = packing.batches.len() <= 1;
+        if packings.last() != Some(&packing) {
+            packings.push(packing);
+        }
+        if done {
+            break;
+        }
+    }
+    packings
+}
+
+/// The columns that are transformed.
+fn transformed(columns: &[Column]) -> impl Iterator<Item = Column> + '_ {
+    columns.iter().copied().filter(|column| *column != Column::First)
+}
+
+/// Deals terms out to batches of at most so many columns, or one term: again and again, the two that have most columns in common
+/// become one.
+fn pack(sets: &[ColumnSet], width: usize) -> Vec<Vec<usize>> {
+    let mut batches: Vec<(Vec<usize>, ColumnSet)> =
+        sets.iter().enumerate().map(|(term, columns)| (vec![term], columns.clone())).collect();
+    // The best partner of each batch among those before it, with what they have in common.
+    let partner = |batches: &[(Vec<usize>, ColumnSet)], second: usize| {
+        let columns = &batches[second].1;
+        let score = |first: usize| {
+            let others = &batches[first].1;
+            let shared = columns.shared(others);
+            let both = columns.len() + others.len() - shared;
+            let fits = both <= width.max(columns.len()).max(others.len());
+            fits.then_some((shared, std::cmp::Reverse(both), std::cmp::Reverse(first)))
+        };
+        (0..second).filter_map(score).max()
+    };
+    let mut partners: Vec<_> = (0..batches.len()).map(|second| partner(&batches, second)).collect();
+    while let Some((Some((.., std::cmp::Reverse(first))), second)) = partners
+        .iter()
+        .enumerate()
+        .map(|(second, best)| (*best, second))
+        .max_by_key(|(best, second)| (*best, usize::MAX - second))
+    {
+        let (terms, columns) = batches.remove(second);
+        partners.remove(second);
+        batches[first].0.extend(terms);
+        batches[first].1.extend(&columns);
+        for (at, slot) in partners.iter_mut().enumerate().skip(first) {
+            let stale =
+                at == first || slot.is_none_or(|(.., std::cmp::Reverse(other))| other == first || other >= second);
+            // What has become one may be a better partner than what there was.
+            if stale || batches[at].1.shared(&batches[first].1) > 0 {
+                *slot = partner(&batches, at);
             }
         }
-        let mut columns = std::collections::BTreeMap::new();
-        for group in &groups {
-            // Groups come by increasing number of cosets.
-            group.program.slots.iter().for_each(|&column| {
-                columns.insert(column, group.cosets);
-            });
+    }
+    batches.into_iter().map(|(terms, _)| terms).collect()
+}
+
+/// Batches in an order in which one reads many columns of the one before, each with its terms in order.
+fn in_order(sets: &[ColumnSet], mut batches: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    batches.iter_mut().for_each(|batch| batch.sort_unstable());
+    batches.sort_unstable();
+    let mut ordered: Vec<Vec<usize>> = Vec::new();
+    let mut held = ColumnSet::default();
+    while !batches.is_empty() {
+        let shared = |batch: &Vec<usize>| union(sets, batch).shared(&held);
+        let next = (0..batches.len()).rev().max_by_key(|at| shared(&batches[*at])).expect("there is one");
+        let batch = batches.remove(next);
+        held = union(sets, &batch);
+        ordered.push(batch);
+    }
+    ordered
+}
+
+fn union(sets: &[ColumnSet], batch: &[usize]) -> ColumnSet {
+    let mut all = ColumnSet::default();
+    batch.iter().for_each(|term| all.extend(&sets[*term]));
+    all
+}
+
+/// A set of columns by their places, a bit for each.
+#[derive(Clone, Debug, Default)]
+struct ColumnSet(Vec<u64>);
+
+impl ColumnSet {
+    fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn shared(&self, other: &Self) -> usize {
+        self.0.iter().zip(&other.0).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+}
+
+impl FromIterator<usize> for ColumnSet {
+    fn from_iter<T: IntoIterator<Item = usize>>(places: T) -> Self {
+        let mut set = Self::default();
+        for place in places {
+            set.0.resize(set.0.len().max(place / 64 + 1), 0);
+            set.0[place / 64] |= 1 << (place % 64);
         }
-        Self { columns: columns.into_iter().collect(), groups }
+        set
     }
 }

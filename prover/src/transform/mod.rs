@@ -196,12 +196,14 @@ impl Domain {
 
     /// [`forward`](Self::forward) of several columns: threads divide the columns, and where these are few, each of them too.
     pub fn forward_batch(&self, instructions: Instructions, columns: &mut [Vec<Fr>]) {
+        self.reserve_scratch(columns.len());
         let tasks = self.tasks(columns.len());
         columns.par_iter_mut().for_each(|column| self.in_place(instructions, self.forward_plan(), column, tasks));
     }
 
     /// [`inverse`](Self::inverse) of several columns, divided as in [`forward_batch`](Self::forward_batch).
     pub fn inverse_batch(&self, instructions: Instructions, columns: &mut [Vec<Fr>]) {
+        self.reserve_scratch(columns.len());
         let tasks = self.tasks(columns.len());
         columns.par_iter_mut().for_each(|column| self.in_place(instructions, self.inverse_plan(), column, tasks));
     }
@@ -210,17 +212,18 @@ impl Domain {
     ///
     /// # Panics
     /// As [`forward_coset`](Self::forward_coset), or there are not as many columns of values as polynomials.
-    pub fn forward_coset_batch<P: AsRef<[Fr]> + Sync>(
+    pub fn forward_coset_batch<P: AsRef<[Fr]> + Sync, C: AsMut<[Fr]> + Send>(
         &self,
         instructions: Instructions,
         coset: &Coset,
         polynomials: &[P],
-        columns: &mut [Vec<Fr>],
+        columns: &mut [C],
     ) {
         assert_eq!(polynomials.len(), columns.len());
+        self.reserve_scratch(columns.len());
         let tasks = self.tasks(columns.len());
         polynomials.par_iter().zip(columns).for_each(|(polynomial, column)| {
-            self.over_coset(instructions, coset, polynomial.as_ref(), column, tasks);
+            self.over_coset(instructions, coset, polynomial.as_ref(), column.as_mut(), tasks);
         });
     }
 
@@ -290,6 +293,19 @@ impl Domain {
         plan.columns(instructions, values, &mut scratch, tasks);
         plan.rows(instructions, &scratch, values, tasks);
         self.give_scratch(scratch);
+    }
+
+    /// Makes scratch memory for so many transforms at a time: here, and not by threads, for which allocators keep what they free.
+    fn reserve_scratch(&self, transforms: usize) {
+        let mut kept = self.scratch.lock().expect("no panic while held");
+        while kept.len() < transforms.min(rayon::current_num_threads()) {
+            kept.push(vec![Fr::ZERO; self.size()]);
+        }
+    }
+
+    /// Gives scratch memory back that is kept for further transforms.
+    pub fn release_scratch(&self) {
+        self.scratch.lock().expect("no panic while held").clear();
     }
 
     fn take_scratch(&self) -> Vec<Fr> {

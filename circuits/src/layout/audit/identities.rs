@@ -396,8 +396,9 @@ impl<'a> Identities<'a> {
         let mut forms = vec![0; bias.len() * positions];
         forms.par_chunks_mut(positions).enumerate().for_each(|(o, forms)| {
             let mut sums = vec![i128::from(bias[o]); positions];
-            let weights = weights[o * per_output..][..per_output].chunks(per_output / channels);
-            for (channel, weights) in (o / per_group * channels..).zip(weights) {
+            let weights = weights.slice(o * per_output..(o + 1) * per_output);
+            let kernels = weights.chunks(per_output / channels);
+            for (channel, weights) in (o / per_group * channels..).zip(kernels) {
                 let plane = &inputs[channel * source.shape[1] * source.shape[2]..];
                 let picture = [source.shape[1], source.shape[2]];
                 add_channel(&mut sums, plane, weights, geometry, picture, node.shape[2]);

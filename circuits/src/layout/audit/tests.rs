@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{audit, AuditError};
 use crate::graph::{
     ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
+    Weights,
 };
 use crate::layout::{compile, Fold, Layout, LayoutOptions};
 use crate::machine::{Cell, FixedColumn, Skeleton};
@@ -13,7 +14,7 @@ use crate::machine::{Cell, FixedColumn, Skeleton};
 fn program() -> Program {
     let relu = Table::new("relu", -16, (-16..16).map(|v: i32| v.max(0)).collect()).expect("not empty");
     let requantize = Some(Requantize { shift: 6, table: TableId(0) });
-    let weights = |count: i32| (0..count).map(|i| (i * 37 % 23 - 11) | 1).collect::<Arc<[i32]>>();
+    let weights = |count: i32| (0..count).map(|i| (i * 37 % 23 - 11) | 1).collect::<Weights>();
     let conv = Op::Conv {
         input: TensorId(0),
         geometry: ConvGeometry { kernel: [3, 3], padding: [1; 4], ..ConvGeometry::POINTWISE },

@@ -35,10 +35,14 @@ impl Padded {
         Self { elements: vec![Fr::ZERO; before + rows + behind], origin: before, rows }
     }
 
-    /// Writes the column by `fill`, which is given its rows.
-    pub(super) fn refill(&mut self, fill: impl FnOnce(&mut [Fr])) {
+    /// The rows, to be written; then [`Self::wrap`] is due.
+    pub(super) fn rows_mut(&mut self) -> &mut [Fr] {
+        &mut self.elements[self.origin..self.origin + self.rows]
+    }
+
+    /// Writes what lies beside the rows.
+    pub(super) fn wrap(&mut self) {
         let (before, rows) = (self.origin, self.rows);
-        fill(&mut self.elements[before..before + rows]);
         for place in 0..before {
             self.elements[place] = self.elements[before + (rows - before % rows + place) % rows];
         }
@@ -56,11 +60,14 @@ impl Padded {
 /// What a program runs on.
 pub(super) struct Inputs<'a> {
     pub(super) program: &'a Program,
+    /// One for each of the program's scalars.
     pub(super) scalars: &'a [Fr],
     /// One for each of the program's slots.
     pub(super) slots: &'a [&'a Padded],
-    /// The points that rows stand for.
+    /// The points of the domain; a row stands for its point times the shift.
     pub(super) points: &'a [Fr],
+    /// The shift of the coset.
+    pub(super) shift: Fr,
 }
 
 /// Adds a program's results in some rows to `sums`.
@@ -81,9 +88,18 @@ fn read<L: Lanes>(
 ) -> [L::Vector<Fr>; VECTORS] {
     match operand {
         Operand::Register(register) => registers[register as usize],
-        Operand::Scalar(scalar) => [scalars[scalar.0 as usize]; VECTORS],
+        Operand::Scalar(scalar) => [scalars[scalar as usize]; VECTORS],
         Operand::Cell { slot, rotation } => load(lanes, inputs.slots[slot as usize].at(row, rotation)),
-        Operand::Identity => load(lanes, &inputs.points[row..]),
+        Operand::Identity => {
+            let mut points = load(lanes, &inputs.points[row..]);
+            let shift = lanes.splat(inputs.shift);
+            let mut v = 0;
+            while v < VECTORS {
+                points[v] = lanes.mul(points[v], shift);
+                v += 1;
+            }
+            points
+        }
     }
 }
 
@@ -182,27 +198,42 @@ impl CpuEngine {
             .slots
             .iter()
             .map(|slot| {
-                let elements = self.named_elements(*slot, environment);
                 let mut padded = Padded::new(self.rows(), rotations);
-                padded.refill(|rows| rows.copy_from_slice(&elements));
+                self.fill_named(*slot, environment, padded.rows_mut());
+                padded.wrap();
                 padded
             })
             .collect();
         let slots: Vec<_> = padded.iter().collect();
-        let scalars = environment.scalars.all();
+        let scalars: Vec<Fr> = program.scalars.iter().map(|scalar| environment.scalars.get(*scalar)).collect();
         let mut values = vec![Fr::ZERO; self.rows()];
-        self.run_program(&Inputs { program: &program, scalars, slots: &slots, points: &self.points }, &mut values);
+        let (points, shift) = (&self.points[..], Fr::ONE);
+        self.run_program(&Inputs { program: &program, scalars: &scalars, slots: &slots, points, shift }, &mut values);
         Column::new(Values::Field(values))
     }
 
-    /// The values of a column of the constraints; combinations are taken here.
-    pub(super) fn named_elements(&self, name: constraints::Column, environment: &Environment<'_, Column>) -> Vec<Fr> {
-        match name {
+    /// Writes the values of a column of the constraints; combinations are taken here.
+    pub(super) fn fill_named(
+        &self,
+        name: constraints::Column,
+        environment: &Environment<'_, Column>,
+        values: &mut [Fr],
+    ) {
+        let terms = match name {
             constraints::Column::Combination(index) => {
-                let terms = combination_terms(environment, &environment.graph.combinations()[index]);
-                self.elements(&self.combination(&terms, Fr::ZERO))
+                combination_terms(environment, &environment.graph.combinations()[index])
             }
-            name => self.elements((environment.columns)(name)),
+            name => vec![((environment.columns)(name), Fr::ONE)],
+        };
+        values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| match terms[..] {
+            [(column, factor)] if factor == Fr::ONE => self.fill(column, block * BLOCK, values),
+            _ => {
+                values.fill(Fr::ZERO);
+                self.add_columns(block * BLOCK, values, &terms);
+            }
+        });
+        if terms.len() > 1 {
+            self.counters.products(terms.len() * self.rows());
         }
     }
 }

@@ -129,8 +129,8 @@ impl Engine for CpuEngine {
         self.domain.k()
     }
 
-    fn columns_at_once(&self) -> usize {
-        let column = 2 * 32 * self.rows() as u64;
+    fn quotient_limit(&self) -> usize {
+        let column = 32 * self.rows() as u64;
         self.options.quotient_bytes.map_or(usize::MAX, |bytes| (bytes / column) as usize)
     }
 

@@ -10,28 +10,55 @@ use super::super::{Column, Environment, Values};
 use super::interpreter::{Inputs, Padded};
 use super::{CpuEngine, BLOCK};
 use crate::field;
+use crate::plonk::constraints::Column as Name;
 use crate::plonk::quotient::{Batch, QuotientPlan};
 use crate::transform::Coset;
 
-/// Numerators by the number of cosets of their group, one column for each coset.
-type Numerators = BTreeMap<usize, Vec<Vec<Fr>>>;
+/// Columns that are transformed at once, of few rows and of many: each takes scratch memory, and few rows are not worth dividing
+/// among threads.
+const AT_ONCE: [usize; 2] = [4, 1];
+/// Columns of `2^MANY` rows are divided among threads.
+const MANY: u32 = 14;
+
+/// What is kept from batch to batch.
+struct Workspace {
+    /// The columns of the last batch by coefficients.
+    polynomials: BTreeMap<Name, Vec<Fr>>,
+    /// Columns that are not used any more.
+    spare: Vec<Vec<Fr>>,
+    /// Values on a coset.
+    values: Vec<Padded>,
+    /// Those of `ℓ_0`.
+    first: Option<Padded>,
+    rotations: (i32, i32),
+}
 
 impl CpuEngine {
     pub(super) fn quotient_pieces(&self, plan: &QuotientPlan, environment: &Environment<'_, Column>) -> Vec<Column> {
-        let groups = || plan.batches.iter().flat_map(|batch| &batch.groups);
-        let cosets = self.cosets(groups().map(|group| group.cosets).max().unwrap_or(0));
-        let mut numerators: Numerators =
-            groups().map(|group| (group.cosets, vec![vec![Fr::ZERO; self.rows()]; group.cosets])).collect();
-        for batch in &plan.batches {
-            self.add_batch(batch, environment, &cosets, &mut numerators);
+        let most = plan.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
+        let cosets = self.cosets(most);
+        let mut workspace = Workspace::new(plan.rotations());
+        let mut pieces: Vec<Vec<Fr>> = Vec::new();
+        for level in plan.batches.chunk_by(|a, b| a.cosets == b.cosets) {
+            let cosets = &cosets[..level[0].cosets];
+            workspace.shrink(level);
+            let mut numerators: Vec<_> = cosets.iter().map(|_| vec![Fr::ZERO; self.rows()]).collect();
+            for batch in level {
+                self.add_batch(batch, environment, cosets, &mut workspace, &mut numerators);
+            }
+            self.divide_numerators(cosets, &mut numerators);
+            pieces = self.sum_of_pieces(pieces, numerators);
         }
-        let mut pieces = vec![vec![Fr::ZERO; self.rows()]; plan.pieces];
-        for values in numerators.into_values() {
-            self.add_pieces(&cosets, values, &mut pieces);
-        }
-        self.domain.forward_batch(self.instructions(), &mut pieces);
+        drop(workspace);
+        pieces.resize_with(plan.pieces, || vec![Fr::ZERO; self.rows()]);
+        pieces.chunks_mut(self.at_once()).for_each(|pieces| self.domain.forward_batch(self.instructions(), pieces));
         self.counters.transforms(pieces.len(), self.domain.k());
+        self.domain.release_scratch();
         pieces.into_iter().map(|piece| Column::new(Values::Field(piece))).collect()
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE[usize::from(self.domain.k() >= MANY)]
     }
 
     /// Cosets `g·ω'^j·H`, with `g` a generator of the field's group and `ω'` a root of unity so that all are different.
@@ -43,67 +70,156 @@ impl CpuEngine {
             .collect()
     }
 
-    /// Adds the constraints of a batch to the numerators.
+    /// Adds the products of a batch to the numerators.
     fn add_batch(
         &self,
         batch: &Batch,
         environment: &Environment<'_, Column>,
         cosets: &[Coset],
-        numerators: &mut Numerators,
+        workspace: &mut Workspace,
+        numerators: &mut [Vec<Fr>],
     ) {
-        let rotations = batch.groups.iter().map(|group| group.program.rotations());
-        let rotations = rotations.fold((0, 0), |(least, most), (a, b)| (least.min(a), most.max(b)));
-        let mut polynomials: Vec<Vec<Fr>> =
-            batch.columns.par_iter().map(|(name, _)| self.named_elements(*name, environment)).collect();
-        self.domain.inverse_batch(self.instructions(), &mut polynomials);
-        self.counters.transforms(polynomials.len(), self.domain.k());
-        let mut values: Vec<_> = polynomials.iter().map(|_| Padded::new(self.rows(), rotations)).collect();
-        for (index, coset) in cosets.iter().enumerate() {
-            let reached = |at: usize| batch.columns[at].1 > index;
-            values.par_iter_mut().zip(&polynomials).enumerate().filter(|(at, _)| reached(*at)).for_each(
-                |(_, (values, polynomial))| {
-                    values.refill(|rows| self.domain.forward_coset(self.instructions(), coset, polynomial, rows));
-                },
-            );
-            self.counters.transforms((0..values.len()).filter(|at| reached(*at)).count(), self.domain.k());
-            let points = self.coset_points(coset);
-            for group in batch.groups.iter().filter(|group| group.cosets > index) {
-                let place = |slot| batch.columns.binary_search_by_key(&slot, |(name, _)| *name);
-                let slots = group.program.slots.iter().map(|slot| &values[place(*slot).expect("the batch holds it")]);
-                let slots: Vec<_> = slots.collect();
-                let scalars = environment.scalars.all();
-                let inputs = Inputs { program: &group.program, scalars, slots: &slots, points: &points };
-                let numerator = numerators.get_mut(&group.cosets).expect("there is one for every group");
-                self.run_program(&inputs, &mut numerator[index]);
+        self.load(batch, environment, workspace);
+        let Workspace { polynomials, values, first, rotations, .. } = workspace;
+        while values.len() < batch.columns.len() {
+            values.push(Padded::new(self.rows(), *rotations));
+        }
+        let polynomials: Vec<&Vec<Fr>> = batch.columns.iter().map(|name| &polynomials[name]).collect();
+        let scalars: Vec<Fr> = batch.program.scalars.iter().map(|scalar| environment.scalars.get(*scalar)).collect();
+        for (coset, numerator) in cosets.iter().zip(numerators) {
+            for (values, polynomials) in values.chunks_mut(self.at_once()).zip(polynomials.chunks(self.at_once())) {
+                let columns = values.iter_mut().zip(polynomials);
+                let mut rows: Vec<&mut [Fr]> = columns.map(|(values, _)| values.rows_mut()).collect();
+                self.domain.forward_coset_batch(self.instructions(), coset, polynomials, &mut rows);
             }
+            values[..batch.columns.len()].par_iter_mut().for_each(Padded::wrap);
+            self.counters.transforms(polynomials.len(), self.domain.k());
+            if batch.program.reads(Name::First) {
+                let first = first.get_or_insert_with(|| Padded::new(self.rows(), *rotations));
+                self.fill_first(coset, first);
+            }
+            let slot = |name: &Name| match name {
+                Name::First => first.as_ref().expect("it has been filled"),
+                name => &values[batch.columns.binary_search(name).expect("the batch holds it")],
+            };
+            let slots: Vec<_> = batch.program.slots.iter().map(slot).collect();
+            let (points, shift) = (&self.points[..], coset.shift());
+            self.run_program(
+                &Inputs { program: &batch.program, scalars: &scalars, slots: &slots, points, shift },
+                numerator,
+            );
         }
     }
 
-    fn coset_points(&self, coset: &Coset) -> Vec<Fr> {
-        let mut points = self.points.clone();
-        points.par_chunks_mut(BLOCK).for_each(|points| field::scale(self.instructions(), points, coset.shift()));
-        points
+    /// Makes the columns of a batch by coefficients, but for those that are there.
+    fn load(&self, batch: &Batch, environment: &Environment<'_, Column>, workspace: &mut Workspace) {
+        workspace.retain(&batch.columns);
+        let Workspace { polynomials, spare, .. } = workspace;
+        let missing: Vec<Name> = batch.columns.iter().copied().filter(|name| !polynomials.contains_key(name)).collect();
+        for names in missing.chunks(self.at_once()) {
+            let mut columns: Vec<Vec<Fr>> = names
+                .iter()
+                .map(|name| {
+                    let mut column = spare.pop().unwrap_or_else(|| vec![Fr::ZERO; self.rows()]);
+                    self.fill_named(*name, environment, &mut column);
+                    column
+                })
+                .collect();
+            self.domain.inverse_batch(self.instructions(), &mut columns);
+            polynomials.extend(names.iter().copied().zip(columns));
+        }
+        self.counters.transforms(missing.len(), self.domain.k());
     }
 
-    /// Divides a group's numerator by `X^n − 1` and adds the pieces, by coefficients.
-    fn add_pieces(&self, cosets: &[Coset], mut values: Vec<Vec<Fr>>, pieces: &mut [Vec<Fr>]) {
-        let cosets = &cosets[..values.len()];
-        values.iter_mut().zip(cosets).for_each(|(values, coset)| {
+    /// `ℓ_0(x) = (x^n − 1)/(n·(x − 1))` on a coset.
+    fn fill_first(&self, coset: &Coset, values: &mut Padded) {
+        let power = coset.shift().pow_vartime([self.rows() as u64]);
+        let scale = (power - Fr::ONE) * Fr::TWO_INV.pow_vartime([u64::from(self.domain.k())]);
+        let rows = values.rows_mut().par_chunks_mut(BLOCK).zip(self.points.par_chunks(BLOCK));
+        rows.for_each(|(values, points)| {
+            values.copy_from_slice(points);
+            field::scale(self.instructions(), values, coset.shift());
+            values.iter_mut().for_each(|value| *value -= Fr::ONE);
+            field::batch_invert(self.instructions(), values);
+            field::scale(self.instructions(), values, scale);
+        });
+        self.counters.products(5 * self.rows());
+        values.wrap();
+    }
+
+    /// Divides the numerators of a level by `X^n − 1`: what was values on cosets becomes the pieces by coefficients.
+    fn divide_numerators(&self, cosets: &[Coset], numerators: &mut [Vec<Fr>]) {
+        numerators.iter_mut().zip(cosets).for_each(|(values, coset)| {
             self.domain.inverse_coset(self.instructions(), coset, values);
         });
-        self.counters.transforms(values.len(), self.domain.k());
+        self.counters.transforms(numerators.len(), self.domain.k());
         let shifts: Vec<Fr> = cosets.iter().map(|coset| coset.shift().pow_vartime([self.rows() as u64])).collect();
-        let matrix = inverse_vandermonde(&shifts);
-        for (piece, row) in pieces.iter_mut().zip(matrix) {
-            for ((remainder, shift), weight) in values.iter().zip(&shifts).zip(row) {
-                let factor = weight * (shift - Fr::ONE).invert().expect("cosets do not meet the domain");
-                piece.par_chunks_mut(BLOCK).zip(remainder.par_chunks(BLOCK)).for_each(|(piece, remainder)| {
-                    field::add_scaled(self.instructions(), piece, remainder, factor);
-                });
+        let mut matrix = inverse_vandermonde(&shifts);
+        for row in &mut matrix {
+            for (weight, shift) in row.iter_mut().zip(&shifts) {
+                *weight *= (shift - Fr::ONE).invert().expect("cosets do not meet the domain");
             }
         }
-        self.counters.products(values.len() * values.len() * self.rows());
+        blocks_of(numerators).into_par_iter().for_each(|mut blocks| {
+            let remainders: Vec<Vec<Fr>> = blocks.iter().map(|block| block.to_vec()).collect();
+            for (piece, row) in blocks.iter_mut().zip(&matrix) {
+                piece.fill(Fr::ZERO);
+                for (remainder, weight) in remainders.iter().zip(row) {
+                    field::add_scaled(self.instructions(), piece, remainder, *weight);
+                }
+            }
+        });
+        self.counters.products(numerators.len() * numerators.len() * self.rows());
     }
+
+    /// The pieces of two levels; the first has as many, or none.
+    fn sum_of_pieces(&self, mut pieces: Vec<Vec<Fr>>, more: Vec<Vec<Fr>>) -> Vec<Vec<Fr>> {
+        if pieces.is_empty() {
+            return more;
+        }
+        for (piece, more) in pieces.iter_mut().zip(&more) {
+            piece.par_chunks_mut(BLOCK).zip(more.par_chunks(BLOCK)).for_each(|(piece, more)| {
+                field::add_scaled(self.instructions(), piece, more, Fr::ONE);
+            });
+        }
+        pieces
+    }
+}
+
+impl Workspace {
+    fn new(rotations: (i32, i32)) -> Self {
+        Self { polynomials: BTreeMap::new(), spare: Vec::new(), values: Vec::new(), first: None, rotations }
+    }
+
+    /// Gives back what the batches of a level do not need.
+    fn shrink(&mut self, level: &[Batch]) {
+        let most = level.iter().map(|batch| batch.columns.len()).max().unwrap_or(0);
+        self.retain(&level[0].columns);
+        self.values.truncate(most);
+        self.spare.truncate(most - self.polynomials.len());
+    }
+
+    /// Keeps the coefficients of these columns; the memory of others is used again.
+    fn retain(&mut self, names: &[Name]) {
+        let (kept, dropped) =
+            std::mem::take(&mut self.polynomials).into_iter().partition(|(name, _)| names.contains(name));
+        self.polynomials = kept;
+        self.spare.extend(BTreeMap::into_values(dropped));
+    }
+}
+
+/// The same rows of all columns, block by block.
+fn blocks_of(columns: &mut [Vec<Fr>]) -> Vec<Vec<&mut [Fr]>> {
+    let mut blocks: Vec<Vec<&mut [Fr]>> = Vec::new();
+    for column in columns {
+        for (index, block) in column.chunks_mut(BLOCK).enumerate() {
+            if blocks.len() == index {
+                blocks.push(Vec::new());
+            }
+            blocks[index].push(block);
+        }
+    }
+    blocks
 }
 
 /// The inverse of the matrix `(t_j^i)`, rows `j` and columns `i`: row `i` of the inverse holds the coefficients of `X^i` of the

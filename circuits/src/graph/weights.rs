@@ -1,0 +1,128 @@
+//! Weights, as narrow as the widest of them asks for.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::machine::Integers;
+
+/// Integers of 32 bits and a sign, most of which take one byte or two. Clones share them. A file has them as a list of `i32`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weights(Integers);
+
+impl Weights {
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A weight.
+    ///
+    /// # Panics
+    /// There is no such weight.
+    pub fn get(&self, index: usize) -> i32 {
+        self.0.get(index) as i32
+    }
+
+    /// All weights in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = i32> + '_ {
+        self.0.iter().map(|weight| weight as i32)
+    }
+
+    /// Some weights in order.
+    ///
+    /// # Panics
+    /// There are not as many.
+    pub fn slice(&self, range: Range<usize>) -> Vec<i32> {
+        match &self.0 {
+            Integers::I8(cells) => cells[range].iter().map(|cell| (*cell).into()).collect(),
+            Integers::I16(cells) => cells[range].iter().map(|cell| (*cell).into()).collect(),
+            Integers::I32(cells) => cells[range].to_vec(),
+            Integers::I64(cells) => cells[range].iter().map(|cell| *cell as i32).collect(),
+        }
+    }
+
+    /// The weights cut into lists of one length, the last of which may be shorter.
+    ///
+    /// # Panics
+    /// The length is zero.
+    pub fn chunks(&self, length: usize) -> impl ExactSizeIterator<Item = Vec<i32>> + '_ {
+        (0..self.len().div_ceil(length)).map(move |at| self.slice(at * length..((at + 1) * length).min(self.len())))
+    }
+}
+
+impl FromIterator<i32> for Weights {
+    fn from_iter<I: IntoIterator<Item = i32>>(weights: I) -> Self {
+        let mut integers = Integers::zeros(0);
+        weights.into_iter().for_each(|weight| integers.push(weight.into()));
+        integers.shrink_to_fit();
+        Self(integers)
+    }
+}
+
+impl From<&[i32]> for Weights {
+    fn from(weights: &[i32]) -> Self {
+        weights.iter().copied().collect()
+    }
+}
+
+impl From<Vec<i32>> for Weights {
+    fn from(weights: Vec<i32>) -> Self {
+        weights.into_iter().collect()
+    }
+}
+
+impl Serialize for Weights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Weights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(WeightsVisitor)
+    }
+}
+
+struct WeightsVisitor;
+
+impl<'de> Visitor<'de> for WeightsVisitor {
+    type Value = Weights;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of weights")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Weights, A::Error> {
+        // What the list says of its length is not believed.
+        let mut integers = Integers::zeros(0);
+        while let Some(weight) = list.next_element::<i32>()? {
+            integers.push(weight.into());
+        }
+        integers.shrink_to_fit();
+        Ok(Weights(integers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_what_they_were_made_of() {
+        for weights in [vec![], vec![1, -128, 127], vec![0, 300, -5, 7], vec![i32::MAX, 0, i32::MIN]] {
+            let narrow = Weights::from(weights.clone());
+            assert_eq!(narrow.iter().collect::<Vec<_>>(), weights);
+            assert_eq!((narrow.len(), narrow.is_empty()), (weights.len(), weights.is_empty()));
+            assert_eq!(narrow.chunks(2).collect::<Vec<_>>(), weights.chunks(2).collect::<Vec<_>>());
+            assert_eq!(Weights::from(&weights[..]), narrow);
+        }
+    }
+}
