@@ -5,7 +5,7 @@
 //! ([`crate::plonk::quotient`]).
 
 use circuits::layout::Layout;
-use circuits::machine::{Arrangement, FixedColumn, MachineConfig, MachineParams, Placement};
+use circuits::machine::{Arrangement, FixedCells, MachineConfig, MachineParams, Placement};
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
@@ -126,10 +126,13 @@ fn quotient(layout: &Layout, limit: usize) -> u64 {
     let params = layout.params();
     let mut system = ConstraintSystem::default();
     MachineConfig::configure(&mut system, params);
-    let columns = FixedColumn::all(&params);
+    let columns = Placement::new(&params).fixed_columns(layout.skeleton());
     let usable = params.rows() - system.blinding_factors() - 1;
-    let fixed = |column: &FixedColumn| &layout.skeleton().fixed[column];
-    let marks = columns.iter().enumerate().filter(|(_, column)| marks_usable_rows(fixed(column), usable));
-    let constraints = Constraints::new(&system, &marks.map(|(index, _)| index).collect());
+    let marks = |cells: &FixedCells<'_>| match cells {
+        FixedCells::Integers(integers) => marks_usable_rows(integers, usable),
+        FixedCells::Elements(_) => false,
+    };
+    let marks = columns.iter().enumerate().filter(|(_, cells)| marks(cells)).map(|(index, _)| index);
+    let constraints = Constraints::new(&system, &marks.collect());
     QuotientPlan::new(&constraints, system.degree() - 1, limit).memory() as u64
 }
