@@ -2,10 +2,13 @@
 
 mod support;
 
-use circuits::layout::{compile, lay_out, LayoutOptions, Widths};
-use circuits::machine::MachineCircuit;
+use circuits::graph::Visibility;
+use circuits::layout::{compile, lay_out, Fold, LayoutOptions, Widths};
+use circuits::machine::{MachineCircuit, Placement};
 use circuits::reference::run;
 use halo2_proofs::dev::MockProver;
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::Field;
 use support::ProgramBuilder;
 
 fn accepts(mut builder: ProgramBuilder, options: LayoutOptions) {
@@ -48,6 +51,27 @@ fn every_operator() {
 #[test]
 fn values_of_several_limbs() {
     widths().for_each(|options| accepts(support::wide(4), options));
+}
+
+/// Nothing is looked up but limbs, whose entries have no images: no column of the key may be zero nonetheless.
+#[test]
+fn programs_with_limbs_alone() {
+    let builder = || {
+        let mut b = ProgramBuilder::new(5);
+        let x = b.wide_input(&[3, 1, 1], -(1 << 17), 1 << 17);
+        let y = b.conv(x, 2, support::geometry(1, 1, 0), None);
+        b.output(y, Visibility::Private);
+        b
+    };
+    for fold in [Fold::Parallel, Fold::Rows(4)] {
+        let options = LayoutOptions { fold: Some(fold), ..LayoutOptions::default() };
+        let layout = compile(&builder().program, &options).expect("the program has a layout");
+        let columns = Placement::new(&layout.params()).fixed_columns(layout.skeleton());
+        for (index, column) in columns.into_iter().enumerate() {
+            assert!(column.into_elements().iter().any(|cell| *cell != Fr::ZERO), "column {index} is zero");
+        }
+        accepts(builder(), options);
+    }
 }
 
 #[test]

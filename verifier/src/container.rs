@@ -57,7 +57,7 @@ impl Kind {
     pub fn version(self) -> u32 {
         match self {
             // 2: the widths that were chosen are in the file.
-            Kind::ProvingKey => 2,
+            Kind::ProvingKey => 3,
             // 2: the digests of hashed ports stand beside the public values.
             Kind::Proof => 2,
             Kind::Program | Kind::VerifyingKey | Kind::Srs => 1,

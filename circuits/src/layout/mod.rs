@@ -536,16 +536,23 @@ impl FixedCells {
         skeleton
     }
 
-    /// A column that every parallel member has must not be zero (its commitment would be the identity). The last usable row belongs
-    /// to no block: a weight there is read by nobody, and neither is a unit there that is looked up as a limb.
+    /// A column that every parallel member has must not be zero (its commitment would be the identity). The last usable row
+    /// belongs to no block: a weight there is read by nobody, and neither is a unit there that is looked up as a limb, or an
+    /// entry of a table that nothing is looked up in.
     fn mark_empty_columns(&mut self, params: &MachineParams) {
         let spare = self.regions.rows(Region::Units) - 1;
         let limb = self.columns.get(&FixedColumn::LowTag).and_then(|tags| tags.iter().find(|&tag| tag > 0));
+        let tags = (0..params.tables).filter_map(|table| self.columns.get(&FixedColumn::TableTag(table)));
+        let unused_tag = tags.flat_map(|tags| tags.iter()).max().unwrap_or(0).max(tables::FIRST_FUNCTION) + 1;
         for column in FixedColumn::all(params) {
             if !self.columns.contains_key(&column) {
                 match column {
                     FixedColumn::Weight(_) => self.set(column, spare, 1),
                     FixedColumn::ValueTag(_) => self.set(column, spare, limb.unwrap_or(0)),
+                    FixedColumn::TableImage(table) => {
+                        self.set(column, spare, 1);
+                        self.set(FixedColumn::TableTag(table), spare, unused_tag);
+                    }
                     _ => {}
                 }
             }

@@ -16,7 +16,7 @@ use crate::analysis::{Interval, NodeRange};
 use crate::graph::{Op, Program, Requantize, TableId};
 
 /// First tag of a function.
-const FIRST_FUNCTION: i64 = 32;
+pub(super) const FIRST_FUNCTION: i64 = 32;
 /// Widest limb.
 pub(super) const MAX_LIMB: u32 = 20;
 
