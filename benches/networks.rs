@@ -1,6 +1,5 @@
 //! Synthetic integer programs. Their weights are pseudo-random, so that no two blocks are stored as one.
 
-
 use circuits::graph::{
     ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, Visibility, Weights,
 };

@@ -129,7 +129,7 @@ fn perceptron() -> Case {
 /// A model of the corpus, compiled as `zkinfer compile` does, and its first sample.
 fn model(folder: &Path, visibility: Visibility) -> Result<Case> {
     let graph = import_file(&folder.join("model.onnx"), &ImportOptions::default())?;
-    let samples = Samples::read(&folder.join("test.npz"))?;
+    let samples = Samples::read(folder.join("test.npz"))?;
     let mut program = quantize::compile(&graph, Some(&samples), &QuantizeOptions::default())?.program;
     program.inputs.iter_mut().for_each(|port| port.visibility = visibility);
     let tensors = samples.inputs(&InputSpec::of_program(&program), 0)?;

@@ -249,7 +249,8 @@ impl Native {
     fn new(key: &ProvingKey, srs: &Srs, max_memory: Option<u64>) -> Result<Self, ProveError> {
         let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
         let layout = key.plan().layout();
-        let quotient_bytes = max_memory.map(|budget| Ok::<_, MemoryError>(MemoryPlan::new(layout, Some(budget))?.quotient));
+        let quotient_bytes =
+            max_memory.map(|budget| Ok::<_, MemoryError>(MemoryPlan::new(layout, Some(budget))?.quotient));
         let options = CpuOptions { quotient_bytes: quotient_bytes.transpose()?, ..CpuOptions::default() };
         let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
         let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
