@@ -221,6 +221,8 @@ class Journey {
         const salt = hexlify(randomBytes(32));
         const commitment = await adapter.commitmentOf(await this.owner.getAddress(), token, salt);
         await this.spend("ERC-7007: commit", adapter.commit(commitment));
+        await this.provider.send("evm_increaseTime", [Number(await adapter.COMMITMENT_AGE())]);
+        await this.provider.send("evm_mine", []);
         await this.spend("ERC-7007: mint", adapter.mint(prompt, salt));
         const add = [token, prompt, content, this.proof];
         await this.spend("ERC-7007: addAigcData", adapter.addAigcData(...add));

@@ -64,12 +64,15 @@ fn contracts_are_exported_after_a_trial() {
     // The same key gives the same contract, wherever the proof came from.
     let model = fs::read(out.join("model.bin")).expect("the file is there");
     zkinfer(&[&export[..], &["--force"]].concat()).done();
+    assert!(!out.join("proof.json").exists() && !out.join("calldata.hex").exists(), "of an earlier export");
     assert_eq!(fs::read(out.join("model.bin")).expect("the file is there"), model);
     // Another verifier, another contract.
-    let elsewhere = "0x00000000000000000000000000000000000000ff";
+    let elsewhere = "0x00000000000000000000000000000000000fffff";
     zkinfer(&[&export[..], &["--force", "--verifier", elsewhere]].concat()).done();
     assert_ne!(fs::read(out.join("model.bin")).expect("the file is there"), model);
-    assert_eq!(json(&out.join("manifest.json"))["verifier"]["address"], elsewhere);
+    let manifest = json(&out.join("manifest.json"));
+    assert_eq!(manifest["verifier"]["address"], elsewhere);
+    assert!(manifest["verifier"]["salt"].is_null(), "no factory puts it there");
 }
 
 #[test]

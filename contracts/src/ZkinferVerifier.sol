@@ -14,17 +14,17 @@ pragma solidity ^0.8.24;
 /// - `verifyProof(address model, bytes32 codeHash, bytes proof, uint256[] instances) view returns (bool)`, which is false unless
 ///   the model's code has that hash.
 ///
-/// Both are false for anything malformed, and revert only when gas runs out. There is no storage, no owner, no constructor
+/// Both are false for anything malformed, and revert only where ether is sent along or gas runs out. There is no storage, no owner, no constructor
 /// argument and no immutable, so the code has one hash on every chain.
 ///
 /// @dev The data of a model, copied to memory at `0x800` (`docs/onchain.md` has the format; `verifier::evm` writes it):
 ///
-///     0x800  magic                         0x900  -[tau]_2, as EIP-197 orders it
-///     0x820  sizes and addresses, 16 x 16  0x980  omega
-///     0x840  more of them                  0x9a0  omega^-b, b = blinded rows
-///     0x860  plan of the transcript        0x9c0  1/n
-///     0x880  digest of the verifying key   0x9e0  which rotations occur: bit j stands for omega^(j - b)
-///     0x8a0  (unused)                      0xa00  constants, commitments, gates, tables
+///     0x800  magic                         0x8a0  -[tau]_2, as EIP-197 orders it
+///     0x820  sizes and addresses, 16 x 16  0x920  omega
+///     0x840  more of them                  0x940  omega^-b, b = blinded rows
+///     0x860  plan of the transcript        0x960  1/n
+///     0x880  digest of the verifying key   0x980  which rotations occur: bit j stands for omega^(j - b)
+///                                          0x9a0  constants, commitments, gates, tables
 ///
 /// Memory below `0x800` holds what this contract computes:
 ///
@@ -74,7 +74,7 @@ contract ZkinferVerifier {
             /// is no model.
             function load(model) {
                 let size := extcodesize(model)
-                require_(gt(size, 0x22d))
+                require_(gt(size, 0x1cd))
                 extcodecopy(model, 0x800, 45, sub(size, 45))
                 // "zkinfer evm model, format 1"
                 require_(eq(mload(0x800), 0x7a6b696e6665722065766d206d6f64656c2c20666f726d617420310000000000))
@@ -82,20 +82,39 @@ contract ZkinferVerifier {
                 mstore(0x1c0, 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000000)
             }
 
-            /// A field of the sizes at `0x820`; `shift` is 240 for the first one, and 16 less for each that follows.
-            function size_(shift) -> value {
-                value := and(shr(shift, mload(0x820)), 0xffff)
-            }
+            // Sizes are numbers, and names that end with At or End are addresses in memory.
 
-            /// A field of the sizes at `0x840`.
-            function more(shift) -> value {
-                value := and(shr(shift, mload(0x840)), 0xffff)
-            }
+            function proofBytes() -> value { value := shr(240, mload(0x820)) }
+            function instanceCount() -> value { value := and(shr(224, mload(0x820)), 0xffff) }
+            function wordsAt() -> value { value := and(shr(208, mload(0x820)), 0xffff) }
+            function challengesAt() -> value { value := and(shr(192, mload(0x820)), 0xffff) }
+            function betaAt() -> value { value := and(shr(176, mload(0x820)), 0xffff) }
+            function gatesAt() -> value { value := and(shr(160, mload(0x820)), 0xffff) }
+            function gatesEnd() -> value { value := and(shr(144, mload(0x820)), 0xffff) }
+            function resultsAt() -> value { value := and(shr(128, mload(0x820)), 0xffff) }
+            function gatesValueAt() -> value { value := and(shr(112, mload(0x820)), 0xffff) }
+            function invertedAt() -> value { value := and(shr(96, mload(0x820)), 0xffff) }
+            function blindedRows() -> value { value := and(shr(80, mload(0x820)), 0xffff) }
+            function lagrangeCount() -> value { value := and(shr(64, mload(0x820)), 0xffff) }
+            function pointsAt() -> value { value := and(shr(48, mload(0x820)), 0xffff) }
+            function permutedAt() -> value { value := and(shr(32, mload(0x820)), 0xffff) }
+            function permutedEnd() -> value { value := and(shr(16, mload(0x820)), 0xffff) }
+            function setsAt() -> value { value := and(mload(0x820), 0xffff) }
+            function logRows() -> value { value := shr(240, mload(0x840)) }
+            function productCount() -> value { value := and(shr(224, mload(0x840)), 0xffff) }
+            function chunkBytes() -> value { value := and(shr(208, mload(0x840)), 0xffff) }
+            function sigmaValuesAt() -> value { value := and(shr(192, mload(0x840)), 0xffff) }
+            function productValuesAt() -> value { value := and(shr(176, mload(0x840)), 0xffff) }
+            function lastPieceAt() -> value { value := and(shr(160, mload(0x840)), 0xffff) }
+            function pieceCount() -> value { value := and(shr(144, mload(0x840)), 0xffff) }
+            function setCount() -> value { value := and(shr(128, mload(0x840)), 0xffff) }
+            function openingAt() -> value { value := and(shr(112, mload(0x840)), 0xffff) }
+            function secondOpeningAt() -> value { value := and(shr(96, mload(0x840)), 0xffff) }
 
             /// The challenges that every proof has, in the order of the transcript: beta, gamma, y, x of the proof system;
             /// y, v, u of the opening.
             function challenge(index) -> value {
-                value := mload(add(size_(176), shl(5, index)))
+                value := mload(add(betaAt(), shl(5, index)))
             }
 
             // --- words of the proof -------------------------------------------------------------------------------------
@@ -130,12 +149,12 @@ contract ZkinferVerifier {
             /// An entry of the plan has 8 bits of kind (0 points, 1 scalars), 8 of challenges, 16 of bytes.
             function absorb(proof, instances, count) -> valid {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
-                let to := size_(208)
+                let to := wordsAt()
                 let end := add(add(to, 32), shl(5, count))
                 calldatacopy(add(to, 32), instances, shl(5, count))
                 valid := scalars(add(to, 32), end)
                 let digest := mload(0x880)
-                let result := size_(192)
+                let result := challengesAt()
                 for { let plan := mload(0x860) } plan { plan := shl(32, plan) } {
                     mstore(to, digest)
                     let at := end
@@ -171,14 +190,14 @@ contract ZkinferVerifier {
             function denominators() -> end {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 let x := challenge(3)
-                let omega := mload(0x980)
+                let omega := mload(0x920)
                 let power := x
-                for { let k := more(240) } k { k := sub(k, 1) } { power := mulmod(power, power, r) }
+                for { let k := logRows() } k { k := sub(k, 1) } { power := mulmod(power, power, r) }
                 mstore(0x260, power)
 
-                let to := size_(48)
-                let point := mulmod(x, mload(0x9a0), r)
-                for { let rotations := mload(0x9e0) } rotations { rotations := shr(1, rotations) } {
+                let to := pointsAt()
+                let point := mulmod(x, mload(0x940), r)
+                for { let rotations := mload(0x980) } rotations { rotations := shr(1, rotations) } {
                     if and(rotations, 1) {
                         mstore(to, point)
                         to := add(to, 32)
@@ -186,9 +205,9 @@ contract ZkinferVerifier {
                     point := mulmod(point, omega, r)
                 }
 
-                end := size_(96)
-                let root := mload(0x9a0)
-                for { let last := add(end, shl(5, size_(64))) } lt(end, last) { end := add(end, 32) } {
+                end := invertedAt()
+                let root := mload(0x940)
+                for { let last := add(end, shl(5, lagrangeCount())) } lt(end, last) { end := add(end, 32) } {
                     mstore(end, addmod(x, sub(r, root), r))
                     root := mulmod(root, omega, r)
                 }
@@ -199,12 +218,12 @@ contract ZkinferVerifier {
             /// For each set of openings and each of its points p: (u - p) * (product of p - p' over its other points p'); then
             /// the product of all u - p.
             function setDenominators(to) -> end {
-                let table := size_(0)
+                let table := setsAt()
                 end := to
-                for { let sets := more(128) } sets { sets := sub(sets, 1) } {
+                for { let sets := setCount() } sets { sets := sub(sets, 1) } {
                     let last := add(add(table, 4), shl(1, shr(240, mload(table))))
                     end := pointDenominators(end, add(table, 4), last)
-                    if eq(table, size_(0)) { mstore(0x320, mload(sub(end, 32))) }
+                    if eq(table, setsAt()) { mstore(0x320, mload(sub(end, 32))) }
                     let polynomials := and(shr(224, mload(table)), 0xffff)
                     table := add(last, mul(polynomials, sub(last, add(table, 2))))
                 }
@@ -282,19 +301,19 @@ contract ZkinferVerifier {
             /// From the inverted x - omega^i: l_0, l_last, 1 - l_last - l_blind, and the value of the instance column.
             function lagrange(count) {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
-                let omega := mload(0x980)
-                let root := mulmod(mulmod(addmod(mload(0x260), sub(r, 1), r), mload(0x9c0), r), mload(0x9a0), r)
-                let at := size_(96)
+                let omega := mload(0x920)
+                let root := mulmod(mulmod(addmod(mload(0x260), sub(r, 1), r), mload(0x960), r), mload(0x940), r)
+                let at := invertedAt()
                 let rest := 1
                 mstore(0x220, mulmod(root, mload(at), r))
-                for { let end := add(at, shl(5, size_(80))) } lt(at, end) { at := add(at, 32) } {
+                for { let end := add(at, shl(5, blindedRows())) } lt(at, end) { at := add(at, 32) } {
                     rest := addmod(rest, sub(r, mulmod(root, mload(at), r)), r)
                     root := mulmod(root, omega, r)
                 }
                 mstore(0x240, rest)
                 mstore(0x200, mulmod(root, mload(at), r))
                 let value := 0
-                let word := add(size_(208), 32)
+                let word := add(wordsAt(), 32)
                 for { let end := add(word, shl(5, count)) } lt(word, end) { word := add(word, 32) } {
                     value := addmod(value, mulmod(mulmod(root, mload(at), r), mload(word), r), r)
                     root := mulmod(root, omega, r)
@@ -309,9 +328,9 @@ contract ZkinferVerifier {
             /// follow one another.
             function gates() -> value {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
-                let to := size_(128)
-                let end := size_(144)
-                for { let at := size_(160) } lt(at, end) { at := add(at, 32) } {
+                let to := resultsAt()
+                let end := gatesEnd()
+                for { let at := gatesAt() } lt(at, end) { at := add(at, 32) } {
                     let w := mload(at)
                     mstore(to, addmod(mulmod(mload(and(shr(239, w), 0x1ffe0)), mload(and(shr(227, w), 0x1ffe0)), r), mload(and(shr(215, w), 0x1ffe0)), r))
                     mstore(add(to, 0x20), addmod(mulmod(mload(and(shr(203, w), 0x1ffe0)), mload(and(shr(191, w), 0x1ffe0)), r), mload(and(shr(179, w), 0x1ffe0)), r))
@@ -322,15 +341,15 @@ contract ZkinferVerifier {
                     mstore(add(to, 0xc0), addmod(mulmod(mload(and(shr(23, w), 0x1ffe0)), mload(and(shr(11, w), 0x1ffe0)), r), mload(and(shl(1, w), 0x1ffe0)), r))
                     to := add(to, 0xe0)
                 }
-                value := mload(size_(112))
+                value := mload(gatesValueAt())
             }
 
             /// Adds the constraints of the permutation argument to the random combination `sum`.
             function permutation(sum) -> value {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 let y := challenge(2)
-                let products := more(224)
-                let z := more(176)
+                let products := productCount()
+                let z := productValuesAt()
                 value := addmod(mulmod(sum, y, r), mulmod(mload(0x200), addmod(1, sub(r, mload(z)), r), r), r)
                 {
                     let last := mload(add(z, mul(96, sub(products, 1))))
@@ -348,12 +367,12 @@ contract ZkinferVerifier {
             function chunks(sum) -> value {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 value := sum
-                let z := more(176)
-                let sigma := more(192)
+                let z := productValuesAt()
+                let sigma := sigmaValuesAt()
                 let identity := mulmod(challenge(0), challenge(3), r)
-                for { let table := size_(32) } lt(table, size_(16)) {} {
-                    let next := add(table, more(208))
-                    if gt(next, size_(16)) { next := size_(16) }
+                for { let table := permutedAt() } lt(table, permutedEnd()) {} {
+                    let next := add(table, chunkBytes())
+                    if gt(next, permutedEnd()) { next := permutedEnd() }
                     let difference
                     difference, identity := chunk(table, next, z, sigma, identity)
                     value := addmod(mulmod(value, challenge(2), r), mulmod(mload(0x240), difference, r), r)
@@ -408,9 +427,9 @@ contract ZkinferVerifier {
 
             /// The commitment to the quotient: its pieces combined by powers of x^n, from the last one on.
             function quotient() {
-                let at := more(160)
+                let at := lastPieceAt()
                 start_(at)
-                for { let pieces := sub(more(144), 1) } pieces { pieces := sub(pieces, 1) } {
+                for { let pieces := sub(pieceCount(), 1) } pieces { pieces := sub(pieces, 1) } {
                     at := sub(at, 64)
                     step(mload(0x260), at)
                 }
@@ -422,10 +441,10 @@ contract ZkinferVerifier {
             function openings() -> value {
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
                 let power := 1
-                let table := size_(0)
+                let table := setsAt()
                 // The inverses of the sets' denominators follow those of the Lagrange polynomials and of x^n - 1.
-                let inverses := add(size_(96), add(shl(5, size_(64)), 32))
-                for { let sets := more(128) } sets { sets := sub(sets, 1) } {
+                let inverses := add(invertedAt(), add(shl(5, lagrangeCount()), 32))
+                for { let sets := setCount() } sets { sets := sub(sets, 1) } {
                     let width := shl(5, shr(240, mload(table)))
                     let next := combine(table, width)
                     let sum := 0
@@ -434,7 +453,7 @@ contract ZkinferVerifier {
                         inverses := add(inverses, 32)
                     }
                     value := addmod(value, mulmod(power, sum, r), r)
-                    if sub(table, size_(0)) {
+                    if sub(table, setsAt()) {
                         let factor := mulmod(power, mulmod(mload(0x320), mload(inverses), r), r)
                         step(factor, 0x2e0)
                     }
@@ -501,19 +520,19 @@ contract ZkinferVerifier {
                 mstore(0x20, 2)
                 step(sub(r, value), 0x2e0)
                 store(0x2e0)
-                start_(more(112))
+                start_(openingAt())
                 step(sub(r, mload(0x320)), 0x2e0)
                 store(0x2e0)
-                start_(more(96))
+                start_(secondOpeningAt())
                 step(challenge(6), 0x2e0)
                 mstore(0x40, 0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2)
                 mstore(0x60, 0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed)
                 mstore(0x80, 0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b)
                 mstore(0xa0, 0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa)
-                mstore(0xc0, mload(more(96)))
-                mstore(0xe0, mload(add(more(96), 32)))
+                mstore(0xc0, mload(secondOpeningAt()))
+                mstore(0xe0, mload(add(secondOpeningAt(), 32)))
                 for { let at := 0 } lt(at, 0x80) { at := add(at, 32) } {
-                    mstore(add(0x100, at), mload(add(0x900, at)))
+                    mstore(add(0x100, at), mload(add(0x8a0, at)))
                 }
                 precompile(8, 0x180, 0x20)
                 valid := eq(mload(0), 1)
@@ -525,13 +544,13 @@ contract ZkinferVerifier {
                 load(model)
                 let proof, length := argument(head, 1)
                 let instances, count := argument(add(head, 32), 32)
-                require_(and(eq(length, size_(240)), eq(count, size_(224))))
+                require_(and(eq(length, proofBytes()), eq(count, instanceCount())))
                 require_(absorb(proof, instances, count))
-                require_(invert(size_(96), denominators()))
+                require_(invert(invertedAt(), denominators()))
                 lagrange(count)
                 // The quotient is what the combined constraints are divided by x^n - 1, whose inverse follows the Lagrange ones.
                 let r := 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001
-                let divisor := mload(add(size_(96), shl(5, size_(64))))
+                let divisor := mload(add(invertedAt(), shl(5, lagrangeCount())))
                 mstore(0x280, mulmod(permutation(gates()), divisor, r))
                 quotient()
                 mstore(0, pairing(openings()))

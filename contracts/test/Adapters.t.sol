@@ -29,14 +29,15 @@ contract ERC7007AdapterTest is Fixture {
     address private constant ARTIST = address(0xa11ce);
     address private constant OTHER = address(0x7e1f);
     bytes32 private constant SALT = keccak256("salt");
-    /// @dev Blocks are numbered outright: within a function, compilers may take the number of the block for constant.
-    uint256 private constant BLOCK = 1000;
+    /// @dev Times are told outright: within a function, compilers may take the time of the block for constant.
+    uint256 private constant TIME = 1_900_000_000;
+    uint256 private constant AGE = 60;
 
     ERC7007Adapter private adapter;
 
     function setUp() public override {
         super.setUp();
-        vm.roll(BLOCK);
+        vm.warp(TIME);
         adapter = new ERC7007Adapter(registry, entry(), address(this));
     }
 
@@ -52,7 +53,7 @@ contract ERC7007AdapterTest is Fixture {
         bytes32 commitment = adapter.commitmentOf(ARTIST, adapter.tokenOf(prompt()), SALT);
         vm.prank(ARTIST);
         adapter.commit(commitment);
-        vm.roll(BLOCK + 1);
+        vm.warp(TIME + AGE);
         vm.prank(ARTIST);
         return adapter.mint(prompt(), SALT);
     }
@@ -119,22 +120,28 @@ contract ERC7007AdapterTest is Fixture {
 
     function test_a_prompt_is_not_taken_from_the_queue() public {
         uint256 token = adapter.tokenOf(prompt());
+        bytes32 mine = adapter.commitmentOf(ARTIST, token, SALT);
         vm.prank(ARTIST);
-        adapter.commit(adapter.commitmentOf(ARTIST, token, SALT));
-        vm.roll(BLOCK + 1);
-        // Whoever sees the prompt and the salt in the queue has no commitment, and none in the same block.
+        adapter.commit(mine);
+        vm.warp(TIME + AGE - 1);
+        vm.expectRevert(abi.encodeWithSelector(ERC7007Adapter.NotCommitted.selector, mine));
+        vm.prank(ARTIST);
+        adapter.mint(prompt(), SALT);
+        vm.warp(TIME + AGE);
+        // Whoever sees the prompt and the salt in the queue has no commitment, and none that is old enough.
         bytes32 theirs = adapter.commitmentOf(OTHER, token, SALT);
         vm.expectRevert(abi.encodeWithSelector(ERC7007Adapter.NotCommitted.selector, theirs));
         vm.prank(OTHER);
         adapter.mint(prompt(), SALT);
         vm.prank(OTHER);
         adapter.commit(theirs);
+        vm.warp(TIME + 2 * AGE - 1);
         vm.expectRevert(abi.encodeWithSelector(ERC7007Adapter.NotCommitted.selector, theirs));
         vm.prank(OTHER);
         adapter.mint(prompt(), SALT);
         vm.prank(ARTIST);
         adapter.mint(prompt(), SALT);
-        vm.roll(BLOCK + 2);
+        vm.warp(TIME + 2 * AGE);
         vm.expectRevert(abi.encodeWithSelector(ERC721.TokenExists.selector, token));
         vm.prank(OTHER);
         adapter.mint(prompt(), SALT);
@@ -146,7 +153,7 @@ contract ERC7007AdapterTest is Fixture {
         bytes32 commitment = adapter.commitmentOf(ARTIST, token, SALT);
         vm.prank(ARTIST);
         adapter.commit(commitment);
-        vm.roll(BLOCK + 1);
+        vm.warp(TIME + AGE);
         vm.prank(OTHER);
         adapter.commit(commitment);
         vm.prank(ARTIST);

@@ -134,7 +134,7 @@ contract VectorsTest is Test {
     }
 
     function test_vectors() public {
-        // What is compiled for Paris runs on chains of today, and so may call code that is not.
+        // What is compiled for Shanghai runs on chains of today, and so may call code that is not.
         vm.setEvmVersion("osaka");
         Vm.DirEntry[] memory files = vm.readDir(FOLDER);
         uint256 accepted = 0;

@@ -76,6 +76,14 @@ impl Chain {
         self.evm.ctx.journaled_state.database.insert_account_info(Address::from(address), info);
     }
 
+    /// The code at an address.
+    pub fn code(&mut self, address: [u8; 20]) -> Vec<u8> {
+        let database = &mut self.evm.ctx.journaled_state.database;
+        let account = database.cache.accounts.get(&Address::from(address));
+        let code = account.and_then(|account| account.info.code.as_ref());
+        code.map_or_else(Vec::new, |code| code.original_byte_slice().to_vec())
+    }
+
     /// Calls a contract in a transaction of its own, of which nothing stays.
     pub fn call(&mut self, to: [u8; 20], data: &[u8]) -> Outcome {
         self.call_with_gas(to, data, Self::GAS_LIMIT)

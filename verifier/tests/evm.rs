@@ -19,7 +19,7 @@ use onchain::{tau_g2, OnChain, Subject};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use verifier::encoding::{encode_point, encode_scalar, POINT_BYTES, SCALAR_BYTES};
-use verifier::evm::{abi, verifier_contract, EvmCosts, EvmModel, MAX_CODE_BYTES};
+use verifier::evm::{abi, gas_model, verifier_contract, CostError, EvmCosts, EvmError, EvmModel, MAX_CODE_BYTES};
 use verifier::shape::ProofShape;
 
 fn all_optional() -> ColumnSet {
@@ -72,6 +72,15 @@ impl Accepted {
 /// One subject for all tests of refusals.
 fn accepted() -> &'static Accepted {
     static ACCEPTED: LazyLock<Accepted> = LazyLock::new(|| Accepted::new(smallest(), 3, 7));
+    &ACCEPTED
+}
+
+/// A folded machine, whose columns are opened at many points.
+fn accepted_folded() -> &'static Accepted {
+    static ACCEPTED: LazyLock<Accepted> = LazyLock::new(|| {
+        let params = MachineParams { k: 12, arrangement: folded([8, 1, 4, 3]), optional: all_optional(), ..smallest() };
+        Accepted::new(params, 3, 12)
+    });
     &ACCEPTED
 }
 
@@ -145,6 +154,14 @@ fn some_member(random: &mut ChaCha20Rng) -> MachineParams {
 fn interface(words: usize) -> Interface {
     let port = common::port("x", Direction::Input, Visibility::Public, i64::from(u32::MAX));
     Interface { ports: vec![InterfacePort { shape: vec![port.values_per_word() * words], ..port }] }
+}
+
+/// What no contract can hold has no price, and is never chosen.
+#[test]
+fn machines_too_wide_for_a_contract_are_refused() {
+    let wide = MachineParams { weights: MachineParams::MAX_WEIGHTS, optional: all_optional(), ..smallest() };
+    assert!(matches!(EvmCosts::of(wide, &interface(1)), Err(CostError::Evm(EvmError::TooLarge { .. }))));
+    assert_eq!(gas_model(&wide, 1), u64::MAX);
 }
 
 /// The formula of gas against the EVM.
@@ -323,6 +340,16 @@ fn malformed_calldata_is_refused() {
         let outcome = chain.chain.call(chain.contract, &call[..length]);
         assert_eq!(outcome.boolean(), Some(false), "{length} bytes of calldata");
     }
+    // The same arguments behind the model and its hash.
+    let named =
+        abi::verify_proof_of(&chain.contract, &chain.model.code_hash(&chain.verifier), proof, &subject.instances);
+    for at in [68, 100, 132, named.len() - 32 * (subject.instances.len() + 1)] {
+        for value in huge.iter().copied().chain([0, 1, 31, 33, 64, named.len() as u64].map(word)) {
+            let changed = with(&named, at, &value);
+            let outcome = chain.chain.call(chain.verifier, &changed);
+            assert_eq!(outcome.boolean(), Some(changed == named), "the word at {at} as {value:x?}");
+        }
+    }
     // Arguments in another order are the same arguments.
     let padded = proof.len().next_multiple_of(32);
     let mut shuffled = call[..4].to_vec();
@@ -379,14 +406,14 @@ fn a_model_is_deployed_over_the_right_verifier_alone() {
 }
 
 #[test]
-fn too_little_gas_is_never_an_acceptance() {
+fn too_little_gas_is_no_verdict() {
     let Accepted { subject, proof } = accepted();
     let mut chain = OnChain::new(subject);
     let call = abi::verify_proof(proof, &subject.instances);
     let full = chain.verify(proof, &subject.instances).gas;
     for part in 1..40 {
         let outcome = chain.chain.call_with_gas(chain.contract, &call, full * part / 40);
-        assert!(!outcome.is_true(), "{part} fortieths of the gas");
+        assert_eq!(outcome.output, None, "{part} fortieths of the gas");
     }
 }
 
@@ -438,12 +465,14 @@ const THREADS: u64 = 2;
 #[test]
 fn both_verifiers_give_the_same_verdict() {
     let verdicts = |thread: u64| {
-        let mut chain = OnChain::new(&accepted().subject);
         let mut random = ChaCha20Rng::seed_from_u64(100 + thread);
         let mut accepting = 0;
+        // A machine with a column for each logical one, and a folded one.
+        let accepted = if thread % 2 == 0 { accepted() } else { accepted_folded() };
+        let mut chain = OnChain::new(&accepted.subject);
         for case in 0..CASES / THREADS {
-            let (proof, instances) = mutate(accepted(), &mut random);
-            let native = accepted().subject.accepts(&proof, &instances);
+            let (proof, instances) = mutate(accepted, &mut random);
+            let native = accepted.subject.accepts(&proof, &instances);
             let outcome = chain.verify(&proof, &instances);
             assert_eq!(outcome.boolean(), Some(native), "thread {thread}, case {case}");
             accepting += u64::from(native);

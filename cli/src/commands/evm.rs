@@ -1,14 +1,15 @@
 //! `zkinfer evm`: proofs on an Ethereum chain.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::anyhow;
 use circuits::interface::InterfacePort;
 use serde_json::{json, Value};
 use verifier::encoding::encode_scalar;
-use verifier::evm::{abi, keccak};
-use verifier::{Proof, VerifyingKey};
+use verifier::evm::{abi, keccak, DEPLOYER};
+use verifier::{Proof, Randomness, VerifyingKey};
 
 use crate::args::{EvmCommand, EvmExportArgs};
 use crate::artifacts;
@@ -37,6 +38,11 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
         ));
     }
     let proof = args.proof.as_deref().map(read_proof).transpose()?;
+    let seeded = proof.as_ref().is_some_and(|proof| proof.randomness == Randomness::Seeded);
+    if seeded && !args.force {
+        let fault = anyhow!("the proof was made with seeded randomness, so that it may give its private values away");
+        return Err(Failure::refused(fault).remedy("make another proof; --force exports this one for tests"));
+    }
     let contracts = Contracts::of(&key, args.verifier.map(|address| address.0))?;
     let trial = printer.stage("contracts", None, || try_contracts(&key, &contracts, proof.as_ref()))?;
     let files = Export { key: &key, contracts: &contracts, trial, proof: proof.as_ref() };
@@ -45,6 +51,9 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     if insecure {
         printer
             .warn("INSECURE: the key is made on the development SRS; anybody can make these contracts accept anything");
+    }
+    if seeded {
+        printer.warn("INSECURE: the proof was made with seeded randomness, and may give its private values away");
     }
     files.report(printer)
 }
@@ -72,12 +81,17 @@ impl Export<'_> {
     }
 
     fn write(&self, folder: &Path) -> Outcome {
+        let call = self.call()?;
         fs::create_dir_all(folder).or_misuse(format!("{}: the folder can't be made", folder.display()))?;
+        // What an earlier export left does not go with this one. The manifest is removed first and written last.
+        for name in ["manifest.json", "calldata.hex", "proof.json"] {
+            remove(&folder.join(name))?;
+        }
         let write = |name: &str, text: String| artifacts::write(&folder.join(name), format!("{text}\n").as_bytes());
         write("verifier.bin", hex(&self.contracts.verifier.creation_code))?;
         write("model.bin", hex(&self.contracts.creation_code()))?;
         artifacts::write(&folder.join("abi.json"), abi::INTERFACE.as_bytes())?;
-        if let Some((call, proof)) = self.call()? {
+        if let Some((call, proof)) = call {
             write("calldata.hex", hex(&call))?;
             write("proof.json", pretty(&proof))?;
         }
@@ -87,14 +101,16 @@ impl Export<'_> {
     fn manifest(&self) -> Value {
         let description = self.key.description();
         let Contracts { verifier, address, model } = self.contracts;
+        let by_factory = *address == verifier.address();
         json!({
             "format": "zkinfer-evm-export",
             "version": 1,
             "insecure": description.srs.is_insecure(),
+            "seeded": self.proof.is_some_and(|proof| proof.randomness == Randomness::Seeded),
             "verifier": {
                 "address": hex(address),
-                "factory": hex(&verifier::evm::DEPLOYER),
-                "salt": hex(&[0; 32]),
+                "factory": by_factory.then(|| hex(&DEPLOYER)),
+                "salt": by_factory.then(|| hex(&[0; 32])),
                 "codeHash": hex(&verifier.code_hash()),
                 "creationHash": hex(&keccak(&verifier.creation_code)),
                 "codeBytes": verifier.runtime_code.len(),
@@ -178,6 +194,16 @@ impl Export<'_> {
                 .with("simulated_proof", trial.simulated)
                 .with("corrupted_refused", trial.refused),
         )
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Outcome {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Failure::refused(error).context(format!("{}: the file can't be replaced", path.display())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -103,12 +103,20 @@ struct Deployed {
 impl Deployed {
     fn new(key: &VerifyingKey, contracts: &Contracts) -> Outcome<Self> {
         let mut chain = Chain::new();
-        let (verifier, deploy_gas) =
+        let (_, deploy_gas) =
             chain.deploy(&contracts.verifier.creation_code).or_refused("the verifier is not deployed")?;
-        // The proof may be simulated, and then the key is another one than that of the contracts.
+        // Where the exported contract expects it: what is tried is what is written.
+        let verifier = contracts.address;
+        chain.put(verifier, &contracts.verifier.runtime_code);
+        let (exported, model_gas) =
+            chain.deploy(&contracts.creation_code()).or_refused("the model contract is not deployed")?;
+        if chain.code(exported) != contracts.runtime_code() {
+            return Err(disagreement("the code of the model contract"));
+        }
+        // With a simulated proof the key is another one than that of the contracts, in its SRS.
         let tried = EvmModel::new(key).or_refused("the key has no contract")?;
         let creation = tried.creation_code(&verifier, &contracts.verifier.code_hash());
-        let (model, model_gas) = chain.deploy(&creation).or_refused("the model contract is not deployed")?;
+        let (model, _) = chain.deploy(&creation).or_refused("the model contract is not deployed")?;
         let registry = registry_contract();
         let (registry, _) = chain.deploy(&registry.creation_code).or_refused("the registry is not deployed")?;
         let entry = abi::Entry {

@@ -10,18 +10,22 @@ import {ERC721} from "./ERC721.sol";
 /// @title Tokens for what one model makes of prompts (ERC-7007)
 /// @notice A prompt is the instance words of the model's inputs, 32 bytes each, and the content those of its outputs.
 /// Both lengths are fixed by the model, so the two never run into each other, and each tensor has one prompt.
-/// @dev A token's id is the hash of its prompt. A prompt is claimed in two steps, so that nobody can take it from the
-/// queue of transactions: first a commitment that hides it and names the claimer, then, in a later block, the prompt.
+/// @dev A token's id is the hash of its prompt. A prompt is claimed in two steps: first a commitment that hides it and names
+/// the claimer, then, `COMMITMENT_AGE` later, the prompt. Who first learns of it from the queue of transactions has to hold
+/// the claimer's transaction off for that long.
 contract ERC7007Adapter is PinnedModel, ERC721, IERC7007 {
-    /// @notice The block of a commitment, or zero.
-    mapping(bytes32 commitment => uint256 blockNumber) public committedAt;
+    /// @notice Seconds that a commitment has to be old.
+    uint256 public constant COMMITMENT_AGE = 60;
+
+    /// @notice When a commitment was made, in seconds, or zero.
+    mapping(bytes32 commitment => uint256 time) public committedAt;
     /// @notice Hash of the content of a token, or zero.
     mapping(uint256 tokenId => bytes32 hash) public contentOf;
 
     /// @notice A prompt was committed to.
     event Committed(bytes32 indexed commitment);
 
-    /// @notice The commitment is not of an earlier block.
+    /// @notice There is no commitment, or not for long enough.
     error NotCommitted(bytes32 commitment);
     /// @notice The prompt or the content has another length than the model's words.
     error ByteCount(uint256 expected, uint256 found);
@@ -40,11 +44,11 @@ contract ERC7007Adapter is PinnedModel, ERC721, IERC7007 {
     /// @notice Announces that the caller will mint a prompt.
     /// @param commitment As `commitmentOf` gives it.
     function commit(bytes32 commitment) external {
-        if (committedAt[commitment] == 0) committedAt[commitment] = block.number;
+        if (committedAt[commitment] == 0) committedAt[commitment] = block.timestamp;
         emit Committed(commitment);
     }
 
-    /// @notice Mints the token of a prompt that the caller has committed to in an earlier block.
+    /// @notice Mints the token of a prompt that the caller committed to long enough ago.
     /// @param prompt The instance words of the inputs.
     /// @param salt Drawn at random, so that the commitment hides the prompt.
     /// @return tokenId Hash of the prompt.
@@ -53,7 +57,7 @@ contract ERC7007Adapter is PinnedModel, ERC721, IERC7007 {
         tokenId = tokenOf(prompt);
         bytes32 commitment = commitmentOf(msg.sender, tokenId, salt);
         uint256 committed = committedAt[commitment];
-        if (committed == 0 || committed == block.number) revert NotCommitted(commitment);
+        if (committed == 0 || block.timestamp < committed + COMMITMENT_AGE) revert NotCommitted(commitment);
         delete committedAt[commitment];
         _mint(msg.sender, tokenId);
     }

@@ -100,6 +100,9 @@ contract ExampleConsumer is PinnedModel {
         if (!onlyOutput || scores.visibility != Visibility.Public || scores.kind != Kind.Real || scores.elements < 2) {
             revert NotAClassifier();
         }
+        // A scale with which a score would not fit its event is found now and not after somebody has proven.
+        scores.toFixed(scores.lo);
+        scores.toFixed(scores.hi);
         _lo = scores.lo;
         _hi = scores.hi;
         _classes = scores.elements;

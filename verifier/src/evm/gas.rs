@@ -181,7 +181,7 @@ impl EvmCosts {
 }
 
 fn map(params: MachineParams, instances: usize) -> Result<MemoryMap, CostError> {
-    Ok(MemoryMap::of(&constraint_system::<MachineCircuit>(params)?, instances)?)
+    Ok(MemoryMap::of(&constraint_system::<MachineCircuit>(params)?, params.k, instances)?)
 }
 
 /// Gas of an entry in the registry, and of each of its ports.

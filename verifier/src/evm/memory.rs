@@ -8,6 +8,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Any, ConstraintSystem};
 
 use super::arithmetic::{Arithmetic, Operand};
+use super::model::{MAX_CODE_BYTES, PROXY_BYTES};
 use super::openings::{opening_sets, products_of, rotations, Evaluation, Evaluations, Opened, OpeningSet};
 use super::transcript::{Kind, TranscriptPlan};
 use super::EvmError;
@@ -28,7 +29,7 @@ const MOST_POINTS: usize = 32;
 /// Where the data start.
 pub(super) const DATA: Address = 0x800;
 /// Bytes of the data's header.
-pub(super) const HEADER_BYTES: usize = 0x200;
+pub(super) const HEADER_BYTES: usize = 0x1a0;
 /// Instructions to a word.
 pub(super) const INSTRUCTIONS_PER_WORD: usize = 7;
 /// The end of what tables can name.
@@ -72,7 +73,7 @@ impl MemoryMap {
     ///
     /// # Errors
     /// The system has parts that the contract does not know, or is too large for it.
-    pub(super) fn of(system: &ConstraintSystem<Fr>, instances: usize) -> Result<Self, EvmError> {
+    pub(super) fn of(system: &ConstraintSystem<Fr>, k: u32, instances: usize) -> Result<Self, EvmError> {
         check(system)?;
         let arithmetic = Arithmetic::new(system);
         let transcript = TranscriptPlan::of(system)?;
@@ -127,19 +128,22 @@ impl MemoryMap {
         };
         let permuted = map.permuted(system);
         let map = Self { permuted, ..map };
-        map.check_size()?;
+        map.check_size(k)?;
         Ok(map)
     }
 
-    fn check_size(&self) -> Result<(), EvmError> {
+    fn check_size(&self, k: u32) -> Result<(), EvmError> {
         let most_points = self.sets.iter().map(|set| set.rotations.len()).max().unwrap_or(0);
         let first = self.rotations.first().copied().unwrap_or(0);
         let last = self.rotations.last().copied().unwrap_or(0);
         let limits = [
             ("bytes of memory", END, self.end()),
+            ("bytes of code", MAX_CODE_BYTES, PROXY_BYTES + self.data_end - DATA),
+            // Points that coincide would be one for the library, and are two here.
+            ("rows between the first and the last that a gate reads", (1 << k) - 1, last.abs_diff(first) as usize),
             ("points of a set", MOST_POINTS, most_points),
             ("rows before the present one", self.blinded_rows, first.min(0).unsigned_abs() as usize),
-            ("rows behind the present one", 255 - self.blinded_rows, last.max(0) as usize),
+            ("rows behind the present one", 255usize.saturating_sub(self.blinded_rows), last.max(0) as usize),
         ];
         match limits.into_iter().find(|&(_, limit, found)| found > limit) {
             Some((what, limit, found)) => Err(EvmError::TooLarge { what, limit, found }),
@@ -318,10 +322,11 @@ fn inverted_numbers(sets: &[OpeningSet], blinded_rows: usize, instances: usize) 
 }
 
 /// Refuses what the contract has no code for.
-fn check(system: &ConstraintSystem<Fr>) -> Result<(), EvmError> {
+pub(super) fn check(system: &ConstraintSystem<Fr>) -> Result<(), EvmError> {
     let rotated = system.instance_queries().iter().any(|(column, rotation)| (column.index(), rotation.0) != (0, 0));
     let faults = [
         (!system.lookups().is_empty(), "lookup arguments of the proof library"),
+        (system.num_selectors() > 0, "selectors that are no fixed columns"),
         (system.num_instance_columns() != 1 || rotated, "instances other than one column, read at the present row"),
         (products_of(system) == 0, "a system without copy constraints"),
         (system.gates().iter().all(|gate| gate.polynomials().is_empty()), "a system without gates"),

@@ -47,14 +47,9 @@ impl EvmModel {
     /// # Errors
     /// The constraint system has parts that the contract does not know, or is too large for it.
     pub fn of(key: &plonk::VerifyingKey<G1Affine>, instances: usize, tau_g2: &G2Affine) -> Result<Self, EvmError> {
-        let map = MemoryMap::of(key.cs(), instances)?;
+        let map = MemoryMap::of(key.cs(), key.get_domain().k(), instances)?;
         let data = Data { map: &map, key }.bytes(tau_g2)?;
-        match PROXY_BYTES + data.len() {
-            found if found > MAX_CODE_BYTES => {
-                Err(EvmError::TooLarge { what: "bytes of code", limit: MAX_CODE_BYTES, found })
-            }
-            _ => Ok(Self { map, k: key.get_domain().k(), ports: 0, data }),
-        }
+        Ok(Self { map, k: key.get_domain().k(), ports: 0, data })
     }
 
     /// The code of the contract, where the verifier is at `verifier`.
@@ -115,7 +110,6 @@ impl Data<'_> {
         data.extend(fields(&self.more_sizes()));
         data.extend(self.transcript_plan());
         data.extend(encode_scalar(&self.key.transcript_repr()));
-        data.resize(0x100, 0);
         data.extend(encode_point2(&-*tau_g2).map_err(EvmError::Point)?);
         data.extend(self.domain());
         assert_eq!(data.len(), HEADER_BYTES, "the header has its length");

@@ -14,6 +14,7 @@ use halo2_proofs::transcript::{EncodedChallenge, Transcript, TranscriptWrite, Tr
 use rand_core::RngCore;
 use thiserror::Error;
 
+use super::memory::check;
 use super::openings::{opening_sets, products_of, Evaluation, Evaluations, Opened};
 use super::transcript::{Kind, TranscriptPlan};
 use super::EvmError;
@@ -40,6 +41,7 @@ pub fn simulate_proof(
     tau: Fr,
     random: &mut impl RngCore,
 ) -> Result<Vec<u8>, SimulationError> {
+    check(key.cs())?;
     let plan = TranscriptPlan::of(key.cs())?;
     let mut transcript = <KeccakTranscript<Vec<u8>> as TranscriptWriterBuffer<_, _, Challenge>>::init(Vec::new());
     let absorbed = (|| {
@@ -68,8 +70,8 @@ pub fn simulate_proof(
         let squeezed = (0..part.challenges).map(|_| transcript.squeeze_challenge().get_scalar());
         random_words.challenges.extend(squeezed);
     }
-    let check = Check { key, instances, plan: &plan, words: &random_words };
-    let (sum, u) = check.sum()?;
+    let course = Check { key, instances, plan: &plan, words: &random_words };
+    let (sum, u) = course.sum()?;
     let inverse = Option::<Fr>::from((tau - u).invert()).ok_or(SimulationError::Exception)?;
     transcript.write_point((sum * inverse).to_affine()).map_err(|_| SimulationError::Exception)?;
     Ok(transcript.finalize())
