@@ -53,6 +53,20 @@ fn values_of_several_limbs() {
     widths().for_each(|options| accepts(support::wide(4), options));
 }
 
+/// A file may ask for more tables than there are entries.
+#[test]
+fn tables_without_entries() {
+    let mut b = ProgramBuilder::new(6);
+    let x = b.wide_input(&[1, 1, 1], 0, 1);
+    b.output(x, Visibility::Private);
+    for fold in [Fold::Parallel, Fold::Rows(8)] {
+        let options = LayoutOptions { fold: Some(fold), ..LayoutOptions::default() };
+        let widths = compile(&b.program, &options).expect("the program has a layout").widths();
+        assert!(lay_out(&b.program, &widths).is_ok());
+        assert!(lay_out(&b.program, &Widths { tables: 16, ..widths }).is_err());
+    }
+}
+
 /// Nothing is looked up but limbs, whose entries have no images: no column of the key may be zero nonetheless.
 #[test]
 fn programs_with_limbs_alone() {

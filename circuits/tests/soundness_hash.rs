@@ -9,7 +9,7 @@ mod targets;
 
 use std::collections::BTreeMap;
 
-use check::{broken_copy, Case, Cells, Equations, System};
+use check::{broken_copy, Case, Cells, Equations, Shape, System};
 use circuits::digest::PortDigest;
 use circuits::graph::{Op, Visibility};
 use circuits::machine::{AdviceColumn, Assignment, Cell, FixedColumn};
@@ -95,9 +95,16 @@ struct Victim {
     honest: Cells,
 }
 
+/// Attacks a parallel machine, and a folded one.
+fn each(attack: impl Fn(&Victim)) {
+    for shape in [Shape::from(1), Shape::folded(1, None, 4)] {
+        attack(&Victim::new(shape));
+    }
+}
+
 impl Victim {
-    fn new() -> Self {
-        let case = Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], 1);
+    fn new(shape: Shape) -> Self {
+        let case = Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], shape);
         let system = case.system(0xbad);
         let honest = system.derived(&case.assignment);
         let violations = system.violations(&honest);
@@ -137,109 +144,116 @@ impl Victim {
 
 #[test]
 fn another_word() {
-    let victim = Victim::new();
-    let mut cells = victim.honest.clone();
-    cells.instance[0] += Fr::ONE;
-    assert_eq!(victim.breaks(&cells), ["COPY-PUBLIC"]);
+    each(|victim| {
+        let mut cells = victim.honest.clone();
+        cells.instance[0] += Fr::ONE;
+        assert_eq!(victim.breaks(&cells), ["COPY-PUBLIC"]);
+    });
 }
 
 #[test]
 fn another_value() {
-    let victim = Victim::new();
-    let program = &victim.case.builder.program;
-    // The outputs are the same: only the digest tells the inputs apart.
-    let inputs = [vec![2, -4, 0], vec![-1, -2, 3]];
-    let outputs = |values: &[i64]| {
-        let trace = circuits::reference::run(program, &[values.to_vec()]).expect("admissible");
-        (trace.outputs(program), trace)
-    };
-    let honest = outputs(&[3, -4, 1]).0;
-    let all = (0..512).map(|i: i64| [i / 64 - 4, i / 8 % 8 - 4, i % 8 - 4]);
-    let same = all.filter(|values| *values != [3, -4, 1] && outputs(values).0 == honest).map(Vec::from);
-    let collisions: Vec<_> = same.collect();
-    for values in inputs.iter().chain(&collisions) {
-        let trace = outputs(values).1;
-        let cells = victim.follow(victim.case.layout.assign(program, &trace, &victim.case.salts));
-        assert_eq!(victim.breaks(&cells), ["COPY-PUBLIC"], "{values:?}");
-    }
+    each(|victim| {
+        let program = &victim.case.builder.program;
+        // The outputs are the same: only the digest tells the inputs apart.
+        let inputs = [vec![2, -4, 0], vec![-1, -2, 3]];
+        let outputs = |values: &[i64]| {
+            let trace = circuits::reference::run(program, &[values.to_vec()]).expect("admissible");
+            (trace.outputs(program), trace)
+        };
+        let honest = outputs(&[3, -4, 1]).0;
+        let all = (0..512).map(|i: i64| [i / 64 - 4, i / 8 % 8 - 4, i % 8 - 4]);
+        let same = all.filter(|values| *values != [3, -4, 1] && outputs(values).0 == honest).map(Vec::from);
+        let collisions: Vec<_> = same.collect();
+        for values in inputs.iter().chain(&collisions) {
+            let trace = outputs(values).1;
+            let cells = victim.follow(victim.case.layout.assign(program, &trace, &victim.case.salts));
+            assert_eq!(victim.breaks(&cells), ["COPY-PUBLIC"], "{values:?}");
+        }
+    });
 }
 
 #[test]
 fn another_salt() {
-    let victim = Victim::new();
-    let rows = victim.salt_rows();
-    assert_eq!(rows.len(), 8);
-    for row in rows {
-        let mut assignment = victim.case.assignment.clone();
-        let [pre, low] = [AdviceColumn::Pre(0), AdviceColumn::Low(0)].map(|column| assignment.get(column, row));
-        let by = if low == 255 { -1 } else { 1 };
-        assignment.set(AdviceColumn::Pre(0), row, pre + by);
-        assert_eq!(victim.breaks(&victim.follow(assignment.clone())), ["COPY-PUBLIC", "M-POINT"]);
-        assignment.set(AdviceColumn::Low(0), row, low + by);
-        assert_eq!(victim.breaks(&victim.follow(assignment)), ["COPY-PUBLIC"]);
-    }
+    each(|victim| {
+        let rows = victim.salt_rows();
+        assert_eq!(rows.len(), 8);
+        for row in rows {
+            let mut assignment = victim.case.assignment.clone();
+            let [pre, low] = [AdviceColumn::Pre(0), AdviceColumn::Low(0)].map(|column| assignment.get(column, row));
+            let by = if low == 255 { -1 } else { 1 };
+            assignment.set(AdviceColumn::Pre(0), row, pre + by);
+            assert_eq!(victim.breaks(&victim.follow(assignment.clone())), ["COPY-PUBLIC", "M-POINT"]);
+            assignment.set(AdviceColumn::Low(0), row, low + by);
+            assert_eq!(victim.breaks(&victim.follow(assignment)), ["COPY-PUBLIC"]);
+        }
+    });
 }
 
 #[test]
 fn a_limb_of_the_salt_out_of_range() {
-    let victim = Victim::new();
-    let row = victim.salt_rows()[0];
-    let mut assignment = victim.case.assignment.clone();
-    for column in [AdviceColumn::Pre(0), AdviceColumn::High(0)] {
-        let by = if column == AdviceColumn::Pre(0) { 1 << 16 } else { 1 << 8 };
-        assignment.set(column, row, assignment.get(column, row) + by);
-    }
-    assignment.count_lookups();
-    assert_eq!(victim.breaks(&victim.system.derived(&assignment)), ["M-SUM-END"]);
+    each(|victim| {
+        let row = victim.salt_rows()[0];
+        let mut assignment = victim.case.assignment.clone();
+        for column in [AdviceColumn::Pre(0), AdviceColumn::High(0)] {
+            let by = if column == AdviceColumn::Pre(0) { 1 << 16 } else { 1 << 8 };
+            assignment.set(column, row, assignment.get(column, row) + by);
+        }
+        assignment.count_lookups();
+        assert_eq!(victim.breaks(&victim.system.derived(&assignment)), ["M-SUM-END"]);
+    });
 }
 
 /// A prover who leaves the machine in one row of the hash, follows it from there on, and claims what comes out.
 #[test]
 fn every_row_of_the_hash() {
-    let victim = Victim::new();
-    let rows = victim.hash_rows();
-    assert_eq!(rows.len(), 381 + 384);
-    for &row in rows.iter().step_by(23).chain(rows.last()) {
-        let mut cells = victim.honest.clone();
-        let column = AdviceColumn::ScalarC;
-        let (index, place) = victim.system.place(column, row);
-        let forged = victim.honest.advice[index][place] + Fr::ONE;
-        victim.system.solve(&victim.equations, &mut cells, &BTreeMap::from([((column, row), forged)]));
-        victim.system.claim_what_comes_out(&mut cells);
-        assert_ne!(cells.instance[0], victim.honest.instance[0], "row {row} counts");
-        let violations = victim.system.violations(&cells);
-        assert!(violations.only("M-SCALAR") && violations.gates.len() == 1, "row {row}: {violations:?}");
-    }
+    each(|victim| {
+        let rows = victim.hash_rows();
+        assert_eq!(rows.len(), 381 + 384);
+        for &row in rows.iter().step_by(23).chain(rows.last()) {
+            let mut cells = victim.honest.clone();
+            let column = AdviceColumn::ScalarC;
+            let (index, place) = victim.system.place(column, row);
+            let forged = victim.honest.advice[index][place] + Fr::ONE;
+            victim.system.solve(&victim.equations, &mut cells, &BTreeMap::from([((column, row), forged)]));
+            victim.system.claim_what_comes_out(&mut cells);
+            assert_ne!(cells.instance[0], victim.honest.instance[0], "row {row} counts");
+            let violations = victim.system.violations(&cells);
+            assert!(violations.only("M-SCALAR") && violations.gates.len() == 1, "row {row}: {violations:?}");
+        }
+    });
 }
 
 /// Every cell of the scalar unit, changed alone.
 #[test]
 fn every_cell_of_the_scalar_unit() {
-    let victim = Victim::new();
-    let mut cells = victim.honest.clone();
-    for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC] {
-        let rows = victim.system.skeleton.rows_of(column);
-        for (index, row) in (0..rows).map(|row| victim.system.place(column, row)) {
-            let honest = cells.advice[index][row];
-            cells.advice[index][row] = honest + Fr::ONE;
-            let accepted = broken_copy(&victim.system, &cells).is_none()
-                && victim.equations.breaks(&victim.honest, &cells).is_none();
-            assert!(!accepted, "{column:?} on row {row}");
-            cells.advice[index][row] = honest;
+    each(|victim| {
+        let mut cells = victim.honest.clone();
+        for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC] {
+            let rows = victim.system.skeleton.rows_of(column);
+            for (index, row) in (0..rows).map(|row| victim.system.place(column, row)) {
+                let honest = cells.advice[index][row];
+                cells.advice[index][row] = honest + Fr::ONE;
+                let accepted = broken_copy(&victim.system, &cells).is_none()
+                    && victim.equations.breaks(&victim.honest, &cells).is_none();
+                assert!(!accepted, "{column:?} on row {row}");
+                cells.advice[index][row] = honest;
+            }
         }
-    }
+    });
 }
 
 /// Rows of the hash take no challenge, so that the word is a function of the first phase.
 #[test]
 fn no_challenge_in_the_hash() {
-    let victim = Victim::new();
-    let skeleton = &victim.system.skeleton;
-    for row in victim.hash_rows() {
-        for column in [FixedColumn::ScalarChi, FixedColumn::ScalarRho] {
-            assert_eq!(skeleton.fixed(column, row), 0);
+    each(|victim| {
+        let skeleton = &victim.system.skeleton;
+        for row in victim.hash_rows() {
+            for column in [FixedColumn::ScalarChi, FixedColumn::ScalarRho] {
+                assert_eq!(skeleton.fixed(column, row), 0);
+            }
         }
-    }
-    let other = victim.case.system(0xf00d).derived(&victim.case.assignment);
-    assert_eq!(other.instance, victim.honest.instance);
+        let other = victim.case.system(0xf00d).derived(&victim.case.assignment);
+        assert_eq!(other.instance, victim.honest.instance);
+    });
 }

@@ -36,7 +36,9 @@ fn cases() -> Vec<Case> {
         let inputs = vec![(0..9).map(|_| borders.random(-2, 1)).collect()];
         cases.push(Case::with_inputs("borders", borders, inputs, shape));
     }
-    cases.push(Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], 1));
+    for shape in [1.into(), Shape::folded(1, None, 4)] {
+        cases.push(Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], shape));
+    }
     cases
 }
 

@@ -264,6 +264,9 @@ impl<'a> Subject<'a> {
 
     fn lay_out(&self, widths: Widths) -> Result<Layout, LayoutError> {
         let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
+        if widths.tables as usize > draft.builder.tables.len() {
+            return Err(ParamsError { what: "the number of tables", found: widths.tables }.into());
+        }
         let fits = |tables: u32, k: u32| draft.fits(&Widths { k, tables, ..widths });
         if !fits(widths.tables, widths.k) {
             let rows = draft.rows(widths.weights, widths.tables).used(widths.arrangement);

@@ -14,8 +14,8 @@
 //!
 //! **What hides.** Every column that is committed ends in `blinding_factors() + 1` random rows (products: `blinding_factors()`),
 //! more than it is opened at points; a product column has one to spare, which makes the quotient's value at `τ` uniform. `R` is such
-//! a column and zero elsewhere: over KZG nothing else has to be drawn for it. The argument is in `docs/soundness.md`, 8. The pieces `h_i` of the quotient are masked by scalars `b_i`
-//! (with `b_(−1) = b_last = 0`): `h_i + b_i·X^n − b_(i−1)`. In `Σ x^(n·i)·h_i`, which is all that is opened, the masks cancel at
+//! a column and zero elsewhere: over KZG nothing else has to be drawn for it. The argument is in `docs/soundness.md`, 9. The
+//! pieces `h_i` of the quotient are masked by scalars `b_i` (with `b_(−1) = b_last = 0`): `h_i + b_i·X^n − b_(i−1)`. In `Σ x^(n·i)·h_i`, which is all that is opened, the masks cancel at
 //! `x`: `Σ b_i·(x^(n·i)·x^n − x^(n·(i+1))) = 0`. A piece's commitment takes the power `[τ^n]₁`.
 
 use std::collections::BTreeMap;

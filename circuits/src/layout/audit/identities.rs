@@ -610,9 +610,9 @@ impl Expansion<'_> {
             Some(Cell::Advice(AdviceColumn::Value(lane), row)) => Rc::new(vec![self.value(row, lane, 0)]),
             Some(Cell::Advice(AdviceColumn::Plane, row)) => Rc::new(self.plane(row)),
             Some(Cell::Advice(column, row)) if column == result => Rc::new(self.weights(row)),
-            // Row 0 of the scalar unit reads itself.
-            Some(Cell::Advice(AdviceColumn::ScalarC, 0)) | None => Rc::new(Polynomial::new()),
-            Some(_) => Rc::new(vec![Term { coefficient: self.unknown(row), ..Term::ONE }]),
+            // Row 0 of the scalar unit reads itself, and is zero.
+            Some(Cell::Advice(AdviceColumn::ScalarC, 0)) => Rc::new(Polynomial::new()),
+            _ => Rc::new(vec![Term { coefficient: self.unknown(row), ..Term::ONE }]),
         }
     }
 

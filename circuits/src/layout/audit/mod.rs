@@ -1,24 +1,27 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Four things are established for every program, independently of the code that laid it out:
+//! Six things are established for every program, independently of the code that laid it out:
 //!
-//! 1. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
+//! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
+//!    and every operand of the scalar unit is one copy of a cell that does not come later.
+//! 2. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
 //!    function's tag holds one image per key.
-//! 2. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
+//! 3. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
 //!    one nothing reads the next.
-//! 3. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
+//! 4. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
 //!    monomial of its own in one identity; every element's limbs, and its function, are looked up.
-//! 4. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
+//! 5. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
 //!    `ρ` whose coefficients are linear forms in elements. The monomials of the left side are pairwise distinct, the right
 //!    side has no others, and at the monomial of each element stands the form that the program's operator asks for. Forms
 //!    are compared at a random point (see `audit::identities`); all else is exact.
-//! 4. **Words** ([`AuditError::Word`]): run on random values of elements and salts, the scalar unit gives the instance words
+//! 6. **Words** ([`AuditError::Word`]): run on random values of elements and salts, the scalar unit gives the instance words
 //!    that the interface says: packed values, and salted digests of packed values. Fixed cells that are no small integers
 //!    are in the scalar unit alone.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
 mod columns;
+mod frame;
 mod identities;
 mod lanes;
 mod residue;
@@ -42,6 +45,12 @@ use crate::machine::{FixedColumn, Region, Skeleton};
 /// A layout that does not say what its program says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AuditError {
+    /// A machine that is not what everything else relies on.
+    #[error("it does not hold that {what}")]
+    Frame {
+        /// What should hold.
+        what: &'static str,
+    },
     /// A table that is not what its tag promises.
     #[error("table {tag} is not the function that its tag stands for")]
     Table {
@@ -112,6 +121,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     audit_tables(layout.skeleton())?;
     audit_borders(layout.skeleton())?;
     words::audit_elements(layout.skeleton())?;
+    frame::audit(layout.skeleton())?;
     let columns = Columns::new(layout.skeleton());
     report.read_cells = Lanes::new(layout.skeleton(), &columns).audit()?;
     let identities = Identities::new(program, layout, &columns);
@@ -124,7 +134,8 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
 /// Nothing on the last row of a region reads the next row, and nothing on the first one takes up the row before.
 fn audit_borders(skeleton: &Skeleton) -> Result<(), AuditError> {
     for (&column, cells) in skeleton.fixed.iter().filter(|(_, cells)| !cells.is_empty()) {
-        let on = |row: usize| cells.get(row) != 0;
+        let elements = skeleton.elements.get(&column);
+        let on = |row: usize| cells.get(row) != 0 || elements.is_some_and(|cells| cells.contains_key(&row));
         if column.looks_ahead() && on(cells.len() - 1) || column.looks_back() && on(0) {
             return Err(AuditError::Border { column });
         }

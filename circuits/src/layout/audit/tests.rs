@@ -8,7 +8,7 @@ use crate::graph::{
     Weights,
 };
 use crate::layout::{compile, Fold, Layout, LayoutOptions};
-use crate::machine::{Cell, FixedColumn, Skeleton};
+use crate::machine::{AdviceColumn, Cell, FixedColumn, Skeleton};
 
 /// A 3 × 3 convolution of stride 1 with padding on `[2, 4, 4]`, and a dense layer behind it.
 fn program() -> Program {
@@ -183,6 +183,64 @@ fn switches_that_reach_beyond_their_region() {
     }
 }
 
+/// What every other check takes for granted.
+#[test]
+fn a_frame_that_is_another() {
+    for program in [program(), hashed()] {
+        for fold in FOLDS {
+            let layout = arranged(&program, fold);
+            let refused = |what: &str, change: &dyn Fn(&mut Skeleton)| {
+                let found = verdict(&program, &layout, change);
+                assert!(matches!(found, Err(AuditError::Frame { .. })), "{fold:?}, {what}: {found:?}");
+            };
+            let marks = [
+                FixedColumn::Active,
+                FixedColumn::UnitSelector,
+                FixedColumn::OtherSelector,
+                FixedColumn::IsTable,
+                FixedColumn::IsWeight,
+                FixedColumn::SumStep,
+                FixedColumn::SumEnd,
+            ];
+            for mark in marks.into_iter().filter(|mark| layout.skeleton().fixed.contains_key(mark)) {
+                refused(&format!("{mark:?} changed"), &|skeleton| {
+                    let cells = skeleton.fixed.get_mut(&mark).expect("the column is there");
+                    cells.set(cells.len() - 1, 1 - cells.get(cells.len() - 1));
+                });
+            }
+            refused("a member without a column that is used", &|skeleton| {
+                let planes = skeleton.params.reads_planes();
+                skeleton.params.optional = Default::default();
+                if planes {
+                    skeleton.params.optional.insert(FixedColumn::PlaneRead.optional_bit().expect("it is optional"));
+                }
+            });
+            for column in [FixedColumn::ScalarOperand, FixedColumn::ScalarConstant] {
+                refused(&format!("{column:?} in row 0"), &|skeleton| {
+                    skeleton.fixed.get_mut(&column).expect("the column is there").set(0, 1);
+                });
+            }
+        }
+    }
+}
+
+/// An operand that is no copy is for the prover to choose.
+#[test]
+fn operands_that_are_no_copies() {
+    let program = program();
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        for row in (0..layout.statistics().rows.scalars as u32).step_by(7) {
+            for column in [AdviceColumn::ScalarA, AdviceColumn::ScalarB] {
+                let found = verdict(&program, &layout, |skeleton| {
+                    skeleton.copies.retain(|&(_, to)| to != Cell::Advice(column, row));
+                });
+                assert!(matches!(found, Err(AuditError::Frame { .. })), "{fold:?}, {column:?} {row}: {found:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_element_that_is_not_looked_up() {
     let program = program();
@@ -205,7 +263,7 @@ fn sides_that_are_not_tied() {
         let found = verdict(&program, &layout, |skeleton| {
             skeleton.copies.retain(|&(_, to)| {
                 !matches!(to, Cell::Advice(column, row) if row == identity.left
-                    && column == crate::machine::AdviceColumn::identity_result(&layout.params()))
+                    && column == AdviceColumn::identity_result(&layout.params()))
             });
         });
         assert!(found.is_err(), "{identity:?}");

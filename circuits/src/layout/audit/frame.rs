@@ -1,0 +1,91 @@
+//! The frame of a machine: what does not depend on the program, and is read as if it were so.
+//!
+//! Everything else that is audited speaks of logical columns, rows of regions and operands. Here it is checked that these are
+//! what the constraint system has: the columns of the member, each as long as its regions; the marks of the regions; and for
+//! every operand of the scalar unit one copy, of a cell that does not come later. Row 0 of the unit is the machine's zero.
+
+use super::AuditError;
+use crate::machine::{AdviceColumn, Arrangement, Cell, FixedColumn, Region, Skeleton};
+
+/// The columns by which a machine knows its rows.
+const MARKS: [FixedColumn; 7] = [
+    FixedColumn::Active,
+    FixedColumn::UnitSelector,
+    FixedColumn::OtherSelector,
+    FixedColumn::IsTable,
+    FixedColumn::IsWeight,
+    FixedColumn::SumStep,
+    FixedColumn::SumEnd,
+];
+
+/// The columns with the coefficients of the scalar unit, but for those that take up the row before: these are off on the first
+/// row as all such columns are.
+const COEFFICIENTS: [FixedColumn; 3] =
+    [FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
+
+/// Checks the frame.
+///
+/// # Errors
+/// The first thing that is otherwise.
+pub(super) fn audit(skeleton: &Skeleton) -> Result<(), AuditError> {
+    audit_columns(skeleton)?;
+    audit_marks(skeleton)?;
+    audit_operands(skeleton)?;
+    audit_zero(skeleton)
+}
+
+fn audit_columns(skeleton: &Skeleton) -> Result<(), AuditError> {
+    let mut expected = FixedColumn::all(&skeleton.params);
+    expected.sort_unstable();
+    let of_member = skeleton.fixed.keys().eq(&expected);
+    let long =
+        skeleton.fixed.iter().all(|(column, cells)| cells.len() == skeleton.regions.rows_through(column.regions()));
+    let elements = skeleton.elements.keys().all(|column| skeleton.fixed.contains_key(column));
+    frame(of_member && long && elements, "the fixed columns are those of the member, each as long as its regions")
+}
+
+fn audit_marks(skeleton: &Skeleton) -> Result<(), AuditError> {
+    let empty = Skeleton::new(skeleton.params, skeleton.regions);
+    let marked = MARKS.iter().filter(|mark| empty.fixed.contains_key(mark));
+    let as_they_follow = marked.clone().all(|mark| skeleton.fixed[mark] == empty.fixed[mark]);
+    let parallel = skeleton.params.arrangement == Arrangement::Parallel;
+    let expected = if parallel { 1 } else { MARKS.len() - 1 };
+    frame(as_they_follow && marked.count() == expected, "the marks of rows follow from the regions")
+}
+
+/// Two operands for every row, each copied once from what is known by then.
+fn audit_operands(skeleton: &Skeleton) -> Result<(), AuditError> {
+    let rows = skeleton.regions.rows(Region::Scalars);
+    let mut copied = vec![[0u8; 2]; rows];
+    for &(source, destination) in &skeleton.copies {
+        let (which, row) = match destination {
+            Cell::Advice(AdviceColumn::ScalarA, row) => (0, row),
+            Cell::Advice(AdviceColumn::ScalarB, row) => (1, row),
+            _ => continue,
+        };
+        let earlier = match source {
+            Cell::Advice(AdviceColumn::ScalarC, 0) => true,
+            Cell::Advice(AdviceColumn::ScalarA | AdviceColumn::ScalarB | AdviceColumn::ScalarC, from) => from < row,
+            Cell::Advice(..) => true,
+            Cell::Instance(_) => false,
+        };
+        frame(earlier && (row as usize) < rows, "operands are copies of earlier results")?;
+        copied[row as usize][which] += 1;
+    }
+    frame(copied.iter().all(|&copies| copies == [1, 1]), "every operand is one copy")
+}
+
+fn audit_zero(skeleton: &Skeleton) -> Result<(), AuditError> {
+    let zero = |column: &FixedColumn| {
+        let element = skeleton.elements.get(column).is_some_and(|cells| cells.contains_key(&0));
+        skeleton.fixed(*column, 0) == 0 && !element
+    };
+    frame(COEFFICIENTS.iter().all(zero), "row 0 of the scalar unit is zero")
+}
+
+fn frame(holds: bool, what: &'static str) -> Result<(), AuditError> {
+    match holds {
+        true => Ok(()),
+        false => Err(AuditError::Frame { what }),
+    }
+}
