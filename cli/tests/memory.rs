@@ -41,7 +41,7 @@ fn a_limit_is_kept_or_refused_with_the_ways_out() {
     assert_eq!(parts(plan), bytes(&plan["total"]));
     assert_eq!(estimate["peak_rss_bytes"], plan["total"]);
     let least = bytes(&estimate["least_memory_bytes"]);
-    assert!(least < bytes(&plan["total"]));
+    assert!(least <= bytes(&plan["total"]));
 
     // In a fresh process with keys at hand the plan bounds the peak, and is near it.
     for limit in [None, Some(least.to_string())] {

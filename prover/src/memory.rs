@@ -20,21 +20,21 @@ use crate::plonk::quotient::QuotientPlan;
 /// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
 /// never below it.
 const PROCESS: u64 = 16 << 20;
-/// What a thread takes for sums over points, and for its stack: some for each row, between a least and a most.
-const THREAD: [u64; 2] = [3 << 20, 10 << 20];
-/// Bytes that a thread takes for each row of sums.
-const THREAD_ROW: u64 = 128;
+/// What a thread takes for its stack, lists of additions, and what the allocator keeps for it.
+const THREAD: u64 = 5 << 19;
+/// What a thread takes for sums over points: some for each row, up to a most, and no more beside the quotient.
+const SUMS: [u64; 2] = [128, 8 << 20];
 /// Bytes of a fixed cell of a folded machine.
 const FOLDED_INTEGER: u64 = 4;
 /// Columns of field elements that the allocator keeps between those in use, and in which columns are transformed.
-const SPARE_COLUMNS: usize = 4;
+const SPARE_COLUMNS: usize = 2;
 
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
     /// The process, the program and its layout.
     pub process: u64,
-    /// What threads work in: sums over points.
+    /// What threads work in, but for sums over points.
     pub threads: u64,
     /// The SRS in the form that sums take, and what transforms take.
     pub srs: u64,
@@ -42,7 +42,7 @@ pub struct MemoryPlan {
     pub integers: u64,
     /// Columns of field elements: the second phase, the products, the mask.
     pub elements: u64,
-    /// What the quotient takes beside them, its pieces included.
+    /// What the quotient takes beside them, its pieces included; or the sums over points, where these take more.
     pub quotient: u64,
 }
 
@@ -75,19 +75,23 @@ impl MemoryPlan {
         }
         let fixed = fixed + column * layout.skeleton().elements.len() as u64;
         let copies = layout.skeleton().copies.len() as u64;
+        let threads = rayon::current_num_threads() as u64;
+        let [of_row, most] = SUMS;
+        let sums = threads * most.min(of_row * rows);
         let mut plan = Self {
-            // The program and the recipes that fill a witness.
-            process: PROCESS + 4 * layout.statistics().weights as u64 + 64 * layout.statistics().elements as u64,
-            threads: rayon::current_num_threads() as u64 * thread(rows),
+            // The recipes that fill a witness.
+            process: PROCESS + 64 * layout.statistics().elements as u64,
+            threads: threads * THREAD,
             // The Lagrange basis, powers of the root of unity, and twists of transforms.
             srs: rows * (64 + 32 + 64),
-            integers: fixed + first * 4 * rows + (24 + 2 * 12) * copies,
+            // The program's weights are no wider than the fixed columns that hold them.
+            integers: 2 * fixed + first * 4 * rows + (24 + 2 * 12) * copies,
             elements: elements(&params) * column,
-            quotient: column * quotient(layout, usize::MAX),
+            quotient: sums.max(column * quotient(layout, usize::MAX)),
         };
         if let Some(budget) = budget {
             let residents = plan.total() - plan.quotient;
-            let least = residents + column * quotient(layout, 0);
+            let least = residents + sums.max(column * quotient(layout, 0));
             if budget < least {
                 return Err(MemoryError { needed: least, budget });
             }
@@ -106,12 +110,6 @@ impl MemoryPlan {
     pub fn total(&self) -> u64 {
         self.process + self.threads + self.srs + self.integers + self.elements + self.quotient
     }
-}
-
-/// What a thread takes, but for the column that it transforms.
-fn thread(rows: u64) -> u64 {
-    let [least, most] = THREAD;
-    most.min(least + THREAD_ROW * rows)
 }
 
 /// Columns of field elements that are in memory throughout, and what the allocator keeps.

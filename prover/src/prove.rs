@@ -303,9 +303,8 @@ impl<'a> Prover<'a> {
             Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options.max_memory)?))),
             Engine::Stock => {
                 let circuit = key.plan().layout().circuit_without_witness();
-                let srs = srs.library();
-                let key = keygen_pk(&srs, transforming(key), &circuit)?;
-                Ok::<_, ProveError>(Backend::Stock(Box::new(Stock { key, srs })))
+                let key = keygen_pk(&srs.library(), transforming(key), &circuit)?;
+                Ok::<_, ProveError>(Backend::Stock(Box::new(Stock { key, srs: srs.library() })))
             }
         })?;
         Ok(Self { key, backend, derived: stages.report() })

@@ -266,7 +266,9 @@ proptest! {
         let expected = bench.proof(&bench.naive(), 3);
         prop_assert!(bench.verdict(&expected).is_ok(), "{:?}", bench.circuit);
         for &instructions in Instructions::available() {
-            for quotient_bytes in [None, Some(0)] {
+            // All memory, the least, and something between: so many columns of elements.
+            let between = 13 * 32 << bench.circuit.k();
+            for quotient_bytes in [None, Some(0), Some(between)] {
                 let options = CpuOptions { instructions, quotient_bytes };
                 let found = bench.proof(&bench.cpu(options), 3);
                 prop_assert!(found == expected, "{:?} with {:?}", bench.circuit, options);

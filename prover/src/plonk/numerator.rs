@@ -502,3 +502,136 @@ impl Expander<'_> {
         sum
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::RefCell;
+
+    use halo2_proofs::halo2curves::bn256::Fr;
+    use halo2_proofs::halo2curves::ff::Field;
+    use halo2_proofs::plonk::{ConstraintSystem, Expression};
+    use halo2_proofs::poly::Rotation;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::super::constraints::{last_rotation, Constraints};
+    use super::super::scalar::{Challenges, ScalarValues};
+    use super::*;
+
+    /// Four lanes that share switches, one of them `usable`; a product that is not multiplied out; a permutation and a lookup.
+    pub(in super::super) fn system() -> ConstraintSystem<Fr> {
+        let mut system = ConstraintSystem::default();
+        let [usable, switch, table] = [(); 3].map(|()| system.fixed_column());
+        let advice = [(); 4].map(|()| system.advice_column());
+        advice.iter().for_each(|column| system.enable_equality(*column));
+        system.create_gate("lanes", |cells| {
+            let [usable, switch] = [usable, switch].map(|column| cells.query_fixed(column, Rotation::cur()));
+            let lanes = advice.map(|column| {
+                let [here, next] =
+                    [Rotation::cur(), Rotation::next()].map(|rotation| cells.query_advice(column, rotation));
+                switch.clone() * (here + next)
+            });
+            let [a, b, c, d] = advice.map(|column| cells.query_advice(column, Rotation::cur()));
+            let sum = |x: &Expression<Fr>| x.clone() * a.clone() + b.clone() * x.clone() + c.clone() * d.clone();
+            let long = (0..2).fold(sum(&a), |product, _| product * sum(&d));
+            lanes
+                .into_iter()
+                .chain([usable.clone() * (a.clone() - b.clone()) * c.clone(), usable * long])
+                .collect::<Vec<_>>()
+        });
+        system.lookup_any("pairs", |cells| {
+            let [input, table] =
+                [cells.query_advice(advice[0], Rotation::cur()), cells.query_fixed(table, Rotation::cur())];
+            vec![(input, table)]
+        });
+        system.set_minimum_degree(9);
+        system
+    }
+
+    /// Random cells in which rows are what they are made of.
+    struct Cells<'a> {
+        graph: &'a Graph,
+        scalars: &'a ScalarValues,
+        hidden: i32,
+        usable: &'a BTreeSet<usize>,
+        identity: Fr,
+        drawn: RefCell<(BTreeMap<Cell, Fr>, ChaCha20Rng)>,
+    }
+
+    impl Cells<'_> {
+        fn cell(&self, rotation: i32, column: Column) -> Fr {
+            match column {
+                Column::Fixed(index) if self.usable.contains(&index) => self.cell(rotation, Column::Usable),
+                Column::Usable => {
+                    let hidden = 1..=self.hidden;
+                    Fr::ONE - hidden.map(|behind| self.cell(rotation + behind, Column::First)).sum::<Fr>()
+                }
+                Column::Last => self.cell(rotation + self.hidden, Column::First),
+                Column::Combination(index) => {
+                    let terms = self.graph.combinations()[index].iter();
+                    terms.map(|(column, factor)| self.cell(rotation, *column) * self.scalars.get(*factor)).sum()
+                }
+                _ => {
+                    let (drawn, rng) = &mut *self.drawn.borrow_mut();
+                    *drawn.entry((rotation, column)).or_insert_with(|| Fr::random(rng))
+                }
+            }
+        }
+
+        fn node(&self, node: NodeId) -> Fr {
+            match self.graph.nodes()[node.index()] {
+                Node::Scalar(scalar) => self.scalars.get(scalar),
+                Node::Identity => self.identity,
+                Node::Cell(column, rotation) => self.cell(rotation, column),
+                Node::Add(a, b) => self.node(a) + self.node(b),
+                Node::Subtract(a, b) => self.node(a) - self.node(b),
+                Node::Multiply(a, b) => self.node(a) * self.node(b),
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_the_sums_of_their_constraints() {
+        let system = system();
+        for usable in [BTreeSet::new(), BTreeSet::from([0])] {
+            let constraints = Constraints::new(&system, &usable);
+            let [theta, beta, gamma, y, identity] = [3u64, 5, 7, 11, 13].map(|base| Fr::from(base).pow_vartime([99]));
+            let scalars = constraints.graph.scalars().values(&Challenges { gates: vec![], theta, beta, gamma, y });
+            let drawn = RefCell::new((BTreeMap::new(), ChaCha20Rng::seed_from_u64(4)));
+            let hidden = -last_rotation(&system);
+            let cells =
+                Cells { graph: &constraints.graph, scalars: &scalars, hidden, usable: &usable, identity, drawn };
+            let mut below = usize::MAX;
+            let mut all = Fr::ZERO;
+            for level in &constraints.levels {
+                let found = level.terms.iter().map(|term| cells.node(term.node) * scalars.get(term.factor)).sum::<Fr>();
+                // Levels come by decreasing need: a constraint belongs to the last one that has enough cosets.
+                let next =
+                    constraints.levels.iter().map(|level| level.cosets).filter(|more| *more < level.cosets).max();
+                let mine = |constraint: &&Constraint| {
+                    (next.map_or(0, |next| next + 1)..=level.cosets).contains(&cosets(constraint))
+                };
+                let members = constraints.list.iter().filter(mine);
+                let expected = members.map(|constraint| cells.node(constraint.node) * scalars.get(constraint.y_power));
+                assert_eq!(found, expected.sum::<Fr>(), "the level of {} cosets", level.cosets);
+                assert!(level.cosets < below, "levels come by decreasing number of cosets");
+                (below, all) = (level.cosets, all + found);
+            }
+            let expected = constraints.list.iter().map(|c| cells.node(c.node) * scalars.get(c.y_power)).sum::<Fr>();
+            assert_eq!(all, expected);
+        }
+    }
+
+    #[test]
+    fn lanes_that_share_a_switch_are_read_as_one() {
+        let constraints = Constraints::new(&system(), &BTreeSet::from([0]));
+        let terms = || constraints.levels.iter().flat_map(|level| &level.terms);
+        let switched = terms().filter(|term| term.columns.contains(&Column::Fixed(1)));
+        let columns: Vec<usize> = switched.map(|term| term.columns.len()).collect();
+        assert_eq!(columns, [2], "the switch, and one combination at both rotations");
+        let rows = [Column::Usable, Column::Last, Column::Fixed(0)];
+        assert!(terms().any(|term| term.columns.contains(&Column::First)));
+        let opaque = |term: &&Term| rows.iter().any(|column| term.columns.contains(column));
+        assert_eq!(terms().find(opaque), None, "rows are read by the first one");
+    }
+}

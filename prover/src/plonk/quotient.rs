@@ -307,3 +307,34 @@ impl FromIterator<usize> for ColumnSet {
         set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::numerator::tests::system;
+    use super::*;
+
+    #[test]
+    fn plans_compute_every_product_within_the_memory_that_they_tell() {
+        let constraints = Constraints::new(&system(), &BTreeSet::from([0]));
+        let usual = QuotientPlan::new(&constraints, 8, usize::MAX);
+        let least = QuotientPlan::new(&constraints, 8, 0);
+        assert!(least.memory() < usual.memory() && usual.transforms() < least.transforms());
+        let mut cost = usize::MAX;
+        for limit in least.memory()..=usual.memory() {
+            let plan = QuotientPlan::new(&constraints, 8, limit);
+            assert!(plan.memory() <= limit, "{} of {limit}", plan.memory());
+            assert!(plan.transforms() <= cost, "more memory costs no more transforms");
+            cost = plan.transforms();
+            for level in &constraints.levels {
+                let batches = plan.batches.iter().filter(|batch| batch.cosets == level.cosets);
+                let factors = |batch: &Batch| batch.program.instructions.iter().filter(|i| is_sum(i)).count();
+                assert_eq!(batches.map(factors).sum::<usize>(), level.terms.len());
+            }
+            assert!(plan.batches.is_sorted_by(|a, b| a.cosets >= b.cosets));
+        }
+    }
+
+    fn is_sum(instruction: &super::super::program::Instruction) -> bool {
+        instruction.operation == super::super::program::Operation::MultiplyAdd
+    }
+}
