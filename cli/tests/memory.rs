@@ -25,6 +25,17 @@ fn parts(plan: &Value) -> u64 {
 }
 
 #[test]
+fn folded_machines_keep_to_their_plan() {
+    let folder = tempfile::tempdir().expect("a folder");
+    prove(folder.path(), &["--optimize", "gas"]).done();
+    let proved = prove(folder.path(), &["--optimize", "gas", "--json"]).done().json();
+    let planned = bytes(&proved["memory_plan"]["total"]);
+    if let Some(peak) = proved["peak_rss_bytes"].as_u64() {
+        assert!(peak <= planned && planned <= 2 * peak, "{peak} of {planned} planned");
+    }
+}
+
+#[test]
 fn a_limit_is_kept_or_refused_with_the_ways_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let refused = prove(folder.path(), &["--max-memory", "1MiB"]);

@@ -116,7 +116,12 @@ impl MemoryPlan {
 fn elements(params: &MachineParams) -> u64 {
     let counts = Placement::new(params).counts();
     let products = counts.permuted.div_ceil(MachineConfig::DEGREE - 2);
-    (counts.second_phase + products + 1 + SPARE_COLUMNS) as u64
+    let spare = match params.arrangement {
+        Arrangement::Parallel => SPARE_COLUMNS,
+        // Found by measuring: of few and tall columns it keeps more.
+        Arrangement::Folded(_) => 3 * SPARE_COLUMNS,
+    };
+    (counts.second_phase + products + 1 + spare) as u64
 }
 
 /// Columns of elements that the quotient takes, where it should take `limit` at most.
