@@ -267,7 +267,7 @@ proptest! {
         prop_assert!(bench.verdict(&expected).is_ok(), "{:?}", bench.circuit);
         for &instructions in Instructions::available() {
             // All memory, the least, and something between: so many columns of elements.
-            let between = 13 * 32 << bench.circuit.k();
+            let between = (13 * 32) << bench.circuit.k();
             for quotient_bytes in [None, Some(0), Some(between)] {
                 let options = CpuOptions { instructions, quotient_bytes };
                 let found = bench.proof(&bench.cpu(options), 3);
