@@ -16,10 +16,10 @@ use crate::plonk::quotient::QuotientPlan;
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
-/// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^9 to 2^16 rows with 1 to
-/// 16 threads, with all memory and with the least: from 2^11 rows on the plan is 1.0 to 1.5 times the peak there, and
-/// never below it.
-const PROCESS: u64 = 16 << 20;
+/// This and the next constants are fitted to peaks of fresh processes with keys at hand, on models of 2^12 to 2^16 rows with 1 to
+/// 16 threads, with all memory and with the least: the plan is 1.1 to 1.3 times the peak there for up to 4 threads, up to 1.5
+/// times for more, and never below it.
+const PROCESS: u64 = 18 << 20;
 /// What a thread takes for its stack, lists of additions, and what the allocator keeps for it.
 const THREAD: u64 = 5 << 19;
 /// What a thread takes for sums over points: some for each row, up to a most, and no more beside the quotient.
