@@ -467,7 +467,8 @@ mod tests {
             decoded(&file)
         };
         assert!(matches!(with(8, b"NONE"), Err(ContainerError::UnknownKind(tag)) if &tag == b"NONE"));
-        assert!(matches!(with(8, b"PKEY"), Err(ContainerError::WrongKind { found: Kind::ProvingKey, .. })));
+        let key = frame(Kind::ProvingKey, &[1]).expect("it is small");
+        assert!(matches!(decoded(&key), Err(ContainerError::WrongKind { found: Kind::ProvingKey, .. })));
         assert!(matches!(with(12, &[1]), Err(ContainerError::Version { found: 1, supported: 2, .. })));
         assert!(matches!(with(16, &[0xff; 8]), Err(ContainerError::TooLarge { .. })));
         assert!(with(12, &[1]).is_err_and(|error| error.is_foreign()));
