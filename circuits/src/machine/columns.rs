@@ -176,11 +176,11 @@ impl FixedColumn {
         OPTIONAL.iter().position(|&column| column == self).map(|bit| bit as u32)
     }
 
-    /// The logical fixed columns of a member; those of a parallel one in the order of its constraint system.
-    pub fn all(params: &MachineParams) -> Vec<FixedColumn> {
-        let mut columns = match params.arrangement {
-            Arrangement::Parallel => vec![FixedColumn::Active],
-            Arrangement::Folded(_) => vec![
+    /// The columns by which a machine knows its rows: they follow from its regions, whatever the program.
+    pub fn marks(arrangement: &Arrangement) -> &'static [FixedColumn] {
+        match arrangement {
+            Arrangement::Parallel => &[FixedColumn::Active],
+            Arrangement::Folded(_) => &[
                 FixedColumn::UnitSelector,
                 FixedColumn::OtherSelector,
                 FixedColumn::IsTable,
@@ -188,7 +188,12 @@ impl FixedColumn {
                 FixedColumn::SumStep,
                 FixedColumn::SumEnd,
             ],
-        };
+        }
+    }
+
+    /// The logical fixed columns of a member; those of a parallel one in the order of its constraint system.
+    pub fn all(params: &MachineParams) -> Vec<FixedColumn> {
+        let mut columns = Self::marks(&params.arrangement).to_vec();
         for lane in 0..params.units {
             columns.extend([
                 FixedColumn::ValueTag(lane),

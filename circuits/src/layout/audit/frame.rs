@@ -5,18 +5,7 @@
 //! every operand of the scalar unit one copy, of a cell that does not come later. Row 0 of the unit is the machine's zero.
 
 use super::AuditError;
-use crate::machine::{AdviceColumn, Arrangement, Cell, FixedColumn, Region, Skeleton};
-
-/// The columns by which a machine knows its rows.
-const MARKS: [FixedColumn; 7] = [
-    FixedColumn::Active,
-    FixedColumn::UnitSelector,
-    FixedColumn::OtherSelector,
-    FixedColumn::IsTable,
-    FixedColumn::IsWeight,
-    FixedColumn::SumStep,
-    FixedColumn::SumEnd,
-];
+use crate::machine::{AdviceColumn, Cell, FixedColumn, Region, Skeleton};
 
 /// The columns with the coefficients of the scalar unit, but for those that take up the row before: these are off on the first
 /// row as all such columns are.
@@ -44,13 +33,12 @@ fn audit_columns(skeleton: &Skeleton) -> Result<(), AuditError> {
     frame(of_member && long && elements, "the fixed columns are those of the member, each as long as its regions")
 }
 
+/// The columns have been found to be those of the member.
 fn audit_marks(skeleton: &Skeleton) -> Result<(), AuditError> {
     let empty = Skeleton::new(skeleton.params, skeleton.regions);
-    let marked = MARKS.iter().filter(|mark| empty.fixed.contains_key(mark));
-    let as_they_follow = marked.clone().all(|mark| skeleton.fixed[mark] == empty.fixed[mark]);
-    let parallel = skeleton.params.arrangement == Arrangement::Parallel;
-    let expected = if parallel { 1 } else { MARKS.len() - 1 };
-    frame(as_they_follow && marked.count() == expected, "the marks of rows follow from the regions")
+    let follows = |mark: &FixedColumn| skeleton.fixed[mark] == empty.fixed[mark];
+    let marks = FixedColumn::marks(&skeleton.params.arrangement);
+    frame(marks.iter().all(follows), "the marks of rows follow from the regions")
 }
 
 /// Two operands for every row, each copied once from what is known by then.
