@@ -14,7 +14,7 @@ use evm::Chain;
 use onnx_import::quantize::{self, QuantizeOptions};
 use onnx_import::samples::{InputSpec, Samples};
 use onnx_import::{import_file, ImportOptions};
-use prover::report::{peak_rss_bytes, Stage};
+use prover::report::{peak_rss_bytes, restart_peak, Stage};
 use prover::srs::Srs;
 use prover::{prove, Plan, ProveOptions};
 use verifier::evm::{abi, registry_contract, verifier_contract, EvmModel};
@@ -190,11 +190,6 @@ fn measure(case: &Case, objective: Objective) -> Result<Vec<String>> {
     row.push(record::figure(cpu.iter().sum()));
     row.push(peak.map_or_else(String::new, |bytes| bytes.to_string()));
     Ok(row)
-}
-
-/// Starts the peak of the process's memory anew. Where the kernel refuses, the old peak stays: an upper bound.
-fn restart_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The columns of the table: heading, column of the record, and how its figure is shown.

@@ -9,12 +9,6 @@ pub(crate) fn available_memory_bytes() -> Option<u64> {
     field_bytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
-/// Starts the peak anew, so that a stage is measured by itself. Where the kernel refuses, the old peak stays.
-pub(crate) fn restart_peak() {
-    // Best effort: without it the figure is an upper bound.
-    let _ = fs::write("/proc/self/clear_refs", "5");
-}
-
 fn field_bytes(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;

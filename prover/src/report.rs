@@ -219,6 +219,12 @@ pub fn peak_rss_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+/// Starts [`peak_rss_bytes`] anew, so that a stage is measured by itself. Where the kernel refuses, the old peak stays.
+pub fn restart_peak() {
+    // Best effort: without it the figure is an upper bound.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use prover::report::peak_rss_bytes;
+use prover::report::{peak_rss_bytes, restart_peak};
 use verifier::{verify, Proof, Statement, VerifyingKey};
 
 use crate::args::ProveArgs;
@@ -16,7 +16,7 @@ use crate::pipeline::{inference, keys, model};
 use crate::printer::{bytes, seconds, Printer};
 use crate::profile::Profile;
 use crate::report::Report;
-use crate::{artifacts, salts, usage};
+use crate::{artifacts, salts};
 
 /// Proves one inference and verifies the proof before it is handed out.
 ///
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let srs = keys::srs(args.srs.as_deref(), candidate.plan().k(), printer)?;
     let keys = candidate.keys(&folder, &srs, printer)?;
 
-    usage::restart_peak();
+    restart_peak();
     let insecure_srs = srs.mark().is_insecure();
     let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, printer)?;
     let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;

@@ -8,7 +8,11 @@ use std::collections::HashMap;
 
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field;
-use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2_proofs::plonk::{Any, Column, ColumnType, ConstraintSystem, Expression};
+use halo2_proofs::poly::Rotation;
+
+/// Instructions to a word of the data.
+pub(super) const INSTRUCTIONS_PER_WORD: usize = 7;
 
 /// What an instruction reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +67,11 @@ impl Arithmetic {
         compiler.compiled.value = Some(value);
         compiler.compiled
     }
+
+    /// Words that the instructions take.
+    pub(super) fn words(&self) -> usize {
+        self.instructions.len().div_ceil(INSTRUCTIONS_PER_WORD)
+    }
 }
 
 struct Compiler<'a> {
@@ -77,20 +86,10 @@ impl Compiler<'_> {
             Expression::Constant(value) => self.constant(*value),
             Expression::Selector(_) => unreachable!("selectors have been replaced by fixed columns"),
             Expression::Fixed(query) => {
-                let queries = self.system.fixed_queries().iter();
-                Operand::Fixed(position(
-                    queries.map(|(c, r)| (c.index(), r.0)),
-                    query.column_index(),
-                    query.rotation().0,
-                ))
+                Operand::Fixed(query_index(self.system.fixed_queries(), query.column_index(), query.rotation()))
             }
             Expression::Advice(query) => {
-                let queries = self.system.advice_queries().iter();
-                Operand::Advice(position(
-                    queries.map(|(c, r)| (c.index(), r.0)),
-                    query.column_index(),
-                    query.rotation().0,
-                ))
+                Operand::Advice(query_index(self.system.advice_queries(), query.column_index(), query.rotation()))
             }
             Expression::Instance(_) => Operand::Instance,
             Expression::Challenge(challenge) => Operand::Challenge(challenge.index()),
@@ -161,6 +160,22 @@ impl Compiler<'_> {
     }
 }
 
-fn position(mut queries: impl Iterator<Item = (usize, i32)>, column: usize, rotation: i32) -> usize {
-    queries.position(|query| query == (column, rotation)).expect("a gate reads what it has queried")
+/// The values at `x` of the columns of the permutation argument, in its order.
+pub(super) fn permuted(system: &ConstraintSystem<Fr>) -> Vec<Operand> {
+    let operand = |column: &Column<Any>| match column.column_type() {
+        Any::Instance => Operand::Instance,
+        Any::Fixed => Operand::Fixed(query_index(system.fixed_queries(), column.index(), Rotation::cur())),
+        Any::Advice(_) => Operand::Advice(query_index(system.advice_queries(), column.index(), Rotation::cur())),
+    };
+    system.permutation().get_columns().iter().map(operand).collect()
+}
+
+/// The place of a query among those of its kind. Whatever gates and the permutation argument read is queried.
+pub(super) fn query_index<C: ColumnType>(
+    queries: &[(Column<C>, Rotation)],
+    column: usize,
+    rotation: Rotation,
+) -> usize {
+    let place = queries.iter().position(|(queried, at)| (queried.index(), *at) == (column, rotation));
+    place.expect("what is read has been queried")
 }

@@ -64,7 +64,7 @@ impl Counts {
             instances: map.instances,
             // Every polynomial but the first; every piece of the quotient but the first; the value and the opening's points.
             products: opened - 1 + map.quotient_pieces - 1 + 3,
-            gates: map.gate_words(),
+            gates: map.arithmetic.words(),
             permuted: map.permuted.len(),
             sets: map.sets.len(),
             points: set_points().sum(),

@@ -5,9 +5,9 @@
 //! the gates.
 
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::plonk::{Any, ConstraintSystem};
+use halo2_proofs::plonk::ConstraintSystem;
 
-use super::arithmetic::{Arithmetic, Operand};
+use super::arithmetic::{permuted, Arithmetic, Operand, INSTRUCTIONS_PER_WORD};
 use super::model::{MAX_CODE_BYTES, PROXY_BYTES};
 use super::openings::{opening_sets, products_of, rotations, Evaluation, Evaluations, Opened, OpeningSet};
 use super::transcript::{Kind, TranscriptPlan};
@@ -30,8 +30,6 @@ const MOST_POINTS: usize = 32;
 pub(super) const DATA: Address = 0x800;
 /// Bytes of the data's header.
 pub(super) const HEADER_BYTES: usize = 0x1a0;
-/// Instructions to a word.
-pub(super) const INSTRUCTIONS_PER_WORD: usize = 7;
 /// The end of what tables can name.
 const END: Address = 1 << 16;
 /// Challenges that follow those of the constraint system: `θ, β, γ, y, x` and the opening's `y, v, u`.
@@ -48,7 +46,8 @@ pub(super) struct MemoryMap {
     pub(super) instances: usize,
     pub(super) blinded_rows: usize,
     pub(super) rotations: Vec<i32>,
-    pub(super) permuted: Vec<Address>,
+    /// The values of the columns of the permutation argument.
+    pub(super) permuted: Vec<Operand>,
     pub(super) first_gate: Address,
     pub(super) permutation: Address,
     pub(super) openings: Address,
@@ -81,13 +80,13 @@ impl MemoryMap {
         let rotations = rotations(&sets);
         let blinded_rows = system.blinding_factors() + 1;
         let fixed: Vec<usize> = sets.iter().flat_map(|set| &set.polynomials).filter_map(opened_fixed).collect();
-        let columns = system.permutation().get_columns().len();
+        let permuted = permuted(system);
 
         let constants = DATA + HEADER_BYTES;
         let commitments = constants + WORD * arithmetic.constants.len();
-        let first_gate = commitments + POINT * (fixed.len() + columns);
-        let permutation = first_gate + WORD * arithmetic.instructions.len().div_ceil(INSTRUCTIONS_PER_WORD);
-        let openings = permutation + 2 * columns;
+        let first_gate = commitments + POINT * (fixed.len() + permuted.len());
+        let permutation = first_gate + WORD * arithmetic.words();
+        let openings = permutation + 2 * permuted.len();
         let data_end = openings + openings_bytes(&sets);
 
         let words = data_end.next_multiple_of(WORD);
@@ -104,7 +103,7 @@ impl MemoryMap {
         let map = Self {
             results: inverted + WORD * inverted_numbers(&sets, blinded_rows, instances),
             evaluations: Evaluations::of(system),
-            permuted: Vec::new(),
+            permuted,
             arithmetic,
             sets,
             transcript,
@@ -126,8 +125,6 @@ impl MemoryMap {
             products: products_of(system),
             quotient_pieces: system.degree() - 1,
         };
-        let permuted = map.permuted(system);
-        let map = Self { permuted, ..map };
         map.check_size(k)?;
         Ok(map)
     }
@@ -151,11 +148,6 @@ impl MemoryMap {
         }
     }
 
-    /// Words of instructions.
-    pub(super) fn gate_words(&self) -> usize {
-        self.arithmetic.instructions.len().div_ceil(INSTRUCTIONS_PER_WORD)
-    }
-
     /// Numbers that are inverted.
     pub(super) fn inverted_numbers(&self) -> usize {
         (self.results - self.inverted) / WORD
@@ -164,7 +156,7 @@ impl MemoryMap {
     /// The end of the memory that the contract uses: the results of the gates, those of the last word's spare instructions
     /// included, lie where the prefix products of the inversion were.
     pub(super) fn end(&self) -> Address {
-        let results = INSTRUCTIONS_PER_WORD * self.gate_words();
+        let results = INSTRUCTIONS_PER_WORD * self.arithmetic.words();
         self.results + WORD * results.max(self.inverted_numbers())
     }
 
@@ -266,17 +258,6 @@ impl MemoryMap {
         self.points + WORD * place
     }
 
-    /// The values at `x` of the columns of the permutation argument.
-    fn permuted(&self, system: &ConstraintSystem<Fr>) -> Vec<Address> {
-        let columns = system.permutation().get_columns();
-        let operand = columns.iter().map(|column| match column.column_type() {
-            Any::Instance => Operand::Instance,
-            Any::Fixed => Operand::Fixed(at_present_row(system.fixed_queries(), column.index())),
-            Any::Advice(_) => Operand::Advice(at_present_row(system.advice_queries(), column.index())),
-        });
-        operand.map(|operand| self.operand(operand)).collect()
-    }
-
     /// Bytes of a proof.
     pub(super) fn proof_bytes(&self) -> usize {
         self.transcript.parts.iter().map(|part| part.bytes()).sum()
@@ -300,14 +281,6 @@ fn opened_fixed((opened, _): &(Opened, Vec<Evaluation>)) -> Option<usize> {
         Opened::Fixed(column) => Some(*column),
         _ => None,
     }
-}
-
-fn at_present_row<C>(queries: &[(halo2_proofs::plonk::Column<C>, halo2_proofs::poly::Rotation)], column: usize) -> usize
-where
-    C: halo2_proofs::plonk::ColumnType,
-{
-    let place = queries.iter().position(|(c, rotation)| c.index() == column && rotation.0 == 0);
-    place.expect("the library queries permuted columns at the present row")
 }
 
 /// Bytes of the table of openings: per set its sizes and points, per polynomial its commitment and evaluations.

@@ -4,7 +4,8 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::plonk;
 
-use super::memory::{Address, MemoryMap, DATA, HEADER_BYTES, INSTRUCTIONS_PER_WORD};
+use super::arithmetic::INSTRUCTIONS_PER_WORD;
+use super::memory::{Address, MemoryMap, DATA, HEADER_BYTES};
 use super::transcript::Kind;
 use super::{keccak, EvmAddress, EvmCosts, EvmError, Hash};
 use crate::encoding::{encode_point, encode_point2, encode_scalar};
@@ -116,7 +117,7 @@ impl Data<'_> {
         self.map.arithmetic.constants.iter().for_each(|constant| data.extend(encode_scalar(constant)));
         self.commitments(&mut data)?;
         data.extend(self.gates());
-        self.map.permuted.iter().for_each(|&address| data.extend(short(address)));
+        self.map.permuted.iter().for_each(|&value| data.extend(short(self.map.operand(value))));
         data.extend(self.openings());
         assert_eq!(data.len(), self.map.data_end - DATA, "the data have the length that was laid out");
         Ok(data)

@@ -9,11 +9,12 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G1};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
-use halo2_proofs::plonk::{self, Any, ConstraintSystem};
+use halo2_proofs::plonk::{self, ConstraintSystem};
 use halo2_proofs::transcript::{EncodedChallenge, Transcript, TranscriptWrite, TranscriptWriterBuffer};
 use rand_core::RngCore;
 use thiserror::Error;
 
+use super::arithmetic::{permuted, query_index, Operand};
 use super::memory::check;
 use super::openings::{opening_sets, products_of, Evaluation, Evaluations, Opened};
 use super::transcript::{Kind, TranscriptPlan};
@@ -137,14 +138,12 @@ impl Check<'_> {
                 &|constant| constant,
                 &|_| unreachable!("selectors have been replaced"),
                 &|query| {
-                    let place = (query.column_index(), query.rotation());
-                    let mut queries = system.fixed_queries().iter().map(|(c, r)| (c.index(), *r));
-                    evaluations[first.fixed + queries.position(|query| query == place).expect("queried")]
+                    let place = query_index(system.fixed_queries(), query.column_index(), query.rotation());
+                    evaluations[first.fixed + place]
                 },
                 &|query| {
-                    let place = (query.column_index(), query.rotation());
-                    let mut queries = system.advice_queries().iter().map(|(c, r)| (c.index(), *r));
-                    evaluations[first.advice + queries.position(|query| query == place).expect("queried")]
+                    let place = query_index(system.advice_queries(), query.column_index(), query.rotation());
+                    evaluations[first.advice + place]
                 },
                 &|_| instance,
                 &|challenge| self.challenge(challenge.index()),
@@ -176,21 +175,14 @@ impl Check<'_> {
         let mut constraints = vec![zeroth * (Fr::ONE - product(0, 0)), last * (end.square() - end)];
         constraints.extend((1..products).map(|index| zeroth * (product(index, 0) - product(index - 1, 2))));
         let mut identity = beta * x;
-        let columns = system.permutation().get_columns();
-        for (index, chunk) in columns.chunks(system.degree() - 2).enumerate() {
+        for (index, chunk) in permuted(system).chunks(system.degree() - 2).enumerate() {
             let (mut left, mut right) = (product(index, 1), product(index, 0));
-            for (place, column) in chunk.iter().enumerate() {
-                let query = |queries: Vec<(usize, i32)>| queries.iter().position(|&q| q == (column.index(), 0));
-                let value = match column.column_type() {
-                    Any::Instance => instance,
-                    Any::Advice(_) => {
-                        let queries = system.advice_queries().iter().map(|(c, r)| (c.index(), r.0)).collect();
-                        evaluations[first.advice + query(queries).expect("queried")]
-                    }
-                    Any::Fixed => {
-                        let queries = system.fixed_queries().iter().map(|(c, r)| (c.index(), r.0)).collect();
-                        evaluations[first.fixed + query(queries).expect("queried")]
-                    }
+            for (place, operand) in chunk.iter().enumerate() {
+                let value = match operand {
+                    Operand::Instance => instance,
+                    Operand::Advice(query) => evaluations[first.advice + query],
+                    Operand::Fixed(query) => evaluations[first.fixed + query],
+                    other => unreachable!("{other:?} is no column"),
                 };
                 left *= value + beta * evaluations[first.sigma + index * (system.degree() - 2) + place] + gamma;
                 right *= value + identity + gamma;
