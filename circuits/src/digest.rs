@@ -177,16 +177,9 @@ impl<'de> Deserialize<'de> for PortDigest {
 
 /// Exactly `2·N` digits, with or without `0x`.
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
-    let refuse = HexError::Digits { digits: 2 * N };
-    let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
-    if digits.len() != 2 * N {
-        return Err(refuse);
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8).ok_or(refuse);
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| HexError::Digits { digits: 2 * N })?;
     Ok(bytes)
 }
 

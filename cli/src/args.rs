@@ -512,11 +512,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let fault = || "expected 0x and 40 hexadecimal digits".to_owned();
-        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40).ok_or_else(fault)?;
-        let digits: Vec<u8> =
-            digits.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>().ok_or_else(fault)?;
-        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        bytes.try_into().map(Self).map_err(|_| fault())
+        let mut address = [0; 20];
+        hex::decode_to_slice(text.strip_prefix("0x").ok_or_else(fault)?, &mut address).map_err(|_| fault())?;
+        Ok(Self(address))
     }
 }
 

@@ -41,15 +41,9 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let digits: Vec<u8> = text
-            .chars()
-            .map(|c| c.to_digit(16).map(|digit| digit as u8).ok_or(DigestError))
-            .collect::<Result<_, _>>()?;
-        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&0)).collect();
-        match digits.len() {
-            64 => Ok(Self(bytes.try_into().expect("64 digits make 32 bytes"))),
-            _ => Err(DigestError),
-        }
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| DigestError)?;
+        Ok(Self(digest))
     }
 }
 

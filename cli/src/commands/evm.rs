@@ -232,5 +232,5 @@ fn pretty(value: &Value) -> String {
 
 /// Bytes as `0x…`.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    format!("0x{}", hex::encode(bytes))
 }

@@ -82,10 +82,8 @@ pub fn keccak(bytes: &[u8]) -> Hash {
     Keccak256::digest(bytes).into()
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let hex = hex.trim_start_matches("0x").as_bytes();
-    let digit = |digit: u8| char::from(digit).to_digit(16).expect("the artifacts are hexadecimal") as u8;
-    hex.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text.trim_start_matches("0x")).expect("the artifacts are hexadecimal")
 }
 
 #[cfg(test)]
