@@ -22,6 +22,17 @@ pub enum Insecurity {
     SeededRandomness,
 }
 
+impl Insecurity {
+    /// The marks of a proof under `key` whose randomness is from `randomness`.
+    pub fn of(key: &VerifyingKey, randomness: Randomness) -> Vec<Self> {
+        let marks = [
+            (key.description().srs.is_insecure(), Insecurity::DevelopmentSrs),
+            (randomness == Randomness::Seeded, Insecurity::SeededRandomness),
+        ];
+        marks.into_iter().filter(|(set, _)| *set).map(|(_, mark)| mark).collect()
+    }
+}
+
 impl fmt::Display for Insecurity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -108,10 +119,6 @@ impl Statement {
                 }
             })
             .collect();
-        let marks = [
-            (description.srs.is_insecure(), Insecurity::DevelopmentSrs),
-            (randomness == Randomness::Seeded, Insecurity::SeededRandomness),
-        ];
         Self {
             model: description.model.clone(),
             source: description.source,
@@ -120,7 +127,7 @@ impl Statement {
             srs: description.srs.digest(),
             summary: summary(&ports),
             ports,
-            insecurities: marks.into_iter().filter(|(set, _)| *set).map(|(_, mark)| mark).collect(),
+            insecurities: Insecurity::of(key, randomness),
         }
     }
 }

@@ -12,8 +12,9 @@ use thiserror::Error;
 use crate::container::ContainerError;
 use crate::encoding::PointError;
 use crate::shape::ShapeError;
+use crate::statement::Insecurity;
 use crate::transcript::{Challenge, KeccakTranscript};
-use crate::{refuse_degree_override, DegreeOverride, Digest, Proof, PublicData, Randomness, Statement, VerifyingKey};
+use crate::{refuse_degree_override, DegreeOverride, Digest, Proof, PublicData, Statement, VerifyingKey};
 
 /// What is done with proofs that are marked insecure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,6 +138,15 @@ impl From<ShapeError> for Refusal {
     }
 }
 
+impl From<Insecurity> for Refusal {
+    fn from(mark: Insecurity) -> Self {
+        match mark {
+            Insecurity::DevelopmentSrs => Refusal::InsecureSrs,
+            Insecurity::SeededRandomness => Refusal::SeededRandomness,
+        }
+    }
+}
+
 impl Refusal {
     /// A name of the reason for programs; one for each variant.
     pub fn code(&self) -> &'static str {
@@ -201,9 +211,8 @@ pub fn verify_under(
 }
 
 fn check_marks(policy: Policy, key: &VerifyingKey, proof: &Proof) -> Result<(), Refusal> {
-    match policy {
-        Policy::RequireSecure if key.description().srs.is_insecure() => Err(Refusal::InsecureSrs),
-        Policy::RequireSecure if proof.randomness == Randomness::Seeded => Err(Refusal::SeededRandomness),
+    match (policy, Insecurity::of(key, proof.randomness).first()) {
+        (Policy::RequireSecure, Some(&mark)) => Err(mark.into()),
         _ => Ok(()),
     }
 }

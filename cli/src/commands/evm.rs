@@ -4,12 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::anyhow;
 use circuits::interface::InterfacePort;
 use serde_json::{json, Value};
 use verifier::encoding::encode_scalar;
 use verifier::evm::{abi, keccak, DEPLOYER};
-use verifier::{Proof, Randomness, VerifyingKey};
+use verifier::statement::Insecurity;
+use verifier::{Proof, Randomness, Refusal, VerifyingKey};
 
 use crate::args::{EvmCommand, EvmExportArgs};
 use crate::artifacts;
@@ -30,31 +30,23 @@ pub(crate) fn run(command: &EvmCommand, printer: Printer) -> Outcome {
 
 fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     let key = read_key(&args.vk)?;
-    let insecure = key.description().srs.is_insecure();
-    if insecure && !args.force {
-        let fault = anyhow!("the key is made on the insecure development SRS, under which anybody can forge proofs");
-        return Err(Failure::refused(fault).remedy(
-            "make keys with `zkinfer setup --srs` and an SRS of a public ceremony; --force exports for tests",
-        ));
-    }
     let proof = args.proof.as_deref().map(read_proof).transpose()?;
-    let seeded = proof.as_ref().is_some_and(|proof| proof.randomness == Randomness::Seeded);
-    if seeded && !args.force {
-        let fault = anyhow!("the proof was made with seeded randomness, so that it may give its private values away");
-        return Err(Failure::refused(fault).remedy("make another proof; --force exports this one for tests"));
+    let randomness = proof.as_ref().map_or(Randomness::System, |proof| proof.randomness);
+    let marks = Insecurity::of(&key, randomness);
+    if let (Some(&mark), false) = (marks.first(), args.force) {
+        return Err(Failure::refused(Refusal::from(mark)).remedy(match mark {
+            Insecurity::DevelopmentSrs => {
+                "make keys with `zkinfer setup --srs` and an SRS of a public ceremony; --force exports for tests"
+            }
+            Insecurity::SeededRandomness => "make another proof; --force exports this one for tests",
+        }));
     }
     let contracts = Contracts::of(&key, args.verifier.map(|address| address.0))?;
     let trial = printer.stage("contracts", None, || try_contracts(&key, &contracts, proof.as_ref()))?;
-    let files = Export { key: &key, contracts: &contracts, trial, proof: proof.as_ref() };
+    let files = Export { key: &key, contracts: &contracts, trial, proof: proof.as_ref(), marks: &marks };
     files.write(&args.out)?;
     files.print(&args.out, printer)?;
-    if insecure {
-        printer
-            .warn("INSECURE: the key is made on the development SRS; anybody can make these contracts accept anything");
-    }
-    if seeded {
-        printer.warn("INSECURE: the proof was made with seeded randomness, and may give its private values away");
-    }
+    marks.iter().for_each(|mark| printer.warn(mark));
     files.report(printer)
 }
 
@@ -68,6 +60,8 @@ struct Export<'a> {
     contracts: &'a Contracts,
     trial: Trial,
     proof: Option<&'a Proof>,
+    /// Reasons not to rely on them.
+    marks: &'a [Insecurity],
 }
 
 impl Export<'_> {
@@ -105,8 +99,8 @@ impl Export<'_> {
         json!({
             "format": "zkinfer-evm-export",
             "version": 1,
-            "insecure": description.srs.is_insecure(),
-            "seeded": self.proof.is_some_and(|proof| proof.randomness == Randomness::Seeded),
+            "insecure": self.marks.contains(&Insecurity::DevelopmentSrs),
+            "seeded": self.marks.contains(&Insecurity::SeededRandomness),
             "verifier": {
                 "address": hex(address),
                 "factory": by_factory.then(|| hex(&DEPLOYER)),
@@ -190,7 +184,7 @@ impl Export<'_> {
                 .with("code_bytes", self.contracts.verifier.runtime_code.len())
                 .with("vk_bytes", self.contracts.runtime_code().len())
                 .with("calldata_bytes", calldata)
-                .with("insecure_srs", self.key.description().srs.is_insecure())
+                .with("insecure_srs", self.marks.contains(&Insecurity::DevelopmentSrs))
                 .with("simulated_proof", trial.simulated)
                 .with("corrupted_refused", trial.refused),
         )

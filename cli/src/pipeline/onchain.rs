@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use circuits::digest::{PortDigest, Salt};
 use circuits::interface::PublicData;
 use evm::{Chain, Outcome as CallOutcome};
-use rand_core::{OsRng, RngCore};
+use rand_core::OsRng;
 use verifier::container::Bytes;
 use verifier::encoding::POINT_BYTES;
 use verifier::evm::{abi, registry_contract, simulate_proof, verifier_contract, EvmAddress, EvmModel, ShippedContract};
@@ -90,14 +90,17 @@ pub(crate) fn try_contracts(key: &VerifyingKey, contracts: &Contracts, proof: Op
             return Err(disagreement(what));
         }
     }
-    Ok(Trial { verify_gas: accepted.gas, simulated, refused: corrupted.len(), ..deployed.trial })
+    let Deployed { deploy_gas, model_gas, entry_gas, .. } = deployed;
+    Ok(Trial { verify_gas: accepted.gas, deploy_gas, model_gas, entry_gas, simulated, refused: corrupted.len() })
 }
 
 /// The contracts on a chain of their own.
 struct Deployed {
     chain: Chain,
     model: EvmAddress,
-    trial: Trial,
+    deploy_gas: u64,
+    model_gas: u64,
+    entry_gas: u64,
 }
 
 impl Deployed {
@@ -130,8 +133,7 @@ impl Deployed {
         if entry.output.is_none() {
             return Err(disagreement("the registry does not take the entry; what it is told"));
         }
-        let trial = Trial { verify_gas: 0, deploy_gas, model_gas, entry_gas: entry.gas, simulated: false, refused: 0 };
-        Ok(Self { chain, model, trial })
+        Ok(Self { chain, model, deploy_gas, model_gas, entry_gas: entry.gas })
     }
 
     fn call(&mut self, key: &VerifyingKey, proof: &Proof) -> Outcome<CallOutcome> {
@@ -150,7 +152,7 @@ fn simulated(key: &VerifyingKey) -> Outcome<(VerifyingKey, Proof)> {
     )
     .or_refused("the key on the development SRS")?;
     let values = key.interface().public().map(|port| vec![port.lo; port.elements()]).collect();
-    let digests = key.interface().hashed().map(|_| some_digest()).collect();
+    let digests = key.interface().hashed().map(|_| digest_of_nothing(0)).collect();
     let public = PublicData { values, digests };
     let instances = key.interface().pack(&public).or_refused("the lowest values of all ports")?;
     let words = simulate_proof(key.plonk(), &instances, development_tau(), &mut OsRng)
@@ -197,7 +199,7 @@ fn corrupted(key: &VerifyingKey, proof: &Proof) -> Vec<(&'static str, Proof)> {
 fn other_value(key: &VerifyingKey, proof: &Proof) -> Option<Proof> {
     let mut changed = proof.clone();
     if let Some(digest) = changed.public.digests.first_mut() {
-        *digest = some_digest();
+        *digest = digest_of_nothing(1);
         return Some(changed);
     }
     let (place, port) = key.interface().public().enumerate().find(|(_, port)| port.lo < port.hi)?;
@@ -206,11 +208,9 @@ fn other_value(key: &VerifyingKey, proof: &Proof) -> Option<Proof> {
     Some(changed)
 }
 
-/// A digest of nothing in particular.
-fn some_digest() -> PortDigest {
-    let mut salt = [0; Salt::BYTES];
-    OsRng.fill_bytes(&mut salt);
-    PortDigest::of(&[], Salt::from_bytes(salt))
+/// A digest of nothing in particular, another one for each number.
+fn digest_of_nothing(number: u8) -> PortDigest {
+    PortDigest::of(&[], Salt::from_bytes([number; Salt::BYTES]))
 }
 
 fn disagreement(what: &str) -> Failure {
