@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::{example, text, zkinfer};
 use serde_json::Value;
+use verifier::{Proof, Randomness};
 
 /// Proves the example for gas, and gives the key and the proof.
 fn proven(folder: &Path) -> [String; 2] {
@@ -87,6 +88,24 @@ fn a_proof_under_another_key_is_not_exported() {
     let export = ["evm", "export", "--vk", &key, "--proof", &proof, "-o", &text(&chain), "--force"];
     zkinfer(&export).fails(1, &["not one under this key"]);
     assert!(!chain.exists());
+}
+
+/// A proof that may give its private values away is not put where everybody reads it.
+#[test]
+fn a_seeded_proof_is_not_exported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [key, path] = proven(folder.path());
+    let mut proof = Proof::read(Path::new(&path)).expect("it was just made");
+    proof.randomness = Randomness::Seeded;
+    proof.write(Path::new(&path)).expect("writable");
+    // Under a key on the development SRS, which is told first.
+    let chain = folder.path().join("chain");
+    let export = ["evm", "export", "--vk", &key, "--proof", &path, "-o", &text(&chain)];
+    zkinfer(&export).fails(1, &["insecure"]);
+    assert!(!chain.exists());
+    let forced = zkinfer(&[&export[..], &["--force"]].concat()).done();
+    assert!(forced.stderr.contains("seeded randomness"), "{}", forced.stderr);
+    assert_eq!(json(&chain.join("manifest.json"))["seeded"], true);
 }
 
 /// What is estimated before any setup is what the contracts then take.

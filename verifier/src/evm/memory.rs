@@ -309,3 +309,104 @@ pub(super) fn check(system: &ConstraintSystem<Fr>) -> Result<(), EvmError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use halo2_proofs::plonk::{Advice, Column, Instance};
+    use halo2_proofs::poly::Rotation;
+
+    use super::*;
+
+    const K: u32 = 9;
+
+    /// A system with one gate, which reads an advice column at these rotations; `more` adds to it.
+    fn system(
+        rotations: impl IntoIterator<Item = i32>,
+        more: impl FnOnce(&mut ConstraintSystem<Fr>, Column<Advice>, Column<Instance>),
+    ) -> ConstraintSystem<Fr> {
+        let mut system = ConstraintSystem::default();
+        let (advice, instance) = (system.advice_column(), system.instance_column());
+        let rotations: Vec<i32> = rotations.into_iter().collect();
+        if !rotations.is_empty() {
+            system.create_gate("sum", |cells| {
+                let cells = rotations.iter().map(|&rotation| cells.query_advice(advice, Rotation(rotation)));
+                [cells.reduce(|sum, cell| sum + cell).expect("there are rotations")]
+            });
+        }
+        more(&mut system, advice, instance);
+        system
+    }
+
+    fn copied(system: &mut ConstraintSystem<Fr>, advice: Column<Advice>, instance: Column<Instance>) {
+        system.enable_equality(advice);
+        system.enable_equality(instance);
+    }
+
+    fn refusal(system: &ConstraintSystem<Fr>) -> EvmError {
+        MemoryMap::of(system, K, 1).expect_err("the contract has no code for it")
+    }
+
+    #[test]
+    fn a_small_system_is_laid_out() {
+        assert!(MemoryMap::of(&system([0, 1, -1], copied), K, 1).is_ok());
+    }
+
+    #[test]
+    fn what_the_contract_does_not_know_is_named() {
+        let lookup = system([0], |system, advice, instance| {
+            copied(system, advice, instance);
+            let table = system.lookup_table_column();
+            system.lookup("table", |cells| vec![(cells.query_advice(advice, Rotation::cur()), table)]);
+        });
+        let two_instances = system([0], |system, advice, instance| {
+            copied(system, advice, instance);
+            system.instance_column();
+        });
+        let rotated = system([0], |system, advice, instance| {
+            copied(system, advice, instance);
+            system.create_gate("rotated", |cells| [cells.query_instance(instance, Rotation::next())]);
+        });
+        let no_copies = system([0], |_, _, _| {});
+        let no_gates = system([], copied);
+        let selector = system([0], |system, advice, instance| {
+            copied(system, advice, instance);
+            system.selector();
+        });
+        let no_advice = {
+            let mut system = ConstraintSystem::default();
+            let (fixed, instance) = (system.fixed_column(), system.instance_column());
+            system.enable_equality(fixed);
+            system.enable_equality(instance);
+            system.create_gate("fixed", |cells| [cells.query_fixed(fixed, Rotation::cur())]);
+            system
+        };
+        for (system, what) in [
+            (lookup, "lookup arguments"),
+            (two_instances, "instances other than one column"),
+            (rotated, "instances other than one column"),
+            (no_copies, "without copy constraints"),
+            (no_gates, "without gates"),
+            (selector, "selectors"),
+            (no_advice, "a challenge that follows no commitment"),
+        ] {
+            let refusal = refusal(&system);
+            assert!(matches!(refusal, EvmError::Unsupported(named) if named.contains(what)), "{what}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_named() {
+        let rotations = |rotations: Vec<i32>| system(rotations, copied);
+        for (system, k, what) in [
+            (rotations((0..=MOST_POINTS as i32).collect()), K, "points of a set"),
+            (rotations(vec![0, -100]), K, "rows before the present one"),
+            (rotations(vec![0, 300]), K, "rows behind the present one"),
+            (rotations(vec![0, 40]), 5, "rows between the first and the last that a gate reads"),
+        ] {
+            let refusal = MemoryMap::of(&system, k, 1).expect_err("there is no room for it");
+            assert!(matches!(refusal, EvmError::TooLarge { what: named, .. } if named == what), "{what}: {refusal}");
+        }
+        let refusal = MemoryMap::of(&rotations(vec![0]), 20, 5000).expect_err("there is no room for it");
+        assert!(matches!(refusal, EvmError::TooLarge { what: "bytes of memory", .. }), "{refusal}");
+    }
+}
