@@ -47,6 +47,11 @@ pub(crate) const fn ml(name: &'static str, versions: &'static [Version], lower: 
     Operator { domain: "ai.onnx.ml", name, versions, lower }
 }
 
+/// An operator of `com.microsoft`.
+pub(crate) const fn microsoft(name: &'static str, versions: &'static [Version], lower: Lower) -> Operator {
+    Operator { domain: "com.microsoft", name, versions, lower }
+}
+
 static OPERATORS: LazyLock<HashMap<(&str, &str), &Operator>> = LazyLock::new(|| {
     ops::ALL
         .iter()

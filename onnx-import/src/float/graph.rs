@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use super::quantized::{QuantizedSum, Quantizer, Requantization};
+
 /// Names a value of a [`FloatGraph`]: the index of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub usize);
@@ -314,6 +316,42 @@ pub enum FloatOp {
         input: ValueId,
         /// axis
         axis: usize,
+    },
+    /// The centered integers of a real tensor.
+    Quantize {
+        /// operand
+        input: ValueId,
+        /// scale and range
+        quantizer: Quantizer,
+    },
+    /// The reals that centered integers stand for.
+    Dequantize {
+        /// operand
+        input: ValueId,
+        /// scale
+        quantizer: Quantizer,
+    },
+    /// Convolution of centered integers by constant ones, exact, then requantized by output channel.
+    QuantizedConv {
+        /// `[N, C, H, W]`
+        input: ValueId,
+        /// `[O, C/groups, kh, kw]`
+        weights: ValueId,
+        /// `[O]`, at the scale of the accumulator
+        bias: ValueId,
+        /// window
+        window: Window,
+        /// channel groups
+        groups: usize,
+        /// from the accumulator to the result
+        requantization: Requantization,
+    },
+    /// Sum of two quantized tensors of one shape.
+    QuantizedAdd {
+        /// centered integers
+        operands: [ValueId; 2],
+        /// scales and zero points
+        sum: QuantizedSum,
     },
 }
 

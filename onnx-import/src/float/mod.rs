@@ -4,3 +4,4 @@ pub mod evaluate;
 mod functions;
 pub mod graph;
 mod operands;
+pub mod quantized;

@@ -29,13 +29,16 @@ impl FloatOp {
             | Self::Reduce { input, .. }
             | Self::ArgExtremum { input, .. }
             | Self::Softmax { input, .. }
-            | Self::LogSoftmax { input, .. } => vec![input],
+            | Self::LogSoftmax { input, .. }
+            | Self::Quantize { input, .. }
+            | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
             Self::MatMul(a, b) => vec![a, b],
             Self::Conv { input, weights, bias, .. } | Self::ConvTranspose { input, weights, bias, .. } => {
                 [input, weights].into_iter().chain(bias).collect()
             }
-            Self::Binary { operands, .. } => operands.iter_mut().collect(),
+            Self::QuantizedConv { input, weights, bias, .. } => vec![input, weights, bias],
+            Self::Binary { operands, .. } | Self::QuantizedAdd { operands, .. } => operands.iter_mut().collect(),
             Self::Select { condition, then, otherwise } => vec![condition, then, otherwise],
             Self::Gather { input, indices, .. } => vec![input, indices],
         }

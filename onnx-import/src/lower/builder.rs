@@ -9,16 +9,48 @@ use crate::error::NodeError;
 use crate::float::evaluate::apply;
 use crate::float::graph::{FloatNode, FloatOp, Tensor, ValueId};
 use crate::parse::tensor::Literal;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Most elements of one value.
 const MAX_ELEMENTS: u64 = 1 << 28;
 /// Multiply-adds that folding may take for a whole model.
 const MAX_WORK: u64 = 1 << 33;
 
+/// What a real tensor was dequantized from.
+#[derive(Clone, Debug)]
+pub(crate) struct Dequantized {
+    /// The integers as the model has them.
+    pub(crate) raw: ValueId,
+    /// The integers, centered.
+    pub(crate) centered: ValueId,
+    /// One scale, or one for each position of the axis.
+    pub(crate) scales: Arc<[f32]>,
+    /// The axis that several scales go along.
+    pub(crate) axis: usize,
+    /// The zero point, where there is one for all.
+    pub(crate) zero_point: Option<i32>,
+}
+
+/// A matrix product `A·B + C` as a model has it.
+#[derive(Clone, Debug)]
+pub(crate) struct MatrixProduct {
+    /// `A`, `[M, K]`.
+    pub(crate) a: ValueId,
+    /// `B`, `[K, N]`, or `[N, K]` where it is transposed.
+    pub(crate) b: ValueId,
+    /// `C`.
+    pub(crate) bias: Option<ValueId>,
+    /// Whether `B` is transposed.
+    pub(crate) transposed: bool,
+}
+
 /// A float graph under construction.
 pub(crate) struct Builder {
     nodes: Vec<FloatNode>,
     dtypes: Vec<DType>,
+    dequantized: HashMap<ValueId, Dequantized>,
+    products: HashMap<ValueId, MatrixProduct>,
     label: String,
     elements_left: u64,
     elements_limit: u64,
@@ -31,11 +63,33 @@ impl Builder {
         Self {
             nodes: vec![],
             dtypes: vec![],
+            dequantized: HashMap::new(),
+            products: HashMap::new(),
             label: String::new(),
             elements_left: elements_limit,
             elements_limit,
             work_left: MAX_WORK,
         }
+    }
+
+    /// Remembers what a real tensor was dequantized from.
+    pub(crate) fn note_dequantized(&mut self, value: ValueId, from: Dequantized) {
+        self.dequantized.insert(value, from);
+    }
+
+    /// What a real tensor was dequantized from, where it was.
+    pub(crate) fn dequantized(&self, value: ValueId) -> Option<&Dequantized> {
+        self.dequantized.get(&value)
+    }
+
+    /// Remembers that a value is a matrix product.
+    pub(crate) fn note_product(&mut self, value: ValueId, product: MatrixProduct) {
+        self.products.insert(value, product);
+    }
+
+    /// The matrix product that a value is, where it is one.
+    pub(crate) fn product(&self, value: ValueId) -> Option<&MatrixProduct> {
+        self.products.get(&value)
     }
 
     /// Names the ONNX node, or the tensor, that what follows comes from.
@@ -159,7 +213,9 @@ impl Builder {
     fn work(&self, op: &FloatOp, elements: u64) -> u64 {
         let per_element: u64 = match op {
             FloatOp::MatMul(a, _) => self.shape(*a).last().copied().unwrap_or(1) as u64,
-            FloatOp::Conv { weights, .. } => self.shape(*weights)[1..].iter().product::<usize>() as u64,
+            FloatOp::Conv { weights, .. } | FloatOp::QuantizedConv { weights, .. } => {
+                self.shape(*weights)[1..].iter().product::<usize>() as u64
+            }
             FloatOp::ConvTranspose { weights, .. } => {
                 let shape = self.shape(*weights);
                 (shape[0] * shape[2] * shape[3]) as u64

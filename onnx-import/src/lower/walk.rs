@@ -165,7 +165,7 @@ impl<'m> Walk<'m> {
             .get(domain)
             .or_else(|| self.model.operator_sets.get(domain))
             .ok_or_else(|| at(unknown.clone()))?;
-        if !matches!(domain, "ai.onnx" | "ai.onnx.ml") {
+        if !matches!(domain, "ai.onnx" | "ai.onnx.ml" | "com.microsoft") {
             return Err(at(unknown));
         }
         if (domain, node.op_type.as_str()) == ("ai.onnx", "If") {

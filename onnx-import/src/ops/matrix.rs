@@ -2,7 +2,7 @@
 
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, ValueId};
-use crate::lower::Call;
+use crate::lower::{Call, MatrixProduct};
 use crate::ops::arithmetic::check_wrap;
 use crate::registry::{onnx, since, Operator};
 
@@ -13,6 +13,7 @@ pub(super) const OPERATORS: &[Operator] =
 
 /// `alpha·A'·B' + beta·C`
 fn gemm(call: &mut Call) -> Result {
+    let [first, second] = [call.input(0)?, call.input(1)?];
     let alpha = call.attributes.float_or("alpha", 1.0)?;
     let beta = call.attributes.float_or("beta", 1.0)?;
     let mut operands = [call.input(0)?, call.input(1)?];
@@ -27,11 +28,22 @@ fn gemm(call: &mut Call) -> Result {
     check_wrap(call, &operands)?;
     let product = call.builder.matmul(operands[0], operands[1])?;
     let product = call.builder.affine(product, alpha, 0.0)?;
-    let Some(bias) = call.optional(2) else { return Ok(vec![product]) };
+    let plain = alpha == 1.0 && beta == 1.0 && call.attributes.int_or("transA", 0)? == 0;
+    let transposed = call.attributes.int_or("transB", 0)? != 0;
+    let origin = MatrixProduct { a: first, b: second, bias: call.optional(2), transposed };
+    let Some(bias) = call.optional(2) else {
+        if plain {
+            call.builder.note_product(product, origin);
+        }
+        return Ok(vec![product]);
+    };
     let bias = call.builder.affine(bias, beta, 0.0)?;
     let sum = call.builder.binary(BinaryFunction::Add, product, bias)?;
     if call.shape(sum) != call.shape(product) {
         return Err(NodeError::shape(format!("C of shape {:?} does not broadcast to the product", call.shape(bias))));
+    }
+    if plain {
+        call.builder.note_product(sum, origin);
     }
     Ok(vec![sum])
 }
@@ -51,6 +63,9 @@ fn matmul(call: &mut Call) -> Result {
         b = call.builder.reshape(b, vec![right[0], 1])?;
     }
     let product = call.builder.matmul(a, b)?;
+    if left.len() == 2 && right.len() == 2 {
+        call.builder.note_product(product, MatrixProduct { a, b, bias: None, transposed: false });
+    }
     let mut shape = call.shape(product);
     if right.len() == 1 {
         shape.pop();

@@ -17,6 +17,7 @@ mod ml;
 mod normalization;
 mod pad;
 mod pool;
+mod quantized;
 mod reduce;
 mod resize;
 mod shape;
@@ -45,6 +46,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     normalization::OPERATORS,
     pad::OPERATORS,
     pool::OPERATORS,
+    quantized::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
     shape::OPERATORS,

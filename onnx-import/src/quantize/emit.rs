@@ -75,8 +75,8 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
     Ok(emitter.out)
 }
 
-struct Emitter<'a> {
-    plan: &'a Plan,
+pub(super) struct Emitter<'a> {
+    pub(super) plan: &'a Plan,
     scales: &'a Scales,
     /// The shift of each accumulator that has one of its own.
     shifts: Vec<Option<u32>>,
@@ -85,7 +85,7 @@ struct Emitter<'a> {
     small: Vec<Option<TensorId>>,
     exact: Vec<Option<Stored>>,
     /// Smallest and largest value of the tensors that may be looked up.
-    bounds: Vec<(i64, i64)>,
+    pub(super) bounds: Vec<(i64, i64)>,
     reshaped: BTreeMap<(TensorId, Vec<usize>), TensorId>,
     out: Emitted,
 }
@@ -216,7 +216,12 @@ impl Emitter<'_> {
     fn node(&mut self, id: PlanId) -> Result<(), QuantizeError> {
         let node = self.plan.node(id);
         match &node.op {
-            PlanOp::Input { port } => self.input(id, *port),
+            PlanOp::Input { port, .. } => self.input(id, *port),
+            PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => {
+                let tensor = self.read(*input);
+                self.small[id.0] = Some(tensor);
+            }
+            PlanOp::QuantizedConv { .. } | PlanOp::QuantizedAdd { .. } => self.quantized(id)?,
             PlanOp::View { sources, map } => self.view(id, sources, map),
             PlanOp::Max { input } => {
                 let (operand, shape) = self.rows(*input);
@@ -498,21 +503,33 @@ impl Emitter<'_> {
 
 // Tensors.
 impl Emitter<'_> {
-    fn emit(&mut self, node: &PlanNode, op: Op, shape: Vec<usize>, scale: f64, bounds: (i64, i64)) -> TensorId {
+    pub(super) fn emit(
+        &mut self,
+        node: &PlanNode,
+        op: Op,
+        shape: Vec<usize>,
+        scale: f64,
+        bounds: (i64, i64),
+    ) -> TensorId {
         self.out.nodes.push(Node { name: node.label(), op, shape: non_scalar(shape), scale });
         self.out.origins.push(node.origin);
         self.bounds.push(bounds);
         TensorId((self.out.nodes.len() - 1) as u32)
     }
 
-    fn emit_small(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) {
+    /// Makes `tensor` the small integers of a node.
+    pub(super) fn keep(&mut self, id: PlanId, tensor: TensorId) {
+        self.small[id.0] = Some(tensor);
+    }
+
+    pub(super) fn emit_small(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) {
         let step = self.scales.class(id).step;
         let tensor = self.emit(self.plan.node(id), op, shape, step, bounds);
         self.small[id.0] = Some(tensor);
     }
 
     /// The small integers of a node.
-    fn read(&self, id: PlanId) -> TensorId {
+    pub(super) fn read(&self, id: PlanId) -> TensorId {
         self.small[id.0].expect("operands are stored before they are read")
     }
 
@@ -531,7 +548,7 @@ impl Emitter<'_> {
     }
 
     /// An operand under the shape that the plan gives it.
-    fn shaped(&mut self, id: PlanId) -> TensorId {
+    pub(super) fn shaped(&mut self, id: PlanId) -> TensorId {
         self.reshape(self.read(id), self.plan.node(id).shape.clone())
     }
 
@@ -565,7 +582,7 @@ impl Emitter<'_> {
         self.plan.node(id).label()
     }
 
-    fn too_large(&self, id: PlanId, what: &'static str, remedy: &'static str) -> QuantizeError {
+    pub(super) fn too_large(&self, id: PlanId, what: &'static str, remedy: &'static str) -> QuantizeError {
         QuantizeError::TooLarge { node: self.label(id), what, remedy }
     }
 }
@@ -611,7 +628,7 @@ impl Emitter<'_> {
     }
 
     /// The table, or the equal one that is there already.
-    fn store(&mut self, table: Table) -> TableId {
+    pub(super) fn store(&mut self, table: Table) -> TableId {
         let same = |known: &Table| known.lo() == table.lo() && known.values() == table.values();
         let position = self.out.tables.iter().position(same).unwrap_or_else(|| {
             self.out.tables.push(table);
@@ -653,7 +670,7 @@ fn non_scalar(shape: Vec<usize>) -> Vec<usize> {
     }
 }
 
-fn conv_size(geometry: &ConvGeometry, input: &[usize]) -> [usize; 2] {
+pub(super) fn conv_size(geometry: &ConvGeometry, input: &[usize]) -> [usize; 2] {
     [0, 1].map(|axis| {
         let padded = input[axis + 1] + (geometry.padding[axis] + geometry.padding[axis + 2]) as usize;
         let reach = (geometry.dilation[axis] * (geometry.kernel[axis] - 1)) as usize;

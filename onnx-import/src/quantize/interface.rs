@@ -114,7 +114,7 @@ fn quantize(inputs: &[Input<'_>], tensors: &[Tensor]) -> Result<QuantizedInputs,
             if !value.is_finite() {
                 return Err(InputError::NotFinite { input: input(), index, value });
             }
-            let rounded = (value / scale + 0.5).floor();
+            let rounded = rounded(value, scale);
             let inside = (lo as f64 <= rounded) && (rounded <= hi as f64);
             if kind == PortKind::Index && (!inside || value.fract() != 0.0) {
                 return Err(InputError::Index { input: input(), index, value, lo, hi });
@@ -126,6 +126,16 @@ fn quantize(inputs: &[Input<'_>], tensors: &[Tensor]) -> Result<QuantizedInputs,
         quantized.values.push(values);
     }
     Ok(quantized)
+}
+
+/// `value / scale` rounded. A scale that is a float32 number may be that of a QuantizeLinear: then the division is that of
+/// float32 and halves go to even, as that operator has it; otherwise halves go up.
+fn rounded(value: f64, scale: f64) -> f64 {
+    if f64::from(scale as f32) == scale {
+        f64::from((value as f32 / scale as f32).round_ties_even())
+    } else {
+        (value / scale + 0.5).floor()
+    }
 }
 
 /// The reals that integer outputs stand for, in the shapes of the model; labels and indices as they are.

@@ -12,6 +12,7 @@
 
 mod calibrate;
 mod emit;
+mod emit_quantized;
 mod error;
 mod function;
 mod fuse;
@@ -20,6 +21,7 @@ mod lower;
 mod plan;
 mod rewrite;
 mod scales;
+mod thresholds;
 
 use std::collections::BTreeMap;
 

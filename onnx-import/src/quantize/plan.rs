@@ -9,6 +9,7 @@ use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::function::Function;
 use crate::float::graph::ValueId;
+use crate::float::quantized::{QuantizedSum, Quantizer, Requantization};
 
 /// Names a node of a [`Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,8 +50,8 @@ pub(super) struct MapRules {
 /// An operator of the plan; shapes are those of the integer operator it becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PlanOp {
-    /// Input number `port`.
-    Input { port: usize },
+    /// Input number `port`; with a quantizer its step and range are the model's own.
+    Input { port: usize, quantizer: Option<Quantizer> },
     /// A re-indexing.
     View { sources: Vec<PlanId>, map: Arc<[ViewElement]> },
     /// A convolution with constant weights and bias.
@@ -71,6 +72,20 @@ pub(super) enum PlanOp {
     Map { input: PlanId, function: Function, rules: MapRules },
     /// `1 / x` for positive integers, as `floor(2^bits / x)`.
     Reciprocal { input: PlanId, numerator_bits: u32 },
+    /// The integers that stand for the values of an input, whose step is `scale`.
+    Quantize { input: PlanId },
+    /// Integers read as multiples of `scale`.
+    Dequantize { input: PlanId, scale: f64 },
+    /// A convolution of integers, requantized exactly.
+    QuantizedConv {
+        input: PlanId,
+        geometry: ConvGeometry,
+        weights: Vec<i32>,
+        bias: Vec<i64>,
+        requantization: Requantization,
+    },
+    /// A sum of integers, requantized exactly.
+    QuantizedAdd { operands: [PlanId; 2], sum: QuantizedSum },
     /// Rows of a constant table `[n, columns]`: `[…] → […, columns]`.
     Pick { input: PlanId, columns: usize, values: Arc<[f64]> },
 }
@@ -81,7 +96,9 @@ impl PlanOp {
         match self {
             Self::Input { .. } => vec![],
             Self::View { sources, .. } => sources.clone(),
-            Self::Combine { operands, .. } | Self::Product { operands } => operands.to_vec(),
+            Self::Combine { operands, .. } | Self::Product { operands } | Self::QuantizedAdd { operands, .. } => {
+                operands.to_vec()
+            }
             Self::Linear { input, .. }
             | Self::Scale { input, .. }
             | Self::Sum { input, .. }
@@ -89,6 +106,9 @@ impl PlanOp {
             | Self::ArgMax { input }
             | Self::Map { input, .. }
             | Self::Reciprocal { input, .. }
+            | Self::Quantize { input }
+            | Self::Dequantize { input, .. }
+            | Self::QuantizedConv { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }
     }

@@ -152,7 +152,9 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     }
     let renamed: Vec<_> = operands.iter().map(|&operand| through(operand).unwrap_or(operand)).collect();
     match &mut plan.nodes[id.0].op {
-        PlanOp::Combine { operands, .. } | PlanOp::Product { operands } => *operands = [renamed[0], renamed[1]],
+        PlanOp::Combine { operands, .. } | PlanOp::Product { operands } | PlanOp::QuantizedAdd { operands, .. } => {
+            *operands = [renamed[0], renamed[1]];
+        }
         PlanOp::Linear { input, .. }
         | PlanOp::Scale { input, .. }
         | PlanOp::Sum { input, .. }
@@ -160,6 +162,9 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::ArgMax { input }
         | PlanOp::Map { input, .. }
         | PlanOp::Reciprocal { input, .. }
+        | PlanOp::Quantize { input }
+        | PlanOp::Dequantize { input, .. }
+        | PlanOp::QuantizedConv { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),
     }

@@ -557,7 +557,11 @@ impl Facts {
                     class.leaves = false;
                     class.fine |= read.ports > 0;
                 }
-                PlanOp::Input { port } => class.add_input(&calibration.inputs[*port], scales.bits),
+                PlanOp::Input { quantizer: Some(quantizer), .. } => class.forced = Some(f64::from(quantizer.scale)),
+                PlanOp::Input { port, quantizer: None } => {
+                    class.add_input(&calibration.inputs[*port], scales.bits);
+                }
+                PlanOp::Dequantize { scale, .. } => class.forced = Some(*scale),
                 _ => {}
             }
         }
@@ -611,6 +615,9 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             }
             PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } => true,
             PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
+            PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
+            PlanOp::QuantizedConv { requantization, .. } => requantization.lo >= 0,
+            PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
             PlanOp::Scale { .. } => false,
         };
     }

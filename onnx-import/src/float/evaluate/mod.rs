@@ -152,6 +152,18 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::ArgExtremum { axis, smallest, last, .. } => reduce::arg(operands[0], *axis, *smallest, *last),
         FloatOp::Gather { axis, .. } => views::gather(operands[0], operands[1], *axis),
         FloatOp::Softmax { axis, .. } => reduce::softmax(operands[0], *axis, false),
+        FloatOp::Quantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.quantize(v)).collect(),
+        FloatOp::Dequantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.dequantize(v)).collect(),
+        FloatOp::QuantizedConv { window, groups, requantization, .. } => {
+            let sums = contract::conv(operands[0], operands[1], Some(operands[2]), window, *groups, shape);
+            let plane = shape[2] * shape[3];
+            let one = |(i, &sum): (usize, &f64)| requantization.apply(i / plane % shape[1], sum as i64) as f64;
+            sums.iter().enumerate().map(one).collect()
+        }
+        FloatOp::QuantizedAdd { sum, .. } => {
+            let pairs = operands[0].data.iter().zip(operands[1].data.iter());
+            pairs.map(|(&a, &b)| sum.apply(a as i64, b as i64) as f64).collect()
+        }
         FloatOp::LogSoftmax { axis, .. } => reduce::softmax(operands[0], *axis, true),
     };
     Tensor { shape: shape.to_vec(), data: data.into() }

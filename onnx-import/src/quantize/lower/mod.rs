@@ -4,6 +4,7 @@ mod arithmetic;
 mod linear;
 mod pick;
 mod pool;
+mod quantized;
 mod reduce;
 mod softmax;
 mod views;
@@ -18,6 +19,7 @@ use super::function::Function;
 use super::fuse::{Choice, Fusion};
 use super::plan::{MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
 use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
+use crate::float::quantized::Quantizer;
 
 /// Makes the plan of a calibrated graph for activations of `bits` bits.
 ///
@@ -147,6 +149,23 @@ impl Lowering<'_> {
                 self.arg_extremum(value, *input, *axis, *smallest, *last)
             }
             FloatOp::Gather { input, indices, axis } => self.gather(value, *input, *indices, *axis),
+            FloatOp::Quantize { input, quantizer } => self.quantize(value, *input, quantizer),
+            FloatOp::Dequantize { input, quantizer } => {
+                let input = self.data(*input)?;
+                let shape = self.plan.node(input).shape.clone();
+                let op = PlanOp::Dequantize { input, scale: f64::from(quantizer.scale) };
+                Ok(self.push(value, op, shape, self.range(value)))
+            }
+            FloatOp::QuantizedConv { input, weights, bias, window, groups, requantization } => {
+                self.quantized_conv(value, *input, [*weights, *bias], window, *groups, requantization)
+            }
+            FloatOp::QuantizedAdd { operands, sum } => {
+                let operands = [self.data(operands[0])?, self.data(operands[1])?];
+                let shape = self.plan.node(operands[0]).shape.clone();
+                let operands = [operands[0], self.plan.reshape(operands[1], shape.clone())];
+                let op = PlanOp::QuantizedAdd { operands, sum: *sum };
+                Ok(self.integers(value, op, shape))
+            }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis),
             FloatOp::LogSoftmax { input, axis } => self.log_softmax(value, *input, *axis),
         }
@@ -161,7 +180,12 @@ impl Lowering<'_> {
         } else if node.element == Element::Bool {
             range = Range { lo: 0.0, hi: 1.0 };
         }
-        let id = self.push(value, PlanOp::Input { port }, node.shape.clone(), range);
+        let quantizer = self.quantizer_of(value);
+        if let Some(Quantizer { scale, lo, hi }) = quantizer {
+            range = Range { lo: f64::from(scale) * f64::from(lo), hi: f64::from(scale) * f64::from(hi) };
+        }
+        let op = PlanOp::Input { port, quantizer };
+        let id = self.push(value, op, node.shape.clone(), range);
         self.plan.nodes[id.0].integer = integer;
         self.plan.nodes[id.0].names = vec![self.graph.inputs[port].name.clone()];
         self.inputs.push(id);

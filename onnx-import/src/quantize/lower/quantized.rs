@@ -1,0 +1,82 @@
+//! Quantized operators, whose steps and integers are the model's own.
+
+use circuits::graph::ConvGeometry;
+
+use super::Lowering;
+use crate::float::graph::{FloatOp, UnaryFunction, ValueId, Window};
+use crate::float::quantized::{Quantizer, Requantization};
+use crate::quantize::error::QuantizeError;
+use crate::quantize::function::Function;
+use crate::quantize::plan::{PlanId, PlanOp};
+
+impl Lowering<'_> {
+    /// The quantizer that every reader of an input applies to it, if they agree.
+    pub(super) fn quantizer_of(&self, value: ValueId) -> Option<Quantizer> {
+        let output = self.graph.outputs.iter().any(|port| port.value == value);
+        let readers = self.graph.nodes.iter().filter(|node| node.op.operands().contains(&value));
+        let quantizers = readers.map(|node| match node.op {
+            FloatOp::Quantize { quantizer, .. } => Some(quantizer),
+            _ => None,
+        });
+        let quantizers = quantizers.collect::<Option<Vec<_>>>()?;
+        let first = *quantizers.first()?;
+        (!output && quantizers.iter().all(|&quantizer| quantizer == first)).then_some(first)
+    }
+
+    /// Integers of an input that is given as such, or of a computed real by a table.
+    pub(super) fn quantize(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        quantizer: &Quantizer,
+    ) -> Result<PlanId, QuantizeError> {
+        let operand = self.data(input)?;
+        if matches!(self.plan.node(operand).op, PlanOp::Input { quantizer: Some(_), .. }) {
+            let shape = self.plan.node(operand).shape.clone();
+            return Ok(self.integers(value, PlanOp::Quantize { input: operand }, shape));
+        }
+        let scaled = Function::affine(1.0 / f64::from(quantizer.scale), 0.0);
+        let clip = UnaryFunction::Clip { lo: f64::from(quantizer.lo), hi: f64::from(quantizer.hi) };
+        let function = Function::unary(clip).after(&Function::unary(UnaryFunction::Round)).after(&scaled);
+        Ok(self.map(value, operand, function, self.range(value)))
+    }
+
+    pub(super) fn quantized_conv(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        [weights, bias]: [ValueId; 2],
+        window: &Window,
+        groups: usize,
+        requantization: &Requantization,
+    ) -> Result<PlanId, QuantizeError> {
+        let integers = |tensor: ValueId| self.graph.constant(tensor).expect("quantized weights are constants");
+        let weights: Vec<i32> = integers(weights).data.iter().map(|&w| w as i32).collect();
+        let bias: Vec<i64> = integers(bias).data.iter().map(|&b| b as i64).collect();
+        let geometry = ConvGeometry {
+            kernel: window.kernel.map(|v| v as u32),
+            stride: window.stride.map(|v| v as u32),
+            dilation: window.dilation.map(|v| v as u32),
+            padding: window.padding.map(|v| v as u32),
+            groups: groups as u32,
+        };
+        let output = self.node(value).shape[1..].to_vec();
+        self.per_image(value, input, |lowering, image| {
+            let op = PlanOp::QuantizedConv {
+                input: image,
+                geometry,
+                weights: weights.clone(),
+                bias: bias.clone(),
+                requantization: requantization.clone(),
+            };
+            Ok(lowering.integers(value, op, output.clone()))
+        })
+    }
+
+    /// A new node of integers that stand for themselves.
+    pub(super) fn integers(&mut self, value: ValueId, op: PlanOp, shape: Vec<usize>) -> PlanId {
+        let id = self.push(value, op, shape, self.range(value));
+        self.plan.nodes[id.0].integer = true;
+        id
+    }
+}
