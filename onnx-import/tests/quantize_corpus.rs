@@ -14,7 +14,7 @@ use support::corpus;
 const CALIBRATION_ROWS: usize = 100;
 
 /// Models whose operators belong to the stages that are supported: dense, convolutional and linear.
-const MODELS: [&str; 33] = [
+const MODELS: [&str; 36] = [
     "autoencoder_convtranspose_8",
     "autoencoder_resize_16",
     "autoencoder_vae_dense",
@@ -37,6 +37,9 @@ const MODELS: [&str; 33] = [
     "mlp_sigmoid_cancer",
     "mlp_tanh_wine",
     "mobilenet_block_16",
+    "qdq_int8_cnn_16",
+    "qdq_uint8_cnn_16",
+    "qoperator_cnn_16",
     "resnet_gap_16",
     "sk_lasso_diabetes",
     "sk_linearsvc_cancer",
