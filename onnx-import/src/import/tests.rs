@@ -493,3 +493,30 @@ proptest::proptest! {
         let _ = import(&bytes, &ImportOptions::default());
     }
 }
+
+fn bytes(name: &str, data: &[u8]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: vec![],
+        data_type: 2,
+        raw_data: Some(data.to_vec().into()),
+        ..TensorProto::default()
+    }
+}
+
+#[test]
+fn scales_and_zero_points_are_checked() {
+    let quantize = |scale: TensorProto, zero: TensorProto| {
+        node_error(vec![node("QuantizeLinear", &["x", "scale", "zero"], &["y"])], vec![scale, zero])
+    };
+    for scale in [0.0, -1.0, f32::INFINITY] {
+        let error = quantize(floats("scale", &[1], &[scale]), bytes("zero", &[3]));
+        assert!(matches!(error, NodeError::Unsupported { .. }), "{scale}: {error}");
+    }
+    let several = quantize(floats("scale", &[2], &[1.0, 2.0]), bytes("zero", &[3]));
+    assert!(matches!(several, NodeError::Unsupported { .. }), "{several}");
+    let square = quantize(floats("scale", &[1, 1], &[1.0]), bytes("zero", &[3]));
+    assert!(matches!(square, NodeError::Unsupported { .. }), "{square}");
+    let wide = quantize(floats("scale", &[1], &[1.0]), integers("zero", &[3]));
+    assert!(matches!(wide, NodeError::DataType(_)), "{wide}");
+}
