@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8}
+TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8}
 
 
 class Writer:
@@ -313,7 +313,42 @@ def families(w):
         indices = np.array(w.pick([1], [[0], [2]], [[3, 0]]), np.int64)
         w.case(name, "ArrayFeatureExtractor", 13, [w.pick(w.floats(3, 4), w.floats(4))], [indices], domain="ai.onnx.ml")
 
-    return [value for value in locals().values() if callable(value) and value is not window]
+    def recurrence(name, op, gates, functions, states):
+        steps, batch, inputs, hidden = int(w.random.randint(1, 5)), w.pick(1, 1, 3), int(w.random.randint(1, 4)), 3
+        direction = w.pick(None, "forward", "reverse", "bidirectional")
+        d = 2 if direction == "bidirectional" else 1
+        given = dict(hidden_size=hidden, direction=direction, clip=w.pick(None, None, 0.4))
+        if w.random.rand() < 0.5:
+            names = ["Relu", "Tanh", "Sigmoid", "Softsign", "Softplus", "LeakyRelu", "Elu", "HardSigmoid", "Affine",
+                     "ScaledTanh", "ThresholdedRelu"]
+            chosen = [names[w.random.randint(len(names))] for _ in range(functions * d)]
+            given["activations"] = chosen
+            taking = [n for n in chosen if n in names[5:]]
+            given["activation_alpha"] = [round(float(w.random.uniform(0.2, 0.9)), 3) for _ in taking] or None
+            given["activation_beta"] = [round(float(w.random.uniform(0.2, 0.9)), 3) for n in taking
+                                        if n in ("HardSigmoid", "Affine", "ScaledTanh")] or None
+        lengths = w.random.randint(1, steps + 1, batch).astype(np.int32) if w.random.rand() < 0.4 else None
+        constants = [w.floats(d, gates * hidden, inputs), w.floats(d, gates * hidden, hidden),
+                     w.pick(None, w.floats(d, 2 * gates * hidden)), lengths]
+        constants += [w.pick(None, w.floats(d, batch, hidden)) for _ in range(states)]
+        if op == "LSTM":
+            constants.append(w.pick(None, w.floats(d, 3 * hidden)))
+            given["input_forget"] = w.pick(None, None, 1)
+        if op == "GRU":
+            given["linear_before_reset"] = w.pick(None, 0, 1)
+        w.case(name, op, w.pick(7, 14, 22), [w.floats(steps, batch, inputs)], constants, outputs=1 + states, **given)
+
+    def rnn(name):
+        recurrence(name, "RNN", 1, 1, 1)
+
+    def gru(name):
+        recurrence(name, "GRU", 3, 2, 1)
+
+    def lstm(name):
+        recurrence(name, "LSTM", 4, 3, 2)
+
+    helpers = (window, recurrence)
+    return [value for value in locals().values() if callable(value) and value not in helpers]
 
 
 def main():

@@ -13,21 +13,27 @@ use support::corpus;
 /// Rows of the test file that calibration sees.
 const CALIBRATION_ROWS: usize = 100;
 
-/// Models whose operators belong to the stages that are supported: dense, convolutional and linear.
-const MODELS: [&str; 36] = [
+/// Models whose operators belong to the stages that are supported: dense, convolutional, recurrent and linear.
+const MODELS: [&str; 43] = [
     "autoencoder_convtranspose_8",
     "autoencoder_resize_16",
     "autoencoder_vae_dense",
+    "bilstm_2layer_digits",
     "cnn_batchnorm_8",
     "cnn_dynamo_16",
     "cnn_tiny_8",
     "conv1d_rows_8",
+    "gru_digits",
     "keras_autoencoder_8",
     "keras_cnn_bn_12",
+    "keras_gru_digits",
+    "keras_lstm_digits",
     "keras_mlp_digits",
     "keras_resgap_12",
     "lenet_28",
     "lenet_tanh_avgpool_28",
+    "lstm_digits",
+    "lstm_dynamo_digits",
     "mlp_acts_digits",
     "mlp_dynbatch_digits",
     "mlp_gelu_digits",
@@ -41,6 +47,8 @@ const MODELS: [&str; 36] = [
     "qdq_uint8_cnn_16",
     "qoperator_cnn_16",
     "resnet_gap_16",
+    "rnn_tanh_digits",
+    "sk_gaussiannb_wine",
     "sk_lasso_diabetes",
     "sk_linearsvc_cancer",
     "sk_logreg_cancer",
@@ -49,7 +57,6 @@ const MODELS: [&str; 36] = [
     "sk_poly_logreg_iris",
     "sk_ridge_diabetes",
     "sk_scaler_pca_logreg_cancer",
-    "sk_gaussiannb_wine",
     "two_inputs_verify_digits",
 ];
 

@@ -208,6 +208,85 @@ fn matrix_products_of_every_form() {
     }
 }
 
+/// `steps` steps of `h' = tanh(x·W + h·R + b)` over the rows of an input, the state zero at first.
+fn recurrence(steps: usize) -> FloatGraph {
+    const INPUTS: usize = 3;
+    const HIDDEN: usize = 5;
+    let mut b = Builder::new();
+    let x = b.input(&[steps, INPUTS], Element::Real);
+    let (weights, recurrent) = (b.random(&[INPUTS, HIDDEN]), b.random(&[HIDDEN, HIDDEN]));
+    let bias = b.random(&[HIDDEN]);
+    let mut state: Option<ValueId> = None;
+    for step in 0..steps {
+        let map = (0..INPUTS).map(|i| Some((step * INPUTS + i) as u32)).collect();
+        let row = b.real(FloatOp::Reindex { input: x, map, fill: 0.0 }, &[1, INPUTS]);
+        let own = b.real(FloatOp::MatMul(row, weights), &[1, HIDDEN]);
+        let own = b.binary(BinaryFunction::Add, [own, bias], &[1, HIDDEN]);
+        let sum = match state {
+            None => own,
+            Some(state) => {
+                let other = b.real(FloatOp::MatMul(state, recurrent), &[1, HIDDEN]);
+                b.binary(BinaryFunction::Add, [own, other], &[1, HIDDEN])
+            }
+        };
+        state = Some(b.unary(sum, UnaryFunction::Tanh));
+    }
+    b.finish(state.expect("there are steps"))
+}
+
+#[test]
+fn steps_of_a_recurrence_have_the_same_integer_weights() {
+    let compiled = check(&recurrence(6));
+    // One layer per step, of input and state, with the function in its requantization.
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), 6);
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Affine { .. } | Op::Lookup { .. })), 0);
+    assert_eq!(compiled.program.tables.len(), 1);
+    let layers = compiled.program.nodes.iter().filter_map(|node| match &node.op {
+        Op::Conv { weights, bias, requantize, .. } => Some((weights, bias, requantize)),
+        _ => None,
+    });
+    let layers: Vec<_> = layers.collect();
+    assert!(layers[1..].iter().all(|layer| *layer == layers[1]));
+    // The first step has the part of the input.
+    let columns = |layer: usize, width: usize| (0..15).map(move |i| (layer, i / 3 * width + i % 3));
+    let value = |(layer, index): (usize, usize)| layers[layer].0.get(index);
+    assert!(columns(0, 3).map(value).eq(columns(1, 8).map(value)));
+    assert_eq!(layers[0].1, layers[1].1);
+}
+
+#[test]
+fn long_recurrences_compile_in_time_that_grows_with_their_length() {
+    let time = |steps: usize| {
+        let graph = recurrence(steps);
+        let samples = samples(&graph);
+        let start = std::time::Instant::now();
+        let compiled = compile_on(&graph, &samples, 8);
+        assert_eq!(count(&compiled, |op| matches!(op, Op::Conv { .. })), steps);
+        start.elapsed()
+    };
+    // Quadratic passes would take sixteen times as long and more; the bound leaves room for a loaded machine.
+    let (short, long) = (time(500), time(2000));
+    assert!(long < 9 * short + std::time::Duration::from_secs(1), "{short:?} for 500 steps, {long:?} for 2000");
+}
+
+#[test]
+fn operands_of_one_layer_need_no_common_scale() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let small = b.dense(x, 4, 4);
+    let small = b.unary(small, UnaryFunction::Tanh);
+    let weights = b.numbers.tensor(&[4, 4]).data.iter().map(|weight| 4000.0 * weight).collect();
+    let weights = b.constant(Tensor::new(vec![4, 4], weights));
+    let large = b.real(FloatOp::MatMul(x, weights), &[1, 4]);
+    let large = relu(&mut b, large);
+    let both = b.real(FloatOp::Concat { inputs: vec![small, large], axis: 1 }, &[1, 8]);
+    let mut weights = b.numbers.tensor(&[8, 3]).data.to_vec();
+    weights[12..].iter_mut().for_each(|weight| *weight /= 4000.0);
+    let weights = b.constant(Tensor::new(vec![8, 3], weights));
+    let y = b.real(FloatOp::MatMul(both, weights), &[1, 3]);
+    check(&b.finish(y));
+}
+
 #[test]
 fn product_of_two_data_matrices() {
     let mut b = Builder::new();

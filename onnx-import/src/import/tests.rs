@@ -397,6 +397,118 @@ fn a_constant_condition_chooses_a_branch() {
     assert_eq!(error, NodeError::NotConstant { operand: "condition" });
 }
 
+fn body(name: &str, inputs: &[&str], nodes: Vec<NodeProto>, outputs: &[&str]) -> AttributeProto {
+    let named = |names: &[&str]| names.iter().map(|name| value(name, &[])).collect();
+    let graph = GraphProto { node: nodes, input: named(inputs), output: named(outputs), ..Default::default() };
+    AttributeProto { name: name.into(), kind: attribute_kind::GRAPH, g: Some(graph), ..Default::default() }
+}
+
+fn scalar(name: &str, data_type: i32, number: i64) -> TensorProto {
+    let mut tensor = TensorProto { name: name.into(), data_type, dims: vec![], ..Default::default() };
+    match data_type {
+        9 => tensor.int32_data = vec![number as i32],
+        _ => tensor.int64_data = vec![number],
+    }
+    tensor
+}
+
+/// `y` of a Loop that doubles `x` in each iteration while the condition `c` holds.
+fn doubling(limit: i64, condition: NodeProto) -> ModelProto {
+    let nodes = vec![node("Add", &["h", "h"], &["next"]), condition];
+    let body = body("body", &["i", "going", "h"], nodes, &["c", "next", "next"]);
+    let stored = vec![scalar("limit", 7, limit), scalar("three", 7, 3)];
+    model(graph(vec![with(node("Loop", &["limit", "", "x"], &["y", "all"]), [body])], stored))
+}
+
+#[test]
+fn loops_are_unrolled_as_often_as_constants_say() {
+    let always = || node("Identity", &["going"], &["c"]);
+    assert_eq!(outputs(&run(&doubling(4, always())).unwrap(), &[1.0, 2.0]), [16.0, 32.0]);
+    assert_eq!(outputs(&run(&doubling(0, always())).unwrap(), &[1.0, 2.0]), [1.0, 2.0]);
+    // Iterations 0 to 3, after which the condition no longer holds.
+    let early = node("Less", &["i", "three"], &["c"]);
+    assert_eq!(outputs(&run(&doubling(100, early)).unwrap(), &[1.0, 2.0]), [16.0, 32.0]);
+    let mut stacked = doubling(3, always());
+    stacked.graph.as_mut().unwrap().output[0].name = "all".into();
+    assert_eq!(outputs(&run(&stacked).unwrap(), &[1.0, 2.0]), [2.0, 4.0, 4.0, 8.0, 8.0, 16.0]);
+}
+
+#[test]
+fn loops_without_a_known_or_reasonable_end_are_refused() {
+    let refused = |model: &ModelProto| match run(model) {
+        Err(ImportError::Node { error, .. }) => error,
+        other => panic!("{other:?}"),
+    };
+    let endless = doubling(i64::MAX, node("Identity", &["going"], &["c"]));
+    assert!(matches!(refused(&endless), NodeError::TooLarge { .. }));
+    let mut empty = doubling(i64::MAX, node("Identity", &["going"], &["c"]));
+    let repeated = &mut empty.graph.as_mut().unwrap().node[0];
+    repeated.output.pop();
+    let graph = repeated.attribute[0].g.as_mut().unwrap();
+    graph.node.clear();
+    graph.output = ["going", "h"].iter().map(|name| value(name, &[])).collect();
+    assert!(matches!(refused(&empty), NodeError::TooLarge { .. }));
+    let by_data = doubling(4, node("Less", &["h", "next"], &["c"]));
+    assert_eq!(refused(&by_data), NodeError::NotConstant { operand: "condition" });
+    let mut by_input = doubling(4, node("Identity", &["going"], &["c"]));
+    by_input.graph.as_mut().unwrap().node[0].input[0] = "x".into();
+    assert_eq!(refused(&by_input), NodeError::NotConstant { operand: "trip count" });
+}
+
+#[test]
+fn scans_go_along_any_axis_in_either_direction() {
+    let scan = |attributes: Vec<AttributeProto>| {
+        let nodes = vec![node("Add", &["s", "e"], &["t"]), node("Mul", &["t", "s"], &["u"])];
+        let body = body("body", &["s", "e"], nodes, &["t", "t"]);
+        let all = [vec![body, int("num_scan_inputs", 1)], attributes].concat();
+        model(graph(vec![with(node("Scan", &["zero", "x"], &["last", "y"]), all)], vec![floats("zero", &[1], &[0.0])]))
+    };
+    let given = |attributes| outputs(&run(&scan(attributes)).unwrap(), &[1.0, 2.0]);
+    assert_eq!(given(vec![ints("scan_input_axes", &[1])]), [1.0, 3.0]);
+    let backwards = [ints("scan_input_axes", &[-1]), ints("scan_input_directions", &[1])];
+    assert_eq!(given(backwards.to_vec()), [2.0, 3.0]);
+    let both = [&backwards[..], &[ints("scan_output_directions", &[1]), ints("scan_output_axes", &[-1])]].concat();
+    assert_eq!(given(both), [3.0, 2.0]);
+    assert!(run(&scan(vec![ints("scan_input_axes", &[2])])).is_err());
+    assert!(run(&scan(vec![ints("scan_input_axes", &[0, 0])])).is_err());
+    assert!(run(&scan(vec![ints("scan_input_directions", &[2])])).is_err());
+}
+
+#[test]
+fn recurrences_are_checked() {
+    let lstm = |attributes: Vec<AttributeProto>, weights: &[i64]| {
+        let count = weights.iter().product::<i64>() as usize;
+        let stored = vec![
+            integers("shape", &[2, 1, 1]),
+            floats("w", weights, &vec![0.5; count]),
+            floats("r", &[1, 8, 2], &[0.25; 16]),
+        ];
+        let nodes =
+            vec![node("Reshape", &["x", "shape"], &["s"]), with(node("LSTM", &["s", "w", "r"], &["y"]), attributes)];
+        run(&model(graph(nodes, stored)))
+    };
+    assert!(lstm(vec![int("hidden_size", 2)], &[1, 8, 1]).is_ok());
+    let strings = |names: &[&str]| AttributeProto {
+        name: "activations".into(),
+        kind: attribute_kind::STRINGS,
+        strings: names.iter().map(|name| name.as_bytes().to_vec().into()).collect(),
+        ..Default::default()
+    };
+    assert!(lstm(vec![strings(&["SIGMOID", "tanh", "Relu"])], &[1, 8, 1]).is_ok());
+    for refused in [
+        lstm(vec![int("hidden_size", 3)], &[1, 8, 1]),
+        lstm(vec![], &[2, 8, 1]),
+        lstm(vec![], &[1, 8, 2]),
+        lstm(vec![string("direction", "sideways")], &[1, 8, 1]),
+        lstm(vec![strings(&["Sigmoid"])], &[1, 8, 1]),
+        lstm(vec![strings(&["Sigmoid", "Tanh", "Gelu"])], &[1, 8, 1]),
+        lstm(vec![strings(&["Sigmoid", "Tanh", "Affine"])], &[1, 8, 1]),
+        lstm(vec![int("layout", 2)], &[1, 8, 1]),
+    ] {
+        assert!(matches!(refused, Err(ImportError::Node { .. })), "{refused:?}");
+    }
+}
+
 #[test]
 fn external_data_needs_a_file() {
     let mut model = dense();

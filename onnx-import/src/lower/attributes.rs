@@ -4,6 +4,7 @@ use crate::error::{ImportError, NodeError};
 use crate::parse::tensor::{decode, Literal};
 use crate::parse::ExternalData;
 use crate::proto::{attribute_kind as kind, AttributeProto, GraphProto};
+use prost::bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -112,7 +113,16 @@ impl<'a> Attributes<'a> {
         Ok(self.string(name)?.unwrap_or_else(|| default.to_owned()))
     }
 
-    /// How many strings a list has; their contents are never needed.
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, NodeError> {
+        let Some(attribute) = self.find(name, kind::STRINGS, "strings")? else { return Ok(None) };
+        let text = |bytes: &Bytes| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| NodeError::attribute(name, "one of them is not UTF-8"))
+        };
+        attribute.strings.iter().map(text).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    /// How many strings a list has, where their contents are not needed.
     pub(crate) fn strings(&self, name: &str) -> Result<Option<usize>, NodeError> {
         Ok(self.find(name, kind::STRINGS, "strings")?.map(|attribute| attribute.strings.len()))
     }

@@ -1,5 +1,7 @@
 //! Walks over the nodes that the outputs need, in order, and lowers each.
 
+mod loops;
+
 use super::attributes::Attributes;
 use super::scope::Scope;
 use super::{Builder, Call};
@@ -94,6 +96,12 @@ impl<'m> Walk<'m> {
         }
         check_single_assignment(&graph.node, &graph.initializer, scope)?;
         let needed = needed(&graph.node, outputs);
+        self.stored(graph, &needed, scope)?;
+        self.nodes(&graph.node, &needed, scope)
+    }
+
+    /// Defines the stored tensors of a graph that are needed.
+    fn stored(&mut self, graph: &GraphProto, needed: &Needed, scope: &mut Scope) -> Result<(), ImportError> {
         for stored in graph.initializer.iter().filter(|stored| needed.names.contains(stored.name.as_str())) {
             let literal = tensor::decode(stored, self.external)?;
             self.builder.set_label(&stored.name);
@@ -106,16 +114,14 @@ impl<'m> Walk<'m> {
             let value = self.builder.literal(literal);
             scope.define(&stored.name, Some(value));
         }
-        self.nodes(&graph.node, &needed, scope)
+        Ok(())
     }
 
     fn nodes(&mut self, nodes: &[NodeProto], needed: &Needed, scope: &mut Scope) -> Result<(), ImportError> {
         for (node, _) in nodes.iter().zip(&needed.nodes).filter(|(_, needed)| **needed) {
             let label = format!("{}{}", scope.prefix, label(node));
             let at = |error: NodeError| ImportError::Node { node: label.clone(), operator: operator_name(node), error };
-            self.nodes_left = self.nodes_left.checked_sub(1).ok_or_else(|| {
-                at(NodeError::TooLarge { what: "nodes after inlining", found: MAX_NODES + 1, limit: MAX_NODES })
-            })?;
+            self.spend_node().map_err(at)?;
             let inputs = node
                 .input
                 .iter()
@@ -141,7 +147,14 @@ impl<'m> Walk<'m> {
         Ok(())
     }
 
-    /// Lowers one node: a call of a function, a branch, or an operator.
+    /// Counts a node.
+    fn spend_node(&mut self) -> Result<(), NodeError> {
+        let too_many = NodeError::TooLarge { what: "nodes after inlining", found: MAX_NODES + 1, limit: MAX_NODES };
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(too_many)?;
+        Ok(())
+    }
+
+    /// Lowers one node: a call of a function, a branch, a loop, or an operator.
     fn node(
         &mut self,
         node: &NodeProto,
@@ -168,8 +181,14 @@ impl<'m> Walk<'m> {
         if !matches!(domain, "ai.onnx" | "ai.onnx.ml" | "com.microsoft") {
             return Err(at(unknown));
         }
-        if (domain, node.op_type.as_str()) == ("ai.onnx", "If") {
-            return self.branch(node, &inputs, label, scope);
+        if domain == "ai.onnx" {
+            let at = loops::Application { node, inputs: &inputs, used_outputs: &used_outputs, label, version };
+            match node.op_type.as_str() {
+                "If" => return self.branch(node, &inputs, label, scope),
+                "Loop" => return self.repeat(&at, scope),
+                "Scan" => return self.scan(&at, scope),
+                _ => {}
+            }
         }
         let operator =
             registry::find(domain, &node.op_type, version, node.input.len(), node.output.len()).map_err(at)?;

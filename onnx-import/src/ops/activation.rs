@@ -175,13 +175,17 @@ fn celu(call: &mut Call) -> Result {
     Ok(vec![call.builder.affine(value, alpha, 0.0)?])
 }
 
-/// `v > alpha ? v : 0`
 fn thresholded_relu(call: &mut Call) -> Result {
     let (input, alpha) = (real_input(call, 0)?, call.attributes.float_or("alpha", 1.0)?);
+    Ok(vec![threshold(call, input, alpha)?])
+}
+
+/// `v > alpha ? v : 0`
+pub(super) fn threshold(call: &mut Call, input: ValueId, alpha: f64) -> std::result::Result<ValueId, NodeError> {
     let (threshold, zero) =
         (call.builder.scalar(alpha, call.dtype(input))?, call.builder.scalar(0.0, call.dtype(input))?);
     let above = call.builder.binary(BinaryFunction::Less, threshold, input)?;
-    Ok(vec![call.builder.select(above, input, zero)?])
+    call.builder.select(above, input, zero)
 }
 
 /// `v·tanh(ln(1 + e^v))`

@@ -18,6 +18,7 @@ mod normalization;
 mod pad;
 mod pool;
 mod quantized;
+mod recurrent;
 mod reduce;
 mod resize;
 mod shape;
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     pad::OPERATORS,
     pool::OPERATORS,
     quantized::OPERATORS,
+    recurrent::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
     shape::OPERATORS,

@@ -4,7 +4,7 @@
 //! multiples of it, so the multiplier of the requantization is part of the weights. The shift is the same for the whole
 //! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
@@ -55,6 +55,7 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
         exact: vec![None; count],
         bounds: Vec::new(),
         reshaped: BTreeMap::new(),
+        views: HashMap::new(),
         out: Emitted {
             nodes: Vec::new(),
             tables: Vec::new(),
@@ -87,6 +88,8 @@ pub(super) struct Emitter<'a> {
     /// Smallest and largest value of the tensors that may be looked up.
     pub(super) bounds: Vec<(i64, i64)>,
     reshaped: BTreeMap<(TensorId, Vec<usize>), TensorId>,
+    /// Views that were emitted, by sources and shape.
+    views: HashMap<(Vec<TensorId>, Vec<usize>), Vec<TensorId>>,
     out: Emitted,
 }
 
@@ -94,6 +97,8 @@ pub(super) struct Emitter<'a> {
 impl Emitter<'_> {
     /// From the outputs backwards: an accumulator that another one takes in exactly has that one's step.
     fn choose_shifts(&mut self, order: &[PlanId], default: u32) -> Result<(), QuantizeError> {
+        // Layers with the same weights have one shift.
+        let mut shared: HashMap<usize, u32> = HashMap::new();
         for &id in order.iter().rev() {
             if !self.is_adjustable(id) || self.steps[id.0] != 0.0 {
                 continue;
@@ -108,8 +113,17 @@ impl Emitter<'_> {
                 return Err(self.too_large(id, "a weight", "use fewer --bits, or rescale the layer"));
             }
             let coarse = |shift: u32| self.rounding(id, step(shift)) > WEIGHT_ERROR * pre;
-            while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits(id, step(shift + 2)) {
-                shift += 2;
+            let known = self.scales.group(id).and_then(|group| shared.get(&group).copied());
+            match known.filter(|&known| self.fits(id, step(known))) {
+                Some(known) => shift = known,
+                None => {
+                    while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits(id, step(shift + 2)) {
+                        shift += 2;
+                    }
+                }
+            }
+            if let Some(group) = self.scales.group(id) {
+                shared.insert(group, shift);
             }
             self.shifts[id.0] = Some(shift);
             self.set_step(id, step(shift));
@@ -158,8 +172,7 @@ impl Emitter<'_> {
     /// Whether weights and factors fit when the accumulator has this step.
     fn fits(&self, id: PlanId, step: f64) -> bool {
         if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
-            let unit = self.scales.class(*input).step / step;
-            let largest = weights.iter().fold(0f64, |largest, w| largest.max(w.abs())) * unit;
+            let largest = self.largest_weight(id, *input, weights) / step;
             let largest_bias = bias.iter().fold(0f64, |largest, b| largest.max(b.abs())) / step;
             return largest < f64::from(i32::MAX) && largest_bias < MAX_FACTOR;
         }
@@ -175,11 +188,32 @@ impl Emitter<'_> {
             })
     }
 
+    /// The largest weight of a convolution times the step of its channel.
+    fn largest_weight(&self, id: PlanId, input: PlanId, weights: &[f64]) -> f64 {
+        let steps = self.scales.channel_steps(self.plan, input);
+        let channel = self.weight_channels(id, steps.len());
+        weights.iter().enumerate().fold(0f64, |largest, (i, w)| largest.max(w.abs() * steps[channel(i)]))
+    }
+
+    /// The operand's channel that each weight of a convolution multiplies.
+    fn weight_channels(&self, id: PlanId, channels: usize) -> impl Fn(usize) -> usize {
+        let PlanOp::Linear { geometry, bias, .. } = &self.plan.node(id).op else { unreachable!("it is a convolution") };
+        let groups = geometry.groups as usize;
+        let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
+        let (in_per_group, out_per_group) = (channels / groups, bias.len() / groups);
+        move |i| i / (in_per_group * taps * out_per_group) * in_per_group + i / taps % in_per_group
+    }
+
     /// Estimated standard error of the result by rounding weights and factors to this step.
     fn rounding(&self, id: PlanId, step: f64) -> f64 {
         if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
             let terms = (weights.len() / bias.len()) as f64;
-            return ROUNDING_ERROR * step * self.operand_magnitude(*input) * terms.sqrt();
+            let sources = match &self.plan.node(*input).op {
+                PlanOp::View { sources, .. } if self.scales.is_loose_view(*input) => sources.clone(),
+                _ => vec![*input],
+            };
+            let magnitude = sources.into_iter().map(|source| self.operand_magnitude(source)).fold(0.0, f64::max);
+            return ROUNDING_ERROR * step * magnitude * terms.sqrt();
         }
         let exact = self.exact_operands(id);
         let count = match self.plan.node(id).op {
@@ -274,14 +308,23 @@ impl Emitter<'_> {
         let zero = if map.contains(&ViewElement::Zero) { Some((0, 0)) } else { None };
         let bounds = tensors.iter().map(|tensor| self.bounds[tensor.0 as usize]).chain(zero);
         let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0));
-        let step = exact.map_or_else(|| self.scales.class(id).step, |stored| stored.step);
+        let loose = self.scales.is_loose_view(id);
+        // With sources of several steps there is no step of all, nor a value of the float graph; the first is for people.
+        let step =
+            exact.map_or_else(|| self.scales.class(if loose { sources[0] } else { id }).step, |stored| stored.step);
         let source = &self.out.nodes[tensors[0].0 as usize];
-        let tensor = if source.shape == shape && is_identity(tensors.len(), map, source.elements()) {
-            tensors[0]
-        } else if let Some(known) = self.known_view(&tensors, map, &shape) {
+        let key = (tensors, shape);
+        let tensor = if source.shape == key.1 && is_identity(key.0.len(), map, source.elements()) {
+            key.0[0]
+        } else if let Some(known) = self.known_view(&key, map) {
             known
         } else {
-            self.emit(self.plan.node(id), Op::View { sources: tensors, map: map.clone() }, shape, step, bounds)
+            let mut node = self.plan.node(id).clone();
+            node.origin = node.origin.filter(|_| !loose);
+            let op = Op::View { sources: key.0.clone(), map: map.clone() };
+            let tensor = self.emit(&node, op, key.1.clone(), step, bounds);
+            self.views.entry(key).or_default().push(tensor);
+            tensor
         };
         match exact {
             Some(stored) => self.exact[id.0] = Some(Stored { tensor, step: stored.step }),
@@ -290,12 +333,12 @@ impl Emitter<'_> {
     }
 
     /// A view that was emitted before with the same elements and shape.
-    fn known_view(&self, tensors: &[TensorId], elements: &[ViewElement], wanted: &[usize]) -> Option<TensorId> {
-        let same = |node: &Node| match &node.op {
-            Op::View { sources, map } => sources == tensors && node.shape == wanted && map[..] == *elements,
+    fn known_view(&self, key: &(Vec<TensorId>, Vec<usize>), elements: &[ViewElement]) -> Option<TensorId> {
+        let same = |tensor: &&TensorId| match &self.out.nodes[tensor.0 as usize].op {
+            Op::View { map, .. } => map[..] == *elements,
             _ => false,
         };
-        self.out.nodes.iter().position(same).map(|position| TensorId(position as u32))
+        self.views.get(key)?.iter().find(same).copied()
     }
 
     fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
@@ -383,8 +426,10 @@ impl Emitter<'_> {
         match &node.op {
             PlanOp::Linear { input, geometry, weights, bias } => {
                 let operand = self.shaped(*input);
-                let unit = self.scales.class(*input).step / step;
-                let weights: Weights = weights.iter().map(|w| (w * unit).round() as i32).collect();
+                let steps = self.scales.channel_steps(self.plan, *input);
+                let channel = self.weight_channels(id, steps.len());
+                let integer = |(i, w): (usize, &f64)| (w * (steps[channel(i)] / step)).round() as i32;
+                let weights: Weights = weights.iter().enumerate().map(integer).collect();
                 let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
                 let size = conv_size(geometry, &self.plan.node(*input).shape);
                 let shape = vec![bias.len(), size[0], size[1]];

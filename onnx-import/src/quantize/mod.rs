@@ -19,6 +19,7 @@ mod fuse;
 mod interface;
 mod lower;
 mod plan;
+mod repeated;
 mod rewrite;
 mod scales;
 mod thresholds;
@@ -200,7 +201,7 @@ fn compile_at(
     let mut plan = lower::lower(graph, calibration, bits)?;
     rewrite::rewrite(&mut plan);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
-    let scales = scales::Scales::choose(&plan, calibration, bits, shift);
+    let scales = scales::Scales::choose(&mut plan, calibration, bits, shift);
     let emitted = emit::emit(&plan, &scales, shift)?;
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {

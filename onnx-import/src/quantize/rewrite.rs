@@ -7,12 +7,14 @@
 //! | function of a view, of a maximum | view, maximum of the function, which then joins the producer's requantization |
 //! | scale beside a convolution, sum or combination | folded into its weights and bias, or factors |
 //! | product of two constant matrices around data | one matrix, where that is no larger |
+//! | sum of two dense layers | one dense layer of all their operands |
 //! | views that split a convolution by channels | one convolution for each part |
 //!
 //! Every rule replaces a node in place, so what reads it is unaffected; [`Plan::order`] sorts at the end. A node keeps its
 //! shape even where the operator it becomes has another one with the same elements in the same order; emission puts the
 //! reshape in where it matters.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use circuits::graph::{ConvGeometry, ViewElement};
@@ -33,7 +35,7 @@ const MAX_FUNCTION: usize = 2048;
 
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     compose_views,
     skip_reshape,
     absorb_reshape,
@@ -48,6 +50,7 @@ const RULES: [Rule; 15] = [
     map_through_view,
     map_through_maximum,
     multiply_matrices,
+    add_matrices,
     split_channels,
 ];
 
@@ -58,34 +61,75 @@ fn pass(plan: &mut Plan, rules: &[Rule]) -> bool {
         for rule in rules {
             if rule(plan, id, &readers) {
                 changed = true;
-                readers = Readers::of(plan);
+                readers.update(plan, id);
             }
         }
     }
     changed
 }
 
-/// Who reads each node; an output counts as a reader without a name.
+/// Who reads each node, of those that an output or an input needs; an output counts as a reader without a name.
 struct Readers {
     nodes: Vec<Vec<PlanId>>,
     outputs: Vec<usize>,
+    /// What each node is known to read; `None` for one that nothing needs.
+    operands: Vec<Option<Vec<PlanId>>>,
 }
 
 impl Readers {
     fn of(plan: &Plan) -> Self {
-        let mut nodes = vec![Vec::new(); plan.nodes.len()];
+        let count = plan.nodes.len();
+        let mut readers = Self { nodes: vec![Vec::new(); count], outputs: vec![0; count], operands: vec![None; count] };
+        plan.outputs.iter().for_each(|output| readers.outputs[output.0] += 1);
         for id in plan.order() {
-            for operand in plan.node(id).op.operands() {
-                nodes[operand.0].push(id);
-            }
+            let operands = plan.node(id).op.operands();
+            operands.iter().for_each(|operand| readers.nodes[operand.0].push(id));
+            readers.operands[id.0] = Some(operands);
         }
-        let mut outputs = vec![0; plan.nodes.len()];
-        plan.outputs.iter().for_each(|output| outputs[output.0] += 1);
-        Self { nodes, outputs }
+        readers
     }
 
     fn single(&self, id: PlanId) -> bool {
         self.nodes[id.0].len() + self.outputs[id.0] == 1
+    }
+
+    /// Follows a rule that has changed a node, perhaps an operand of it, and appended others.
+    fn update(&mut self, plan: &Plan, id: PlanId) {
+        self.nodes.resize(plan.nodes.len(), Vec::new());
+        self.outputs.resize(plan.nodes.len(), 0);
+        self.operands.resize(plan.nodes.len(), None);
+        for operand in plan.node(id).op.operands() {
+            if self.operands[operand.0].is_some() {
+                self.relink(plan, operand);
+            }
+        }
+        self.relink(plan, id);
+    }
+
+    /// Notes what a node reads now: whatever is read for the first time becomes needed, and what nobody reads no longer is.
+    fn relink(&mut self, plan: &Plan, id: PlanId) {
+        let before = self.operands[id.0].replace(plan.node(id).op.operands()).unwrap_or_default();
+        // New links first, so that what stays needed is never taken for unneeded.
+        let mut needed = vec![id];
+        while let Some(reader) = needed.pop() {
+            for operand in plan.node(reader).op.operands() {
+                self.nodes[operand.0].push(reader);
+                if self.operands[operand.0].is_none() {
+                    self.operands[operand.0] = Some(plan.node(operand).op.operands());
+                    needed.push(operand);
+                }
+            }
+        }
+        let mut unlinked: Vec<_> = before.into_iter().map(|operand| (id, operand)).collect();
+        while let Some((reader, operand)) = unlinked.pop() {
+            let list = &mut self.nodes[operand.0];
+            list.swap_remove(list.iter().position(|&known| known == reader).expect("links go both ways"));
+            let input = matches!(plan.node(operand).op, PlanOp::Input { .. });
+            if list.is_empty() && self.outputs[operand.0] == 0 && !input {
+                let lost = self.operands[operand.0].take().unwrap_or_default();
+                unlinked.extend(lost.into_iter().map(|lower| (operand, lower)));
+            }
+        }
     }
 }
 
@@ -102,12 +146,12 @@ fn compose_views(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         return false;
     }
     let mut flat: Vec<PlanId> = Vec::new();
-    let mut number = |of: PlanId| match flat.iter().position(|&known| known == of) {
-        Some(position) => position as u32,
-        None => {
+    let mut numbers: HashMap<PlanId, u32> = HashMap::new();
+    let mut number = |of: PlanId| {
+        *numbers.entry(of).or_insert_with(|| {
             flat.push(of);
             (flat.len() - 1) as u32
-        }
+        })
     };
     let composed = map
         .iter()
@@ -559,6 +603,50 @@ fn multiply_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let names = plan.node(inner_id).names.clone();
     plan.nodes[id.0].op = op;
     absorb_names(plan, id, &names);
+    true
+}
+
+/// The sum of two dense layers that nothing else reads, as a recurrent cell has of its input and its state, is one dense
+/// layer of the operands of both: it takes as many weights and no cells for the two sums.
+fn add_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
+    let PlanOp::Combine { operands, factors, constant, lattice: false } = plan.node(id).op else { return false };
+    let dense = |operand: PlanId| match &plan.node(operand).op {
+        PlanOp::Linear { input, geometry, weights, bias } => {
+            let fits = *geometry == ConvGeometry::POINTWISE && plan.node(operand).elements() == bias.len();
+            (fits && readers.single(operand)).then_some((*input, weights, bias))
+        }
+        _ => None,
+    };
+    let (Some(first), Some(second)) = (dense(operands[0]), dense(operands[1])) else { return false };
+    let parts = [first, second];
+    let outputs = parts[0].2.len();
+    let widths = parts.map(|(_, weights, _)| weights.len() / outputs);
+    let row = |o: usize| {
+        let scaled = |side: usize| {
+            let row = &parts[side].1[o * widths[side]..(o + 1) * widths[side]];
+            row.iter().map(move |weight| factors[side] * weight)
+        };
+        scaled(0).chain(scaled(1)).collect::<Vec<_>>()
+    };
+    let weights = (0..outputs).flat_map(row).collect();
+    let sum = |o: usize| factors[0] * parts[0].2[o] + factors[1] * parts[1].2[o] + constant;
+    let bias = (0..outputs).map(sum).collect();
+    let sources = parts.map(|(input, ..)| input);
+    let names = operands.map(|operand| plan.node(operand).names.clone());
+    let entry = |source: usize, index: usize| ViewElement::Element { source: source as u32, index: index as u32 };
+    let map = (0..2).flat_map(|side| (0..widths[side]).map(move |i| entry(side, i))).collect();
+    let [a, b] = sources.map(|source| plan.node(source).clone());
+    let joined = PlanNode {
+        op: PlanOp::View { sources: sources.to_vec(), map },
+        shape: vec![widths[0] + widths[1], 1, 1],
+        names: plan.node(id).names.clone(),
+        range: a.range.union(b.range),
+        integer: a.integer && b.integer,
+        origin: None,
+    };
+    let input = plan.push(joined);
+    plan.nodes[id.0].op = PlanOp::Linear { input, geometry: ConvGeometry::POINTWISE, weights, bias };
+    names.iter().for_each(|names| absorb_names(plan, id, names));
     true
 }
 

@@ -1,6 +1,7 @@
 //! Steps: how much one unit of each integer stands for, and which accumulators are stored exactly.
 //!
-//! Values that views, maxima or exact differences tie together form a *class* with one step. A class takes as many levels
+//! Values that views, maxima or exact differences tie together form a *class* with one step; so do those that the same
+//! weights multiply ([`repeated`]). A class takes as many levels
 //! as the activation bits allow, more where an index of a maximum or a softmax reads it, and 16 bits where tables alone
 //! write it and only outputs read it: entries of a table cost nothing by their size.
 //!
@@ -10,6 +11,7 @@
 use super::calibrate::Calibration;
 use super::function::Function;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
+use super::repeated::{self, Group};
 
 /// Extra bits of classes whose order or differences decide.
 const FINE_BITS: u32 = 2;
@@ -67,25 +69,36 @@ pub(super) struct Scales {
     arguments: Vec<Range>,
     /// Views of one source that only outputs read; they pass exact accumulators on.
     leaf_views: Vec<bool>,
+    /// Views of several sources, each with a step of its own, that only convolutions read.
+    loose_views: Vec<bool>,
+    /// The number of the group of layers with the same weights that an accumulator belongs to.
+    groups: Vec<Option<usize>>,
     /// The bits that the activations have.
     pub bits: u32,
 }
 
 impl Scales {
-    /// Chooses everything that does not depend on rounded weights.
-    pub(super) fn choose(plan: &Plan, calibration: &Calibration, bits: u32, shift: u32) -> Self {
+    /// Chooses everything that does not depend on rounded weights. Layers with the same weights get a common range.
+    pub(super) fn choose(plan: &mut Plan, calibration: &Calibration, bits: u32, shift: u32) -> Self {
         let order = plan.order();
-        let reads = Reads::of(plan, &order);
+        let loose_views = repeated::loose_views(plan, &order);
+        let reads = Reads::of(plan, &order, &loose_views);
+        let storage = order_storage(plan, &order, &reads);
+        let groups = repeated::share(plan, &order, &storage, &loose_views);
+        let plan = &*plan;
         let mut scales = Self {
             classes: vec![None; plan.nodes.len()],
             parents: (0..plan.nodes.len()).collect(),
-            storage: order_storage(plan, &order, &reads),
+            storage,
             pre_steps: vec![0.0; plan.nodes.len()],
             arguments: vec![Range { lo: 0.0, hi: 0.0 }; plan.nodes.len()],
             leaf_views: reads.leaf_views(plan),
+            loose_views,
+            groups: vec![None; plan.nodes.len()],
             bits,
         };
         scales.tie(plan, &order);
+        scales.tie_repeated(&groups);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
         scales.share_functions(plan, &order, &facts);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
@@ -108,6 +121,22 @@ impl Scales {
     /// Whether a view hands its source to outputs and nothing else.
     pub(super) fn is_leaf_view(&self, id: PlanId) -> bool {
         self.leaf_views[id.0]
+    }
+
+    /// Whether a view has sources of different steps.
+    pub(super) fn is_loose_view(&self, id: PlanId) -> bool {
+        self.loose_views[id.0]
+    }
+
+    /// The group of layers with the same weights that an accumulator belongs to.
+    pub(super) fn group(&self, id: PlanId) -> Option<usize> {
+        self.groups[id.0]
+    }
+
+    /// The step of each channel of a convolution's operand; where a channel is zero any will do.
+    pub(super) fn channel_steps(&self, plan: &Plan, input: PlanId) -> Vec<f64> {
+        let sources = repeated::channel_sources(plan, input, self.is_loose_view(input));
+        sources.into_iter().map(|source| source.map_or(1.0, |source| self.class(source).step)).collect()
     }
 
     /// The step of the argument of an accumulator's table.
@@ -138,6 +167,7 @@ impl Scales {
     fn tie(&mut self, plan: &Plan, order: &[PlanId]) {
         for &id in order {
             match &plan.node(id).op {
+                PlanOp::View { .. } if self.is_loose_view(id) => {}
                 PlanOp::View { sources, .. } => sources.iter().for_each(|&source| self.unite(id, source)),
                 PlanOp::Max { input } => self.unite(id, *input),
                 PlanOp::Combine { operands, lattice: true, .. } => {
@@ -149,7 +179,16 @@ impl Scales {
         }
     }
 
-    /// Unites the result classes of equal functions on similar ranges, so that their tables can be the same.
+    /// Ties operands and results of layers with the same weights.
+    fn tie_repeated(&mut self, groups: &[Group]) {
+        for (number, group) in groups.iter().enumerate() {
+            group.results.iter().for_each(|result| self.groups[result.0] = Some(number));
+            group.ties.iter().for_each(|&[a, b]| self.unite(a, b));
+        }
+    }
+
+    /// Unites the result classes of equal functions on similar ranges, so that their tables can be the same; so the classes
+    /// of their arguments where these are stored and looked up.
     fn share_functions(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts) {
         let mut seen: Vec<PlanId> = Vec::new();
         for &id in order {
@@ -157,15 +196,34 @@ impl Scales {
             if *rules != MapRules::default() || function.keeps_steps() || !plan.node(*input).op.accumulates() {
                 continue;
             }
+            let argument = self.stored_argument(id, *input);
+            let shares = |a: PlanId, b: PlanId| facts.0[self.root(a)].shares_with(&facts.0[self.root(b)]);
             let same = seen.iter().copied().find(|&other| {
-                let PlanOp::Map { function: known, .. } = &plan.node(other).op else { return false };
-                let (a, b) = (&facts.0[self.root(id)], &facts.0[self.root(other)]);
-                known == function && a.shares_with(b)
+                let PlanOp::Map { function: known, input, .. } = &plan.node(other).op else { return false };
+                let arguments = match (argument, self.stored_argument(other, *input)) {
+                    (Some(a), Some(b)) => shares(a, b),
+                    (a, b) => a == b,
+                };
+                known == function && shares(id, other) && arguments
             });
             match same {
-                Some(other) => self.unite(id, other),
+                Some(other) => {
+                    self.unite(id, other);
+                    if let (Some(argument), PlanOp::Map { input, .. }) = (argument, &plan.node(other).op) {
+                        self.unite(argument, *input);
+                    }
+                }
                 None => seen.push(id),
             }
+        }
+    }
+
+    /// The argument of a function, where it is stored as small integers.
+    fn stored_argument(&self, map: PlanId, input: PlanId) -> Option<PlanId> {
+        match self.storage(input) {
+            Storage::Raw | Storage::ExactAnd { raw: true, .. } => Some(input),
+            Storage::Fused(own) => (*own != map).then_some(input),
+            Storage::Exact | Storage::ExactAnd { .. } => None,
         }
     }
 
@@ -188,6 +246,7 @@ impl Scales {
     /// Where a table alone writes one operand of a product, and nothing else reads it, its step makes the product's
     /// accumulator shift by the common `shift` to the step of the result: no other shift, no rescaling table.
     fn set_gates(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts, shift: u32) {
+        let uses = ClassUses::of(plan, order, self);
         for &id in order {
             let PlanOp::Product { operands } = plan.node(id).op else { continue };
             let result = match self.storage(id) {
@@ -199,7 +258,10 @@ impl Scales {
                 PlanOp::Map { function, .. } => function.keeps_steps(),
                 _ => true,
             };
-            let gate = operands.into_iter().find(|&operand| self.is_gate_of(plan, order, facts, operand, id));
+            let gate = operands.into_iter().find(|&operand| {
+                let root = self.root(operand);
+                facts.0[root].forced.is_none() && root != self.root(id) && uses.is_gate(root, id)
+            });
             let (true, Some(gate)) = (unit, gate) else { continue };
             let other = if operands[0] == gate { operands[1] } else { operands[0] };
             let wanted = self.class(result).step / (self.class(other).step * f64::from(shift).exp2());
@@ -211,24 +273,6 @@ impl Scales {
                 self.classes[root] = Some(Class { step: wanted, lo, hi });
             }
         }
-    }
-
-    /// Whether the class of `gate` is written by tables alone and read by `product` alone.
-    fn is_gate_of(&self, plan: &Plan, order: &[PlanId], facts: &Facts, gate: PlanId, product: PlanId) -> bool {
-        let root = self.root(gate);
-        let member = |id: PlanId| self.root(id) == root;
-        let written = |&id: &PlanId| matches!(plan.node(id).op, PlanOp::Map { .. } | PlanOp::View { .. });
-        let read_elsewhere = |&id: &PlanId| {
-            let view_within = member(id) && matches!(plan.node(id).op, PlanOp::View { .. });
-            id != product && !view_within && plan.node(id).op.operands().into_iter().any(member)
-        };
-        let twice = plan.node(product).op.operands().into_iter().filter(|&operand| member(operand)).count() > 1;
-        facts.0[root].forced.is_none()
-            && !twice
-            && !member(product)
-            && !plan.outputs.iter().any(|&output| member(output))
-            && order.iter().filter(|&&id| member(id)).all(written)
-            && !order.iter().any(read_elsewhere)
     }
 
     fn set_pre_steps(&mut self, plan: &Plan, order: &[PlanId]) {
@@ -293,6 +337,43 @@ impl Scales {
     }
 }
 
+/// How the classes are written and read, by their roots.
+struct ClassUses {
+    /// Whether tables alone write it.
+    written_freely: Vec<bool>,
+    /// The only operand that reads it, views within the class and outputs aside; `Err` for several.
+    reader: Vec<Result<Option<PlanId>, Several>>,
+}
+
+/// More than one operand.
+#[derive(Clone, Copy)]
+struct Several;
+
+impl ClassUses {
+    fn of(plan: &Plan, order: &[PlanId], scales: &Scales) -> Self {
+        let mut uses = Self { written_freely: vec![true; plan.nodes.len()], reader: vec![Ok(None); plan.nodes.len()] };
+        for &id in order {
+            let node = plan.node(id);
+            let root = scales.root(id);
+            uses.written_freely[root] &= matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
+            let view = matches!(node.op, PlanOp::View { .. });
+            for operand in node.op.operands().into_iter().map(|operand| scales.root(operand)) {
+                if !(view && operand == root) {
+                    let reader = &mut uses.reader[operand];
+                    *reader = if matches!(reader, Ok(None)) { Ok(Some(id)) } else { Err(Several) };
+                }
+            }
+        }
+        plan.outputs.iter().for_each(|&output| uses.reader[scales.root(output)] = Err(Several));
+        uses
+    }
+
+    /// Whether a class is written by tables alone and read by one operand of `product` alone.
+    fn is_gate(&self, root: usize, product: PlanId) -> bool {
+        self.written_freely[root] && matches!(self.reader[root], Ok(Some(reader)) if reader == product)
+    }
+}
+
 /// Accumulators that share a table.
 struct TableGroup<'a> {
     function: &'a Function,
@@ -352,7 +433,7 @@ struct Read {
     ports: usize,
     /// Readers of small integers other than functions.
     raw: usize,
-    /// Those of them that are views.
+    /// Those of them that are views of the same step.
     views: usize,
     /// Functions.
     maps: Vec<PlanId>,
@@ -378,7 +459,7 @@ impl Reads {
         plan.nodes.iter().zip(&self.0).map(leaf).collect()
     }
 
-    fn of(plan: &Plan, order: &[PlanId]) -> Self {
+    fn of(plan: &Plan, order: &[PlanId], loose_views: &[bool]) -> Self {
         let mut reads = vec![Read::default(); plan.nodes.len()];
         plan.outputs.iter().for_each(|output| reads[output.0].ports += 1);
         for &id in order.iter().rev() {
@@ -392,7 +473,8 @@ impl Reads {
                             read.ports += 1;
                         } else {
                             read.raw += 1;
-                            read.views += 1;
+                            // A view with the step of its sources answers for itself.
+                            read.views += usize::from(!loose_views[id.0]);
                         }
                         read.ordered |= own.ordered;
                     }
@@ -544,7 +626,6 @@ impl Facts {
             }
             class.fine |= lattice || read.ordered;
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
-            // A view reads its sources raw; it answers for itself.
             class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
             if node.integer {
                 class.forced = Some(1.0);
