@@ -162,6 +162,12 @@ impl Analysis<'_> {
             Op::Product { operands, requantize } => {
                 self.finish(self.value(operands[0]).times(self.value(operands[1])), requantize)
             }
+            Op::MatMul { operands, requantize } => {
+                let terms =
+                    *self.program.node(operands[0]).shape.last().expect("validated operands have an axis") as i64;
+                let product = self.value(operands[0]).times(self.value(operands[1]));
+                self.finish(product.scaled(terms), requantize)
+            }
             Op::Sum { input, factor, requantize } => {
                 let terms = *self.program.node(*input).shape.last().expect("validated operands have an axis") as i64;
                 self.finish(self.value(*input).scaled(terms).scaled(*factor), requantize)

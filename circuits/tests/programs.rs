@@ -49,6 +49,17 @@ fn every_operator() {
 }
 
 #[test]
+fn products_of_matrices() {
+    for size in [[5, 6, 2], [4, 4, 1], [3, 6, 3], [1, 4, 2], [3, 2, 2]] {
+        widths().for_each(|options| accepts(support::attention(7, size), options));
+    }
+    for fold in [1, 4, 8] {
+        let options = LayoutOptions { fold: Some(Fold::Rows(fold)), units: Some(2), ..LayoutOptions::default() };
+        accepts(support::attention(7, [5, 6, 2]), options);
+    }
+}
+
+#[test]
 fn values_of_several_limbs() {
     widths().for_each(|options| accepts(support::wide(4), options));
 }
@@ -90,7 +101,9 @@ fn programs_with_limbs_alone() {
 
 #[test]
 fn what_was_chosen_lays_a_program_out_again() {
-    for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::wide(4)] {
+    for builder in
+        [support::mlp(1), support::cnn(2), support::zoo(3), support::wide(4), support::attention(5, [3, 4, 2])]
+    {
         let layout = compile(&builder.program, &LayoutOptions::default()).expect("the program has a layout");
         let again = lay_out(&builder.program, &layout.widths()).expect("it was laid out so before");
         assert_eq!(again.skeleton(), layout.skeleton());

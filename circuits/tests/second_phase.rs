@@ -99,10 +99,14 @@ impl Twin<'_> {
         );
         self.accumulate(
             AdviceColumn::Plane,
-            |t, row| t.q(F::PlaneStep, row) * chi_units + t.q(F::PlaneKeep, row),
             |t, row| {
+                let units = if t.q(F::PlaneRho, row) == Fr::ZERO { chi_units } else { rho_units };
+                t.q(F::PlaneStep, row) * units + t.q(F::PlaneKeep, row)
+            },
+            |t, row| {
+                let base = if t.q(F::PlaneRho, row) == Fr::ZERO { chi } else { rho };
                 let lanes = (0..params.units)
-                    .map(|lane| power(chi, params.units - 1 - lane) * t.first(AdviceColumn::Value(lane), row));
+                    .map(|lane| power(base, params.units - 1 - lane) * t.first(AdviceColumn::Value(lane), row));
                 t.q(F::PlaneRead, row) * lanes.sum::<Fr>()
             },
         );
@@ -204,7 +208,8 @@ fn assignment(mut builder: ProgramBuilder, options: &LayoutOptions) -> Assignmen
 
 #[test]
 fn is_what_the_gates_say() {
-    let programs = [support::mlp, support::cnn, support::zoo, support::wide];
+    let attention = |seed| support::attention(seed, [3, 4, 2]);
+    let programs = [support::mlp, support::cnn, support::zoo, support::wide, attention];
     for (seed, program) in (0..).zip(programs) {
         let folds = [Fold::Parallel, Fold::Parallel, Fold::Parallel, Fold::Rows(1), Fold::Rows(8)];
         for ((units, weights), fold) in [(1, 1), (3, 2), (5, 7), (1, 2), (2, 5)].into_iter().zip(folds) {

@@ -104,12 +104,23 @@ impl Victim {
     /// A prover with a wrong first phase breaks the machine in one cell of `column`, on some row, so that a check that it
     /// would fail is met.
     fn forge(&self, column: A, wrong: &Cells, check: (Cell, Option<Cell>)) -> Violations {
+        self.forge_where(column, wrong, check, |_| true)
+    }
+
+    /// [`Victim::forge`] on one of some rows.
+    fn forge_where(
+        &self,
+        column: A,
+        wrong: &Cells,
+        check: (Cell, Option<Cell>),
+        may: impl Fn(usize) -> bool,
+    ) -> Violations {
         let mismatch = |cells: &Cells| {
             self.system.get(cells, check.0) - check.1.map_or(Fr::ZERO, |other| self.system.get(cells, other))
         };
         assert_ne!(mismatch(wrong), Fr::ZERO, "without the forged cell the check fails");
         let expected = expected_of(column);
-        for row in 0..self.system.skeleton.rows_of(column) {
+        for row in (0..self.system.skeleton.rows_of(column)).filter(|&row| may(row)) {
             let with = |value: Fr| {
                 let mut cells = wrong.clone();
                 self.system.solve(&self.equations, &mut cells, &BTreeMap::from([((column, row), value)]));
@@ -807,6 +818,151 @@ fn forged_tap() -> Violations {
     forged_planes(A::WeightInner)
 }
 
+// --- products of matrices -----------------------------------------------------------------------------------------
+
+fn matrices() -> Victim {
+    Victim::new(targets::matrices(), &[&[1, -2, 0, 1, -1, -2]])
+}
+
+/// An element of a product one too large.
+fn wrong_element(victim: &Victim) -> Cells {
+    wrong_score(victim)
+}
+
+fn one_element_of_a_product() -> Violations {
+    let victim = matrices();
+    victim.system.violations(&wrong_element(&victim))
+}
+
+fn one_requantized_element_of_a_product() -> Violations {
+    let victim = matrices();
+    let mut assignment = victim.assignment();
+    let scores: Vec<usize> = victim.rows(F::PreCoefficient);
+    let row = *scores.iter().find(|&&row| assignment.get(A::Pre(0), row) < 2).expect("not all are largest");
+    Victim::step(&mut assignment, row, 1);
+    let copies: Vec<_> = victim.system.skeleton.copies.clone();
+    for (from, to) in copies {
+        if let (Cell::Advice(A::Value(0), from), Cell::Advice(A::Value(0), to)) = (from, to) {
+            if from as usize == row {
+                assignment.set(A::Value(0), to as usize, assignment.get(A::Value(0), row));
+            }
+        }
+    }
+    let violations = victim.refuses(assignment);
+    assert!(!violations.copies.is_empty());
+    violations
+}
+
+/// Two rows of a product, each in the other's place.
+fn swapped_rows_of_a_product() -> Violations {
+    let victim = matrices();
+    let mut assignment = victim.assignment();
+    let homes = victim.public();
+    for (&here, &there) in homes[..3].iter().zip(&homes[3..]) {
+        let (one, other) = (assignment.get(A::Value(0), here), assignment.get(A::Value(0), there));
+        assignment.set(A::Value(0), here, other);
+        assignment.set(A::Value(0), there, one);
+    }
+    victim.refuses(assignment)
+}
+
+/// The product of an operand that is no copy of its element, by a prover who computes it as it should be.
+fn product_of_another_element() -> Violations {
+    let mut b = ProgramBuilder::new(17);
+    let x = targets::input(&mut b, &[1, 1, 2], [-2, 1], Visibility::Private);
+    let column = b.transposed(x, [1, 1, 2]);
+    let y = b.matmul(column, x, None);
+    b.output(y, Visibility::Public);
+    let victim = Victim::new(b, &[&[1, -2]]);
+    let mut assignment = victim.assignment();
+    let copy = victim.system.skeleton.copies.iter().find_map(|&(from, to)| match (from, to) {
+        (Cell::Advice(A::Value(0), _), Cell::Advice(A::Value(0), row)) => Some(row as usize),
+        _ => None,
+    });
+    let copied = copy.expect("one of the two readings is of copies");
+    // Of x·y the element that is copied first is in a row and in a column; one of the two is claimed for another value.
+    let operand = assignment.get(A::Value(0), copied);
+    assignment.set(A::Value(0), copied, operand + 1);
+    let by_rho = victim.system.skeleton.fixed(F::PlaneRho, copied) != 0;
+    let homes = victim.public();
+    let [first, second] = [1, -2];
+    let changed = if by_rho { [0, 1] } else { [0, 2] };
+    for (index, other) in changed.into_iter().zip([first, second]) {
+        assignment.set(A::Value(0), homes[index], assignment.get(A::Value(0), homes[index]) + other);
+    }
+    victim.refuses(assignment)
+}
+
+/// A plane of the one challenge or of the other, on its first row or behind it.
+fn forged_vector(by_rho: bool, first: bool) -> Violations {
+    let victim = matrices();
+    let wrong = wrong_element(&victim);
+    let fixed = |column, row| victim.system.skeleton.fixed(column, row);
+    let is_such = |row: usize| {
+        fixed(F::PlaneRead, row) != 0
+            && (fixed(F::PlaneRho, row) != 0) == by_rho
+            && (fixed(F::PlaneStep, row) == 0) == first
+    };
+    victim.forge_where(A::Plane, &wrong, victim.failed_identity(&wrong), is_such)
+}
+
+fn forged_channels() -> Violations {
+    forged_vector(true, false)
+}
+
+fn forged_positions() -> Violations {
+    forged_vector(false, false)
+}
+
+fn channels_not_started_at_zero() -> Violations {
+    forged_vector(true, true)
+}
+
+fn positions_not_started_at_zero() -> Violations {
+    forged_vector(false, true)
+}
+
+/// The running sum of products of planes.
+fn forged_sum_of_products() -> Violations {
+    let victim = matrices();
+    let wrong = wrong_element(&victim);
+    let is_product = |row: usize| victim.system.skeleton.fixed(F::ScalarProduct, row) != 0;
+    victim.forge_where(A::ScalarC, &wrong, victim.failed_identity(&wrong), is_product)
+}
+
+fn forged_factor(column: A) -> Violations {
+    let victim = matrices();
+    let wrong = wrong_element(&victim);
+    victim.forge(column, &wrong, victim.failed_identity(&wrong))
+}
+
+fn forged_first_factor() -> Violations {
+    forged_factor(A::ScalarA)
+}
+
+fn forged_second_factor() -> Violations {
+    forged_factor(A::ScalarB)
+}
+
+fn forged_row_of_a_product() -> Violations {
+    forged_factor(A::IdentityInner)
+}
+
+fn forged_rows_of_a_product() -> Violations {
+    forged_factor(A::IdentityOuter)
+}
+
+/// The planes that another key would make, which reads those of the channels with powers of the other challenge.
+fn channels_by_the_other_challenge() -> Violations {
+    let victim = matrices();
+    let mut assignment = victim.assignment();
+    let mut skeleton = (**victim.case.layout.skeleton()).clone();
+    let flags = skeleton.fixed.get_mut(&F::PlaneRho).expect("it has planes of channels");
+    (0..flags.len()).for_each(|row| flags.set(row, 0));
+    assignment.skeleton = Arc::new(skeleton);
+    victim.refuses(assignment)
+}
+
 /// An operand that no term reads.
 fn unused_operand() -> Violations {
     let victim = dense();
@@ -895,6 +1051,20 @@ attacks! {
     forged_taps => ["M-W-OUTER"],
     forged_tap => ["M-W-INNER"],
     unused_operand => ["COPY-OPERAND-B"],
+    one_element_of_a_product => ["COPY-IDENTITY"],
+    one_requantized_element_of_a_product => ["COPY-IDENTITY"],
+    swapped_rows_of_a_product => ["COPY-IDENTITY"],
+    product_of_another_element => ["COPY-ELEMENT"],
+    forged_channels => ["M-PLANE"],
+    forged_positions => ["M-PLANE"],
+    channels_not_started_at_zero => ["M-PLANE"],
+    positions_not_started_at_zero => ["M-PLANE"],
+    forged_sum_of_products => ["M-SCALAR"],
+    forged_first_factor => ["COPY-OPERAND-A"],
+    forged_second_factor => ["COPY-OPERAND-B"],
+    forged_row_of_a_product => ["M-ID-INNER"],
+    forged_rows_of_a_product => ["M-ID-OUTER"],
+    channels_by_the_other_challenge => ["COPY-IDENTITY", "M-PLANE"],
 }
 
 fn refused(name: &str) {

@@ -242,7 +242,12 @@ fn honest_runs() {
     let parallel = [1, 2, 3, 5].map(Shape::from);
     let folded = [(1, 1), (1, 5), (2, 3), (2, 8), (3, 16)].map(|(units, rows)| Shape::folded(units, None, rows));
     for shape in parallel.into_iter().chain(folded) {
-        for (name, program) in [("mlp", support::mlp(11)), ("cnn", support::cnn(11)), ("zoo", support::zoo(11))] {
+        for (name, program) in [
+            ("mlp", support::mlp(11)),
+            ("cnn", support::cnn(11)),
+            ("zoo", support::zoo(11)),
+            ("attention", support::attention(11, [3, 4, 2])),
+        ] {
             let case = Case::new(name, program, shape);
             let system = case.system(12);
             let violations = system.violations(&system.derived(&case.assignment));

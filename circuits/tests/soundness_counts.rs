@@ -81,6 +81,44 @@ fn convolutions_cost_their_activations_and_borders() {
     }
 }
 
+/// Queries, keys and values of `[heads, tokens, size]`, all inputs; scores, and the values weighed by them.
+fn weighed(heads: usize, tokens: usize, size: usize) -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(4);
+    let clamp = b.table(circuits::graph::Table::identity(-16, 15));
+    let [queries, keys, values] = [(); 3].map(|()| b.input(&[heads, tokens, size], Visibility::Private));
+    let keys = b.transposed(keys, [heads, tokens, size]);
+    let scores = b.matmul(queries, keys, Some(Requantize { shift: 9, table: clamp }));
+    let y = b.matmul(scores, values, None);
+    b.output(y, Visibility::Private);
+    b
+}
+
+/// A product of matrices costs its operands, its result and a scalar row for each index that is summed over: nothing for a
+/// multiplication.
+#[test]
+fn products_of_matrices_cost_their_elements() {
+    for units in [1, 4] {
+        for (heads, tokens, size) in [(1, 8, 8), (2, 8, 8), (2, 16, 8), (2, 16, 32), (3, 32, 16)] {
+            let builder = weighed(heads, tokens, size);
+            let found = statistics(&builder, units);
+            // All operands lie in the rows as the planes of their product, the scores too.
+            assert_eq!(found.elements, activations(&builder), "{heads} × {tokens} × {size}");
+            assert_eq!(found.rows.units, found.elements / units as usize);
+            assert!(found.rows.scalars <= heads * (size + tokens) + 2 * heads + 40, "{}", found.rows.scalars);
+        }
+    }
+}
+
+/// Projections of tokens are read where they are, and so is the product by the layer behind it: the values alone are copied,
+/// which are wanted the other way round.
+#[test]
+fn attention_copies_its_values_alone() {
+    let (tokens, channels) = (8, 12);
+    let builder = support::attention(5, [tokens, channels, 3]);
+    let found = statistics(&builder, 4);
+    assert_eq!(found.elements, activations(&builder) + channels * tokens);
+}
+
 /// A plane that is needed in an order in which it does not lie is copied, once per convolution: a cell per element.
 #[test]
 fn copies_of_planes_are_counted() {

@@ -274,6 +274,27 @@ fn a_step_that_is_switched_off() {
     is_exposed(&case, Hostile { skeleton, assignment });
 }
 
+#[test]
+fn a_plane_that_is_read_in_part() {
+    // A product of a column by a row; the reader of the column forgets its first element, and the first row is free to be zero.
+    let mut b = support::ProgramBuilder::new(4);
+    let x = targets::input(&mut b, &[1, 2, 1], [-4, 3], circuits::graph::Visibility::Private);
+    let y = targets::input(&mut b, &[1, 1, 2], [-4, 3], circuits::graph::Visibility::Private);
+    let product = b.matmul(x, y, None);
+    b.output(product, circuits::graph::Visibility::Public);
+    let case = Case::with_inputs("product", b, vec![vec![3, -1], vec![2, 1]], 1);
+    let mut skeleton = (**case.layout.skeleton()).clone();
+    let by_rho: Vec<_> = skeleton.fixed[&FixedColumn::PlaneRho].iter().collect();
+    let step = skeleton.fixed.get_mut(&FixedColumn::PlaneStep).expect("it is there");
+    let row = (0..step.len()).find(|&row| step.get(row) == 1 && by_rho[row] == 1).expect("it is on somewhere");
+    step.set(row, 0);
+    let mut assignment = case.assignment.clone();
+    let elements = (0..skeleton.regions.rows(Region::Units))
+        .filter(|&row| skeleton.fixed(FixedColumn::ValueCoefficient, row) == 1);
+    elements.take(2).for_each(|row| assignment.set(AdviceColumn::Value(0), row, 0));
+    is_exposed(&case, Hostile { skeleton, assignment });
+}
+
 /// What a public word can say: nothing but the values that the circuit admits, each in one way.
 #[test]
 fn public_words_name_their_values() {

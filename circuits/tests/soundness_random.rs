@@ -272,7 +272,7 @@ fn requantize(b: &mut ProgramBuilder) -> Option<Requantize> {
 fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
     let shape = [b.random(1, 3) as usize, b.random(1, 4) as usize];
     let window = [shape[0], shape[1], b.random(1, 5) as usize];
-    let kind = b.random(0, 7);
+    let kind = b.random(0, 8);
     let exact = b.random(0, 3) == 0;
     let finish = |b: &mut ProgramBuilder| if exact { None } else { requantize(b) };
     match kind {
@@ -313,6 +313,12 @@ fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
             let positive = b.node(Op::Lookup { input, table }, &shape);
             let numerator_bits = b.random(1, 9) as u32;
             b.node(Op::Reciprocal { input: positive, numerator_bits }, &shape)
+        }
+        7 => {
+            let [stack, rows, inner, columns] = [2, 4, 3, 4].map(|most| b.random(1, most) as usize);
+            let operands = [gather(b, tensors, &[stack, rows, inner]), gather(b, tensors, &[stack, inner, columns])];
+            let requantize = finish(b);
+            b.node(Op::MatMul { operands, requantize }, &[stack, rows, columns])
         }
         _ => {
             let image = [b.random(1, 2) as usize, b.random(1, 4) as usize, b.random(1, 4) as usize];
@@ -371,6 +377,86 @@ fn random_operators() {
     let [compiled, refused] = tried.get();
     println!("{compiled} programs, {refused} without a layout");
     assert!(compiled > 4 * refused);
+}
+
+/// What the operands of a random product of matrices are.
+#[derive(Clone, Copy, Debug)]
+enum Operand {
+    /// A convolution of the tokens, as it lies or transposed.
+    Projected,
+    /// A function of the first operand's source.
+    Shared,
+    /// Elements from anywhere.
+    Scrambled,
+    /// The result of another product.
+    Product,
+}
+
+fn operand_of_product() -> impl Strategy<Value = Operand> {
+    prop_oneof![
+        3 => Just(Operand::Projected),
+        1 => Just(Operand::Shared),
+        1 => Just(Operand::Scrambled),
+        2 => Just(Operand::Product),
+    ]
+}
+
+/// An operand `[stack, rows, columns]`, from tokens `[channels, tokens, 1]`.
+fn product_operand(b: &mut ProgramBuilder, x: TensorId, [stack, rows, columns]: [usize; 3], kind: Operand) -> TensorId {
+    let tokens = b.program.node(x).shape[1];
+    let clamp = b.table(Table::identity(-8, 7));
+    let requantize = Some(Requantize { shift: 2, table: clamp });
+    match kind {
+        Operand::Projected if rows == tokens => {
+            let y = b.conv(x, stack * columns, ConvGeometry::POINTWISE, requantize);
+            b.transposed(y, [stack, columns, rows])
+        }
+        Operand::Projected => {
+            let padding = [0, 0, columns.saturating_sub(tokens) as u32, 0];
+            let kernel = [(tokens + padding[2] as usize - columns) as u32 + 1, 1];
+            let y = b.conv(x, stack * rows, ConvGeometry { kernel, padding, ..ConvGeometry::POINTWISE }, requantize);
+            b.reshape(y, &[stack, rows, columns])
+        }
+        Operand::Shared => {
+            let taken = gather(b, &[x], &[stack, rows, columns]);
+            b.node(Op::Lookup { input: taken, table: clamp }, &[stack, rows, columns])
+        }
+        Operand::Scrambled => gather(b, &[x], &[stack, rows, columns]),
+        Operand::Product => {
+            let inner = b.random(1, 3) as usize;
+            let operands = [gather(b, &[x], &[stack, rows, inner]), gather(b, &[x], &[stack, inner, columns])];
+            b.node(Op::MatMul { operands, requantize }, &[stack, rows, columns])
+        }
+    }
+}
+
+/// Products of matrices whose operands lie in the rows in all ways: read where they are, with zeros before and behind, or
+/// copied.
+#[test]
+fn random_products_of_matrices() {
+    let size = (1usize..=2, 1usize..=5, 1usize..=3, 1usize..=5, 1usize..=5);
+    let kinds = (operand_of_product(), operand_of_product(), any::<bool>(), prop::option::of(0u32..=6));
+    let read_in_place = std::cell::Cell::new(0);
+    check_property(60, &(any::<u64>(), units(), size, kinds), |(seed, units, size, kinds)| {
+        let (stack, rows, inner, columns, tokens) = size;
+        let (left, right, narrow, shift) = kinds;
+        let mut b = ProgramBuilder::new(seed);
+        let x = b.input(&[2, tokens, 1], Visibility::Private);
+        let a = product_operand(&mut b, x, [stack, rows, inner], left);
+        let c = product_operand(&mut b, x, [stack, inner, columns], right);
+        let table = b.table(Table::identity(if narrow { -2 } else { -40 }, if narrow { 1 } else { 39 }));
+        let y = b.matmul(a, c, shift.map(|shift| Requantize { shift, table }));
+        let y = b.transposed(y, [stack, rows, columns]);
+        let y = b.reshape(y, &[stack * columns, rows, 1]);
+        let z = b.conv(y, 2, ConvGeometry::POINTWISE, None);
+        b.output(z, Visibility::Public);
+        let case = Case::new("products", b, arranged(units, seed));
+        let copied = case.layout.skeleton().copies.iter().any(|&(a, b)| check::copy_kind(a, b) == "COPY-ELEMENT");
+        read_in_place.set(read_in_place.get() + usize::from(!copied));
+        refuses_changes(&case, 12, seed);
+        Ok(())
+    });
+    println!("{} programs without a copy", read_in_place.get());
 }
 
 /// A reciprocal's elements do not lie in the first of its rows: a plane must not be read there.

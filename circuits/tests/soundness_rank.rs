@@ -35,6 +35,12 @@ fn cases() -> Vec<Case> {
         let mut borders = targets::borders();
         let inputs = vec![(0..9).map(|_| borders.random(-2, 1)).collect()];
         cases.push(Case::with_inputs("borders", borders, inputs, shape));
+        let inputs = vec![vec![1, -2, 0, 1, -1, -2]];
+        cases.push(Case::with_inputs("matrices", targets::matrices(), inputs, shape));
+    }
+    // Queries are read where they lie, with zeros behind them: the accumulators of the scores step past their last row.
+    for shape in [2.into(), Shape::folded(2, None, 8)] {
+        cases.push(Case::new("attention", support::attention(4, [3, 2, 1]), shape));
     }
     for shape in [1.into(), Shape::folded(1, None, 4)] {
         cases.push(Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], shape));
@@ -62,7 +68,7 @@ fn no_cell_is_free() {
 /// rank is the same wherever it is taken.
 #[test]
 fn the_rank_does_not_depend_on_the_second_phase() {
-    for case in cases().into_iter().take(6) {
+    for case in cases().into_iter().take(8) {
         let (system, equations, honest) = parts(&case);
         let mut cells = honest.clone();
         for (column, values) in cells.advice.iter_mut().enumerate() {
@@ -81,7 +87,7 @@ fn the_rank_does_not_depend_on_the_second_phase() {
 #[test]
 fn a_missing_constraint_frees_a_cell() {
     let mut names = BTreeSet::new();
-    for case in cases().into_iter().take(6) {
+    for case in cases().into_iter().take(8) {
         let (system, equations, cells) = parts(&case);
         // The rows are too many to leave out each one: every name, on the first, the last and some rows.
         let defining: Vec<usize> =

@@ -76,6 +76,11 @@ fn every_operator() {
 }
 
 #[test]
+fn products_of_matrices() {
+    is_proved(support::attention(4, [5, 6, 2]));
+}
+
+#[test]
 fn keys_are_deterministic_and_their_files_round_trip() {
     let program = support::mlp(1).program;
     let (key, _) = keys(&program);
@@ -131,7 +136,7 @@ fn a_program_with_the_key_of_another_is_refused() {
 
 #[test]
 fn programs_round_trip() {
-    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::attention(4, [3, 4, 2])] {
         let file = prover::program::to_file(&builder.program).expect("it is small");
         assert_eq!(prover::program::from_file(&file).expect("it was just written"), builder.program);
         for offset in (0..file.len()).step_by(101) {
@@ -167,7 +172,7 @@ fn seeds_repeat_and_are_marked_and_the_system_does_not() {
 
 #[test]
 fn both_engines_make_the_same_keys_and_accepted_proofs() {
-    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::attention(4, [3, 4, 2])] {
         engines_agree(builder, LayoutOptions::default());
     }
 }
@@ -175,7 +180,7 @@ fn both_engines_make_the_same_keys_and_accepted_proofs() {
 #[test]
 fn both_engines_prove_on_folded_machines() {
     for options in folded() {
-        for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+        for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::attention(4, [3, 4, 2])] {
             engines_agree(builder, options);
         }
     }
@@ -234,7 +239,7 @@ fn another_srs_is_refused() {
 
 #[test]
 fn the_cost_model_knows_the_length_of_a_proof() {
-    for builder in [support::mlp(1), support::cnn(2), support::zoo(3)] {
+    for builder in [support::mlp(1), support::cnn(2), support::zoo(3), support::attention(4, [3, 4, 2])] {
         for options in folded().chain([LayoutOptions::default()]) {
             let (key, _) = keys_for(&builder.program, options);
             let params = key.plan().layout().params();

@@ -10,8 +10,8 @@
 //!
 //! # Requantization
 //!
-//! An operator that accumulates ([`Op::Conv`], [`Op::Affine`], [`Op::Product`], [`Op::Sum`]) computes an exact integer
-//! `acc` and either stores it as it is, or brings it back to a few bits by [`Requantize`]:
+//! An operator that accumulates ([`Op::Conv`], [`Op::Affine`], [`Op::Product`], [`Op::Sum`], [`Op::MatMul`]) computes an
+//! exact integer `acc` and either stores it as it is, or brings it back to a few bits by [`Requantize`]:
 //!
 //! ```text
 //! y = clamp(floor((acc + 2^(shift−1)) / 2^shift), table.lo, table.hi)        (shift = 0: y = clamp(acc))
@@ -168,6 +168,13 @@ pub enum Op {
         input: TensorId,
         /// Bits of the numerator, at most [`Limits::MAX_NUMERATOR_BITS`].
         numerator_bits: u32,
+    },
+    /// `acc[s, i, j] = Σ_k a[s, i, k]·b[s, k, j]`: products of data matrices, one for each `s`; the result is `[S, I, J]`.
+    MatMul {
+        /// `a` of shape `[S, I, K]` and `b` of shape `[S, K, J]`.
+        operands: [TensorId; 2],
+        /// `None`: the exact accumulator is the result.
+        requantize: Option<Requantize>,
     },
 }
 

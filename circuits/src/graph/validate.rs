@@ -201,6 +201,10 @@ impl NodeCheck<'_> {
                 self.requantize(requantize)?;
                 self.pointwise(operands, elements)
             }
+            Op::MatMul { operands, requantize } => {
+                self.requantize(requantize)?;
+                self.matmul(*operands)
+            }
             Op::Sum { input, factor, requantize } => {
                 self.requantize(requantize)?;
                 self.small(*factor, "the factor")?;
@@ -275,6 +279,20 @@ impl NodeCheck<'_> {
         let input = self.operand(input)?;
         let last = *input.shape.last().ok_or_else(|| self.bounds("the rank of the operand"))?;
         self.expect("the operand", elements * last, input.elements())
+    }
+
+    fn matmul(&self, operands: [TensorId; 2]) -> Result<(), ProgramError> {
+        let [a, b] = [self.operand(operands[0])?, self.operand(operands[1])?];
+        let (&[stack, rows, inner], &[b_stack, b_inner, columns], &[out_stack, out_rows, out_columns]) =
+            (a.shape.as_slice(), b.shape.as_slice(), self.node.shape.as_slice())
+        else {
+            return Err(self.bounds("the rank"));
+        };
+        self.expect("the second operand's stack", stack, b_stack)?;
+        self.expect("the second operand's rows", inner, b_inner)?;
+        self.expect("the stack of the result", stack, out_stack)?;
+        self.expect("the rows of the result", rows, out_rows)?;
+        self.expect("the columns of the result", columns, out_columns)
     }
 
     fn view(&self, sources: &[TensorId], map: &[ViewElement], elements: usize) -> Result<(), ProgramError> {

@@ -1,6 +1,6 @@
 //! Builds the machine's cells for a program, operator by operator.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::conv::Arrangement;
@@ -42,7 +42,7 @@ pub(super) struct IdentityCheck {
 
 impl Wide {
     /// The requantization of a function's use, if it may saturate by more than one limb.
-    fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
+    pub(super) fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
         let Saturation { lo, hi, bits } = function.saturation.filter(|saturation| saturation.bits > WIDE_BITS)?;
         Some(Self { table, tag: function.tag, shift, saturation: (lo, hi), overflow_bits: bits })
     }
@@ -92,6 +92,8 @@ pub(super) struct Builder<'a> {
     /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
     pub(super) geometries: HashMap<TensorId, [usize; 2]>,
     pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
+    /// Products of matrices whose columns are their channels.
+    pub(super) transposed: HashSet<TensorId>,
     pub(super) places: Vec<Vec<Place>>,
 }
 
@@ -136,6 +138,7 @@ impl<'a> Builder<'a> {
             pitches: HashMap::new(),
             geometries: HashMap::new(),
             plane_reads: HashMap::new(),
+            transposed: HashSet::new(),
             places: vec![Vec::new(); program.nodes.len()],
         }
     }
@@ -182,6 +185,7 @@ impl<'a> Builder<'a> {
                 self.finish_wide(tensor, &rows, &accumulators);
             }
             Op::Sum { input, factor, requantize } => self.sum(tensor, *input, *factor, requantize),
+            Op::MatMul { requantize, .. } => self.matmul(tensor, requantize)?,
             Op::Max { input } => self.maximum(tensor, *input)?,
             Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
             Op::Lookup { input, table } => self.lookup(tensor, *input, *table),

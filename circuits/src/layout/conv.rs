@@ -58,22 +58,22 @@ pub(super) struct Arrangement {
     height: usize,
     width: usize,
     pitch: usize,
+    /// Whether a plane's elements are the last of its cells, or else the first.
+    ends: bool,
 }
 
 impl Arrangement {
-    fn plane_cells(&self, units: usize) -> usize {
-        ((self.height - 1) * self.pitch + self.width).div_ceil(units) * units
-    }
-
     /// The address of each of `elements` elements; those that no plane holds come after the planes.
     pub(super) fn addresses(&self, elements: usize, units: usize) -> Vec<usize> {
-        let cells = self.plane_cells(units);
+        let reach = (self.height - 1) * self.pitch + self.width;
+        let cells = reach.div_ceil(units) * units;
+        let base = if self.ends { cells - reach } else { 0 };
         let mut addresses = vec![usize::MAX; elements];
         for (slot, element) in self.grid.iter().enumerate() {
             if let Some(element) = element {
                 let (plane, position) = (slot / (self.height * self.width), slot % (self.height * self.width));
                 let (row, column) = (position / self.width, position % self.width);
-                addresses[*element as usize] = plane * cells + row * self.pitch + column;
+                addresses[*element as usize] = plane * cells + base + row * self.pitch + column;
             }
         }
         let behind = self.grid.len() / (self.height * self.width) * cells;
@@ -88,17 +88,57 @@ impl Arrangement {
 pub(super) struct PlaneRead {
     first_row: u32,
     last_row: u32,
+    /// The challenge whose powers it is read with.
+    base: Base,
+}
+
+/// Planes of equal size that one node reads.
+pub(super) struct Planes<'a> {
+    /// Each with its `height × width` elements.
+    pub(super) origins: Vec<&'a [Origin]>,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// The least distance of two rows of a plane.
+    pub(super) least_pitch: usize,
+    /// The challenge whose powers they are read with.
+    pub(super) base: Base,
 }
 
 /// Planes that lie in the rows already: a common pitch, offset and number of cells.
-struct PlacedPlanes {
+pub(super) struct PlacedPlanes {
     pitch: usize,
     /// Address of the first element relative to the first cell read.
-    base: usize,
+    pub(super) base: usize,
     /// Cells read per plane.
-    cells: usize,
+    pub(super) cells: usize,
     /// Per plane: the block, and the address of the first cell read.
-    starts: Vec<(Block, usize)>,
+    pub(super) starts: Vec<(Block, usize)>,
+}
+
+impl Planes<'_> {
+    /// Cells from the first element of a plane to the last one.
+    fn reach(&self, pitch: usize) -> usize {
+        (self.height - 1) * pitch + self.width
+    }
+
+    /// Cells of a plane in rows of its own.
+    pub(super) fn cells(&self, pitch: usize, units: usize) -> usize {
+        self.reach(pitch).div_ceil(units) * units
+    }
+
+    /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
+    fn only_tensor(&self) -> Option<TensorId> {
+        let mut seen = Vec::new();
+        let mut tensor = None;
+        for origin in self.origins.iter().copied().flatten().filter(|origin| !origin.is_zero()) {
+            let index = origin.index as usize;
+            seen.resize(seen.len().max(index + 1), false);
+            if *tensor.get_or_insert(origin.tensor) != origin.tensor || std::mem::replace(&mut seen[index], true) {
+                return None;
+            }
+        }
+        tensor
+    }
 }
 
 fn conv_parts(program: &Program, tensor: TensorId) -> (TensorId, &ConvGeometry, &Weights, &[i64]) {
@@ -185,18 +225,15 @@ impl Job {
         self.groups.iter().flatten()
     }
 
-    /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
-    fn only_tensor(&self) -> Option<TensorId> {
-        let mut seen = Vec::new();
-        let mut tensor = None;
-        for origin in self.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero()) {
-            let index = origin.index as usize;
-            seen.resize(seen.len().max(index + 1), false);
-            if *tensor.get_or_insert(origin.tensor) != origin.tensor || std::mem::replace(&mut seen[index], true) {
-                return None;
-            }
+    /// The planes as the plane reader takes them.
+    fn reading(&self) -> Planes<'_> {
+        Planes {
+            origins: self.planes().map(|plane| plane.origins.as_slice()).collect(),
+            height: self.height,
+            width: self.width,
+            least_pitch: self.least_pitch(),
+            base: Base::Chi,
         }
-        tensor
     }
 }
 
@@ -216,12 +253,16 @@ impl Builder<'_> {
             self.pitches.insert(tensor, pitch);
             self.ask_producer(&job, pitch);
         }
+        let mut wishes = HashMap::new();
         for &tensor in &convs {
             let job = Job::new(self, tensor);
             if !job.is_dense() {
-                self.arrange_source(&job, self.pitches[&tensor]);
+                self.arrange_source(&job.reading(), self.pitches[&tensor], false);
+                self.note_wish(&job.reading(), &mut wishes);
             }
         }
+        self.wishes_of_products(&mut wishes);
+        self.arrange_products(&wishes);
     }
 
     fn is_conv(&self, tensor: TensorId) -> bool {
@@ -231,7 +272,7 @@ impl Builder<'_> {
     /// Where a convolution reads all of another's result, channel by channel: asks that one for its pitch, and if it takes
     /// positions one by one (1 × 1), for the shape of its pictures too.
     fn ask_producer(&mut self, job: &Job, pitch: usize) {
-        let Some(source) = job.only_tensor().filter(|&source| self.is_conv(source)) else { return };
+        let Some(source) = job.reading().only_tensor().filter(|&source| self.is_conv(source)) else { return };
         let in_order = |(index, origin): (usize, &Origin)| origin.tensor == source && origin.index as usize == index;
         if !job.planes().flat_map(|plane| &plane.origins).enumerate().all(in_order) {
             return;
@@ -251,18 +292,20 @@ impl Builder<'_> {
         *known = pitch.max(*known);
     }
 
-    fn arrange_source(&mut self, job: &Job, pitch: usize) {
-        let Some(source) = job.only_tensor() else { return };
-        let free = !matches!(self.program.node(source).op, Op::Conv { .. } | Op::Reciprocal { .. });
-        let cells = job.planes().count().saturating_mul(copied_cells(job, pitch, self.rows.units()));
+    /// Asks the producer of planes, if it can lay out its elements freely, to do so as these planes; with `ends` each plane's
+    /// elements are the last of its cells.
+    pub(super) fn arrange_source(&mut self, planes: &Planes<'_>, pitch: usize, ends: bool) {
+        let Some(source) = planes.only_tensor() else { return };
+        let free = match self.program.node(source).op {
+            Op::Conv { .. } | Op::Reciprocal { .. } => false,
+            Op::MatMul { .. } => self.is_wide_product(source),
+            _ => true,
+        };
+        let cells = planes.origins.len().saturating_mul(planes.cells(pitch, self.rows.units()));
         if free && self.check_room(cells).is_ok() && !self.arrangements.contains_key(&source) {
             let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
-            let arrangement = Arrangement {
-                grid: job.planes().flat_map(|plane| plane.origins.iter().map(element)).collect(),
-                height: job.height,
-                width: job.width,
-                pitch,
-            };
+            let grid = planes.origins.iter().flat_map(|origins| origins.iter().map(element)).collect();
+            let arrangement = Arrangement { grid, height: planes.height, width: planes.width, pitch, ends };
             self.arrangements.insert(source, arrangement);
         }
     }
@@ -297,7 +340,7 @@ impl Builder<'_> {
         Operand::Weights(self.weights.intern(WeightBlock { outputs, taps }))
     }
 
-    fn stride_of(rows: &Accumulated) -> usize {
+    pub(super) fn stride_of(rows: &Accumulated) -> usize {
         if rows.overflow_tag.is_some() {
             2
         } else {
@@ -305,7 +348,7 @@ impl Builder<'_> {
         }
     }
 
-    fn set_accumulated_row(&mut self, row: u32, rows: &Accumulated) {
+    pub(super) fn set_accumulated_row(&mut self, row: u32, rows: &Accumulated) {
         self.rows.set_form(row, &rows.form);
         if let Some(tag) = rows.overflow_tag {
             self.rows.set_form(row + 1, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
@@ -339,7 +382,12 @@ impl Builder<'_> {
     }
 
     /// The places of a layer's accumulators are the homes of its elements, unless they are requantized elsewhere.
-    fn settle_accumulators(&mut self, tensor: TensorId, rows: &Accumulated, places: &[Place]) -> Option<Vec<Place>> {
+    pub(super) fn settle_accumulators(
+        &mut self,
+        tensor: TensorId,
+        rows: &Accumulated,
+        places: &[Place],
+    ) -> Option<Vec<Place>> {
         if rows.wide.is_none() {
             self.settle(tensor, places.to_vec());
             return None;
@@ -349,7 +397,7 @@ impl Builder<'_> {
     }
 
     /// The identity reader over a block with powers of `ρ`; returns the row of its result.
-    fn read_flat(&mut self, block: Block, rows: &Accumulated) -> u32 {
+    pub(super) fn read_flat(&mut self, block: Block, rows: &Accumulated) -> u32 {
         for logical in 0..block.logical {
             let row = block.first + logical * block.stride;
             self.set_accumulated_row(row, rows);
@@ -361,7 +409,7 @@ impl Builder<'_> {
     }
 
     /// Keeps an accumulator on the physical rows between a logical row and the next.
-    fn keep_between(&mut self, keep: FixedColumn, block: Block, logical: u32) {
+    pub(super) fn keep_between(&mut self, keep: FixedColumn, block: Block, logical: u32) {
         if logical + 1 < block.logical {
             let row = block.first + logical * block.stride;
             (1..block.stride).for_each(|step| self.rows.set(keep, row + step, 1));
@@ -382,7 +430,7 @@ impl Builder<'_> {
     }
 
     /// `Σ_g ρ^(outputs·(G−1−g)) · Σ_i a_i·b_i`: one row a product, and a Horner step between groups.
-    fn grouped_products(&mut self, groups: &[Vec<(Operand, Operand)>], outputs: usize) -> ScalarRef {
+    pub(super) fn grouped_products(&mut self, groups: &[Vec<(Operand, Operand)>], outputs: usize) -> ScalarRef {
         let step = match outputs {
             1 => None,
             _ => Some(self.scalar.power(Base::Rho, outputs as u64)),
@@ -431,10 +479,11 @@ impl Builder<'_> {
 
     fn plane_conv(&mut self, tensor: TensorId, job: &Job, rows: Accumulated) -> Result<(), LayoutError> {
         let pitch = self.pitches[&tensor];
-        self.check_room(job.planes().count().saturating_mul(copied_cells(job, pitch, self.rows.units())))?;
-        let placed = match self.find_planes(job) {
+        let planes = job.reading();
+        self.check_room(planes.origins.len().saturating_mul(planes.cells(pitch, self.rows.units())))?;
+        let placed = match self.find_planes(&planes) {
             Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, Self::stride_of(&rows)) => placed,
-            _ => self.copy_planes(job, pitch),
+            _ => self.copy_planes(&planes, pitch, false),
         };
         let shape = ProductShape::new(job, &placed, self.rows.units());
         self.check_room((job.groups.len() * job.outputs * Self::stride_of(&rows)).saturating_mul(shape.cells))?;
@@ -450,7 +499,7 @@ impl Builder<'_> {
     }
 
     /// Whether so many more cells fit a machine: planes whose rows are far apart must not exhaust memory first.
-    fn check_room(&self, cells: usize) -> Result<(), LayoutError> {
+    pub(super) fn check_room(&self, cells: usize) -> Result<(), LayoutError> {
         let rows = self.rows.len() + cells.div_ceil(self.rows.units());
         let limit = (1 << MachineParams::K.end()).min(MOST_CELLS / self.rows.units());
         match rows > limit {
@@ -460,33 +509,34 @@ impl Builder<'_> {
     }
 
     /// The planes where they are, if all lie in the rows at one pitch with nothing but zeros around.
-    fn find_planes(&self, job: &Job) -> Option<PlacedPlanes> {
+    pub(super) fn find_planes(&self, planes: &Planes<'_>) -> Option<PlacedPlanes> {
         let units = self.rows.units();
         let mut found: Option<PlacedPlanes> = None;
         let mut used: HashMap<u32, u32> = HashMap::new();
         // The plane reader reads first physical rows: elements elsewhere (quotients of reciprocals) are copied.
-        let elements = job.planes().flat_map(|plane| &plane.origins).filter(|origin| !origin.is_zero());
+        let elements = planes.origins.iter().copied().flatten().filter(|origin| !origin.is_zero());
         if !elements.map(|&origin| self.place(origin)).all(|place| self.rows.is_addressed(place)) {
             return None;
         }
-        for plane in job.planes() {
+        let &Planes { height, width, least_pitch, base, .. } = planes;
+        for origins in &planes.origins {
             let address = |row: usize, column: usize| {
-                let origin = plane.origins[row * job.width + column];
+                let origin = origins[row * width + column];
                 (!origin.is_zero()).then(|| self.rows.address(self.place(origin)))
             };
             let (block, first) = address(0, 0)?;
-            let pitch = match job.height {
-                1 => found.as_ref().map_or(job.least_pitch(), |found| found.pitch),
+            let pitch = match height {
+                1 => found.as_ref().map_or(least_pitch, |found| found.pitch),
                 _ => address(1, 0)?.1.checked_sub(first)?,
             };
             let start = first / units * units;
-            let end = (first + (job.height - 1) * pitch + job.width).div_ceil(units) * units;
+            let end = (first + planes.reach(pitch)).div_ceil(units) * units;
             if end > block.logical as usize * units {
                 return None;
             }
-            let regular = (0..job.height * job.width).all(|position| {
-                let expected = first + position / job.width * pitch + position % job.width;
-                match address(position / job.width, position % job.width) {
+            let regular = (0..height * width).all(|position| {
+                let expected = first + position / width * pitch + position % width;
+                match address(position / width, position % width) {
                     Some(found) => found == (block, expected),
                     None => !self.rows.is_taken(self.rows.place(block, expected)),
                 }
@@ -497,14 +547,14 @@ impl Builder<'_> {
                 cells: end - start,
                 starts: Vec::new(),
             });
-            let inside = |a: usize| a >= first && (a - first) % pitch < job.width && (a - first) / pitch < job.height;
+            let inside = |a: usize| a >= first && (a - first) % pitch < width && (a - first) / pitch < height;
             let zeros_around =
                 || (start..end).filter(|&a| !inside(a)).all(|a| !self.rows.is_taken(self.rows.place(block, a)));
             let same = (pitch, first - start, end - start) == (placed.pitch, placed.base, placed.cells);
-            if !(regular && same && pitch >= job.least_pitch() && zeros_around()) {
+            if !(regular && same && pitch >= least_pitch && zeros_around()) {
                 return None;
             }
-            let read = self.plane_rows(block, start, end - start);
+            let read = self.plane_rows(block, start, end - start, base);
             for row in read.first_row..=read.last_row {
                 let conflict = used.insert(row, read.first_row).is_some_and(|other| other != read.first_row);
                 let known = self.plane_reads.get(&row).is_some_and(|known| *known != read);
@@ -517,40 +567,43 @@ impl Builder<'_> {
         found
     }
 
-    fn plane_rows(&self, block: Block, start: usize, cells: usize) -> PlaneRead {
+    fn plane_rows(&self, block: Block, start: usize, cells: usize, base: Base) -> PlaneRead {
         let first_row = self.rows.place(block, start).row;
         let last_row = self.rows.place(block, start + cells - 1).row;
-        PlaneRead { first_row, last_row }
+        PlaneRead { first_row, last_row, base }
     }
 
     /// Whether planes that lie in the rows already take fewer cells than copies at a pitch of our own: planes that are spread
     /// wide make long products.
     fn is_worth_reading_in_place(&self, job: &Job, placed: &PlacedPlanes, pitch: usize, stride: usize) -> bool {
         let units = self.rows.units();
-        let copied = PlacedPlanes { pitch, base: 0, cells: copied_cells(job, pitch, units), starts: Vec::new() };
+        let cells = job.reading().cells(pitch, units);
+        let copied = PlacedPlanes { pitch, base: 0, cells, starts: Vec::new() };
         let product = |placed: &PlacedPlanes| {
             job.groups.len() * job.outputs * stride * ProductShape::new(job, placed, units).cells
         };
         product(placed) <= product(&copied) + job.planes().count() * copied.cells
     }
 
-    /// Planes in rows of their own, element by element copied from their homes.
-    fn copy_planes(&mut self, job: &Job, pitch: usize) -> PlacedPlanes {
+    /// Planes in rows of their own, element by element copied from their homes; with `ends` each plane's elements are the last
+    /// of its cells.
+    pub(super) fn copy_planes(&mut self, planes: &Planes<'_>, pitch: usize, ends: bool) -> PlacedPlanes {
         let units = self.rows.units();
-        let cells = copied_cells(job, pitch, units);
-        let planes: Vec<&Plane> = job.planes().collect();
-        let block = self.rows.block(planes.len() * cells / units, 1);
-        for (index, plane) in planes.iter().enumerate() {
-            for (position, &origin) in plane.origins.iter().enumerate().filter(|(_, origin)| !origin.is_zero()) {
-                let address = index * cells + position / job.width * pitch + position % job.width;
+        let cells = planes.cells(pitch, units);
+        let base = if ends { cells - planes.reach(pitch) } else { 0 };
+        let count = planes.origins.len();
+        let block = self.rows.block(count * cells / units, 1);
+        for (index, origins) in planes.origins.iter().enumerate() {
+            for (position, &origin) in origins.iter().enumerate().filter(|(_, origin)| !origin.is_zero()) {
+                let address = index * cells + base + position / planes.width * pitch + position % planes.width;
                 let place = self.rows.place(block, address);
                 self.rows.set_lane(place, Lane::Pinned);
                 self.rows.take(place);
                 self.copies.push((self.place(origin).value(), place.value()));
             }
         }
-        let starts = (0..planes.len()).map(|index| (block, index * cells)).collect();
-        PlacedPlanes { pitch, base: 0, cells, starts }
+        let starts = (0..count).map(|index| (block, index * cells)).collect();
+        PlacedPlanes { pitch, base, cells, starts }
     }
 
     /// The cells of the product, channel by channel; returns the block and the places of the elements.
@@ -571,7 +624,7 @@ impl Builder<'_> {
     }
 
     /// The identity reader over channels: `χ` within, `ρ` between them; returns the row of its result.
-    fn read_channels(&mut self, block: Block, channels: usize, rows: &Accumulated) -> u32 {
+    pub(super) fn read_channels(&mut self, block: Block, channels: usize, rows: &Accumulated) -> u32 {
         let per_channel = block.logical / channels as u32;
         for logical in 0..block.logical {
             let row = block.first + logical * block.stride;
@@ -593,8 +646,8 @@ impl Builder<'_> {
     }
 
     /// Reads a plane, once however many convolutions use it.
-    fn read_plane(&mut self, block: Block, start: usize, cells: usize) -> Operand {
-        let read = self.plane_rows(block, start, cells);
+    pub(super) fn read_plane(&mut self, block: Block, start: usize, cells: usize, base: Base) -> Operand {
+        let read = self.plane_rows(block, start, cells, base);
         let result = Operand::Cell(Cell::Advice(AdviceColumn::Plane, read.last_row));
         if self.plane_reads.contains_key(&read.first_row) {
             return result;
@@ -604,6 +657,7 @@ impl Builder<'_> {
             self.rows.set(FixedColumn::PlaneRead, row, i64::from(here));
             self.rows.set(FixedColumn::PlaneStep, row, i64::from(here && row > read.first_row));
             self.rows.set(FixedColumn::PlaneKeep, row, i64::from(!here));
+            self.rows.set(FixedColumn::PlaneRho, row, i64::from(here && base == Base::Rho));
             self.plane_reads.insert(row, read);
         }
         result
@@ -622,7 +676,7 @@ impl Builder<'_> {
             let mut group = Vec::with_capacity(planes.len());
             for plane in planes {
                 let &(block, start) = starts.next().expect("every plane is placed");
-                let evaluation = self.read_plane(block, start, placed.cells);
+                let evaluation = self.read_plane(block, start, placed.cells, Base::Chi);
                 if let Some(kernel) = self.kernel(job.outputs, plane, placed.pitch, shape) {
                     group.push((evaluation, kernel));
                 }
@@ -711,11 +765,6 @@ impl Tap {
     fn flat(&self, pitch: usize) -> i64 {
         self.offset[0] * pitch as i64 + self.offset[1]
     }
-}
-
-/// Cells of a plane at a pitch.
-fn copied_cells(job: &Job, pitch: usize, units: usize) -> usize {
-    ((job.height - 1) * pitch + job.width).div_ceil(units) * units
 }
 
 /// Inputs of a group of a dense layer with their weights.

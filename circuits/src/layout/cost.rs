@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::folding::Folding;
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
 use crate::machine::{
-    Arrangement, ColumnCounts, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
+    Arrangement, ColumnCounts, ColumnSet, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
 };
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
@@ -280,16 +280,17 @@ fn choices(
     let words = draft.builder.instances.len();
     let cost = |widths: Widths| {
         // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
-        let optional = if gas { draft.optional(widths.weights) } else { all_optional() };
+        let optional = if gas { draft.optional(widths.weights) } else { most_optional(draft) };
         (options.objective.cost(&MachineParams { optional, ..widths.params() }, words, gas_model), widths)
     };
     Ok(widths.into_par_iter().map(cost).collect())
 }
 
-/// All optional columns: the model's upper bound while the layout is not emitted yet.
-fn all_optional() -> crate::machine::ColumnSet {
-    let mut set = crate::machine::ColumnSet::default();
-    (0..FixedColumn::OPTIONAL).for_each(|bit| set.insert(bit));
+/// The model's upper bound while the layout is not emitted yet: all optional columns, but for one that few programs have.
+fn most_optional(draft: &Draft<'_>) -> ColumnSet {
+    let mut set = ColumnSet::default();
+    let rare = FixedColumn::PlaneRho.optional_bit().filter(|_| !draft.switched_on.contains(&FixedColumn::PlaneRho));
+    (0..FixedColumn::OPTIONAL).filter(|&bit| Some(bit) != rare).for_each(|bit| set.insert(bit));
     set
 }
 

@@ -77,6 +77,8 @@ pub(super) enum Fill {
     Affine { operands: [Vec<Element>; 2], factors: [i64; 2], constant: i64, places: Vec<Place>, finish: Finish },
     /// `acc = a·b`.
     Product { operands: [Vec<Element>; 2], places: Vec<Place>, finish: Finish },
+    /// `acc = Σ a·b` of products of matrices.
+    MatMul { tensor: TensorId, places: Vec<Place>, finish: Finish },
     /// `acc = factor·Σ`.
     Sum { windows: Vec<Vec<Element>>, factor: i64, places: Vec<Place>, finish: Finish },
     /// Running maxima, the last operand at the bottom.
@@ -194,6 +196,10 @@ impl Filler<'_> {
                     let [a, b] = [0, 1].map(|i| i128::from(self.element(operands[i][index])));
                     self.finish(place, a * b, finish);
                 }
+            }
+            Fill::MatMul { tensor, places, finish } => {
+                let sums = matrix_sums(self.program, self.trace, *tensor);
+                places.iter().zip(sums).for_each(|(&place, sum)| self.finish(place, sum.into(), finish));
             }
             Fill::Sum { windows, factor, places, finish } => {
                 for (window, &place) in windows.iter().zip(places) {
@@ -391,6 +397,27 @@ fn dense_sums(program: &Program, trace: &Trace, tensor: TensorId) -> Vec<i64> {
         products.fold(bias[o], i64::wrapping_add)
     };
     (0..bias.len()).into_par_iter().with_min_len(16).map(sum).collect()
+}
+
+/// The accumulators of products of matrices.
+///
+/// They take fewer than 62 bits, so sums modulo `2^64` are exact.
+fn matrix_sums(program: &Program, trace: &Trace, tensor: TensorId) -> Vec<i64> {
+    let Op::MatMul { operands, .. } = &program.node(tensor).op else {
+        unreachable!("the node is a product of matrices")
+    };
+    let [a, b] = operands.map(|operand| trace.tensor(operand));
+    let [a_shape, b_shape] = operands.map(|operand| &program.node(operand).shape);
+    let (rows, inner, columns) = (a_shape[1], a_shape[2], b_shape[2]);
+    let mut sums = vec![0i64; a_shape[0] * rows * columns];
+    let products = sums.par_chunks_mut(columns).zip(a.par_chunks(inner)).enumerate();
+    products.for_each(|(row, (sums, factors))| {
+        let matrix = &b[row / rows * inner * columns..][..inner * columns];
+        for (&factor, terms) in factors.iter().zip(matrix.chunks(columns)) {
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum = sum.wrapping_add(factor.wrapping_mul(*term)));
+        }
+    });
+    sums
 }
 
 /// The coefficients of a product of planes by kernels, per output channel.

@@ -11,6 +11,7 @@ pub mod cost;
 mod fill;
 mod folding;
 mod hash;
+mod matmul;
 mod origin;
 mod poseidon;
 mod rows;

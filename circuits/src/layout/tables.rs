@@ -75,6 +75,7 @@ pub(super) fn function_of(op: &Op) -> Option<TableId> {
         Op::Conv { requantize, .. }
         | Op::Affine { requantize, .. }
         | Op::Product { requantize, .. }
+        | Op::MatMul { requantize, .. }
         | Op::Sum { requantize, .. } => requantize.map(|Requantize { table, .. }| table),
         Op::Lookup { table, .. } => Some(*table),
         _ => None,

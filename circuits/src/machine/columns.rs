@@ -105,6 +105,8 @@ pub enum FixedColumn {
     PlaneKeep,
     /// 1 where the plane reader reads the lanes.
     PlaneRead,
+    /// 1 where the plane reader reads and steps with powers of `ρ` instead of `χ`.
+    PlaneRho,
     /// 1 where the weight bracket accumulator steps by `ρ^W`.
     WeightStep,
     /// 1 where the outer weight accumulator is kept.
@@ -128,7 +130,7 @@ pub enum FixedColumn {
 }
 
 /// The optional columns in the order of their bits.
-const OPTIONAL: [FixedColumn; 36] = [
+const OPTIONAL: [FixedColumn; 37] = [
     FixedColumn::LowTag,
     FixedColumn::HighTag,
     FixedColumn::ValueCoefficient,
@@ -165,6 +167,7 @@ const OPTIONAL: [FixedColumn; 36] = [
     FixedColumn::ScalarRho,
     FixedColumn::ScalarChi,
     FixedColumn::ScalarConstant,
+    FixedColumn::PlaneRho,
 ];
 
 impl FixedColumn {

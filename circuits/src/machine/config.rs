@@ -491,19 +491,27 @@ impl GateBuilder<'_, '_> {
         constraints
     }
 
-    /// M-PLANE: `active·a − a₋₁·(step·χ^U + keep) − read·Σ_l χ^(U−1−l)·value_l = 0`, degree 2.
+    /// M-PLANE: `active·a − a₋₁·(step·b^U + keep) − read·Σ_l b^(U−1−l)·value_l = 0`, degree 2, where `b` is `χ`; in a member
+    /// whose planes are read by `ρ` too, `b^i = χ^i + plane_ρ·(ρ^i − χ^i)`, degree 3.
     fn plane_reader(&mut self) -> Constraints {
-        let [chi, ..] = self.challenges();
+        let [chi, rho, ..] = self.challenges();
         let units = self.params().units as usize;
         let active = self.selector(Region::Units);
         let accumulator = self.advice(AdviceColumn::Plane);
         let previous = self.previous(AdviceColumn::Plane);
+        let by_rho = self.fixed(FixedColumn::PlaneRho);
+        let choose = |by_chi: Expression<Fr>, with_rho: Expression<Fr>| match by_rho.clone() {
+            Some(by_rho) => by_chi.clone() + by_rho * (with_rho - by_chi),
+            None => by_chi,
+        };
+        let power = |base| powers(base, units + 1)[units].clone();
         let step = sum([
-            times(self.fixed(FixedColumn::PlaneStep), powers(&chi, units + 1)[units].clone()),
+            times(self.fixed(FixedColumn::PlaneStep), choose(power(&chi), power(&rho))),
             self.fixed(FixedColumn::PlaneKeep),
         ]);
-        let values = self.lanes().map(|lane| self.advice(AdviceColumn::Value(lane))).collect();
-        let read = times(self.fixed(FixedColumn::PlaneRead), horner(&chi, values)).unwrap_or_else(zero);
+        let values: Vec<_> = self.lanes().map(|lane| self.advice(AdviceColumn::Value(lane))).collect();
+        let lanes = choose(horner(&chi, values.clone()), horner(&rho, values));
+        let read = times(self.fixed(FixedColumn::PlaneRead), lanes).unwrap_or_else(zero);
         let stepped = times(step, previous).unwrap_or_else(zero);
         vec![("M-PLANE", self.defines(&active, [accumulator], [stepped, read]))]
     }

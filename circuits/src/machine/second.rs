@@ -210,17 +210,35 @@ impl<'a> Derivation<'a> {
             let steps = [(FixedColumn::IdentityOuterKeep, Fr::ONE), (FixedColumn::IdentityOuterStep, rho)];
             accumulate(&self.steps(steps), &mut outer);
             columns.insert(AdviceColumn::IdentityOuter, outer);
-            let mut plane = by_chi.expect("planes are read by powers of the position").value;
-            let read = self.fixed(FixedColumn::PlaneRead);
-            plane.par_iter_mut().enumerate().for_each(|(row, value)| *value = scaled(*value, at(read, row)));
-            accumulate(
-                &self.steps([(FixedColumn::PlaneStep, chi_units), (FixedColumn::PlaneKeep, Fr::ONE)]),
-                &mut plane,
-            );
-            columns.insert(AdviceColumn::Plane, plane);
+            let by_chi = by_chi.expect("planes are read by powers of the position").value;
+            columns.insert(AdviceColumn::Plane, self.planes(by_chi, by_rho.map(|sums| sums.value)));
         }
         columns.insert(AdviceColumn::IdentityInner, inner);
         columns
+    }
+
+    /// The plane reader, from the sums of the lanes' values with powers of `χ` and, where there are such planes, of `ρ`.
+    fn planes(&self, by_chi: Vec<Fr>, by_rho: Option<Vec<Fr>>) -> Vec<Fr> {
+        let units = self.assignment.skeleton.params.units.into();
+        let Challenges { chi, rho, .. } = *self.challenges;
+        let [read, step, keep, with_rho] =
+            [FixedColumn::PlaneRead, FixedColumn::PlaneStep, FixedColumn::PlaneKeep, FixedColumn::PlaneRho]
+                .map(|column| self.fixed(column));
+        let mut planes = by_chi;
+        planes.par_iter_mut().enumerate().for_each(|(row, sum)| {
+            if let (Some(by_rho), true) = (&by_rho, at(with_rho, row) != 0) {
+                *sum = by_rho[row];
+            }
+            *sum = scaled(*sum, at(read, row));
+        });
+        let with_base = |rho: bool| -> Integers {
+            let switched = |row| if (at(with_rho, row) != 0) == rho { at(step, row) } else { 0 };
+            (0..planes.len()).map(switched).collect()
+        };
+        let [chi_steps, rho_steps] = [with_base(false), with_base(true)];
+        let steps = vec![(Some(&chi_steps), chi.pow([units])), (Some(&rho_steps), rho.pow([units])), (keep, Fr::ONE)];
+        accumulate(&steps, &mut planes);
+        planes
     }
 
     fn coefficients(&self) -> Coefficients<'a> {
@@ -239,7 +257,8 @@ impl<'a> Derivation<'a> {
 
     /// Whether some row reads its lanes with powers of `ρ` (or, else, of `χ`).
     fn lanes_are_read_by(&self, c: &Coefficients<'_>, rho: bool) -> bool {
-        let planes = !rho && self.assignment.skeleton.params.reads_planes();
+        let params = self.assignment.skeleton.params;
+        let planes = params.reads_planes() && (!rho || params.has(FixedColumn::PlaneRho));
         let forms = [c.value, c.pre, c.low, c.high, c.constant, c.next_value, c.next_pre];
         let reads = |row: usize| forms.iter().any(|&column| at(column, row) != 0);
         planes || (0..self.rows(Region::Units)).any(|row| (at(c.lanes_rho, row) != 0) == rho && reads(row))

@@ -141,6 +141,7 @@ impl Evaluator<'_> {
                 let [a, b] = operands.map(|operand| self.trace.tensor(operand));
                 self.finish(a.iter().zip(b).map(|(&a, &b)| i128::from(a) * i128::from(b)), requantize)
             }
+            Op::MatMul { operands, requantize } => self.finish(self.matmul(*operands)?.into_iter(), requantize),
             Op::Sum { input, factor, requantize } => {
                 let sums = self
                     .windows(*input)
@@ -163,6 +164,25 @@ impl Evaluator<'_> {
 
     fn divisor(&self) -> RunError {
         RunError::Divisor { node: self.node.into() }
+    }
+
+    fn matmul(&self, operands: [TensorId; 2]) -> Result<Vec<i128>, RunError> {
+        let overflow = || RunError::Overflow { node: self.node.into() };
+        let [a, b] = operands.map(|operand| self.trace.tensor(operand));
+        let [a_shape, b_shape] = operands.map(|operand| &self.program.node(operand).shape);
+        let (rows, inner, columns) = (a_shape[1], a_shape[2], b_shape[2]);
+        let mut sums = Vec::with_capacity(a_shape[0] * rows * columns);
+        for (a, b) in a.chunks(rows * inner).zip(b.chunks(inner * columns)) {
+            for row in a.chunks(inner) {
+                for column in 0..columns {
+                    let terms = row.iter().zip(b[column..].iter().step_by(columns));
+                    let mut products = terms.map(|(&a, &b)| i128::from(a) * i128::from(b));
+                    let sum = products.try_fold(0, |sum: i128, product| sum.checked_add(product));
+                    sums.push(sum.ok_or_else(overflow)?);
+                }
+            }
+        }
+        Ok(sums)
     }
 
     fn view(&self, sources: &[TensorId], map: &[ViewElement]) -> Vec<i64> {

@@ -100,6 +100,18 @@ impl ProgramBuilder {
         self.view(&[input], map.collect(), shape)
     }
 
+    /// The last two axes of a tensor `[stack, rows, columns]` swapped, under the shape that has them so.
+    pub fn transposed(&mut self, input: TensorId, [stack, rows, columns]: [usize; 3]) -> TensorId {
+        let at = |i: usize| (i / (rows * columns) * rows + i % rows) * columns + i / rows % columns;
+        let map = (0..stack * rows * columns).map(|i| ViewElement::Element { source: 0, index: at(i) as u32 });
+        self.view(&[input], map.collect(), &[stack, columns, rows])
+    }
+
+    pub fn matmul(&mut self, a: TensorId, b: TensorId, requantize: Option<Requantize>) -> TensorId {
+        let [a_shape, b_shape] = [a, b].map(|operand| self.program.node(operand).shape.clone());
+        self.node(Op::MatMul { operands: [a, b], requantize }, &[a_shape[0], a_shape[1], b_shape[2]])
+    }
+
     /// Non-overlapping `size × size` windows of a `[C, H, W]` tensor: `[C, H/size, W/size, size²]`.
     pub fn windows(&mut self, input: TensorId, size: usize) -> TensorId {
         let shape = self.program.node(input).shape.clone();
@@ -234,5 +246,30 @@ pub fn wide(seed: u64) -> ProgramBuilder {
     for tensor in [looked_up, mixed, product, sums, scores] {
         b.output(tensor, Visibility::Public);
     }
+    b
+}
+
+/// Self-attention without softmax: tokens `[channels, tokens, 1]` are projected to queries, keys and values of `heads` heads;
+/// scores go through a table, weigh the values and are projected back.
+pub fn attention(seed: u64, [tokens, channels, heads]: [usize; 3]) -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(seed);
+    let clamp = b.table(Table::identity(-32, 31));
+    let positive = b.relu(-32, 31);
+    let x = b.input(&[channels, tokens, 1], Visibility::Private);
+    let size = channels / heads;
+    let projected = |b: &mut ProgramBuilder| {
+        let y = b.conv(x, channels, ConvGeometry::POINTWISE, Some(Requantize { shift: 5, table: clamp }));
+        b.reshape(y, &[heads, size, tokens])
+    };
+    let [queries, keys, values] = [projected(&mut b), projected(&mut b), projected(&mut b)];
+    let queries = b.transposed(queries, [heads, size, tokens]);
+    let values = b.transposed(values, [heads, size, tokens]);
+    let scores = b.matmul(queries, keys, Some(Requantize { shift: 4, table: clamp }));
+    let weights = b.node(Op::Lookup { input: scores, table: positive }, &[heads, tokens, tokens]);
+    let mixed = b.matmul(weights, values, Some(Requantize { shift: 4, table: clamp }));
+    let mixed = b.transposed(mixed, [heads, tokens, size]);
+    let flat = b.reshape(mixed, &[channels, tokens, 1]);
+    let y = b.conv(flat, channels, ConvGeometry::POINTWISE, None);
+    b.output(y, Visibility::Public);
     b
 }

@@ -152,6 +152,19 @@ pub fn wide_input() -> ProgramBuilder {
     b
 }
 
+/// The products of the columns of a matrix `[2, 3]`, requantized, and the matrix times these: its rows are read with powers of
+/// the one challenge and of the other.
+pub fn matrices() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(16);
+    let table = doubled(&mut b, -2, 4);
+    let x = input(&mut b, &[1, 2, 3], [-2, 1], Visibility::Private);
+    let columns = b.transposed(x, [1, 2, 3]);
+    let scores = b.matmul(columns, x, Some(Requantize { shift: 1, table }));
+    let y = b.matmul(x, scores, None);
+    b.output(y, Visibility::Public);
+    b
+}
+
 /// dense 3 → 2, exact; hashed in, public out. Not among [`all`]: its rows are many, and most are rows of the hash.
 pub fn hashed() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(15);
@@ -179,5 +192,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("saturating", saturating()),
         ("wide", wide()),
         ("wide input", wide_input()),
+        ("matrices", matrices()),
     ]
 }

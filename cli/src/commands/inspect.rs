@@ -91,6 +91,7 @@ fn operator(op: &Op) -> &'static str {
         Op::ArgMax { .. } => "ArgMax",
         Op::Lookup { .. } => "Lookup",
         Op::Reciprocal { .. } => "Reciprocal",
+        Op::MatMul { .. } => "MatMul",
     }
 }
 

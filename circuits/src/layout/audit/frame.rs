@@ -3,6 +3,7 @@
 //! Everything else that is audited speaks of logical columns, rows of regions and operands. Here it is checked that these are
 //! what the constraint system has: the columns of the member, each as long as its regions; the marks of the regions; and for
 //! every operand of the scalar unit one copy, of a cell that does not come later. Row 0 of the unit is the machine's zero.
+//! Switches are 0 or 1, and an accumulator has one step in a row.
 
 use super::AuditError;
 use crate::machine::{AdviceColumn, Cell, FixedColumn, Region, Skeleton};
@@ -12,6 +13,24 @@ use crate::machine::{AdviceColumn, Cell, FixedColumn, Region, Skeleton};
 const COEFFICIENTS: [FixedColumn; 3] =
     [FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
 
+/// Switches; of those that stand together at most one is on in a row.
+pub(super) const SWITCHES: [&[FixedColumn]; 14] = [
+    &[FixedColumn::IdentityStepChi, FixedColumn::IdentityStepRho, FixedColumn::IdentityKeep],
+    &[FixedColumn::IdentityLanesRho],
+    &[FixedColumn::IdentityOuterKeep, FixedColumn::IdentityOuterStep],
+    &[FixedColumn::IdentityAbsorb],
+    &[FixedColumn::PlaneStep, FixedColumn::PlaneKeep],
+    &[FixedColumn::PlaneRead],
+    &[FixedColumn::PlaneRho],
+    &[FixedColumn::WeightStep],
+    &[FixedColumn::WeightOuterKeep, FixedColumn::WeightOuterStep],
+    &[FixedColumn::WeightAbsorb],
+    &[FixedColumn::Pointwise],
+    &[FixedColumn::Maximum],
+    &[FixedColumn::ArgMaximum],
+    &[FixedColumn::Saturate],
+];
+
 /// Checks the frame.
 ///
 /// # Errors
@@ -19,6 +38,7 @@ const COEFFICIENTS: [FixedColumn; 3] =
 pub(super) fn audit(skeleton: &Skeleton) -> Result<(), AuditError> {
     audit_columns(skeleton)?;
     audit_marks(skeleton)?;
+    audit_switches(skeleton)?;
     audit_operands(skeleton)?;
     audit_zero(skeleton)
 }
@@ -39,6 +59,19 @@ fn audit_marks(skeleton: &Skeleton) -> Result<(), AuditError> {
     let follows = |mark: &FixedColumn| skeleton.fixed[mark] == empty.fixed[mark];
     let marks = FixedColumn::marks(&skeleton.params.arrangement);
     frame(marks.iter().all(follows), "the marks of rows follow from the regions")
+}
+
+fn audit_switches(skeleton: &Skeleton) -> Result<(), AuditError> {
+    for group in SWITCHES {
+        let columns: Vec<_> = group.iter().filter_map(|column| skeleton.fixed.get(column)).collect();
+        let rows = columns.first().map_or(0, |cells| cells.len());
+        let alone = |row: usize| {
+            let cells = columns.iter().map(|column| column.get(row));
+            cells.clone().all(|cell| cell == 0 || cell == 1) && cells.sum::<i64>() <= 1
+        };
+        frame((0..rows).all(alone), "switches are 0 or 1, and an accumulator has one step in a row")?;
+    }
+    Ok(())
 }
 
 /// Two operands for every row, each copied once from what is known by then.

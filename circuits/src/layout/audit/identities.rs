@@ -1,9 +1,9 @@
-//! Both sides of every linear identity, compared monomial by monomial.
+//! Both sides of every identity, compared monomial by monomial.
 //!
-//! The right side is expanded as a polynomial in `χ` and `ρ`, exactly, whose coefficients are linear forms in elements. The
-//! forms themselves are not kept: an element stands as a random residue modulo `2^61 − 1`, drawn anew for every audit, so a
-//! form is one residue, and so is the form that the operator asks for. Different forms have equal residues with
-//! probability `2^-61`. That takes one small product for each multiply-accumulate, and no memory for it.
+//! The right side is expanded as a polynomial in `χ` and `ρ`, exactly, whose coefficients are forms in elements: linear ones,
+//! and bilinear ones of products of matrices. The forms themselves are not kept: an element stands as a random residue modulo
+//! `2^61 − 1`, drawn anew for every audit, so a form is one residue, and so is the form that the operator asks for. Different
+//! forms have equal residues with probability `2^-61`, bilinear ones `2^-60`. That takes one small product for each multiply-accumulate, and no memory for it.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use super::super::Layout;
 use super::columns::Columns;
 use super::residue::{self, Randomness};
 use super::{AuditError, AuditReport, LaidIdentity};
-use crate::graph::{ConvGeometry, Op, Program, TensorId};
+use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Region, Skeleton};
 
 /// A term `coefficient·χ^chi·ρ^rho`.
@@ -60,9 +60,10 @@ impl Sum for HashMap<(u64, u64), u64> {
     }
 }
 
-/// The coefficients of all monomials `χ^i·ρ^j` with `i < chi` and `j < rho`.
+/// The coefficients of all monomials `χ^i·ρ^(first_rho + j)` with `i < chi` and `j < rho`.
 struct Coefficients {
     chi: u64,
+    first_rho: u64,
     rho: u64,
     sums: Vec<u64>,
     /// Whether a term lies outside.
@@ -72,6 +73,7 @@ struct Coefficients {
 
 impl Coefficients {
     fn slot(&self, chi: u64, rho: u64) -> Option<usize> {
+        let rho = rho.checked_sub(self.first_rho)?;
         (chi < self.chi && rho < self.rho).then(|| (chi * self.rho + rho) as usize)
     }
 }
@@ -229,11 +231,15 @@ impl<'a> Identities<'a> {
         let units = u64::from(self.skeleton.params.units);
         let monomials = rows.len() * units as usize;
         let extent = |of: fn(&LeftRow, u64) -> u64| rows.iter().map(|row| of(row, units)).max().unwrap_or(0);
-        let (chi, rho) = (extent(LeftRow::chi_end), extent(LeftRow::rho_end));
+        // Both sides may have a power of `ρ` in common.
+        let first_rho = rows.iter().map(|row| row.rho).min().unwrap_or(0);
+        let (chi, rho) = (extent(LeftRow::chi_end), extent(LeftRow::rho_end) - first_rho);
         if chi.checked_mul(rho) != Some(monomials as u64) {
-            return refuse("the monomials of its left side are not all powers up to the largest ones");
+            return refuse(
+                "the monomials of its left side are not all powers between the smallest and the largest ones",
+            );
         }
-        let mut right = Coefficients { chi, rho, sums: vec![0; monomials], outside: false, terms: 0 };
+        let mut right = Coefficients { chi, first_rho, rho, sums: vec![0; monomials], outside: false, terms: 0 };
         Expansion { identities: self, small: HashMap::new() }.add_scalar(identity.right, Term::ONE, &mut right);
         if right.outside {
             return refuse("its right side has a monomial that its left side lacks");
@@ -255,7 +261,7 @@ impl<'a> Identities<'a> {
                     Some(index) => {
                         elements += 1;
                         if expected.get(index) != Some(&right.sums[slot]) {
-                            return refuse("its right side is not the operator's linear form");
+                            return refuse("its right side is not the operator's form");
                         }
                         if !(finishes && self.lane_finishes(identity, left.row, lane)) {
                             return refuse("its left side does not requantize as the operator does");
@@ -347,7 +353,9 @@ impl<'a> Identities<'a> {
     /// The shift of an operator that is requantized where its accumulators are.
     fn requantization(&self, identity: &LaidIdentity) -> Option<u32> {
         match &self.program.node(identity.tensor).op {
-            Op::Conv { requantize, .. } if identity.accumulators.is_none() => requantize.map(|r| r.shift),
+            Op::Conv { requantize, .. } | Op::MatMul { requantize, .. } if identity.accumulators.is_none() => {
+                requantize.map(|r| r.shift)
+            }
             _ => None,
         }
     }
@@ -381,14 +389,43 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// The linear forms of a tensor's elements, from the operator's definition.
+    /// The forms of a tensor's elements, linear or bilinear, from the operator's definition.
     fn expected(&self, tensor: TensorId) -> Vec<u64> {
-        let node = self.program.node(tensor);
-        let Op::Conv { input, geometry, weights, bias, .. } = &node.op else {
-            return Vec::new();
+        match &self.program.node(tensor).op {
+            Op::Conv { input, geometry, weights, bias, .. } => {
+                self.expected_conv(tensor, *input, geometry, weights, bias)
+            }
+            Op::MatMul { operands, .. } => self.expected_matmul(*operands),
+            _ => Vec::new(),
+        }
+    }
+
+    fn expected_matmul(&self, operands: [TensorId; 2]) -> Vec<u64> {
+        let [a_shape, b_shape] = operands.map(|operand| &self.program.node(operand).shape);
+        let (rows, inner, columns) = (a_shape[1], a_shape[2], b_shape[2]);
+        let residues = |operand: TensorId| -> Vec<u64> {
+            (0..self.program.node(operand).elements()).map(|index| self.element(operand, index)).collect()
         };
-        let source = self.program.node(*input);
-        let inputs: Vec<u64> = (0..source.elements()).map(|index| self.element(*input, index)).collect();
+        let [a, b] = operands.map(residues);
+        let form = |index: usize| {
+            let (row, column) = (index / columns, index % columns);
+            let terms = (0..inner).map(|k| (a[row * inner + k], b[(row / rows * inner + k) * columns + column]));
+            terms.fold(0, |sum, (a, b)| residue::add(sum, residue::multiply(a, b)))
+        };
+        (0..a_shape[0] * rows * columns).into_par_iter().map(form).collect()
+    }
+
+    fn expected_conv(
+        &self,
+        tensor: TensorId,
+        input: TensorId,
+        geometry: &ConvGeometry,
+        weights: &Weights,
+        bias: &[i64],
+    ) -> Vec<u64> {
+        let node = self.program.node(tensor);
+        let source = self.program.node(input);
+        let inputs: Vec<u64> = (0..source.elements()).map(|index| self.element(input, index)).collect();
         let positions = node.shape[1] * node.shape[2];
         let per_output = weights.len() / bias.len();
         let per_group = bias.len() / geometry.groups as usize;
@@ -607,7 +644,9 @@ impl Expansion<'_> {
         let result = AdviceColumn::weight_result(&self.identities.skeleton.params);
         match self.identities.operands[row as usize][which] {
             Some(Cell::Advice(AdviceColumn::ScalarC, source)) if source < row => self.scalar(source),
-            Some(Cell::Advice(AdviceColumn::Value(lane), row)) => Rc::new(vec![self.value(row, lane, 0)]),
+            Some(Cell::Advice(AdviceColumn::Value(lane), row)) => {
+                Rc::new(vec![Term { coefficient: self.value(row, lane), ..Term::ONE }])
+            }
             Some(Cell::Advice(AdviceColumn::Plane, row)) => Rc::new(self.plane(row)),
             Some(Cell::Advice(column, row)) if column == result => Rc::new(self.weights(row)),
             // Row 0 of the scalar unit reads itself, and is zero.
@@ -635,23 +674,28 @@ impl Expansion<'_> {
         self.identities.randomness.residue(UNKNOWN_KIND, cell)
     }
 
-    fn value(&self, row: u32, lane: u32, chi: u64) -> Term {
+    fn value(&self, row: u32, lane: u32) -> u64 {
         let slot = row * self.identities.skeleton.params.units + lane;
-        let coefficient = self.identities.known_value(row, lane).unwrap_or_else(|| self.unknown(slot));
-        Term { chi, rho: 0, coefficient }
+        self.identities.known_value(row, lane).unwrap_or_else(|| self.unknown(slot))
     }
 
     fn plane(&self, mut row: u32) -> Polynomial {
         let units = self.identities.skeleton.params.units;
         let mut polynomial = Polynomial::new();
-        let mut exponent = 0;
+        let mut before = Term::ONE;
         loop {
+            let power = |exponent: u32| match self.on(FixedColumn::PlaneRho, row) {
+                0 => Term { chi: exponent.into(), ..Term::ONE },
+                _ => Term { rho: exponent.into(), ..Term::ONE },
+            };
             if self.on(FixedColumn::PlaneRead, row) != 0 {
-                let lanes = (0..units).map(|lane| self.value(row, lane, exponent + u64::from(units - 1 - lane)));
-                polynomial.extend(lanes);
+                polynomial.extend((0..units).map(|lane| {
+                    let monomial = before.times(power(units - 1 - lane));
+                    Term { coefficient: self.value(row, lane), ..monomial }
+                }));
             }
             if self.on(FixedColumn::PlaneStep, row) != 0 {
-                exponent += u64::from(units);
+                before = before.times(power(units));
             } else if self.on(FixedColumn::PlaneKeep, row) == 0 {
                 return polynomial;
             }

@@ -3,15 +3,15 @@
 //! Six things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
-//!    and every operand of the scalar unit is one copy of a cell that does not come later.
+//!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
 //! 2. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
 //!    function's tag holds one image per key.
 //! 3. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
 //!    one nothing reads the next.
 //! 4. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
 //!    monomial of its own in one identity; every element's limbs, and its function, are looked up.
-//! 5. **Identities** ([`AuditError::Identity`]): both sides of each linear identity are expanded as polynomials in `χ` and
-//!    `ρ` whose coefficients are linear forms in elements. The monomials of the left side are pairwise distinct, the right
+//! 5. **Identities** ([`AuditError::Identity`]): both sides of each identity are expanded as polynomials in `χ` and `ρ` whose
+//!    coefficients are forms in elements: linear, or bilinear where matrices of elements are multiplied. The monomials of the left side are pairwise distinct, the right
 //!    side has no others, and at the monomial of each element stands the form that the program's operator asks for. Forms
 //!    are compared at a random point (see `audit::identities`); all else is exact.
 //! 6. **Words** ([`AuditError::Word`]): run on random values of elements and salts, the scalar unit gives the instance words

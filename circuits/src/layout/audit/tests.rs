@@ -70,6 +70,52 @@ fn arranged(program: &Program, fold: Fold) -> Layout {
         .expect("the program has a layout")
 }
 
+/// Two products of matrices with a stack of two: `x` times `y`, requantized, and a projection of `y` times that.
+fn products() -> Program {
+    let node = |op, shape: &[usize]| Node { name: "node".into(), op, shape: shape.to_vec(), scale: 1.0 };
+    let clamp = Table::identity(-20, 20);
+    let requantize = Some(Requantize { shift: 3, table: TableId(0) });
+    let view = |source, shape: &[usize], at: &dyn Fn(usize) -> usize| {
+        let element = |i| ViewElement::Element { source: 0, index: at(i) as u32 };
+        let map = (0..shape.iter().product()).map(element).collect();
+        node(Op::View { sources: vec![TensorId(source)], map }, shape)
+    };
+    let conv = Op::Conv {
+        input: TensorId(0),
+        geometry: ConvGeometry::POINTWISE,
+        weights: (0..16).map(|i: i32| i * 5 % 7 - 3).collect(),
+        bias: vec![1, 2, 0, -1].into(),
+        requantize,
+    };
+    // Of channels `(stack, inner)` and three tokens, `[2, 3, 2]`.
+    let tokens_first = |i: usize| (i / 6 * 2 + i % 2) * 3 + i / 2 % 3;
+    let product = |operands: [u32; 2], requantize| Op::MatMul { operands: operands.map(TensorId), requantize };
+    let port = |tensor, shape: &[usize]| Port {
+        name: "port".into(),
+        tensor: TensorId(tensor),
+        shape: shape.to_vec(),
+        scale: 1.0,
+        kind: PortKind::Real,
+        visibility: Visibility::Private,
+    };
+    Program {
+        name: "products".into(),
+        source_digest: [0; 32],
+        options: Default::default(),
+        tables: vec![clamp],
+        nodes: vec![
+            node(Op::Input { lo: -8, hi: 7 }, &[4, 3, 1]),
+            node(conv, &[4, 3, 1]),
+            view(1, &[2, 3, 2], &tokens_first),
+            view(0, &[2, 2, 3], &|i| i),
+            node(product([2, 3], requantize), &[2, 3, 3]),
+            node(product([4, 2], None), &[2, 3, 2]),
+        ],
+        inputs: vec![port(0, &[4, 3, 1])],
+        outputs: vec![port(5, &[2, 3, 2])],
+    }
+}
+
 /// The audit's verdict on the layout with a changed skeleton.
 fn verdict(program: &Program, layout: &Layout, change: impl FnOnce(&mut Skeleton)) -> Result<(), AuditError> {
     let mut changed = layout.clone();
@@ -91,13 +137,21 @@ fn cells_beside_elements_are_found(column: FixedColumn, change: fn(i64) -> i64) 
 }
 
 fn cells_are_found(column: FixedColumn, change: fn(i64) -> i64, matters: fn(&Layout, usize) -> bool) {
-    let program = program();
+    cells_of_program_are_found(&program(), column, change, matters);
+}
+
+fn cells_of_program_are_found(
+    program: &Program,
+    column: FixedColumn,
+    change: fn(i64) -> i64,
+    matters: fn(&Layout, usize) -> bool,
+) {
     for fold in FOLDS {
-        let layout = arranged(&program, fold);
+        let layout = arranged(program, fold);
         let cells: Vec<_> = layout.skeleton().fixed[&column].iter().enumerate().collect();
         let mut tried = 0;
         for (row, cell) in cells.into_iter().filter(|&(row, cell)| cell != 0 && matters(&layout, row)) {
-            let found = verdict(&program, &layout, |skeleton| {
+            let found = verdict(program, &layout, |skeleton| {
                 skeleton.fixed.get_mut(&column).expect("the column is there").set(row, change(cell));
             });
             assert!(found.is_err(), "{column:?} in row {row}, {fold:?}");
@@ -139,6 +193,63 @@ fn a_step_of_an_accumulator_left_out() {
         every_cell_is_found(column, |_| 0);
     }
     cells_beside_elements_are_found(FixedColumn::IdentityLanesRho, |_| 0);
+}
+
+#[test]
+fn products_that_are_read_otherwise() {
+    let program = products();
+    let report = audit(&program, &layout(&program)).expect("it is what the program says");
+    assert_eq!(report.identities, 3);
+    // On the first row of a plane the flag says nothing where the last lane alone holds an element.
+    fn steps(layout: &Layout, row: usize) -> bool {
+        layout.skeleton().fixed(FixedColumn::PlaneStep, row) == 1
+    }
+    cells_of_program_are_found(&program, FixedColumn::PlaneRho, |_| 0, steps);
+    fn multiplies_planes(layout: &Layout, row: usize) -> bool {
+        let operand = Cell::Advice(AdviceColumn::ScalarA, row as u32);
+        let mut copies = layout.skeleton().copies.iter();
+        copies.any(|&(from, to)| to == operand && matches!(from, Cell::Advice(AdviceColumn::Plane, _)))
+    }
+    cells_of_program_are_found(&program, FixedColumn::ScalarProduct, |_| 0, multiplies_planes);
+    for column in [
+        FixedColumn::PlaneRead,
+        FixedColumn::PlaneStep,
+        FixedColumn::IdentityStepChi,
+        FixedColumn::IdentityAbsorb,
+        FixedColumn::IdentityOuterStep,
+    ] {
+        cells_of_program_are_found(&program, column, |_| 0, |_, _| true);
+    }
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        let rows = layout.skeleton().fixed[&FixedColumn::PlaneRho].len();
+        let by_chi = |row: &usize| layout.skeleton().fixed(FixedColumn::PlaneRho, *row) == 0;
+        for row in (0..rows).filter(|&row| steps(&layout, row)).filter(by_chi) {
+            let found = verdict(&program, &layout, |skeleton| {
+                skeleton.fixed.get_mut(&FixedColumn::PlaneRho).expect("it is there").set(row, 1);
+            });
+            assert!(found.is_err(), "row {row}, {fold:?}");
+        }
+    }
+}
+
+/// An operand of a product that is another element.
+#[test]
+fn products_of_other_elements() {
+    let program = products();
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        let operands = |&(_, to): &(Cell, Cell)| matches!(to, Cell::Advice(AdviceColumn::Value(_), _));
+        let copied: Vec<_> = layout.skeleton().copies.iter().filter(|copy| operands(copy)).copied().collect();
+        assert!(!copied.is_empty(), "{fold:?}: some vectors are copied");
+        for pair in copied.windows(2) {
+            let found = verdict(&program, &layout, |skeleton| {
+                let copy = skeleton.copies.iter_mut().find(|copy| **copy == pair[0]).expect("it is there");
+                copy.0 = pair[1].0;
+            });
+            assert!(matches!(found, Err(AuditError::Identity { .. })), "{fold:?}: {pair:?}: {found:?}");
+        }
+    }
 }
 
 #[test]
@@ -219,6 +330,32 @@ fn a_frame_that_is_another() {
                 refused(&format!("{column:?} in row 0"), &|skeleton| {
                     skeleton.fixed.get_mut(&column).expect("the column is there").set(0, 1);
                 });
+            }
+        }
+    }
+}
+
+/// Everything that expands identities takes a switch for 0 or 1.
+#[test]
+fn switches_that_are_none() {
+    for program in [program(), products()] {
+        for fold in FOLDS {
+            let layout = arranged(&program, fold);
+            let skeleton = layout.skeleton();
+            for group in super::frame::SWITCHES {
+                let there: Vec<_> =
+                    group.iter().copied().filter(|column| skeleton.fixed.contains_key(column)).collect();
+                for &column in &there {
+                    let row = skeleton.fixed[&column].iter().position(|cell| cell == 1).expect("it is on somewhere");
+                    let refused = |change: &dyn Fn(&mut Skeleton)| {
+                        let found = verdict(&program, &layout, change);
+                        assert!(matches!(found, Err(AuditError::Frame { .. })), "{fold:?}, {column:?}: {found:?}");
+                    };
+                    refused(&|skeleton| skeleton.fixed.get_mut(&column).expect("it is there").set(row, 2));
+                    for other in there.iter().copied().filter(|&other| other != column) {
+                        refused(&|skeleton| skeleton.fixed.get_mut(&other).expect("it is there").set(row, 1));
+                    }
+                }
             }
         }
     }
