@@ -294,7 +294,73 @@ fn product_of_two_data_matrices() {
     let z = b.input(&[2, 4, 5], Element::Real);
     let y = b.real(FloatOp::MatMul(x, z), &[2, 3, 5]);
     let y = b.unary(y, UnaryFunction::Tanh);
-    check(&b.finish(y));
+    let compiled = check(&b.finish(y));
+    assert_eq!(count(&compiled, |op| matches!(op, Op::MatMul { requantize: Some(_), .. })), 1, "the function joins it");
+    assert_eq!(compiled.program.nodes.len(), 3);
+}
+
+/// Stacks, and stacks of one matrix for all, rows and columns.
+#[test]
+fn products_of_data_matrices_of_every_form() {
+    for (left, right, out) in [
+        (vec![3, 4], vec![4, 5], vec![3, 5]),
+        (vec![4], vec![4, 3], vec![3]),
+        (vec![5, 4], vec![4], vec![5]),
+        (vec![2, 1, 3, 4], vec![3, 4, 2], vec![2, 3, 3, 2]),
+        (vec![3, 4], vec![2, 4, 5], vec![2, 3, 5]),
+    ] {
+        let mut b = Builder::new();
+        let x = b.input(&left, Element::Real);
+        let z = b.input(&right, Element::Real);
+        let y = b.real(FloatOp::MatMul(x, z), &out);
+        let compiled = check(&b.finish(y));
+        assert_eq!(count(&compiled, |op| matches!(op, Op::MatMul { requantize: None, .. })), 1);
+    }
+}
+
+/// Attention of two heads: no multiplication takes a cell of its own but those of the softmax, and the scale of the scores
+/// takes nothing.
+#[test]
+fn attention() {
+    let (tokens, heads, size) = (4, 2, 3);
+    for scale_operand in [false, true] {
+        let mut b = Builder::new();
+        let x = b.input(&[tokens, heads * size], Element::Real);
+        let projected = |b: &mut Builder, axes: [usize; 3], shape: [usize; 3]| {
+            let weights = b.random(&[heads * size, heads * size]);
+            let y = b.real(FloatOp::MatMul(x, weights), &[tokens, heads * size]);
+            let y = b.real(FloatOp::Reshape(y), &[tokens, heads, size]);
+            b.real(FloatOp::Transpose { input: y, permutation: axes.to_vec() }, &shape)
+        };
+        let mut queries = projected(&mut b, [1, 0, 2], [heads, tokens, size]);
+        let keys = projected(&mut b, [1, 2, 0], [heads, size, tokens]);
+        let values = projected(&mut b, [1, 0, 2], [heads, tokens, size]);
+        let scale = b.constant(Tensor::new(vec![1], vec![0.6]));
+        let scaled =
+            |b: &mut Builder, value: ValueId, shape: &[usize]| b.binary(BinaryFunction::Mul, [value, scale], shape);
+        if scale_operand {
+            queries = scaled(&mut b, queries, &[heads, tokens, size]);
+        }
+        let mut scores = b.real(FloatOp::MatMul(queries, keys), &[heads, tokens, tokens]);
+        if !scale_operand {
+            scores = scaled(&mut b, scores, &[heads, tokens, tokens]);
+        }
+        let weights = b.real(FloatOp::Softmax { input: scores, axis: 2 }, &[heads, tokens, tokens]);
+        let mixed = b.real(FloatOp::MatMul(weights, values), &[heads, tokens, size]);
+        let mixed = b.real(FloatOp::Transpose { input: mixed, permutation: vec![1, 0, 2] }, &[tokens, heads, size]);
+        let mixed = b.real(FloatOp::Reshape(mixed), &[tokens, heads * size]);
+        let back = b.random(&[heads * size, heads * size]);
+        let y = b.real(FloatOp::MatMul(mixed, back), &[tokens, heads * size]);
+        let compiled = check(&b.finish(y));
+        assert_eq!(count(&compiled, |op| matches!(op, Op::MatMul { .. })), 2);
+        assert_eq!(
+            count(&compiled, |op| matches!(op, Op::Conv { .. })),
+            5,
+            "four projections, and the sums of the softmax"
+        );
+        assert_eq!(count(&compiled, |op| matches!(op, Op::Product { .. })), 1, "that of the softmax");
+        assert_eq!(count(&compiled, |op| matches!(op, Op::Lookup { .. })), 0);
+    }
 }
 
 fn window() -> impl Strategy<Value = Window> {

@@ -19,6 +19,8 @@ use crate::float::graph::ValueId;
 const WEIGHT_ERROR: f64 = 0.25;
 /// Standard deviation of a rounding error.
 const ROUNDING_ERROR: f64 = 0.289;
+/// Fewest rows whose sums are one convolution.
+const LEAST_ROWS: usize = 4;
 /// Largest magnitude of factors and biases.
 const MAX_FACTOR: f64 = (1u64 << 48) as f64;
 
@@ -231,6 +233,9 @@ impl Emitter<'_> {
     /// The step of an operand that is not adjusted to its reader.
     fn operand_step(&self, id: PlanId) -> f64 {
         match &self.plan.node(id).op {
+            PlanOp::MatMul { operands, factor } if *self.scales.storage(id) == Storage::Exact => {
+                factor * self.scales.class(operands[0]).step * self.scales.class(operands[1]).step
+            }
             PlanOp::Product { operands } if *self.scales.storage(id) == Storage::Exact => {
                 self.scales.class(operands[0]).step * self.scales.class(operands[1]).step
             }
@@ -278,9 +283,11 @@ impl Emitter<'_> {
                 self.emit_small(id, op, node.shape.clone(), (0, 1 << numerator_bits));
             }
             PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
-            PlanOp::Linear { .. } | PlanOp::Combine { .. } | PlanOp::Product { .. } | PlanOp::Sum { .. } => {
-                self.accumulator(id)?;
-            }
+            PlanOp::Linear { .. }
+            | PlanOp::Combine { .. }
+            | PlanOp::Product { .. }
+            | PlanOp::MatMul { .. }
+            | PlanOp::Sum { .. } => self.accumulator(id)?,
             PlanOp::Scale { .. } => unreachable!("rewriting settles all scales"),
         }
         Ok(())
@@ -452,6 +459,13 @@ impl Emitter<'_> {
                 let steps = operands.map(|operand| self.scales.class(operand).step);
                 Ok((Op::Product { operands: stored, requantize: None }, node.shape.clone(), steps[0] * steps[1]))
             }
+            PlanOp::MatMul { operands, factor } => {
+                let [a, b] = operands.map(|operand| &self.plan.node(operand).shape);
+                let shape = vec![a[0], a[1], b[2]];
+                let stored = operands.map(|operand| self.shaped(operand));
+                let steps = operands.map(|operand| self.scales.class(operand).step);
+                Ok((Op::MatMul { operands: stored, requantize: None }, shape, factor * steps[0] * steps[1]))
+            }
             PlanOp::Sum { input, factor, exact } => {
                 let stored = if *exact {
                     Stored { tensor: self.read(*input), step: self.scales.class(*input).step }
@@ -460,13 +474,36 @@ impl Emitter<'_> {
                 };
                 let step = if *exact { stored.step } else { step };
                 let mut shape = self.plan.node(*input).shape.clone();
-                let operand = self.reshape(stored.tensor, shape.clone());
-                shape.pop();
                 let factor = (factor * stored.step / step).round() as i64;
+                let terms = shape.pop().expect("rows have an axis");
+                let rows: usize = shape.iter().product();
+                if let (true, Ok(weight)) = (rows >= LEAST_ROWS && terms > 1, i32::try_from(factor)) {
+                    return Ok((self.sum_of_planes(stored.tensor, [rows, terms], weight), vec![1, rows, 1], step));
+                }
+                let operand = self.reshape(stored.tensor, [&shape[..], &[terms]].concat());
                 Ok((Op::Sum { input: operand, factor, requantize: None }, non_scalar(shape), step))
             }
             _ => unreachable!("only accumulating operators come here"),
         }
+    }
+
+    /// The sums of many rows as one convolution, whose channels are the columns: an identity, where each term of a sum by
+    /// itself takes a row.
+    fn sum_of_planes(&mut self, tensor: TensorId, [rows, terms]: [usize; 2], weight: i32) -> Op {
+        let map: Arc<[_]> = (0..rows * terms).map(|i| element(i % rows * terms + i / rows)).collect();
+        let key = (vec![tensor], vec![terms, rows, 1]);
+        let input = self.known_view(&key, &map).unwrap_or_else(|| {
+            let Node { name, scale, .. } = &self.out.nodes[tensor.0 as usize];
+            let op = Op::View { sources: key.0.clone(), map };
+            self.out.nodes.push(Node { name: name.clone(), op, shape: key.1.clone(), scale: *scale });
+            self.out.origins.push(None);
+            self.bounds.push(self.bounds[tensor.0 as usize]);
+            let view = TensorId((self.out.nodes.len() - 1) as u32);
+            self.views.entry(key).or_default().push(view);
+            view
+        });
+        let weights = vec![weight; terms].into();
+        Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias: [0].into(), requantize: None }
     }
 
     /// Bounds of an exact difference of small values; other accumulators are never looked up.
@@ -487,6 +524,10 @@ impl Emitter<'_> {
         let shift = match (self.shifts[id.0], &self.plan.node(id).op) {
             (Some(shift), _) => shift,
             (None, PlanOp::Combine { .. }) => 0,
+            // Neither has a product of matrices, whose table is long where the shift is even for the sake of few limbs.
+            (None, PlanOp::MatMul { .. }) => {
+                (((wanted / natural).log2().max(0.0) + 1e-9) as u32).min(Limits::MAX_SHIFT)
+            }
             // A product has no factor to adjust: the largest even shift that does not lose precision.
             // The tolerance is for steps that were chosen to make it a power of two.
             (None, _) => (((wanted / natural).log2().max(0.0) + 1e-9) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
@@ -531,6 +572,7 @@ impl Emitter<'_> {
             Op::Conv { requantize, .. }
             | Op::Affine { requantize, .. }
             | Op::Product { requantize, .. }
+            | Op::MatMul { requantize, .. }
             | Op::Sum { requantize, .. } => *requantize = Some(with),
             _ => unreachable!("only accumulating operators are requantized"),
         }

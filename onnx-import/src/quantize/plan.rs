@@ -62,6 +62,8 @@ pub(super) enum PlanOp {
     Combine { operands: [PlanId; 2], factors: [f64; 2], constant: f64, lattice: bool },
     /// `a · b`.
     Product { operands: [PlanId; 2] },
+    /// `factor · a·b` for stacks of matrices `[s, i, k]` and `[s, k, j]`, with a positive factor.
+    MatMul { operands: [PlanId; 2], factor: f64 },
     /// `factor · Σ` over the last axis; with `exact` never requantized.
     Sum { input: PlanId, factor: f64, exact: bool },
     /// Maximum over the last axis.
@@ -96,9 +98,10 @@ impl PlanOp {
         match self {
             Self::Input { .. } => vec![],
             Self::View { sources, .. } => sources.clone(),
-            Self::Combine { operands, .. } | Self::Product { operands } | Self::QuantizedAdd { operands, .. } => {
-                operands.to_vec()
-            }
+            Self::Combine { operands, .. }
+            | Self::Product { operands }
+            | Self::MatMul { operands, .. }
+            | Self::QuantizedAdd { operands, .. } => operands.to_vec(),
             Self::Linear { input, .. }
             | Self::Scale { input, .. }
             | Self::Sum { input, .. }
@@ -115,7 +118,10 @@ impl PlanOp {
 
     /// Whether it computes an accumulator, which may be kept exact or requantized through a table.
     pub(super) fn accumulates(&self) -> bool {
-        matches!(self, Self::Linear { .. } | Self::Combine { .. } | Self::Product { .. } | Self::Sum { .. })
+        matches!(
+            self,
+            Self::Linear { .. } | Self::Combine { .. } | Self::Product { .. } | Self::MatMul { .. } | Self::Sum { .. }
+        )
     }
 }
 

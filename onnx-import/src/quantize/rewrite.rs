@@ -5,7 +5,7 @@
 //! | view of a view | one view |
 //! | function of a function | one function |
 //! | function of a view, of a maximum | view, maximum of the function, which then joins the producer's requantization |
-//! | scale beside a convolution, sum or combination | folded into its weights and bias, or factors |
+//! | scale beside a convolution, sum, combination or product of matrices | folded into its weights and bias, or factors |
 //! | product of two constant matrices around data | one matrix, where that is no larger |
 //! | sum of two dense layers | one dense layer of all their operands |
 //! | views that split a convolution by channels | one convolution for each part |
@@ -35,7 +35,7 @@ const MAX_FUNCTION: usize = 2048;
 
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     compose_views,
     skip_reshape,
     absorb_reshape,
@@ -46,6 +46,7 @@ const RULES: [Rule; 16] = [
     scale_into_accumulator,
     scale_into_reader,
     scale_into_weights,
+    scale_into_product,
     map_of_map,
     map_through_view,
     map_through_maximum,
@@ -196,7 +197,10 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     }
     let renamed: Vec<_> = operands.iter().map(|&operand| through(operand).unwrap_or(operand)).collect();
     match &mut plan.nodes[id.0].op {
-        PlanOp::Combine { operands, .. } | PlanOp::Product { operands } | PlanOp::QuantizedAdd { operands, .. } => {
+        PlanOp::Combine { operands, .. }
+        | PlanOp::Product { operands }
+        | PlanOp::MatMul { operands, .. }
+        | PlanOp::QuantizedAdd { operands, .. } => {
             *operands = [renamed[0], renamed[1]];
         }
         PlanOp::Linear { input, .. }
@@ -349,7 +353,7 @@ fn scale_through_view(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     true
 }
 
-/// A uniform scale of a combination or of a sum goes into its factors.
+/// A uniform scale of a combination, of a sum or of a product of matrices goes into its factors.
 fn scale_into_accumulator(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let PlanOp::Scale { input, factors, offsets } = &plan.node(id).op else { return false };
     let (Some(scale), Some(offset)) = (uniform(factors), uniform(offsets)) else { return false };
@@ -366,6 +370,9 @@ fn scale_into_accumulator(plan: &mut Plan, id: PlanId, readers: &Readers) -> boo
         },
         PlanOp::Sum { input, factor, exact: false } if offset == 0.0 => {
             PlanOp::Sum { input, factor: factor * scale, exact: false }
+        }
+        PlanOp::MatMul { operands, factor } if offset == 0.0 && scale > 0.0 => {
+            PlanOp::MatMul { operands, factor: factor * scale }
         }
         _ => return false,
     };
@@ -440,6 +447,22 @@ fn scale_into_weights(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     true
 }
 
+/// A positive scale that all elements of a matrix have in common, possibly behind a view, goes into the factor of its product.
+fn scale_into_product(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
+    let PlanOp::MatMul { operands, factor } = plan.node(id).op else { return false };
+    for (side, operand) in operands.into_iter().enumerate() {
+        let Some(scaled) = ScaledOperand::of(plan, operand) else { continue };
+        let Some(scale) = scaled.uniform_factor().filter(|&scale| scale > 0.0) else { continue };
+        let node = plan.node(operand).clone();
+        let shape = node.shape.clone();
+        let mut operands = operands;
+        operands[side] = scaled.rebuild(plan, node, shape);
+        plan.nodes[id.0].op = PlanOp::MatMul { operands, factor: factor * scale };
+        return true;
+    }
+    false
+}
+
 /// An operand that is a scale, or a view with scales among its sources.
 struct ScaledOperand {
     sources: Vec<PlanId>,
@@ -476,6 +499,12 @@ impl ScaledOperand {
             .collect();
         let bases = sources.iter().map(|&source| scale(source).map_or(source, |(input, ..)| input)).collect();
         Some(Self { sources: bases, map, coefficients })
+    }
+
+    /// The factor of all elements, where it is one and none has an offset.
+    fn uniform_factor(&self) -> Option<f64> {
+        let (first, _) = self.coefficients.iter().flatten().next()?;
+        self.coefficients.iter().flatten().all(|c| c == &(*first, 0.0)).then_some(*first)
     }
 
     /// One factor and offset for each channel; offsets can't pass padding or the zeros of a view.

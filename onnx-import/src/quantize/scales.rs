@@ -527,7 +527,7 @@ fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Sto
             Storage::Raw
         } else if let [map] = read.maps[..] {
             Storage::Fused(map)
-        } else if matches!(op, PlanOp::Product { .. }) {
+        } else if matches!(op, PlanOp::Product { .. } | PlanOp::MatMul { .. }) {
             Storage::Raw
         } else {
             Storage::ExactAnd { raw: false, maps: read.maps.clone() }
@@ -684,7 +684,9 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::Combine { operands, factors, constant, .. } => {
                 *constant >= 0.0 && (0..2).all(|i| factors[i] == 0.0 || (factors[i] > 0.0 && known[operands[i].0]))
             }
-            PlanOp::Product { operands } => operands.iter().all(|operand| known[operand.0]),
+            PlanOp::Product { operands } | PlanOp::MatMul { operands, .. } => {
+                operands.iter().all(|operand| known[operand.0])
+            }
             PlanOp::Sum { input, factor, .. } => *factor >= 0.0 && known[input.0],
             PlanOp::Max { input } => known[input.0],
             PlanOp::Map { input, function, .. } => {

@@ -7,9 +7,6 @@ use crate::float::graph::{Tensor, ValueId, Window};
 use crate::quantize::error::QuantizeError;
 use crate::quantize::plan::{element, PlanId, PlanOp, Range};
 
-/// Most scalar products of a product of two data matrices, each of which takes a cell.
-const MAX_DATA_PRODUCTS: usize = 1 << 22;
-
 /// A stack of matrices `[batch, rows, columns]` under NumPy's matmul rules.
 struct Matrices {
     batch: Vec<usize>,
@@ -136,7 +133,7 @@ impl Lowering<'_> {
         Ok(self.view_of(value, y, vec![groups, m, n], elements(back)))
     }
 
-    /// Two data matrices: every scalar product is a cell, then sums.
+    /// Two stacks of data matrices.
     fn data_product(
         &mut self,
         value: ValueId,
@@ -145,23 +142,23 @@ impl Lowering<'_> {
         right: &Matrices,
     ) -> Result<PlanId, QuantizeError> {
         let batch = broadcast_batch(&left.batch, &right.batch);
-        let (count, m, k, n) = (batch.iter().product::<usize>(), left.rows, left.columns, right.columns);
-        let total = [count, m, n, k].iter().try_fold(1usize, |total, &size| total.checked_mul(size));
-        let Some(total) = total.filter(|&total| total <= MAX_DATA_PRODUCTS) else {
-            return self.unsupported(value, "a product of two data matrices of this size", "use smaller matrices");
-        };
-        let a = broadcast(&left.full(), &[&batch[..], &[m, k]].concat());
-        let b = broadcast(&right.full(), &[&batch[..], &[k, n]].concat());
-        let position = |i: usize| (i / (m * n * k), i / (n * k) % m, i / k % n, i % k);
-        let a_map = (0..total).map(position).map(|(s, row, _, j)| a[(s * m + row) * k + j]).collect();
-        let b_map = (0..total).map(position).map(|(s, _, column, j)| b[(s * k + j) * n + column]).collect();
-        let shape = vec![count * m * n, k];
-        let a = self.view_of(value, operands[0], shape.clone(), elements(a_map));
-        let b = self.view_of(value, operands[1], shape.clone(), elements(b_map));
-        let range = product_range(self.plan.node(a).range, self.plan.node(b).range);
-        let product = self.push(value, PlanOp::Product { operands: [a, b] }, shape, range);
-        let sum = PlanOp::Sum { input: product, factor: 1.0, exact: false };
-        Ok(self.push(value, sum, vec![count * m * n], self.range(value)))
+        let (stack, m, k, n) = (batch.iter().product::<usize>(), left.rows, left.columns, right.columns);
+        [[stack, m, k], [stack, k, n], [stack, m, n]].iter().try_for_each(|sizes| self.within_budget(value, sizes))?;
+        let a = self.stacked(value, operands[0], left, &batch);
+        let b = self.stacked(value, operands[1], right, &batch);
+        let product = PlanOp::MatMul { operands: [a, b], factor: 1.0 };
+        Ok(self.push(value, product, vec![stack, m, n], self.range(value)))
+    }
+
+    /// Matrices broadcast to a batch, as one stack.
+    fn stacked(&mut self, value: ValueId, x: PlanId, matrices: &Matrices, batch: &[usize]) -> PlanId {
+        let (stack, rows, columns) = (batch.iter().product(), matrices.rows, matrices.columns);
+        let shape = vec![stack, rows, columns];
+        if matrices.count() == stack {
+            return self.plan.reshape(x, shape);
+        }
+        let map = broadcast(&matrices.full(), &[batch, &[rows, columns]].concat());
+        self.view_of(value, x, shape, elements(map))
     }
 
     /// `[rows, columns]` transposed, under `shape`; a mere reshape where one of them is 1.
