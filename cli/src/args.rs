@@ -8,6 +8,7 @@ use circuits::graph::Visibility;
 use circuits::layout::Objective;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onnx_import::accuracy::Metric;
+use onnx_import::quantize::Ranges;
 use prover::{Engine, EngineOptions};
 
 use crate::exit::{Failure, Outcome};
@@ -90,12 +91,26 @@ pub(crate) struct ModelOptions {
     /// Bits of an activation, 8 to 16; without it the fewest that keep the accuracy of the float model
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
     pub(crate) bits: Option<u32>,
+    /// Choose the fewest bits that keep this part of the float model's accuracy, such as 0.999: of the score where the samples
+    /// are labelled, and of every output
+    #[arg(long, value_name = "PART", value_parser = part, conflicts_with = "bits")]
+    pub(crate) accuracy: Option<f64>,
+    /// How the ranges of inner values follow from the samples: `extremes` (the default), `least-error`, or a percentile such
+    /// as 99.9 at which both ends are cut
+    #[arg(long, value_name = "RULE")]
+    pub(crate) ranges: Option<Ranges>,
     /// What the layout is chosen for
     #[arg(long, value_enum, value_name = "OBJECTIVE")]
     pub(crate) optimize: Option<ObjectiveChoice>,
     /// Size of a dynamic dimension of the model (1 without it); may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub(crate) dims: Vec<Dimension>,
+}
+
+/// A part of a whole.
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
+    part.ok_or_else(|| "expected a number above 0 and at most 1".to_owned())
 }
 
 /// The size of a dynamic dimension.
@@ -429,6 +444,7 @@ pub(crate) enum MetricChoice {
 #[command(after_help = "Examples:
   zkinfer compile model.onnx -o program.zki --calibration train.npz
   zkinfer compile model.onnx -o program.zki --calibration train.npz --bits 10 --input private
+  zkinfer compile model.onnx -o program.zki --calibration train.npz --accuracy 0.999 --ranges least-error
   zkinfer compile model.onnx -o program.zki --input image=private --input key=public
   zkinfer compile model.onnx -o program.zki --input hashed")]
 pub(crate) struct CompileArgs {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use circuits::graph::Program;
 use circuits::layout::{LayoutOptions, Objective};
+use onnx_import::quantize::{Bits, Ranges};
 use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
 
@@ -59,10 +60,12 @@ pub(crate) enum Calibration {
 
 /// The options that a program was compiled with; with them the model compiles to the same bytes again. Who sees which
 /// port is in the program itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recipe {
-    /// Bits of an activation; the fewest that keep the accuracy where nothing was asked for.
-    pub(crate) bits: Option<u32>,
+    /// Bits of an activation.
+    pub(crate) bits: Bits,
+    /// How the ranges of inner values are found.
+    pub(crate) ranges: Ranges,
     /// Sizes given to dynamic dimensions.
     pub(crate) dims: BTreeMap<String, usize>,
     /// How the program is laid out.
@@ -77,6 +80,8 @@ const OBJECTIVE: &str = "objective";
 const CALIBRATION: &str = "calibration";
 const RANDOM: &str = "random";
 const AUTOMATIC: &str = "auto";
+const KEEPING: &str = "keeping ";
+const RANGES: &str = "ranges";
 const CHOSEN_BITS: &str = "chosen bits";
 const DIMENSION: &str = "dim ";
 
@@ -95,14 +100,21 @@ impl Recipe {
             Calibration::Random => RANDOM.to_owned(),
             Calibration::Samples(digest) => digest.to_string(),
         };
+        let bits = match self.bits {
+            Bits::Auto => AUTOMATIC.to_owned(),
+            Bits::Keeping(part) => format!("{KEEPING}{part}"),
+            Bits::Fixed(bits) => bits.to_string(),
+        };
         let fixed = [
-            (BITS.to_owned(), self.bits.map_or_else(|| AUTOMATIC.to_owned(), |bits| bits.to_string())),
+            (BITS.to_owned(), bits),
             (CHOSEN_BITS.to_owned(), chosen_bits.to_string()),
             (OBJECTIVE.to_owned(), objective_name(self.layout.objective).to_owned()),
             (CALIBRATION.to_owned(), calibration),
         ];
         let dims = self.dims.iter().map(|(name, size)| (format!("{DIMENSION}{name}"), size.to_string()));
-        fixed.into_iter().chain(dims).collect()
+        // Left out where it is the default, as programs had it before there was a choice.
+        let ranges = (self.ranges != Ranges::default()).then(|| (RANGES.to_owned(), self.ranges.to_string()));
+        fixed.into_iter().chain(ranges).chain(dims).collect()
     }
 
     /// The recipe and the bits that were chosen.
@@ -120,8 +132,15 @@ impl Recipe {
         };
         let recipe = Self {
             bits: match text(BITS)? {
-                AUTOMATIC => None,
-                value => Some(bits(BITS, value)?),
+                AUTOMATIC => Bits::Auto,
+                value => match value.strip_prefix(KEEPING) {
+                    Some(part) => Bits::Keeping(part.parse().map_err(|_| unknown(BITS, value))?),
+                    None => Bits::Fixed(bits(BITS, value)?),
+                },
+            },
+            ranges: match options.get(RANGES) {
+                None => Ranges::default(),
+                Some(rule) => rule.parse().map_err(|_| unknown(RANGES, rule))?,
             },
             dims: options
                 .iter()
@@ -264,14 +283,22 @@ mod tests {
     #[test]
     fn recipes_are_read_back_and_others_refused() {
         let recipe = Recipe {
-            bits: None,
+            bits: Bits::Keeping(0.999),
+            ranges: Ranges::Percentile(99.9),
             dims: [("batch size".to_owned(), 3)].into(),
             layout: LayoutOptions { objective: Objective::Gas, ..LayoutOptions::default() },
             calibration: Calibration::Samples(Digest::of(b"samples")),
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
-        for (name, value) in [("bits", "09"), ("objective", "fame"), ("calibration", "ff"), ("dim n", "x"), ("z", "1")]
-        {
+        for (name, value) in [
+            ("bits", "09"),
+            ("bits", "keeping 0.9990"),
+            ("ranges", "all"),
+            ("objective", "fame"),
+            ("calibration", "ff"),
+            ("dim n", "x"),
+            ("z", "1"),
+        ] {
             let mut options = recipe.to_options(10);
             options.insert(name.into(), value.into());
             assert!(Recipe::from_options(&options).is_err(), "{name} {value}");

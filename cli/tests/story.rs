@@ -130,6 +130,31 @@ fn scores_are_those_of_the_float_model() {
 }
 
 #[test]
+fn bits_follow_from_the_accuracy_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = text(&folder.path().join("program.zki"));
+    let (model, calibration) = (example("medical/model.onnx"), example("medical/calibration.npz"));
+    let compile = |more: &[&str]| {
+        let fixed = ["compile", &model, "-o", &program, "--calibration", &calibration, "--json"];
+        zkinfer(&[&fixed[..], more].concat()).done().json()["quantization"].clone()
+    };
+    let mut last = 0;
+    for part in ["0.9", "0.999", "0.9999"] {
+        let report = compile(&["--accuracy", part, "--ranges", "least-error"]);
+        let kept = report["kept"].as_f64().expect("a number");
+        assert!(kept >= part.parse().expect("a number"), "{report}");
+        let bits = report["bits"].as_u64().expect("a number");
+        assert!(bits >= last, "{report}");
+        last = bits;
+        assert!(!report["worst_nodes"].as_array().expect("a list").is_empty(), "{report}");
+    }
+    assert!(last > 8);
+    // What was asked for is recorded, so that the program can be made again.
+    let options = zkinfer(&["inspect", &program, "--json"]).done().json();
+    assert_eq!(options["bits"], last, "{options}");
+}
+
+#[test]
 fn the_digit_is_seen_and_classified() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = text(&folder.path().join("program.zki"));

@@ -6,11 +6,11 @@
 use std::fmt;
 
 use circuits::graph::{PortKind, Program, TensorId};
-use circuits::reference::{self, RunError};
+use circuits::reference::{self, RunError, Trace};
 use thiserror::Error;
 
 use crate::float::evaluate::{evaluate_all, evaluate_outputs, EvaluateError};
-use crate::float::graph::{FloatGraph, Tensor};
+use crate::float::graph::{FloatGraph, Tensor, ValueId};
 use crate::quantize::{dequantize_outputs, quantize_inputs, Compiled, InputError};
 use crate::samples::{InputSpec, SampleError, Samples};
 
@@ -117,21 +117,50 @@ pub struct Difference {
     pub wrong: f64,
 }
 
+/// What a [`Difference`] is made from, tensor by tensor.
+#[derive(Clone, Debug)]
+struct Differences {
+    largest: f64,
+    squares: f64,
+    count: usize,
+    wrong: usize,
+    lo: f64,
+    hi: f64,
+}
+
+impl Default for Differences {
+    fn default() -> Self {
+        Self { largest: 0.0, squares: 0.0, count: 0, wrong: 0, lo: f64::INFINITY, hi: f64::NEG_INFINITY }
+    }
+}
+
+impl Differences {
+    fn add(&mut self, float: &[f64], integer: impl IntoIterator<Item = f64>) {
+        for (&a, b) in float.iter().zip(integer) {
+            self.largest = self.largest.max((a - b).abs());
+            self.squares += (a - b).powi(2);
+            self.count += 1;
+            self.wrong += usize::from((a - b).abs() >= 0.5);
+            (self.lo, self.hi) = (self.lo.min(a), self.hi.max(a));
+        }
+    }
+
+    fn all(&self) -> Difference {
+        let count = self.count.max(1) as f64;
+        Difference {
+            largest: self.largest,
+            rms: (self.squares / count).sqrt(),
+            width: (self.hi - self.lo).max(0.0),
+            wrong: self.wrong as f64 / count,
+        }
+    }
+}
+
 impl Difference {
     fn of<'a>(pairs: impl Iterator<Item = (&'a Tensor, &'a Tensor)>) -> Self {
-        let (mut largest, mut squares, mut count, mut wrong) = (0f64, 0f64, 0usize, 0usize);
-        let (mut lo, mut hi) = (f64::INFINITY, f64::NEG_INFINITY);
-        for (float, integer) in pairs {
-            for (&a, &b) in float.data.iter().zip(integer.data.iter()) {
-                largest = largest.max((a - b).abs());
-                squares += (a - b).powi(2);
-                count += 1;
-                wrong += usize::from((a - b).abs() >= 0.5);
-                (lo, hi) = (lo.min(a), hi.max(a));
-            }
-        }
-        let count = count.max(1) as f64;
-        Self { largest, rms: (squares / count).sqrt(), width: (hi - lo).max(0.0), wrong: wrong as f64 / count }
+        let mut sums = Differences::default();
+        pairs.for_each(|(float, integer)| sums.add(&float.data, integer.data.iter().copied()));
+        sums.all()
     }
 
     /// The root mean square as a part of the range.
@@ -141,6 +170,17 @@ impl Difference {
         } else {
             0.0
         }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let relative = 100.0 * self.relative();
+        write!(
+            f,
+            "off by {:.3e} (root mean square), {relative:.2} % of its range; largest {:.3e}",
+            self.rms, self.largest
+        )
     }
 }
 
@@ -185,6 +225,25 @@ impl Fidelity {
             false => difference.relative() <= Self::RELATIVE,
         };
         scored && self.differences.iter().zip(&self.indices).all(close)
+    }
+
+    /// How much of the float model's accuracy the program keeps, 1 for all of it: the least of what is kept of the score and of
+    /// every output. Of a share of right answers and of the inverse of a mean squared error that is the ratio, of R² what is
+    /// not lost, of the outputs what the root mean square of the differences leaves of the range, and of labels the share
+    /// that is the same. Without labels the share of samples with the same decision stands for the score.
+    pub fn kept(&self) -> f64 {
+        let ratio = |kept: f64, of: f64| if of > 0.0 { kept / of } else { 1.0 };
+        let scored = match self.scores {
+            Some((Metric::RSquared, float, integer)) => 1.0 - (float - integer),
+            Some((Metric::MeanSquaredError, float, integer)) => ratio(float, integer),
+            Some((_, float, integer)) => ratio(integer, float),
+            None => self.agreement.unwrap_or(1.0),
+        };
+        let outputs = self.differences.iter().zip(&self.indices).map(|(difference, &index)| match index {
+            true => 1.0 - difference.wrong,
+            false => 1.0 - difference.relative(),
+        });
+        outputs.fold(scored, f64::min).clamp(0.0, 1.0)
     }
 }
 
@@ -396,32 +455,81 @@ pub fn worst_nodes(
     samples: &Samples,
     limit: usize,
 ) -> Result<Vec<NodeDifference>, AccuracyError> {
-    let program = &compiled.program;
     let specs = InputSpec::of_graph(graph);
-    let mut pairs: Vec<Vec<(Tensor, Tensor)>> = vec![Vec::new(); program.nodes.len()];
+    let mut nodes = NodeDifferences::new(graph, &compiled.program, &compiled.origins);
     for sample in 0..samples.count(&specs)?.min(limit) {
         let inputs = samples.inputs(&specs, sample)?;
-        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
-        let values = evaluate_all(graph, &inputs)?;
-        let trace =
-            reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
-        for (index, origin) in compiled.origins.iter().enumerate() {
-            let Some(origin) = origin else { continue };
-            let integers = trace.tensor(TensorId(index as u32));
-            let reals = integers.iter().map(|&q| q as f64 * program.nodes[index].scale).collect();
-            pairs[index].push((values[origin.0].clone(), Tensor::new(vec![integers.len()], reals)));
-        }
+        let quantized =
+            quantize_inputs(&compiled.program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let trace = reference::run(&compiled.program, &quantized.values)
+            .map_err(|source| AccuracyError::Run { sample, source })?;
+        nodes.add(&inputs, &trace)?;
     }
-    let mut nodes: Vec<_> = pairs
-        .iter()
-        .enumerate()
-        .filter(|(_, pairs)| !pairs.is_empty())
-        .map(|(index, pairs)| NodeDifference {
-            name: program.nodes[index].name.clone(),
-            tensor: TensorId(index as u32),
-            difference: Difference::of(pairs.iter().map(|(a, b)| (a, b))),
-        })
-        .collect();
-    nodes.sort_by(|a, b| b.difference.relative().total_cmp(&a.difference.relative()));
-    Ok(nodes)
+    Ok(nodes.worst())
+}
+
+/// The differences of all nodes that stand for a value of the float model, as samples are added.
+pub(crate) struct NodeDifferences<'a> {
+    graph: &'a FloatGraph,
+    program: &'a Program,
+    /// That of [`Compiled`].
+    origins: &'a [Option<ValueId>],
+    sums: Vec<Differences>,
+}
+
+impl<'a> NodeDifferences<'a> {
+    pub(crate) fn new(graph: &'a FloatGraph, program: &'a Program, origins: &'a [Option<ValueId>]) -> Self {
+        Self { graph, program, origins, sums: vec![Differences::default(); program.nodes.len()] }
+    }
+
+    /// Takes a sample in: its inputs, and what the program does on them.
+    pub(crate) fn add(&mut self, inputs: &[Tensor], trace: &Trace) -> Result<(), EvaluateError> {
+        let values = evaluate_all(self.graph, inputs)?;
+        for (index, origin) in self.origins.iter().enumerate() {
+            let Some(origin) = origin else { continue };
+            let scale = self.program.nodes[index].scale;
+            let reals = trace.tensor(TensorId(index as u32)).iter().map(|&q| q as f64 * scale);
+            self.sums[index].add(&values[origin.0].data, reals);
+        }
+        Ok(())
+    }
+
+    /// The nodes, the farthest off first.
+    pub(crate) fn worst(&self) -> Vec<NodeDifference> {
+        let seen = self.sums.iter().enumerate().filter(|(_, sums)| sums.count > 0);
+        let mut nodes: Vec<_> = seen
+            .map(|(index, sums)| NodeDifference {
+                name: self.program.nodes[index].name.clone(),
+                tensor: TensorId(index as u32),
+                difference: sums.all(),
+            })
+            .collect();
+        nodes.sort_by(|a, b| b.difference.relative().total_cmp(&a.difference.relative()));
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fidelity_of(scores: Option<(Metric, f64, f64)>, agreement: Option<f64>, rms: f64, wrong: f64) -> Fidelity {
+        let real = Difference { largest: rms, rms, width: 2.0, wrong: 0.0 };
+        let label = Difference { wrong, ..real };
+        Fidelity { samples: 10, scores, agreement, differences: vec![real, label], indices: vec![false, true] }
+    }
+
+    #[test]
+    fn what_is_kept_is_the_least_of_score_and_outputs() {
+        let kept = |scores, agreement, rms, wrong| fidelity_of(scores, agreement, rms, wrong).kept();
+        assert_eq!(kept(None, None, 0.0, 0.0), 1.0);
+        assert_eq!(kept(None, None, 0.5, 0.0), 0.75);
+        assert_eq!(kept(None, None, 0.5, 0.5), 0.5);
+        assert_eq!(kept(None, Some(0.25), 0.5, 0.5), 0.25);
+        assert_eq!(kept(Some((Metric::Argmax, 0.8, 0.4)), None, 0.0, 0.0), 0.5);
+        // A score that the rounding happens to raise is kept whole.
+        assert_eq!(kept(Some((Metric::Argmax, 0.8, 0.9)), None, 0.0, 0.0), 1.0);
+        assert_eq!(kept(Some((Metric::RSquared, 0.75, 0.5)), None, 0.0, 0.0), 0.75);
+        assert_eq!(kept(Some((Metric::MeanSquaredError, 1.0, 4.0)), None, 0.0, 0.0), 0.25);
+    }
 }

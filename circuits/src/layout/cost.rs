@@ -180,6 +180,12 @@ const FOLDS: [u32; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
 const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
 /// Sizes up to which a function's table may grow before its uses saturate by the gadget.
 pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+/// Elements beyond which not every number of units per row is drafted.
+const DRAFTED_ELEMENTS: usize = 1 << 18;
+/// Units per row of the drafts that the others are predicted from.
+const SURVEY_UNITS: u32 = 4;
+/// Predicted layouts that are drafted.
+const PROMISING: usize = 3;
 /// How far beyond the least `k` fewer columns are looked for.
 pub(super) const K_SLACK: u32 = 2;
 
@@ -198,11 +204,29 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasMod
             return Err(ParamsError { what, found }.into());
         }
     }
-    let units = match options.units {
-        Some(units) => vec![units],
-        None => UNITS.to_vec(),
-    };
-    let candidates: Vec<_> = units.into_par_iter().map(|units| candidates(subject, options, units, gas)).collect();
+    let large = subject.elements() > DRAFTED_ELEMENTS && options.objective != Objective::Gas;
+    cheapest(tried(subject, options, gas, large)?).map(|(_, widths)| widths)
+}
+
+/// What is tried: of a large program what is promising, of others everything.
+fn tried(
+    subject: &Subject<'_>,
+    options: &LayoutOptions,
+    gas: GasModel,
+    large: bool,
+) -> Result<Vec<Candidates>, LayoutError> {
+    Ok(match options.units {
+        Some(units) => vec![candidates(subject, options, units, &TABLE_SIZES, gas)],
+        None if large => {
+            // One after the other: a draft takes memory in proportion to the cells.
+            let promising = promising(subject, options, gas)?;
+            promising.into_iter().map(|(units, size)| candidates(subject, options, units, &[size], gas)).collect()
+        }
+        None => UNITS.into_par_iter().map(|units| candidates(subject, options, units, &TABLE_SIZES, gas)).collect(),
+    })
+}
+
+fn cheapest(candidates: Vec<Candidates>) -> Result<(f64, Widths), LayoutError> {
     let mut best: Option<(f64, Widths)> = None;
     let mut failure = None;
     for Candidates { choices, failure: mine } in candidates {
@@ -213,7 +237,59 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasMod
             }
         }
     }
-    best.map(|(_, widths)| widths).ok_or_else(|| failure.expect("every candidate that gave no widths said why"))
+    best.ok_or_else(|| failure.expect("every candidate that gave no widths said why"))
+}
+
+/// Units per row and sizes of tables that are worth drafts for a large program: the cheapest by a prediction from drafts with
+/// [`SURVEY_UNITS`] units. A draft takes time and memory in proportion to the cells, and rows of units are nearly as many as
+/// the elements ask for, whatever their number per row.
+fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Vec<(u32, i64)>, LayoutError> {
+    let mut predicted = Vec::new();
+    let mut failure = None;
+    for (max_table, draft) in drafts(subject, SURVEY_UNITS, &TABLE_SIZES) {
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(error) => {
+                failure = Some(error);
+                continue;
+            }
+        };
+        for units in UNITS {
+            let of_units = |rows: RowUse| (rows.units * SURVEY_UNITS as usize).div_ceil(units as usize);
+            let rows = |weights, tables| {
+                let rows = draft.rows(weights, tables);
+                RowUse { units: of_units(rows), ..rows }
+            };
+            let plans = plans(&rows, draft.widest(), options, units, max_table)?;
+            let least =
+                plans.iter().map(|widths| options.objective.cost(&bound(&draft, widths), 0, gas)).reduce(f64::min);
+            predicted.extend(least.map(|cost| (cost, units, max_table)));
+        }
+    }
+    if predicted.is_empty() {
+        return Err(
+            failure.unwrap_or(LayoutError::TooLarge { rows: subject.elements(), limit: 1 << MachineParams::K.end() })
+        );
+    }
+    predicted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(predicted.into_iter().take(PROMISING).map(|(_, units, max_table)| (units, max_table)).collect())
+}
+
+/// A draft for each size of tables that gives other tables.
+fn drafts<'a>(
+    subject: &'a Subject<'a>,
+    units: u32,
+    sizes: &'a [i64],
+) -> impl Iterator<Item = (i64, Result<Draft<'a>, LayoutError>)> {
+    let mut last = None;
+    sizes.iter().filter_map(move |&max_table| {
+        let tables = subject.tables(max_table);
+        if last.as_ref() == Some(&tables) {
+            return None;
+        }
+        last = Some(tables.clone());
+        Some((max_table, Draft::new(subject, units, tables)))
+    })
 }
 
 /// What can be chosen with some number of units per row.
@@ -224,16 +300,17 @@ struct Candidates {
     failure: Option<LayoutError>,
 }
 
-fn candidates(subject: &Subject<'_>, options: &LayoutOptions, units: u32, gas: GasModel) -> Candidates {
+fn candidates(
+    subject: &Subject<'_>,
+    options: &LayoutOptions,
+    units: u32,
+    table_sizes: &[i64],
+    gas: GasModel,
+) -> Candidates {
     let mut found = Candidates { choices: Ok(Vec::new()), failure: None };
-    let (mut last_tables, mut last_rows) = (None, None);
-    for max_table in TABLE_SIZES {
-        let tables = subject.tables(max_table);
-        if last_tables.as_ref() == Some(&tables) {
-            continue;
-        }
-        last_tables = Some(tables.clone());
-        let draft = match Draft::new(subject, units, tables) {
+    let mut last_rows = None;
+    for (max_table, draft) in drafts(subject, units, table_sizes) {
+        let draft = match draft {
             Ok(draft) => draft,
             Err(error) => {
                 found.failure = Some(error);
@@ -274,41 +351,51 @@ fn choices(
     };
     let mut widths = match options.fold {
         Some(Fold::Rows(_)) => Vec::new(),
-        _ => plans(draft, options, units, max_table)?,
+        _ => plans(&|weights, tables| draft.rows(weights, tables), draft.widest(), options, units, max_table)?,
     };
     widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, max_table, rows }.plans()));
     let words = draft.builder.instances.len();
     let cost = |widths: Widths| {
         // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
-        let optional = if gas { draft.optional(widths.weights) } else { most_optional(draft) };
-        (options.objective.cost(&MachineParams { optional, ..widths.params() }, words, gas_model), widths)
+        let params = match gas {
+            true => MachineParams { optional: draft.optional(widths.weights), ..widths.params() },
+            false => bound(draft, &widths),
+        };
+        (options.objective.cost(&params, words, gas_model), widths)
     };
     Ok(widths.into_par_iter().map(cost).collect())
 }
 
-/// The model's upper bound while the layout is not emitted yet: all optional columns, but for one that few programs have.
-fn most_optional(draft: &Draft<'_>) -> ColumnSet {
-    let mut set = ColumnSet::default();
+/// The member by which parallel machines are compared: with all optional columns, the upper bound, but for one that few
+/// programs have.
+fn bound(draft: &Draft<'_>, widths: &Widths) -> MachineParams {
+    let mut optional = ColumnSet::default();
     let rare = FixedColumn::PlaneRho.optional_bit().filter(|_| !draft.switched_on.contains(&FixedColumn::PlaneRho));
-    (0..FixedColumn::OPTIONAL).filter(|&bit| Some(bit) != rare).for_each(|bit| set.insert(bit));
-    set
+    (0..FixedColumn::OPTIONAL).filter(|&bit| Some(bit) != rare).for_each(|bit| optional.insert(bit));
+    MachineParams { optional, ..widths.params() }
 }
 
-/// The fewest weights and tables per row for each `k` in reach.
-fn plans(draft: &Draft<'_>, options: &LayoutOptions, units: u32, max_table: i64) -> Result<Vec<Widths>, LayoutError> {
+/// The fewest weights and tables per row for each `k` in reach, with the rows that they give and the most weights of use.
+fn plans(
+    draft_rows: &dyn Fn(u32, u32) -> RowUse,
+    widest: usize,
+    options: &LayoutOptions,
+    units: u32,
+    max_table: i64,
+) -> Result<Vec<Widths>, LayoutError> {
     let fits = |rows: RowUse, k: u32| {
         // One row stays free behind the last block.
         rows.used(Arrangement::Parallel) < MachineParams { k, ..MachineParams::default() }.usable_rows()
     };
-    let widest = draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
+    let widest = widest.clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
     let mut plans = Vec::new();
     for k in MachineParams::K {
         let weights = match options.weights {
             Some(weights) => Some(weights),
-            None => least(widest, |w| fits(RowUse { tables: 0, ..draft.rows(w, 1) }, k)),
+            None => least(widest, |w| fits(RowUse { tables: 0, ..draft_rows(w, 1) }, k)),
         };
         let Some(weights) = weights else { continue };
-        let tables = least(MachineParams::MAX_TABLES, |t| fits(draft.rows(weights, t), k));
+        let tables = least(MachineParams::MAX_TABLES, |t| fits(draft_rows(weights, t), k));
         let Some(tables) = tables else { continue };
         let widths = Widths { k, units, weights, tables, max_table, arrangement: Arrangement::Parallel };
         widths.params().validate()?;
@@ -334,4 +421,64 @@ pub(super) fn least(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
         }
     }
     Some(enough)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::graph::{Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, Visibility};
+
+    /// A picture, a convolution of it and a sum, of so many channels.
+    fn program(channels: usize) -> Program {
+        let geometry =
+            crate::graph::ConvGeometry { kernel: [3, 3], padding: [1; 4], ..crate::graph::ConvGeometry::POINTWISE };
+        let table = Table::new("relu", -100, (-100..100).map(|v| v.max(0)).collect::<Vec<_>>()).expect("a table");
+        let weights: Vec<i32> = (0..channels * channels * 9).map(|i| (i * 37 % 251) as i32 - 125).collect();
+        let requantize = Some(Requantize { shift: 12, table: TableId(0) });
+        let bias: Arc<[i64]> = (0..channels as i64).collect();
+        let x = TensorId(0);
+        let ops = [
+            Op::Input { lo: -128, hi: 127 },
+            Op::Conv { input: x, geometry, weights: weights.into(), bias, requantize },
+            Op::Affine { operands: [x, TensorId(1)], factors: [3, 5], constant: 1, requantize },
+        ];
+        let shape = vec![channels, 12, 12];
+        let node = |op| Node { name: "node".into(), op, shape: shape.clone(), scale: 1.0 };
+        let port = |tensor| Port {
+            name: "port".into(),
+            tensor,
+            shape: shape.clone(),
+            scale: 1.0,
+            kind: PortKind::Real,
+            visibility: Visibility::Private,
+        };
+        Program {
+            name: "picture".into(),
+            source_digest: [0; 32],
+            options: Default::default(),
+            tables: vec![table],
+            nodes: ops.into_iter().map(node).collect(),
+            inputs: vec![port(x)],
+            outputs: vec![port(TensorId(2))],
+        }
+    }
+
+    /// The few layouts that are tried of a large program hold one that is as good as the best of all.
+    #[test]
+    fn promising_layouts_are_good() {
+        for channels in [2, 7, 16] {
+            let program = program(channels);
+            let subject = Subject::new(&program).expect("the program is well formed");
+            for objective in [Objective::Time, Objective::Memory] {
+                let options = LayoutOptions { objective, ..LayoutOptions::default() };
+                let cost = |large| {
+                    let tried = tried(&subject, &options, least_gas, large).expect("a layout is promising");
+                    cheapest(tried).expect("the program has a layout").0
+                };
+                assert!(cost(true) <= 1.05 * cost(false), "{channels} {objective:?}: {} {}", cost(true), cost(false));
+            }
+        }
+    }
 }

@@ -259,6 +259,12 @@ impl<'a> Subject<'a> {
         Ok(Self { program, ranges, interface, strips: Strips::new(program), origins: origin::origins(program) })
     }
 
+    /// Elements of the tensors that are no views.
+    fn elements(&self) -> usize {
+        let computed = self.program.nodes.iter().zip(&self.origins).filter(|(_, views)| views.is_none());
+        computed.map(|(node, _)| node.elements()).sum()
+    }
+
     fn tables(&self, max_table: i64) -> TablePlan {
         TablePlan::new(self.program, &self.ranges, max_table.into())
     }

@@ -172,7 +172,9 @@ impl UnitRows {
         if value != 0 {
             let row = row as usize;
             let cells = self.fixed.entry(column).or_insert_with(|| Integers::zeros(0));
-            cells.resize(cells.len().max(row + 1));
+            if cells.len() <= row {
+                cells.resize(row + 1);
+            }
             cells.set(row, value);
         }
     }

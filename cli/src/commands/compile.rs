@@ -20,6 +20,7 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
         output_visibility: args.output_visibility.clone(),
     };
     let compiled = model::compile(&args.model, &args.options, &visibility, printer)?;
+    model::print_differences(printer, &compiled)?;
     let plan = model::plan(&compiled.artifact, printer)?;
     let expected = Expectation::of(&compiled.artifact, plan.layout(), &EngineOptions::default(), printer)?;
     inference::print_plan(printer, &compiled.artifact, plan.layout(), &expected)?;
@@ -30,5 +31,5 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     report.peak_rss_bytes = peak_rss_bytes();
     let report = report.with("program_bytes", compiled.artifact.bytes);
     let report = report.with("program_digest", compiled.artifact.digest.to_string());
-    printer.report(&report.with("quantization", compiled.accuracy))
+    printer.report(&report.with("quantization", model::accuracy(&compiled.report)))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use circuits::graph::{Port, Program, Visibility};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
+use onnx_import::accuracy::{Difference, Fidelity};
 use onnx_import::float::graph::{FloatGraph, FloatPort};
 use onnx_import::quantize::{self, Bits, CompileReport, Compiled as Compilation, QuantizeError, QuantizeOptions};
 use onnx_import::samples::Samples;
@@ -26,8 +27,8 @@ pub(crate) struct Compiled {
     pub(crate) artifact: ProgramArtifact,
     /// The bytes of its file.
     pub(crate) file: Vec<u8>,
-    /// What the quantization cost, for programs.
-    pub(crate) accuracy: Value,
+    /// What the compiler chose and how well it does.
+    pub(crate) report: CompileReport,
 }
 
 /// Reads a program, or compiles a model.
@@ -186,8 +187,14 @@ impl Recipe {
             Some(path) => Calibration::Samples(file_digest(path)?),
             None => Calibration::Random,
         };
+        let bits = match (options.bits, options.accuracy) {
+            (Some(bits), _) => Bits::Fixed(bits),
+            (None, Some(part)) => Bits::Keeping(part),
+            (None, None) => Bits::Auto,
+        };
         Ok(Self {
-            bits: options.bits,
+            bits,
+            ranges: options.ranges.unwrap_or_default(),
             dims: options.dims.iter().map(|dimension| (dimension.name.clone(), dimension.size)).collect(),
             layout: LayoutOptions {
                 objective: options.optimize.map_or_else(Objective::default, Objective::from),
@@ -213,7 +220,8 @@ fn compile_with(
     };
     audience.check(&graph)?;
     let options = QuantizeOptions {
-        bits: recipe.bits.map_or(Bits::Auto, Bits::Fixed),
+        bits: recipe.bits,
+        ranges: recipe.ranges,
         input: audience.input,
         output: audience.output,
         ports: audience.ports.clone(),
@@ -223,7 +231,7 @@ fn compile_with(
     let Compilation { program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
     print_accuracy(printer, &report)?;
     let (artifact, file) = ProgramArtifact::new(program, recipe, report.bits)?;
-    Ok(Compiled { artifact, file, accuracy: accuracy(&report) })
+    Ok(Compiled { artifact, file, report })
 }
 
 /// What the quantization cost, for people.
@@ -235,8 +243,24 @@ fn print_accuracy(printer: Printer, report: &CompileReport) -> Outcome {
     Ok(())
 }
 
+/// How far each output and the worst nodes are off, for people.
+///
+/// # Errors
+/// The output can't be written.
+pub(crate) fn print_differences(printer: Printer, compiled: &Compiled) -> Outcome {
+    let (program, report) = (&compiled.artifact.program, &compiled.report);
+    let differences = report.tried.last().map_or(&[][..], |(_, fidelity)| &fidelity.differences);
+    for (port, difference) in program.outputs.iter().zip(differences) {
+        printer.field("output", format_args!("{}: {difference}", port.name))?;
+    }
+    for node in &report.worst {
+        printer.field("worst node", format_args!("{}: {}", node.name, node.difference))?;
+    }
+    Ok(())
+}
+
 /// What the quantization cost, for programs.
-fn accuracy(report: &CompileReport) -> Value {
+pub(crate) fn accuracy(report: &CompileReport) -> Value {
     let fidelity = report.tried.last().map(|(_, fidelity)| fidelity);
     let score = fidelity.and_then(|fidelity| fidelity.scores);
     let differences = fidelity.iter().flat_map(|fidelity| &fidelity.differences);
@@ -246,9 +270,19 @@ fn accuracy(report: &CompileReport) -> Value {
         "metric": score.map(|(metric, ..)| metric.name()),
         "float_score": score.map(|(_, float, _)| float),
         "integer_score": score.map(|(_, _, integer)| integer),
-        "largest_difference": differences.map(|difference| difference.largest).fold(0.0, f64::max),
+        "kept": fidelity.map(Fidelity::kept),
+        "largest_difference": differences.clone().map(|difference| difference.largest).fold(0.0, f64::max),
+        "outputs": differences.map(difference_json).collect::<Vec<_>>(),
+        "worst_nodes": report.worst.iter().map(|node| json!({
+            "name": node.name,
+            "difference": difference_json(&node.difference),
+        })).collect::<Vec<_>>(),
         "warnings": report.warnings,
     })
+}
+
+fn difference_json(difference: &Difference) -> Value {
+    json!({ "largest": difference.largest, "rms": difference.rms, "range": difference.width })
 }
 
 /// Samples and options that do not fit are misuse; models that have no integer form are a failure of the work.
@@ -377,6 +411,8 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
     let given = [
         ("--calibration", options.calibration.is_some()),
         ("--bits", options.bits.is_some()),
+        ("--accuracy", options.accuracy.is_some()),
+        ("--ranges", options.ranges.is_some()),
         ("--optimize", options.optimize.is_some()),
         ("--dim", !options.dims.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),

@@ -2,20 +2,19 @@
 
 use super::error::QuantizeError;
 use super::plan::Range;
+use super::ranges::{Observer, Ranges};
 use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor};
 use crate::samples::{InputSpec, SampleError, Samples};
 
 /// Samples drawn where no file is given.
 const RANDOM_SAMPLES: usize = 64;
-/// Values kept per node and sample for percentiles; larger tensors are thinned evenly.
-const KEPT_PER_SAMPLE: usize = 4096;
 
 /// What the float model does on the calibration samples.
 #[derive(Debug)]
 pub(super) struct Calibration {
-    /// One per node of the graph; `[0, 0]` where nothing finite was seen.
-    pub ranges: Vec<Range>,
+    /// What was seen of each node of the graph.
+    observers: Vec<Observer>,
     /// One per input of the graph.
     pub inputs: Vec<InputStatistics>,
     /// The inputs of each sample.
@@ -26,6 +25,19 @@ pub(super) struct Calibration {
     pub labels: Vec<Tensor>,
     /// Whether the samples are random because no file was given.
     pub random: bool,
+}
+
+impl Calibration {
+    /// The range of each node of the graph by a rule, for activations of so many bits; `[0, 0]` where nothing finite was seen.
+    pub(super) fn ranges(&self, graph: &FloatGraph, rule: Ranges, bits: u32) -> Vec<Range> {
+        let nodes = graph.nodes.iter().zip(&self.observers);
+        nodes
+            .map(|(node, observer)| match node.op {
+                FloatOp::Input(_) => observer.extremes(),
+                _ => observer.range(rule, bits),
+            })
+            .collect()
+    }
 }
 
 /// What calibration knows about an input beyond its range.
@@ -48,7 +60,7 @@ pub(super) fn calibrate(
     graph: &FloatGraph,
     samples: Option<&Samples>,
     limit: usize,
-    percentile: Option<f64>,
+    rule: Ranges,
 ) -> Result<Calibration, QuantizeError> {
     let specs = InputSpec::of_graph(graph);
     let inputs = match samples {
@@ -75,26 +87,17 @@ pub(super) fn calibrate(
                 let node = graph.nodes[value.0].provenance.join("+");
                 failure = Some(QuantizeError::Calibration { node, sample, value: value_found });
             }
-            observers[value.0].observe(&tensor.data, percentile.is_some());
+            observers[value.0].observe(&tensor.data, rule);
         })?);
         if let Some(failure) = failure {
             return Err(failure);
         }
     }
-    let ranges = graph
-        .nodes
-        .iter()
-        .zip(&mut observers)
-        .map(|(node, observer)| match node.op {
-            FloatOp::Input(_) => observer.range(None),
-            _ => observer.range(percentile),
-        })
-        .collect();
     let statistics = (0..graph.inputs.len())
         .map(|j| InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>()))
         .collect();
     let labels = samples.map(Samples::labels).unwrap_or_default();
-    Ok(Calibration { ranges, inputs: statistics, samples: inputs, outputs, labels, random: samples.is_none() })
+    Ok(Calibration { observers, inputs: statistics, samples: inputs, outputs, labels, random: samples.is_none() })
 }
 
 /// Inputs that index a table stay within it.
@@ -111,52 +114,11 @@ fn check_indices(graph: &FloatGraph, samples: &[Vec<Tensor>]) -> Result<(), Quan
     Ok(())
 }
 
-#[derive(Clone, Debug)]
-struct Observer {
-    lo: f64,
-    hi: f64,
-    kept: Vec<f64>,
-}
-
-impl Default for Observer {
-    fn default() -> Self {
-        Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY, kept: Vec::new() }
-    }
-}
-
-impl Observer {
-    fn observe(&mut self, values: &[f64], keep: bool) {
-        for &value in values.iter().filter(|value| value.is_finite()) {
-            self.lo = self.lo.min(value);
-            self.hi = self.hi.max(value);
-        }
-        if keep {
-            let stride = values.len().div_ceil(KEPT_PER_SAMPLE).max(1);
-            self.kept.extend(values.iter().step_by(stride).filter(|value| value.is_finite()));
-        }
-    }
-
-    fn range(&mut self, percentile: Option<f64>) -> Range {
-        if self.lo > self.hi {
-            return Range { lo: 0.0, hi: 0.0 };
-        }
-        match percentile {
-            Some(percentile) if !self.kept.is_empty() => {
-                self.kept.sort_by(f64::total_cmp);
-                let last = self.kept.len() - 1;
-                let at = |fraction: f64| self.kept[(fraction * last as f64).round() as usize];
-                Range { lo: at(1.0 - percentile / 100.0), hi: at(percentile / 100.0) }
-            }
-            _ => Range { lo: self.lo, hi: self.hi },
-        }
-    }
-}
-
 impl InputStatistics {
     fn of(samples: &[&Tensor]) -> Self {
         let mut observer = Observer::default();
-        samples.iter().for_each(|tensor| observer.observe(&tensor.data, false));
-        let range = observer.range(None);
+        samples.iter().for_each(|tensor| observer.observe(&tensor.data, Ranges::Extremes));
+        let range = observer.extremes();
         let largest = range.magnitude();
         let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();
         Self { range, grid: grid(samples), bounded: attained >= 3, spread_bits: spread_bits(samples) }
@@ -259,15 +221,5 @@ mod tests {
         let uneven = tensor(&[1000.0, 0.5, 0.25]);
         assert_eq!(spread_bits(&[&uneven]), 11);
         assert_eq!(spread_bits(&[&tensor(&[1.0, 0.5, 0.25])]), 0);
-    }
-
-    #[test]
-    fn percentiles_cut_outliers() {
-        let mut observer = Observer::default();
-        let mut values: Vec<f64> = (0..1000).map(f64::from).collect();
-        values.push(1e9);
-        observer.observe(&values, true);
-        assert_eq!(observer.range(None).hi, 1e9);
-        assert!(observer.range(Some(99.5)).hi < 1001.0);
     }
 }

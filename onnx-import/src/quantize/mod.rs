@@ -19,6 +19,7 @@ mod fuse;
 mod interface;
 mod lower;
 mod plan;
+mod ranges;
 mod repeated;
 mod rewrite;
 mod scales;
@@ -27,30 +28,59 @@ mod thresholds;
 use std::collections::BTreeMap;
 
 use circuits::graph::{Op, Port, PortKind, Program, Visibility};
+use circuits::reference::Trace;
 
 pub use error::QuantizeError;
 pub use interface::{dequantize_outputs, quantize_for_interface, quantize_inputs, InputError, QuantizedInputs};
+pub use ranges::Ranges;
 
-use crate::accuracy::{self, Fidelity};
-use crate::float::graph::{Element, FloatGraph, ValueId};
+use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};
+use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::samples::Samples;
 use calibrate::Calibration;
 
 /// Widths that [`Bits::Auto`] tries, in this order.
 const AUTO_BITS: [u32; 4] = [8, 9, 10, 12];
+/// Widths that [`Bits::Keeping`] tries, in this order.
+const KEEPING_BITS: [u32; 6] = [8, 9, 10, 12, 14, 16];
 /// Multiply-adds that the choice of a width may take; large models are judged on fewer samples.
 const AUTO_WORK: u64 = 1 << 29;
 /// Fewest samples that a width is judged on.
 const AUTO_LEAST_SAMPLES: usize = 4;
 
+/// Samples that the worst nodes are found on, and how many of them are told.
+const WORST_SAMPLES: usize = 4;
+const WORST_NODES: usize = 3;
+
 /// How many bits activations have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Bits {
     /// The fewest of 8, 9, 10 and 12 that keep the accuracy of the float model on the calibration samples.
     #[default]
     Auto,
+    /// The fewest of 8, 9, 10, 12, 14 and 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1.
+    Keeping(f64),
     /// So many, 8 to 16.
     Fixed(u32),
+}
+
+impl Bits {
+    /// The widths to try until one is [good](Self::is_good).
+    fn candidates(self) -> Vec<u32> {
+        match self {
+            Self::Auto => AUTO_BITS.to_vec(),
+            Self::Keeping(_) => KEEPING_BITS.to_vec(),
+            Self::Fixed(bits) => vec![bits],
+        }
+    }
+
+    fn is_good(self, fidelity: &Fidelity) -> bool {
+        match self {
+            Self::Auto => fidelity.is_good(),
+            Self::Keeping(target) => fidelity.kept() >= target,
+            Self::Fixed(_) => true,
+        }
+    }
 }
 
 /// What can be chosen when a model is compiled.
@@ -66,8 +96,8 @@ pub struct QuantizeOptions {
     pub output: Visibility,
     /// Who sees single inputs and outputs, by name.
     pub ports: BTreeMap<String, Visibility>,
-    /// Cuts the ranges of inner values to this percentile of what calibration saw (above 50, below 100).
-    pub percentile: Option<f64>,
+    /// How the ranges of inner values are found.
+    pub ranges: Ranges,
     /// Most samples of the calibration file that are used.
     pub calibration_limit: usize,
 }
@@ -80,7 +110,7 @@ impl Default for QuantizeOptions {
             input: Visibility::Public,
             output: Visibility::Public,
             ports: BTreeMap::new(),
-            percentile: None,
+            ranges: Ranges::Extremes,
             calibration_limit: 256,
         }
     }
@@ -110,6 +140,8 @@ pub struct CompileReport {
     /// How close the program is to the float model on calibration samples, for each width that was tried, the chosen one
     /// last.
     pub tried: Vec<(u32, Fidelity)>,
+    /// The nodes of the program that are farthest off, relative to their range, the worst first.
+    pub worst: Vec<NodeDifference>,
     /// Things to know about, for people.
     pub warnings: Vec<String>,
 }
@@ -127,17 +159,13 @@ pub fn compile(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(graph, options)?;
-    let calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.percentile)?;
-    let widths = match options.bits {
-        Bits::Auto => AUTO_BITS.to_vec(),
-        Bits::Fixed(bits) => vec![bits],
-    };
+    let calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.ranges)?;
     let mut tried = Vec::new();
     let mut best = None;
-    for bits in widths {
+    for bits in options.bits.candidates() {
         let (program, origins) = compile_at(graph, &calibrated, bits, options)?;
         let fidelity = fidelity(graph, &program, &calibrated)?;
-        let good = fidelity.is_good();
+        let good = options.bits.is_good(&fidelity);
         tried.push((bits, fidelity));
         best = Some((bits, program, origins));
         if good {
@@ -145,10 +173,12 @@ pub fn compile(
         }
     }
     let (bits, program, origins) = best.expect("at least one width is tried");
+    let worst = worst_nodes(graph, &program, &origins, &calibrated)?;
     let report = CompileReport {
         bits,
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: calibrated.samples.len(),
+        worst,
         warnings: warnings(graph, &calibrated, options, &tried),
         tried,
     };
@@ -159,6 +189,9 @@ fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), Qu
     let refuse = |option, value: String, admissible| Err(QuantizeError::Option { option, value, admissible });
     match options.bits {
         Bits::Fixed(bits) if !(8..=16).contains(&bits) => return refuse("bits", bits.to_string(), "8 to 16"),
+        Bits::Keeping(target) if !(target > 0.0 && target <= 1.0) => {
+            return refuse("accuracy", target.to_string(), "numbers above 0 and at most 1");
+        }
         _ => {}
     }
     match options.shift {
@@ -167,8 +200,8 @@ fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), Qu
         }
         _ => {}
     }
-    match options.percentile {
-        Some(percentile) if !(percentile > 50.0 && percentile < 100.0) => {
+    match options.ranges {
+        Ranges::Percentile(percentile) if !(percentile > 50.0 && percentile < 100.0) => {
             return refuse("percentile", percentile.to_string(), "the open interval from 50 to 100");
         }
         _ => {}
@@ -198,7 +231,8 @@ fn compile_at(
     bits: u32,
     options: &QuantizeOptions,
 ) -> Result<(Program, Vec<Option<ValueId>>), QuantizeError> {
-    let mut plan = lower::lower(graph, calibration, bits)?;
+    let ranges = calibration.ranges(graph, options.ranges, bits);
+    let mut plan = lower::lower(graph, calibration, &ranges, bits)?;
     rewrite::rewrite(&mut plan);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
     let scales = scales::Scales::choose(&mut plan, calibration, bits, shift);
@@ -250,14 +284,37 @@ fn work(program: &Program) -> u64 {
     program.nodes.iter().map(of).sum()
 }
 
+/// Samples out of the first `most` that may be run in the time that there is for choices.
+fn affordable(program: &Program, least: usize, most: usize) -> usize {
+    ((AUTO_WORK / work(program).max(1)) as usize).max(least).min(most)
+}
+
+fn worst_nodes(
+    graph: &FloatGraph,
+    program: &Program,
+    origins: &[Option<ValueId>],
+    calibration: &Calibration,
+) -> Result<Vec<NodeDifference>, QuantizeError> {
+    let mut differences = NodeDifferences::new(graph, program, origins);
+    let count = affordable(program, 1, WORST_SAMPLES.min(calibration.samples.len()));
+    for inputs in &calibration.samples[..count] {
+        differences.add(inputs, &run(program, inputs)?)?;
+    }
+    let mut worst = differences.worst();
+    worst.truncate(WORST_NODES);
+    Ok(worst)
+}
+
+fn run(program: &Program, inputs: &[Tensor]) -> Result<Trace, QuantizeError> {
+    let quantized = quantize_inputs(program, inputs).expect("calibration samples fit the model and are finite");
+    Ok(circuits::reference::run(program, &quantized.values)?)
+}
+
 fn fidelity(graph: &FloatGraph, program: &Program, calibration: &Calibration) -> Result<Fidelity, QuantizeError> {
-    let affordable = (AUTO_WORK / work(program).max(1)) as usize;
-    let count = calibration.samples.len().min(affordable.max(AUTO_LEAST_SAMPLES));
+    let count = affordable(program, AUTO_LEAST_SAMPLES, calibration.samples.len());
     let mut integer = Vec::with_capacity(count);
     for inputs in &calibration.samples[..count] {
-        let quantized = quantize_inputs(program, inputs).expect("calibration samples fit the model and are finite");
-        let trace = circuits::reference::run(program, &quantized.values)?;
-        integer.push(dequantize_outputs(program, &trace.outputs(program)));
+        integer.push(dequantize_outputs(program, &run(program, inputs)?.outputs(program)));
     }
     let indices = graph.outputs.iter().map(|port| graph.node(port.value).element != Element::Real).collect::<Vec<_>>();
     let labels = &calibration.labels[..calibration.labels.len().min(count)];
@@ -287,10 +344,8 @@ fn warnings(
             ));
         }
     }
-    if let (Some((bits, fidelity)), Bits::Auto) = (tried.last(), options.bits) {
-        if !fidelity.is_good() {
-            warnings.push(format!("even {bits} bits do not keep the accuracy of the float model: {fidelity}"));
-        }
+    if let Some((bits, fidelity)) = tried.last().filter(|(_, fidelity)| !options.bits.is_good(fidelity)) {
+        warnings.push(format!("even {bits} bits do not keep the accuracy of the float model: {fidelity}"));
     }
     warnings
 }

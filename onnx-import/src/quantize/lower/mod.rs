@@ -21,14 +21,20 @@ use super::plan::{MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
 use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 use crate::float::quantized::Quantizer;
 
-/// Makes the plan of a calibrated graph for activations of `bits` bits.
+/// Makes the plan of a calibrated graph for activations of `bits` bits; `ranges` are those of the graph's nodes.
 ///
 /// # Errors
 /// Operators without an integer form, constants that are not finite.
-pub(super) fn lower(graph: &FloatGraph, calibration: &Calibration, bits: u32) -> Result<Plan, QuantizeError> {
+pub(super) fn lower(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    ranges: &[Range],
+    bits: u32,
+) -> Result<Plan, QuantizeError> {
     let mut lowering = Lowering {
         graph,
         calibration,
+        ranges,
         fusion: Fusion::of(graph),
         bits,
         plan: Plan::default(),
@@ -45,6 +51,7 @@ const MAX_EXPANSION: usize = 1 << 27;
 struct Lowering<'a> {
     graph: &'a FloatGraph,
     calibration: &'a Calibration,
+    ranges: &'a [Range],
     fusion: Fusion,
     bits: u32,
     plan: Plan,
@@ -207,7 +214,7 @@ impl Lowering<'_> {
     }
 
     fn range(&self, value: ValueId) -> Range {
-        self.calibration.ranges[value.0]
+        self.ranges[value.0]
     }
 
     fn label(&self, value: ValueId) -> String {

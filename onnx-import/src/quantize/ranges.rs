@@ -1,0 +1,226 @@
+//! The range of a value, from what calibration saw of it.
+//!
+//! A range decides the step of a value: what lies beyond saturates, and what lies within is rounded. Three rules are
+//! offered. The extremes lose nothing of the samples. A percentile cuts outliers. The least error weighs both: of the cuts at
+//! magnitudes `c` it takes the one with the least
+//!
+//! ```text
+//! Σ_{|v| > c} (|v| − c)² + n · step(c)² / 12        step(c) = (width of [lo, hi] cut at ±c) / 2^bits
+//! ```
+//!
+//! the squared error of saturating and that of rounding, which is uniform in a step.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::plan::Range;
+
+/// How ranges of inner values are found. Inputs always have their extremes: whoever gives an input expects it to be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Ranges {
+    /// From the smallest value that calibration saw to the largest.
+    #[default]
+    Extremes,
+    /// What is left when this percentile, above 50 and below 100, cuts both ends.
+    Percentile(f64),
+    /// Cut where saturation and rounding together do the least harm.
+    LeastError,
+}
+
+impl Ranges {
+    /// Whether more is needed than the extremes.
+    fn reads_distribution(self) -> bool {
+        self != Self::Extremes
+    }
+}
+
+impl fmt::Display for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Extremes => f.write_str("extremes"),
+            Self::Percentile(percentile) => write!(f, "{percentile}"),
+            Self::LeastError => f.write_str("least-error"),
+        }
+    }
+}
+
+impl FromStr for Ranges {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "extremes" => Ok(Self::Extremes),
+            "least-error" => Ok(Self::LeastError),
+            _ => match text.parse() {
+                Ok(percentile) if percentile > 50.0 && percentile < 100.0 => Ok(Self::Percentile(percentile)),
+                _ => Err("expected extremes, least-error, or a percentile above 50 and below 100".to_owned()),
+            },
+        }
+    }
+}
+
+/// Values kept per tensor and sample for the distribution; larger tensors are thinned evenly.
+const KEPT_PER_SAMPLE: usize = 4096;
+/// Bits of the mantissa by which values are told apart: bins are 2^-6 of a value wide.
+const BIN_BITS: u32 = 6;
+/// Cuts that are tried, per halving and in all.
+const CUTS_PER_HALVING: f64 = 8.0;
+const CUTS: u32 = 48;
+
+/// What calibration saw of one value.
+#[derive(Clone, Debug)]
+pub(super) struct Observer {
+    lo: f64,
+    hi: f64,
+    /// How many values fell into each bin; see [`bin`].
+    bins: BTreeMap<i64, u64>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY, bins: BTreeMap::new() }
+    }
+}
+
+/// The bin of a finite value: its sign, exponent and first bits. The order of bins is that of their values.
+fn bin(value: f64) -> i64 {
+    let magnitude = (value.abs().to_bits() >> (f64::MANTISSA_DIGITS - 1 - BIN_BITS)) as i64;
+    match value < 0.0 {
+        true => -1 - magnitude,
+        false => magnitude,
+    }
+}
+
+/// The middle of a bin.
+fn value_of(bin: i64) -> f64 {
+    let shift = f64::MANTISSA_DIGITS - 1 - BIN_BITS;
+    let magnitude = |bin: i64| match bin {
+        0 => 0.0,
+        _ => f64::from_bits(((bin as u64) << shift) | 1 << (shift - 1)),
+    };
+    match bin < 0 {
+        true => -magnitude(-1 - bin),
+        false => magnitude(bin),
+    }
+}
+
+impl Observer {
+    /// Takes the values of a sample in; those that are not finite are passed over.
+    pub(super) fn observe(&mut self, values: &[f64], rule: Ranges) {
+        for &value in values.iter().filter(|value| value.is_finite()) {
+            self.lo = self.lo.min(value);
+            self.hi = self.hi.max(value);
+        }
+        if rule.reads_distribution() {
+            let stride = values.len().div_ceil(KEPT_PER_SAMPLE).max(1);
+            for &value in values.iter().step_by(stride).filter(|value| value.is_finite()) {
+                *self.bins.entry(bin(value)).or_default() += 1;
+            }
+        }
+    }
+
+    /// From the smallest value to the largest; `[0, 0]` where nothing finite was seen.
+    pub(super) fn extremes(&self) -> Range {
+        match self.lo > self.hi {
+            true => Range { lo: 0.0, hi: 0.0 },
+            false => Range { lo: self.lo, hi: self.hi },
+        }
+    }
+
+    /// The range by a rule, for integers of so many bits.
+    pub(super) fn range(&self, rule: Ranges, bits: u32) -> Range {
+        let extremes = self.extremes();
+        match rule {
+            _ if self.bins.is_empty() => extremes,
+            Ranges::Extremes => extremes,
+            Ranges::Percentile(percentile) => {
+                let part = percentile / 100.0;
+                let (lo, hi) = (self.quantile(1.0 - part), self.quantile(part));
+                Range { lo: lo.max(extremes.lo), hi: hi.min(extremes.hi) }
+            }
+            Ranges::LeastError => self.least_error(extremes, bits),
+        }
+    }
+
+    /// The value below which this part of all values lies.
+    fn quantile(&self, part: f64) -> f64 {
+        let count = self.bins.values().sum::<u64>();
+        let rank = (part * (count - 1) as f64).round() as u64;
+        let mut below = 0;
+        let found = self.bins.iter().find(|(_, &count)| {
+            below += count;
+            below > rank
+        });
+        value_of(*found.expect("the ranks end with the last bin").0)
+    }
+
+    fn least_error(&self, extremes: Range, bits: u32) -> Range {
+        let cut = |limit: f64| Range { lo: extremes.lo.max(-limit), hi: extremes.hi.min(limit) };
+        let count = self.bins.values().sum::<u64>() as f64;
+        let error = |range: Range| {
+            let beyond = |value: f64| (range.lo - value).max(value - range.hi).max(0.0);
+            let cut: f64 = self.bins.iter().map(|(&bin, &count)| count as f64 * beyond(value_of(bin)).powi(2)).sum();
+            let step = range.width() / f64::from(bits).exp2();
+            cut + count * step * step / 12.0
+        };
+        let cuts = (0..=CUTS).map(|i| cut(extremes.magnitude() * (f64::from(i) / -CUTS_PER_HALVING).exp2()));
+        let best = cuts.map(|range| (error(range), range)).min_by(|a, b| a.0.total_cmp(&b.0));
+        best.map_or(extremes, |(_, range)| range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observer(values: &[f64]) -> Observer {
+        let mut observer = Observer::default();
+        observer.observe(values, Ranges::LeastError);
+        observer
+    }
+
+    #[test]
+    fn bins_are_ordered_and_narrow() {
+        let values = [-3e8, -1.5, -1.0, -1e-3, 0.0, 1e-300, 0.7, 1.0, 1.03, 2e9];
+        assert!(values.windows(2).all(|pair| bin(pair[0]) < bin(pair[1])));
+        for value in values {
+            assert!((value_of(bin(value)) - value).abs() <= value.abs() / 64.0 + 1e-300, "{value}");
+        }
+        assert_eq!(bin(-0.0), bin(0.0));
+    }
+
+    #[test]
+    fn percentiles_cut_outliers() {
+        let mut values: Vec<f64> = (0..1000).map(f64::from).collect();
+        values.push(1e9);
+        let observer = observer(&values);
+        assert_eq!(observer.range(Ranges::Extremes, 8).hi, 1e9);
+        assert!(observer.range(Ranges::Percentile(99.5), 8).hi < 1010.0);
+    }
+
+    #[test]
+    fn the_least_error_cuts_a_rare_outlier_and_no_uniform_values() {
+        let uniform: Vec<f64> = (-2000..=2000).map(|i| f64::from(i) / 2000.0).collect();
+        assert_eq!(observer(&uniform).range(Ranges::LeastError, 8), Range { lo: -1.0, hi: 1.0 });
+        let mut outlier = uniform.clone();
+        outlier.push(20.0);
+        let found = observer(&outlier).range(Ranges::LeastError, 4);
+        assert!(found.lo == -1.0 && (1.0..20.0).contains(&found.hi), "{found:?}");
+        // The more bits there are, the less it costs to keep it.
+        assert!(observer(&outlier).range(Ranges::LeastError, 12).hi > found.hi);
+        let zeros = observer(&[0.0; 4]);
+        assert_eq!(zeros.range(Ranges::LeastError, 8), Range { lo: 0.0, hi: 0.0 });
+        assert_eq!(Observer::default().range(Ranges::LeastError, 8), Range { lo: 0.0, hi: 0.0 });
+    }
+
+    #[test]
+    fn rules_are_read_as_they_are_written() {
+        for rule in [Ranges::Extremes, Ranges::LeastError, Ranges::Percentile(99.9)] {
+            assert_eq!(rule.to_string().parse(), Ok(rule));
+        }
+        for text in ["", "50", "100", "nan", "minmax"] {
+            assert!(text.parse::<Ranges>().is_err(), "{text}");
+        }
+    }
+}
