@@ -32,13 +32,17 @@ class Writer:
     def pick(self, *choices):
         return choices[self.random.randint(len(choices))]
 
-    def case(self, name, op, opset, inputs, constants=(), outputs=1, domain="", used=None, **attributes):
-        """Writes one case; what onnxruntime refuses is left out."""
+    def case(self, name, op, opset, inputs, constants=(), outputs=1, domain="", used=None, order=None, operands=(),
+             **attributes):
+        """Writes one case; what onnxruntime refuses is left out. With an order of inputs, gaps in it are `operands`."""
+        constants = list(operands) if order else constants
         attributes = {key: value for key, value in attributes.items() if value is not None}
         names = [f"x{index}" for index in range(len(inputs))]
         stored = [f"c{index}" if value is not None else "" for index, value in enumerate(constants)]
         results = [f"y{index}" for index in range(outputs)]
-        node = helper.make_node(op, names + stored, results, domain=domain, **attributes)
+        gaps = iter(stored)
+        listed = [next(gaps) if index is None else names[index] for index in order] if order else names + stored
+        node = helper.make_node(op, listed, results, domain=domain, **attributes)
         imports = [helper.make_opsetid("", opset)]
         if domain:
             imports.append(helper.make_opsetid(domain, 1))
@@ -319,11 +323,11 @@ def families(w):
         d = 2 if direction == "bidirectional" else 1
         given = dict(hidden_size=hidden, direction=direction, clip=w.pick(None, None, 0.4))
         if w.random.rand() < 0.5:
-            names = ["Relu", "Tanh", "Sigmoid", "Softsign", "Softplus", "LeakyRelu", "Elu", "HardSigmoid", "Affine",
+            names = ["Relu", "Tanh", "Sigmoid", "Softsign", "LeakyRelu", "Elu", "HardSigmoid", "Affine",
                      "ScaledTanh", "ThresholdedRelu"]
             chosen = [names[w.random.randint(len(names))] for _ in range(functions * d)]
             given["activations"] = chosen
-            taking = [n for n in chosen if n in names[5:]]
+            taking = [n for n in chosen if n in names[4:]]
             given["activation_alpha"] = [round(float(w.random.uniform(0.2, 0.9)), 3) for _ in taking] or None
             given["activation_beta"] = [round(float(w.random.uniform(0.2, 0.9)), 3) for n in taking
                                         if n in ("HardSigmoid", "Affine", "ScaledTanh")] or None
@@ -346,6 +350,95 @@ def families(w):
 
     def lstm(name):
         recurrence(name, "LSTM", 4, 3, 2)
+
+    def scatter(name):
+        data = w.floats(3, 4, 2)
+        reduction = w.pick(None, "add", "mul", "max", "min")
+        if w.random.rand() < 0.5:
+            axis = w.pick(0, 1, 2)
+            shape = [w.pick(2, data.shape[i]) if i != axis else w.pick(1, 2) for i in range(3)]
+            indices = np.argsort(w.random.rand(*shape[:axis], data.shape[axis], *shape[axis + 1:]), axis=axis)
+            indices = np.take(indices, range(min(shape[axis], data.shape[axis])), axis=axis)
+            indices = indices - data.shape[axis] * w.pick(0, 1)
+            if reduction:
+                indices = w.random.randint(0, data.shape[axis], shape)
+            w.case(name, "ScatterElements", w.pick(18, 18, 16, 13) if reduction is None else 18, [data, w.floats(*indices.shape)],
+                   axis=axis, reduction=reduction, order=(0, None, 1), operands=[indices.astype(np.int64)])
+        else:
+            indices = np.array(w.pick([[0], [2]], [[0, 1], [2, 3], [1, -1]], [[[0, 0, 1]], [[2, 3, 0]]]), np.int64)
+            if reduction:
+                indices = np.concatenate([indices, indices])
+            shape = indices.shape[:-1] + data.shape[indices.shape[-1]:]
+            w.case(name, "ScatterND", w.pick(16, 18) if reduction in (None, "add", "mul") else 18, [data, w.floats(*shape)],
+                   reduction=reduction, order=(0, None, 1), operands=[indices])
+
+    def cumulative_sum(name):
+        axis = w.pick(0, 1, -1)
+        w.case(name, "CumSum", w.pick(11, 14), [w.floats(2, 3, 4)], [np.array(axis, np.int64)],
+               exclusive=w.pick(None, 0, 1), reverse=w.pick(None, 0, 1))
+
+    def top_k(name):
+        axis, count = w.pick(None, 0, 1, 2), w.pick(1, 2, 3)
+        data = w.pick(w.floats(3, 4, 5), w.random.randint(0, 3, (3, 4, 5)).astype(np.float32))
+        opset = w.pick(7, 10, 11)
+        more = dict(largest=w.pick(None, 0, 1)) if opset >= 11 else dict(k=count) if opset < 10 else {}
+        w.case(name, "TopK", opset, [data], [np.array([count], np.int64)] if opset >= 10 else [], outputs=2, axis=axis, **more)
+
+    def one_hot(name):
+        indices = w.random.randint(-5, 7, (2, 3)).astype(np.int64)
+        values = w.pick(w.floats(2), np.array([2, 7], np.int64))
+        w.case(name, "OneHot", w.pick(9, 11), [indices], [np.array(5, np.int64), values], axis=w.pick(None, 0, 1))
+
+    def gather_elements_data(name):
+        axis = w.pick(0, 1, 2)
+        shape = [w.pick(2, size) if at != axis else w.pick(1, 4) for at, size in enumerate((3, 4, 2))]
+        indices = w.random.randint(-(3, 4, 2)[axis], (3, 4, 2)[axis], shape).astype(np.int64)
+        w.case(name, "GatherElements", 13, [w.floats(3, 4, 2), indices], axis=axis)
+
+    def einsum(name):
+        equation, *shapes = w.pick(
+            ("ij,jk->ik", (3, 4), (4, 2)), ("bhid,bhjd->bhij", (2, 2, 3, 4), (2, 2, 3, 4)), ("ij->ji", (3, 4)), ("ij->", (3, 4)),
+            ("ii->i", (4, 4)), ("ii", (3, 3)), ("i,j->ij", (3,), (4,)), ("i,i", (4,), (4,)), ("...ij,...jk->...ik", (2, 3, 4), (2, 4, 2)),
+            ("...i,i->...", (2, 3, 4), (4,)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)), ("bij,bj->bi", (2, 3, 4), (2, 4)),
+            ("ab,cb,ad->cd", (2, 3), (4, 3), (2, 5)), ("ij,ij->ij", (2, 3), (2, 3)), ("b...,b...->b...", (2, 3), (2, 3)),
+            ("ijk,lk", (2, 3, 4), (5, 4)), (" i j , j k -> k i", (3, 4), (4, 2)))
+        operands = [w.floats(*shape) for shape in shapes]
+        split = w.pick(1, len(operands))
+        w.case(name, "Einsum", 12, operands[:split], operands[split:], equation=equation)
+
+    def lp_pool(name):
+        axes, opset = w.pick(1, 2), w.pick(11, 18)
+        given = window(axes, True, False, opset >= 18)
+        if "auto_pad" in given:
+            given.pop("dilations", None)
+        w.case(name, "LpPool", opset, [w.floats(1, 2, *[int(w.random.randint(5, 9)) for _ in range(axes)])], p=w.pick(None, 1, 2, 3),
+               **given)
+
+    def local_response(name):
+        w.case(name, "LRN", w.pick(7, 13), [w.floats(2, 5, 3, 2)], size=w.pick(1, 2, 3, 5), alpha=w.pick(None, 0.5),
+               beta=w.pick(None, 0.5), bias=w.pick(None, 2.0))
+
+    def remainder(name):
+        op, a, b, fmod = w.pick(
+            ("Mod", w.random.randint(-20, 20, (3, 4)).astype(np.int64), np.array(w.pick(3, -4), np.int64), w.pick(None, 1)),
+            ("Mod", 3 * w.floats(3, 4), np.array(w.pick(0.7, -1.5), np.float32), 1),
+            ("Div", w.random.randint(-20, 20, (3, 4)).astype(np.int64), np.array(w.pick(3, -4), np.int64), None))
+        w.case(name, op, 13, [a], [b], fmod=fmod)
+
+    def trigonometry(name):
+        op = w.pick("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh")
+        data = w.floats(3, 4) / 2.1
+        w.case(name, op, 9, [np.abs(data) + 1.1 if op == "Acosh" else data])
+
+    def reverse_sequence(name):
+        time = w.pick(0, 1)
+        shape = (4, 3, 2) if time == 0 else (3, 4, 2)
+        w.case(name, "ReverseSequence", 10, [w.floats(*shape)], [w.random.randint(1, 5, 3).astype(np.int64)], time_axis=time,
+               batch_axis=1 - time)
+
+    def compress(name):
+        axis = w.pick(None, 0, 1)
+        w.case(name, "Compress", w.pick(9, 11), [w.floats(3, 4)], [np.array([True, False, True])], axis=axis)
 
     helpers = (window, recurrence)
     return [value for value in locals().values() if callable(value) and value not in helpers]

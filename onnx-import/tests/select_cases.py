@@ -60,7 +60,7 @@ def main():
     for _, _, name in sorted(ranked):
         attempt = pack(chosen + [suite / name])
         if len(attempt) > LIMIT:
-            break
+            continue
         chosen.append(suite / name)
         packed = attempt
     (HERE / "cases.zip").write_bytes(packed)

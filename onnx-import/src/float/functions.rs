@@ -28,6 +28,15 @@ impl UnaryFunction {
             Self::Neg => -v,
             Self::Sin => v.sin(),
             Self::Cos => v.cos(),
+            Self::Tan => v.tan(),
+            Self::Asin => v.asin(),
+            Self::Acos => v.acos(),
+            Self::Atan => v.atan(),
+            Self::Sinh => v.sinh(),
+            Self::Cosh => v.cosh(),
+            Self::Asinh => v.asinh(),
+            Self::Acosh => v.acosh(),
+            Self::Atanh => v.atanh(),
             Self::Reciprocal => 1.0 / v,
             Self::Sign => f64::from(i8::from(v > 0.0) - i8::from(v < 0.0)),
             Self::Floor => v.floor(),
@@ -36,6 +45,17 @@ impl UnaryFunction {
             // Not `clamp`: ONNX lets the upper bound win where the bounds cross.
             Self::Clip { lo, hi } => v.max(lo).min(hi),
             Self::Power(exponent) => v.powf(exponent),
+            Self::Quotient(divisor) => (v / divisor).trunc(),
+            Self::Remainder { divisor, truncated: true } => v % divisor,
+            Self::Remainder { divisor, truncated: false } => {
+                let remainder = v % divisor;
+                let other_side = remainder != 0.0 && (remainder < 0.0) != (divisor < 0.0);
+                if other_side {
+                    remainder + divisor
+                } else {
+                    remainder
+                }
+            }
             Self::Affine { factor, offset } => factor * v + offset,
         }
     }
@@ -132,6 +152,10 @@ mod tests {
         assert_eq!(UnaryFunction::Softplus.evaluate(1000.0), 1000.0);
         assert_eq!(UnaryFunction::Sign.evaluate(-0.0), 0.0);
         assert_eq!(UnaryFunction::Round.evaluate(2.5), 2.0);
+        assert_eq!(UnaryFunction::Quotient(2.0).evaluate(-7.0), -3.0);
+        assert_eq!(UnaryFunction::Remainder { divisor: 3.0, truncated: true }.evaluate(-7.0), -1.0);
+        assert_eq!(UnaryFunction::Remainder { divisor: 3.0, truncated: false }.evaluate(-7.0), 2.0);
+        assert_eq!(UnaryFunction::Remainder { divisor: -3.0, truncated: false }.evaluate(7.0), -2.0);
         assert_eq!(UnaryFunction::Clip { lo: 3.0, hi: 1.0 }.evaluate(2.0), 1.0);
     }
 }

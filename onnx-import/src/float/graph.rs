@@ -87,6 +87,24 @@ pub enum UnaryFunction {
     Sin,
     /// cosine
     Cos,
+    /// tangent
+    Tan,
+    /// inverse sine
+    Asin,
+    /// inverse cosine
+    Acos,
+    /// inverse tangent
+    Atan,
+    /// hyperbolic sine
+    Sinh,
+    /// hyperbolic cosine
+    Cosh,
+    /// inverse hyperbolic sine
+    Asinh,
+    /// inverse hyperbolic cosine
+    Acosh,
+    /// inverse hyperbolic tangent
+    Atanh,
     /// `1/v`
     Reciprocal,
     /// −1, 0 or 1
@@ -106,6 +124,15 @@ pub enum UnaryFunction {
     },
     /// `v^exponent`
     Power(f64),
+    /// the integer part of `v / divisor`, towards zero
+    Quotient(f64),
+    /// what division by `divisor` leaves: with its sign, or with that of `v` where the quotient is truncated
+    Remainder {
+        /// divisor
+        divisor: f64,
+        /// quotient towards zero
+        truncated: bool,
+    },
     /// `factor·v + offset`
     Affine {
         /// factor

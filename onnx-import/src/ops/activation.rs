@@ -22,6 +22,15 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("Sqrt", &[since(6, 1, 1, 1)], |call| real(call, Function::Sqrt)),
     onnx("Sin", &[since(7, 1, 1, 1)], |call| real(call, Function::Sin)),
     onnx("Cos", &[since(7, 1, 1, 1)], |call| real(call, Function::Cos)),
+    onnx("Tan", &[since(7, 1, 1, 1)], |call| real(call, Function::Tan)),
+    onnx("Asin", &[since(7, 1, 1, 1)], |call| real(call, Function::Asin)),
+    onnx("Acos", &[since(7, 1, 1, 1)], |call| real(call, Function::Acos)),
+    onnx("Atan", &[since(7, 1, 1, 1)], |call| real(call, Function::Atan)),
+    onnx("Sinh", &[since(9, 1, 1, 1)], |call| real(call, Function::Sinh)),
+    onnx("Cosh", &[since(9, 1, 1, 1)], |call| real(call, Function::Cosh)),
+    onnx("Asinh", &[since(9, 1, 1, 1)], |call| real(call, Function::Asinh)),
+    onnx("Acosh", &[since(9, 1, 1, 1)], |call| real(call, Function::Acosh)),
+    onnx("Atanh", &[since(9, 1, 1, 1)], |call| real(call, Function::Atanh)),
     onnx("Reciprocal", &[since(6, 1, 1, 1)], |call| real(call, Function::Reciprocal)),
     onnx("Floor", &[since(6, 1, 1, 1)], |call| real(call, Function::Floor)),
     onnx("Ceil", &[since(6, 1, 1, 1)], |call| real(call, Function::Ceil)),
@@ -36,7 +45,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("HardSigmoid", &[since(6, 1, 1, 1)], hard_sigmoid),
     onnx("Gelu", &[since(20, 1, 1, 1)], gelu),
     onnx("Clip", &[since(6, 1, 1, 1), since(11, 1, 3, 1)], clip),
-    onnx("PRelu", &[since(7, 2, 2, 1)], prelu),
+    onnx("PRelu", &[since(6, 2, 2, 1)], prelu),
     onnx("Celu", &[since(12, 1, 1, 1)], celu),
     onnx("ThresholdedRelu", &[since(10, 1, 1, 1)], thresholded_relu),
     onnx("Mish", &[since(18, 1, 1, 1)], mish),
@@ -146,7 +155,13 @@ fn clamp(call: &mut Call, input: ValueId, lo: f64, hi: f64) -> Result {
 
 /// `max(v, 0) − slope·max(−v, 0)`, the slope broadcast to the operand.
 fn prelu(call: &mut Call) -> Result {
-    let (input, slope) = (real_input(call, 0)?, call.input(1)?);
+    let (input, mut slope) = (real_input(call, 0)?, call.input(1)?);
+    if call.version < 7 && call.rank(slope) == 1 && call.rank(input) > 1 {
+        // One slope for each channel, not for each position of the last axis.
+        let mut shape = vec![1; call.rank(input) - 1];
+        shape[0] = call.builder.elements(slope);
+        slope = call.builder.reshape(slope, shape)?;
+    }
     let builder = &mut *call.builder;
     if let Some(&[slope]) = builder.tensor(slope).map(|tensor| &tensor.data[..]) {
         return Ok(vec![builder.unary(Function::LeakyRelu(slope), input)?]);

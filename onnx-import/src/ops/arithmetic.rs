@@ -11,12 +11,12 @@ use crate::registry::{onnx, since, Operator, VARIADIC};
 type Result<T = Vec<ValueId>> = std::result::Result<T, NodeError>;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    onnx("Add", &[since(7, 2, 2, 1)], |call| binary(call, BinaryFunction::Add)),
-    onnx("Sub", &[since(7, 2, 2, 1)], |call| binary(call, BinaryFunction::Sub)),
-    onnx("Mul", &[since(7, 2, 2, 1)], |call| binary(call, BinaryFunction::Mul)),
-    onnx("Div", &[since(7, 2, 2, 1)], div),
+    onnx("Add", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Add)),
+    onnx("Sub", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Sub)),
+    onnx("Mul", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Mul)),
+    onnx("Div", &[since(6, 2, 2, 1)], div),
     onnx("Mod", &[since(10, 2, 2, 1)], modulo),
-    onnx("Pow", &[since(7, 2, 2, 1)], pow),
+    onnx("Pow", &[since(6, 2, 2, 1)], pow),
     onnx("Max", &[since(6, 1, VARIADIC, 1)], |call| variadic(call, BinaryFunction::Max)),
     onnx("Min", &[since(6, 1, VARIADIC, 1)], |call| variadic(call, BinaryFunction::Min)),
     onnx("Sum", &[since(6, 1, VARIADIC, 1)], |call| variadic(call, BinaryFunction::Add)),
@@ -45,8 +45,33 @@ pub(super) fn check_wrap(call: &Call, operands: &[ValueId]) -> Result<()> {
     Ok(())
 }
 
-fn binary(call: &mut Call, function: BinaryFunction) -> Result {
+/// The two operands. Before operator set 7 shapes are the same, or the second is repeated where `broadcast` says so: its
+/// axes are those of the first from `axis` on, the last ones unless it is given.
+pub(super) fn two_operands(call: &mut Call) -> Result<(ValueId, ValueId)> {
     let (a, b) = (call.input(0)?, call.input(1)?);
+    if call.version >= 7 {
+        return Ok((a, b));
+    }
+    let (broadcast, axis) = (call.attributes.flag("broadcast", false)?, call.attributes.int("axis")?);
+    let (from, mut shape) = (call.shape(a), call.shape(b));
+    let misfit = || NodeError::shape(format!("{:?} does not broadcast to {from:?}", call.shape(b)));
+    if !broadcast {
+        return if from == shape { Ok((a, b)) } else { Err(misfit()) };
+    }
+    let last = from.len().checked_sub(shape.len()).ok_or_else(misfit)?;
+    let axis = match axis {
+        Some(axis) if axis < 0 => axis.checked_add(from.len() as i64).unwrap_or(-1),
+        Some(axis) => axis,
+        None => last as i64,
+    };
+    let axis = usize::try_from(axis).ok().filter(|&axis| axis <= last).ok_or_else(misfit)?;
+    shape.resize(from.len() - axis, 1);
+    let b = call.builder.reshape(b, shape)?;
+    Ok((a, b))
+}
+
+fn binary(call: &mut Call, function: BinaryFunction) -> Result {
+    let (a, b) = two_operands(call)?;
     check_wrap(call, &[a, b])?;
     Ok(vec![call.builder.binary(function, a, b)?])
 }
@@ -69,9 +94,31 @@ fn mean(call: &mut Call) -> Result {
     Ok(vec![call.builder.affine(total, 1.0 / count, 0.0)?])
 }
 
+/// One number that all of a constant's elements are, where it is known and not zero.
+fn divisor(call: &Call, value: ValueId) -> Option<f64> {
+    let tensor = call.builder.tensor(value)?;
+    let first = *tensor.data.first()?;
+    // The smallest integer of a narrow type has no negative in it.
+    let wraps = first == -1.0 && call.dtype(value).may_wrap();
+    let usable = first != 0.0 && first.is_finite() && first.abs() != UNBOUNDED && !wraps;
+    (usable && tensor.data.iter().all(|&value| value == first)).then_some(first)
+}
+
+/// A function of the first operand alone, where the second is one number that it keeps its shape with.
+fn by_number(call: &mut Call, operands: [ValueId; 2], function: impl Fn(f64) -> UnaryFunction) -> Option<Result> {
+    let [a, b] = operands;
+    let known = call.builder.tensor(a).is_some();
+    let divisor = divisor(call, b).filter(|_| !known && call.builder.same_type(&operands).is_ok())?;
+    let keeps_shape = call.builder.broadcast_of(&operands).is_ok_and(|shape| shape == call.builder.shape(a));
+    keeps_shape.then(|| call.builder.unary(function(divisor), a).map(|value| vec![value]))
+}
+
 fn div(call: &mut Call) -> Result {
-    let (a, b) = (call.input(0)?, call.input(1)?);
-    if call.dtype(a).is_integer() {
+    if call.dtype(call.input(0)?).is_integer() {
+        let (a, b) = two_operands(call)?;
+        if let Some(result) = by_number(call, [a, b], UnaryFunction::Quotient) {
+            return result;
+        }
         return fold_integers(call, a, b, "integer division truncates", |a, b| a.checked_div(b));
     }
     binary(call, BinaryFunction::Div)
@@ -80,6 +127,13 @@ fn div(call: &mut Call) -> Result {
 /// `fmod` keeps the sign of the dividend, otherwise the result has the sign of the divisor.
 fn modulo(call: &mut Call) -> Result {
     let (a, b, fmod) = (call.input(0)?, call.input(1)?, call.attributes.flag("fmod", false)?);
+    let allowed = call.dtype(a).is_integer() || fmod || call.version >= 28;
+    if allowed {
+        let function = |divisor| UnaryFunction::Remainder { divisor, truncated: fmod };
+        if let Some(result) = by_number(call, [a, b], function) {
+            return result;
+        }
+    }
     if call.dtype(a).is_integer() {
         return fold_integers(call, a, b, "the remainder of integers", move |a, b| {
             let remainder = a.checked_rem(b)?;
@@ -120,7 +174,7 @@ fn fold(call: &mut Call, a: ValueId, b: ValueId, what: &str, f: impl Fn(f64, f64
 
 /// A constant exponent gives a function of one value; the type is that of the base.
 fn pow(call: &mut Call) -> Result {
-    let (base, exponent) = (call.input(0)?, call.input(1)?);
+    let (base, exponent) = two_operands(call)?;
     let dtype = call.dtype(base);
     let known = call.builder.tensor(exponent).filter(|tensor| tensor.data.len() == 1).map(|tensor| tensor.data[0]);
     let keeps_shape = call.builder.broadcast_of(&[base, exponent])? == call.builder.shape(base);

@@ -109,7 +109,7 @@ fn is_integral(builder: &Builder, value: ValueId) -> bool {
         FloatOp::Reindex { input, fill, .. } => fill.fract() == 0.0 && is_integral(builder, *input),
         FloatOp::Gather { input, .. } => is_integral(builder, *input),
         FloatOp::Concat { inputs, .. } => inputs.iter().all(|&input| is_integral(builder, input)),
-        FloatOp::Unary { function: F::Floor | F::Ceil | F::Round | F::Sign, .. } => true,
+        FloatOp::Unary { function: F::Floor | F::Ceil | F::Round | F::Sign | F::Quotient(_), .. } => true,
         FloatOp::Unary { function: F::Relu | F::Abs | F::Neg, input } => is_integral(builder, *input),
         _ => false,
     }

@@ -1,5 +1,6 @@
 //! Gather and its kin. Constant indices give a view; Gather takes indices that depend on the inputs too.
 
+use super::one_hot::{indicators, pick_by_data};
 use crate::error::NodeError;
 use crate::float::graph::{FloatOp, Tensor, ValueId};
 use crate::lower::call::resolve_axis;
@@ -41,11 +42,25 @@ pub(super) fn gather_along(call: &mut Call, input: ValueId, indices: ValueId, ax
             let indices = call.builder.reshape(indices, shape)?;
             call.builder.retype(indices, dtype)
         }
-        None => {
+        None if call.builder.tensor(input).is_some() => {
             let dtype = call.dtype(input);
             call.builder.emit(FloatOp::Gather { input, indices, axis }, shape, dtype)
         }
+        None => {
+            let rows = rows_by_data(call, input, indices, axis)?;
+            call.builder.reshape(rows, shape)
+        }
     }
+}
+
+/// Rows of a table that depends on the inputs, picked by indices that do: a product with ones where an index is a position.
+fn rows_by_data(call: &mut Call, input: ValueId, indices: ValueId, axis: usize) -> Result<ValueId> {
+    let (from, dtype) = (call.shape(input), call.dtype(input));
+    let size = |axes: &[usize]| axes.iter().product::<usize>();
+    let table = call.builder.reshape(input, vec![size(&from[..axis]), from[axis], size(&from[axis + 1..])])?;
+    let indices = call.builder.reshape(indices, vec![call.builder.elements(indices)])?;
+    let chosen = indicators(call, indices, from[axis], true, dtype)?;
+    call.builder.matmul(chosen, table)
 }
 
 /// Whether the table holds its own positions, as the labels 0, 1, … of a classifier do, and the indices are those of
@@ -77,6 +92,9 @@ fn gather_elements(call: &mut Call) -> Result<Vec<ValueId>> {
     let (input, indices) = (call.input(0)?, call.input(1)?);
     let from = call.shape(input);
     let axis = call.axis(0, from.len())?;
+    if call.builder.tensor(indices).is_none() && call.dtype(indices).is_integer() {
+        return elements_by_data(call, input, indices, axis);
+    }
     let indices = integer_constant(call, indices)?;
     let fits = indices.shape.len() == from.len()
         && indices.shape.iter().zip(&from).enumerate().all(|(at, (a, b))| at == axis || a <= b);
@@ -90,6 +108,24 @@ fn gather_elements(call: &mut Call) -> Result<Vec<ValueId>> {
         Some((0..from.len()).fold(0, |flat, at| flat * from[at] + if at == axis { index } else { position[at] }))
     })?;
     Ok(vec![view])
+}
+
+/// GatherElements by indices that depend on the inputs: a comparison with every position of the axis.
+fn elements_by_data(call: &mut Call, input: ValueId, indices: ValueId, axis: usize) -> Result<Vec<ValueId>> {
+    let (from, to) = (call.shape(input), call.shape(indices));
+    let fits = to.len() == from.len() && to.iter().zip(&from).enumerate().all(|(at, (a, b))| at == axis || a <= b);
+    if !fits {
+        return Err(NodeError::shape(format!("indices of shape {to:?} into {from:?}")));
+    }
+    // Along the other axes only the first positions are read.
+    let read = |at: usize| (0..if at == axis { from[at] } else { to[at] }).map(Some).collect();
+    let axes: Vec<Vec<Option<usize>>> = (0..from.len()).map(read).collect();
+    let input = call.builder.pick(input, &axes, 0.0)?;
+    let mut swapped: Vec<usize> = (0..from.len()).collect();
+    swapped.swap(axis, from.len() - 1);
+    let (input, indices) = (call.builder.transpose(input, &swapped)?, call.builder.transpose(indices, &swapped)?);
+    let picked = pick_by_data(call, input, indices)?;
+    Ok(vec![call.builder.transpose(picked, &swapped)?])
 }
 
 /// The last axis of the indices names a position in the axes after the batch axes.
@@ -120,7 +156,7 @@ fn gather_nd(call: &mut Call) -> Result<Vec<ValueId>> {
     Ok(vec![view])
 }
 
-fn integer_constant(call: &Call, value: ValueId) -> Result<Tensor> {
+pub(super) fn integer_constant(call: &Call, value: ValueId) -> Result<Tensor> {
     if !call.dtype(value).is_integer() {
         return Err(NodeError::data_type("its indices are no integers"));
     }

@@ -9,13 +9,17 @@ use crate::registry::{onnx, since, Operator};
 type Result = std::result::Result<Vec<ValueId>, NodeError>;
 
 pub(super) const OPERATORS: &[Operator] =
-    &[onnx("Gemm", &[since(7, 3, 3, 1), since(11, 2, 3, 1)], gemm), onnx("MatMul", &[since(1, 2, 2, 1)], matmul)];
+    &[onnx("Gemm", &[since(6, 3, 3, 1), since(11, 2, 3, 1)], gemm), onnx("MatMul", &[since(1, 2, 2, 1)], matmul)];
 
 /// `alpha·A'·B' + beta·C`
 fn gemm(call: &mut Call) -> Result {
     let [first, second] = [call.input(0)?, call.input(1)?];
     let alpha = call.attributes.float_or("alpha", 1.0)?;
     let beta = call.attributes.float_or("beta", 1.0)?;
+    if call.version < 7 {
+        // Without it C has the shape of the product, which broadcasts to itself.
+        call.attributes.flag("broadcast", false)?;
+    }
     let mut operands = [call.input(0)?, call.input(1)?];
     for (operand, name) in operands.iter_mut().zip(["transA", "transB"]) {
         if call.rank(*operand) != 2 {

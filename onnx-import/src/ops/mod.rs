@@ -8,22 +8,29 @@ mod concat;
 mod constant;
 mod conv;
 mod conv_transpose;
+mod cumulate;
 mod depth;
+mod einsum;
 mod expand;
 mod extremum;
 mod gather;
+mod local_response;
 mod matrix;
 mod ml;
 mod normalization;
+mod one_hot;
 mod pad;
 mod pool;
 mod quantized;
 mod recurrent;
 mod reduce;
 mod resize;
+mod reverse;
+mod scatter;
 mod shape;
 mod slice;
 mod softmax;
+mod top_k;
 mod window;
 
 use crate::registry::Operator;
@@ -38,20 +45,27 @@ pub(crate) const ALL: &[&[Operator]] = &[
     constant::OPERATORS,
     conv::OPERATORS,
     conv_transpose::OPERATORS,
+    cumulate::OPERATORS,
     depth::OPERATORS,
+    einsum::OPERATORS,
     expand::OPERATORS,
     extremum::OPERATORS,
     gather::OPERATORS,
+    local_response::OPERATORS,
     matrix::OPERATORS,
     ml::OPERATORS,
     normalization::OPERATORS,
+    one_hot::OPERATORS,
     pad::OPERATORS,
     pool::OPERATORS,
     quantized::OPERATORS,
     recurrent::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    reverse::OPERATORS,
+    scatter::OPERATORS,
     shape::OPERATORS,
     slice::OPERATORS,
     softmax::OPERATORS,
+    top_k::OPERATORS,
 ];

@@ -8,12 +8,15 @@ use crate::registry::{onnx, since, Operator};
 type Result<T> = std::result::Result<T, NodeError>;
 
 pub(super) const OPERATORS: &[Operator] =
-    &[onnx("BatchNormalization", &[since(7, 5, 5, 5), since(14, 5, 5, 3)], batch_normalization)];
+    &[onnx("BatchNormalization", &[since(6, 5, 5, 5), since(14, 5, 5, 3)], batch_normalization)];
 
 fn batch_normalization(call: &mut Call) -> Result<Vec<ValueId>> {
     let input = call.input(0)?;
     let epsilon = call.attributes.float_or("epsilon", 1e-5)?;
     call.attributes.float("momentum")?;
+    if call.version < 7 && !call.attributes.flag("is_test", false)? {
+        return Err(NodeError::unsupported("training mode is not supported", "export the model for inference"));
+    }
     if call.version < 9 && !call.attributes.flag("spatial", true)? {
         return Err(NodeError::unsupported("statistics per position are not supported", "export with spatial = 1"));
     }

@@ -3,7 +3,7 @@
 use super::window;
 use crate::error::NodeError;
 use crate::float::evaluate::window_taps;
-use crate::float::graph::{FloatOp, ReduceKind, ValueId, Window};
+use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId, Window};
 use crate::lower::Call;
 use crate::registry::{onnx, since, Operator};
 
@@ -11,7 +11,9 @@ type Result<T> = std::result::Result<T, NodeError>;
 
 pub(super) const OPERATORS: &[Operator] = &[
     onnx("MaxPool", &[since(1, 1, 1, 1), since(8, 1, 1, 2)], max_pool),
-    onnx("AveragePool", &[since(7, 1, 1, 1)], average_pool),
+    onnx("AveragePool", &[since(1, 1, 1, 1)], average_pool),
+    onnx("LpPool", &[since(2, 1, 1, 1)], lp_pool),
+    onnx("GlobalLpPool", &[since(2, 1, 1, 1)], global_lp_pool),
     onnx("GlobalMaxPool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Max)),
     onnx("GlobalAveragePool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Mean)),
 ];
@@ -31,7 +33,7 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
 }
 
 fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
-    let count_padding = call.attributes.flag("count_include_pad", false)?;
+    let count_padding = call.version >= 7 && call.attributes.flag("count_include_pad", false)?;
     let mut pool = Pool::read(call, call.version >= 19)?;
     if call.version >= 19 && pool.automatic && pool.skips_the_end(call) {
         return Err(NodeError::unsupported(
@@ -58,6 +60,52 @@ fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     }
     let op = FloatOp::AveragePool { input: pool.input, window: pool.window, count_padding };
     pool.finish(call, op)
+}
+
+/// `(Σ |v|^p)^(1/p)` over each window.
+fn lp_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+    let p = call.attributes.int_or("p", 2)?;
+    let mut pool = Pool::read(call, call.version >= 18)?;
+    pool.input = power(call, pool.input, p)?;
+    let area = (pool.window.kernel[0] * pool.window.kernel[1]) as f64;
+    let op = FloatOp::AveragePool { input: pool.input, window: pool.window, count_padding: true };
+    let mean = pool.finish(call, op)?[0];
+    let sum = call.builder.affine(mean, area, 0.0)?;
+    Ok(vec![root(call, sum, p)?])
+}
+
+fn global_lp_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+    let p = call.attributes.int_or("p", 2)?;
+    let input = call.input(0)?;
+    let powers = power(call, input, p)?;
+    let rank = call.rank(input);
+    if rank < 3 {
+        return Err(NodeError::shape(format!("its operand has shape {:?}, without spatial axes", call.shape(input))));
+    }
+    let sum = call.builder.reduce(powers, ReduceKind::Sum, &(2..rank).collect::<Vec<_>>(), true)?;
+    Ok(vec![root(call, sum, p)?])
+}
+
+/// `|v|^p`
+fn power(call: &mut Call, value: ValueId, p: i64) -> Result<ValueId> {
+    match p {
+        1 => call.builder.unary(UnaryFunction::Abs, value),
+        2 => call.builder.binary(BinaryFunction::Mul, value, value),
+        3.. => {
+            let magnitude = call.builder.unary(UnaryFunction::Abs, value)?;
+            call.builder.unary(UnaryFunction::Power(p as f64), magnitude)
+        }
+        _ => Err(NodeError::attribute("p", format!("{p} is not positive"))),
+    }
+}
+
+/// `v^(1/p)`
+fn root(call: &mut Call, value: ValueId, p: i64) -> Result<ValueId> {
+    match p {
+        1 => Ok(value),
+        2 => call.builder.unary(UnaryFunction::Sqrt, value),
+        _ => call.builder.unary(UnaryFunction::Power(1.0 / p as f64), value),
+    }
 }
 
 struct Pool {

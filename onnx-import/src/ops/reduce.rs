@@ -57,7 +57,32 @@ impl Reduction {
         if kind == ReduceKind::Mean && !call.dtype(value).is_float() {
             return Err(NodeError::unsupported("the mean of integers truncates", "cast to a float type first"));
         }
+        if kind == ReduceKind::Product && call.builder.tensor(value).is_none() {
+            return self.product(call, value);
+        }
         call.builder.reduce(value, kind, &self.axes, self.keep)
+    }
+
+    /// A product as a tree of products of two, whose ranges calibration can see.
+    fn product(&self, call: &mut Call, value: ValueId) -> Result<ValueId> {
+        let from = call.shape(value);
+        let kept = (0..from.len()).filter(|axis| !self.axes.contains(axis));
+        let order: Vec<usize> = kept.chain(self.axes.iter().copied()).collect();
+        let mut count: usize = self.axes.iter().map(|&axis| from[axis]).product();
+        let rows = from.iter().product::<usize>() / count.max(1);
+        let builder = &mut *call.builder;
+        let mut factors = builder.transpose(value, &order)?;
+        factors = builder.reshape(factors, vec![rows, count])?;
+        while count > 1 {
+            let half = count / 2;
+            let (first, second) =
+                (builder.pick_axis(factors, 1, 0..half)?, builder.pick_axis(factors, 1, half..2 * half)?);
+            let products = builder.binary(BinaryFunction::Mul, first, second)?;
+            let rest = builder.pick_axis(factors, 1, 2 * half..count)?;
+            factors = builder.concat(&[products, rest], 1)?;
+            count -= half;
+        }
+        builder.reshape(factors, reduced_shape(&from, &self.axes, self.keep))
     }
 }
 

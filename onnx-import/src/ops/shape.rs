@@ -16,7 +16,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("Unsqueeze", &[since(1, 1, 1, 1), since(13, 2, 2, 1)], unsqueeze),
     onnx("Transpose", &[since(1, 1, 1, 1)], transpose),
     onnx("Identity", &[since(1, 1, 1, 1)], |call| Ok(vec![call.input(0)?])),
-    onnx("Dropout", &[since(7, 1, 1, 2), since(12, 1, 3, 2)], dropout),
+    onnx("Dropout", &[since(6, 1, 1, 2), since(12, 1, 3, 2)], dropout),
     onnx("Shape", &[since(1, 1, 1, 1)], shape),
     onnx("Size", &[since(1, 1, 1, 1)], size),
 ];
@@ -116,6 +116,9 @@ fn dropout(call: &mut Call) -> Result {
     let input = call.input(0)?;
     if call.version < 12 {
         call.attributes.float("ratio")?;
+        if call.version < 7 && !call.attributes.flag("is_test", false)? {
+            return Err(NodeError::unsupported("training mode is not supported", "export the model for inference"));
+        }
     } else {
         call.attributes.int("seed")?;
         if call.number(2, "training mode")?.unwrap_or(0.0) != 0.0 && call.number(1, "ratio")?.unwrap_or(0.5) != 0.0 {

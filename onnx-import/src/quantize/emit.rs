@@ -559,7 +559,10 @@ impl Emitter<'_> {
             let limit = 1i64 << (self.scales.bits + 3);
             let (lo, hi) = to_steps(range);
             let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
-            (if lo < 0 { -round(lo) } else { 0 }.min(class.lo), round(hi.max(1)).max(class.hi))
+            // Integers are not clamped to a class.
+            let integer = self.plan.node(map).integer;
+            let (least, most) = if integer { (lo, hi) } else { (class.lo, class.hi) };
+            (if lo < 0 { -round(lo) } else { 0 }.min(least), round(hi.max(1)).max(most))
         } else {
             to_steps(range)
         };

@@ -173,6 +173,9 @@ impl Function {
                     UnaryFunction::Relu
                     | UnaryFunction::Sigmoid
                     | UnaryFunction::Tanh
+                    | UnaryFunction::Atan
+                    | UnaryFunction::Sinh
+                    | UnaryFunction::Asinh
                     | UnaryFunction::Softplus
                     | UnaryFunction::Softsign
                     | UnaryFunction::Erf

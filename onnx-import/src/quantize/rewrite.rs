@@ -750,3 +750,76 @@ fn settle_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     plan.nodes[id.0].op = PlanOp::Linear { input, geometry, weights, bias };
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{element, Range};
+    use super::*;
+    use crate::float::graph::UnaryFunction;
+
+    fn push(plan: &mut Plan, op: PlanOp, shape: &[usize]) -> PlanId {
+        let range = Range { lo: -1.0, hi: 1.0 };
+        plan.push(PlanNode { op, shape: shape.to_vec(), names: vec![], range, integer: false, origin: None })
+    }
+
+    fn dense(plan: &mut Plan, input: PlanId) -> PlanId {
+        let weights = vec![0.5; plan.node(input).elements() * 4];
+        let op = PlanOp::Linear { input, geometry: ConvGeometry::POINTWISE, weights, bias: vec![0.25; 4] };
+        push(plan, op, &[4, 1, 1])
+    }
+
+    /// A state that starts as the input, `steps` times a function of two layers of it with scales between.
+    fn chain(steps: usize) -> Plan {
+        let mut plan = Plan::default();
+        let input = push(&mut plan, PlanOp::Input { port: 0, quantizer: None }, &[4]);
+        let mut state = input;
+        for _ in 0..steps {
+            let column = plan.reshape(state, vec![4, 1, 1]);
+            let operands = [dense(&mut plan, column), dense(&mut plan, column)];
+            let op = PlanOp::Combine { operands, factors: [1.0, 2.0], constant: 0.0, lattice: false };
+            let sum = push(&mut plan, op, &[4, 1, 1]);
+            let scale = PlanOp::Scale { input: sum, factors: vec![2.0; 4], offsets: vec![0.0, 1.0, 2.0, 3.0] };
+            let scaled = push(&mut plan, scale, &[4, 1, 1]);
+            let map = (0..4).map(|i| element(3 - i)).collect();
+            let turned = push(&mut plan, PlanOp::View { sources: vec![scaled], map }, &[4]);
+            let function = Function::unary(UnaryFunction::Tanh);
+            let rules = MapRules::default();
+            state = push(&mut plan, PlanOp::Map { input: turned, function, rules }, &[4]);
+        }
+        plan.outputs.push(state);
+        plan
+    }
+
+    #[test]
+    fn readers_are_followed_from_change_to_change() {
+        let mut plan = chain(5);
+        for rules in [&RULES[..], &[settle_scale], &RULES[..]] {
+            let mut readers = Readers::of(&plan);
+            for id in plan.order() {
+                for rule in rules {
+                    if rule(&mut plan, id, &readers) {
+                        readers.update(&plan, id);
+                        let sorted = |mut readers: Readers| {
+                            readers.nodes.iter_mut().for_each(|list| list.sort_unstable());
+                            (readers.nodes, readers.outputs, readers.operands)
+                        };
+                        let (nodes, outputs, operands) = sorted(Readers::of(&plan));
+                        readers.nodes.iter_mut().for_each(|list| list.sort_unstable());
+                        assert_eq!((&readers.nodes, &readers.outputs), (&nodes, &outputs));
+                        assert_eq!(readers.operands, operands);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cells_of_a_recurrence_become_one_layer_each() {
+        let mut plan = chain(3);
+        rewrite(&mut plan);
+        let order = plan.order();
+        let count = |wanted: fn(&PlanOp) -> bool| order.iter().filter(|&&id| wanted(&plan.node(id).op)).count();
+        assert_eq!(count(|op| matches!(op, PlanOp::Linear { .. })), 3);
+        assert_eq!(count(|op| matches!(op, PlanOp::Combine { .. } | PlanOp::Scale { .. })), 0);
+    }
+}

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod cases;
+
 use onnx_import::float::graph::Tensor;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};

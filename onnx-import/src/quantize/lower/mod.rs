@@ -338,6 +338,9 @@ impl Lowering<'_> {
             return self.unsupported(value, "a model without inputs", "there is nothing to prove about a constant");
         };
         let node = self.graph.node(value);
+        if tensor.data.is_empty() {
+            return self.unsupported(value, "a tensor without elements", "leave it out of the exported model");
+        }
         if let Some(&bad) = tensor.data.iter().find(|v| !v.is_finite()) {
             return Err(QuantizeError::NotFinite { node: self.label(value), what: "a constant", value: bad });
         }
