@@ -17,5 +17,6 @@ pub mod graph;
 pub mod interface;
 pub mod layout;
 pub mod machine;
+mod origin;
 pub mod poseidon;
 pub mod reference;

@@ -537,8 +537,9 @@ fn swapped_tags() -> Violations {
 
 // --- reciprocals --------------------------------------------------------------------------------------------------
 
-/// A division in the rows of [`targets::reciprocal`]: remainder, quotient, divisor, and the number that shows that the
-/// remainder is the smaller one; each of the three that must not be negative has its limbs.
+/// A division in the rows of [`targets::reciprocal`], or the root in those of [`targets::square_root`]: the remainder, the
+/// quotient, what it is multiplied with, and the number that shows that the remainder is not too large; each of the three
+/// that must not be negative has its limbs.
 struct Division {
     victim: Victim,
     assignment: Assignment,
@@ -549,11 +550,21 @@ struct Division {
 
 impl Division {
     fn new() -> Self {
-        let victim = Victim::new(targets::reciprocal(), &[&[5, 3, 7]]);
+        let division = Self::of(Victim::new(targets::reciprocal(), &[&[5, 3, 7]]));
+        assert_eq!((division.quotient, division.divisor), (64 / 5, 5));
+        division
+    }
+
+    fn root() -> Self {
+        let root = Self::of(Victim::new(targets::square_root(), &[&[20, 9, 30]]));
+        assert_eq!((root.quotient, root.divisor), (4, 4));
+        root
+    }
+
+    fn of(victim: Victim) -> Self {
         let first = victim.public()[0] - 1;
         let assignment = victim.assignment();
         let (quotient, divisor) = (assignment.get(A::Value(0), first + 1), assignment.get(A::Pre(0), first + 1));
-        assert_eq!((quotient, divisor), (64 / 5, 5));
         Self { victim, assignment, first, divisor, quotient }
     }
 
@@ -581,6 +592,24 @@ impl Division {
         self.chain(0, excess);
     }
 
+    /// Everything that follows from the quotient of `numerator`.
+    fn claim_quotient(&mut self, numerator: i64, quotient: i64) {
+        let remainder = numerator - quotient * self.divisor;
+        self.quotient(quotient);
+        self.remainder(remainder);
+        self.excess(self.divisor - 1 - remainder);
+    }
+
+    /// Everything that follows from the root of `square`.
+    fn claim_root(&mut self, square: i64, root: i64) {
+        let remainder = square - root * root;
+        self.quotient(root);
+        self.assignment.set(A::Pre(0), self.first + 1, root);
+        self.assignment.set(A::Value(0), self.first + 3, root);
+        self.remainder(remainder);
+        self.excess(2 * root - remainder);
+    }
+
     fn refuses(self) -> Violations {
         self.victim.refuses(self.assignment)
     }
@@ -589,11 +618,7 @@ impl Division {
 /// A quotient that is off, with the remainder that belongs to it.
 fn quotient(by: i64) -> Violations {
     let mut division = Division::new();
-    let quotient = division.quotient + by;
-    let remainder = 64 - quotient * division.divisor;
-    division.quotient(quotient);
-    division.remainder(remainder);
-    division.excess(division.divisor - 1 - remainder);
+    division.claim_quotient(64, division.quotient + by);
     division.refuses()
 }
 
@@ -623,6 +648,75 @@ fn remainder_of_another_division() -> Violations {
     let remainder = 64 - quotient * division.divisor;
     division.assignment.set(A::Pre(0), division.first, remainder);
     division.refuses()
+}
+
+/// A root that is another number, with the remainder that belongs to it.
+fn root(claimed: i64) -> Violations {
+    let mut root = Division::root();
+    root.claim_root(20, claimed);
+    root.refuses()
+}
+
+fn root_too_small() -> Violations {
+    root(3)
+}
+
+fn root_too_large() -> Violations {
+    root(5)
+}
+
+fn root_is_negative() -> Violations {
+    root(-4)
+}
+
+/// The remainder is larger than twice the root, and the number that should show otherwise is not that of its row's form.
+fn remainder_larger_than_twice_the_root() -> Violations {
+    let mut root = Division::root();
+    root.claim_root(20, 3);
+    root.excess(0);
+    root.refuses()
+}
+
+/// The factors of the square are 5 and 4, and the remainder is zero.
+fn root_of_two_factors() -> Violations {
+    let mut root = Division::root();
+    root.claim_root(20, 5);
+    root.assignment.set(A::Pre(0), root.first + 1, 4);
+    root.remainder(0);
+    root.excess(10);
+    root.refuses()
+}
+
+/// The root of the number behind.
+fn root_of_another_operand() -> Violations {
+    let mut root = Division::root();
+    root.assignment.set(A::Value(0), root.first, 9);
+    root.claim_root(9, 3);
+    root.refuses()
+}
+
+/// Of all quotients and roots of small numbers, each with the remainder that belongs to it, the right one alone passes.
+#[test]
+fn all_small_quotients_and_roots() {
+    let outcome = |mut division: Division, right: bool| {
+        division.assignment.count_lookups();
+        let cells = division.victim.system.derived(&division.assignment);
+        assert_eq!(division.victim.system.violations(&cells).none(), right);
+    };
+    for divisor in 1..=7 {
+        for claimed in -2..=66 {
+            let mut division = Division::of(Victim::new(targets::reciprocal(), &[&[divisor, 3, 7]]));
+            division.claim_quotient(64, claimed);
+            outcome(division, claimed == 64 / divisor);
+        }
+    }
+    for square in 0i64..=30 {
+        for claimed in -6..=7 {
+            let mut root = Division::of(Victim::new(targets::square_root(), &[&[square, 9, 30]]));
+            root.claim_root(square, claimed);
+            outcome(root, claimed == square.isqrt());
+        }
+    }
 }
 
 // --- maxima -------------------------------------------------------------------------------------------------------
@@ -1023,6 +1117,12 @@ attacks! {
     quotient_too_large => ["M-SUM-END"],
     remainder_as_large_as_the_divisor => ["M-POINT"],
     remainder_of_another_division => ["COPY-ELEMENT"],
+    root_too_small => ["M-SUM-END"],
+    root_too_large => ["M-SUM-END"],
+    root_is_negative => ["M-SUM-END"],
+    remainder_larger_than_twice_the_root => ["M-POINT"],
+    root_of_two_factors => ["COPY-ELEMENT"],
+    root_of_another_operand => ["COPY-ELEMENT"],
     maximum_below_an_operand => ["M-MAX-OPERAND"],
     maximum_below_the_running_one => ["M-MAX-RUNNING"],
     maximum_not_attained => ["M-MAX-ATTAINED"],

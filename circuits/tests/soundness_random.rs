@@ -41,6 +41,7 @@ enum Between {
     Maximum,
     Double,
     Reciprocal,
+    SquareRoot,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +87,7 @@ fn between() -> impl Strategy<Value = Between> {
         1 => Just(Between::Maximum),
         1 => Just(Between::Double),
         1 => Just(Between::Reciprocal),
+        1 => Just(Between::SquareRoot),
     ]
 }
 
@@ -181,7 +183,13 @@ fn apply(b: &mut ProgramBuilder, input: TensorId, between: Between) -> TensorId 
         Between::Reciprocal => {
             let table = b.table(Table::new("shifted", -8, (1..=16).collect()).expect("not empty"));
             let positive = b.node(Op::Lookup { input, table }, &shape);
-            b.node(Op::Reciprocal { input: positive, numerator_bits: 5 }, &shape)
+            b.node(Op::Reciprocal { input: positive, numerator: 35 }, &shape)
+        }
+        Between::SquareRoot => {
+            let square = b.node(Op::Product { operands: [input; 2], requantize: None }, &shape);
+            let larger = Op::Affine { operands: [square, input], factors: [1, 1], constant: 1, requantize: None };
+            let larger = b.node(larger, &shape);
+            b.node(Op::SquareRoot { input: larger }, &shape)
         }
     }
 }
@@ -311,8 +319,13 @@ fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
             let lo = b.random(-4, 0);
             let table = b.table(Table::new("positive", lo, values).expect("not empty"));
             let positive = b.node(Op::Lookup { input, table }, &shape);
-            let numerator_bits = b.random(1, 9) as u32;
-            b.node(Op::Reciprocal { input: positive, numerator_bits }, &shape)
+            match b.random(0, 1) {
+                0 => b.node(Op::SquareRoot { input: positive }, &shape),
+                _ => {
+                    let numerator = b.random(1, 600);
+                    b.node(Op::Reciprocal { input: positive, numerator }, &shape)
+                }
+            }
         }
         7 => {
             let [stack, rows, inner, columns] = [2, 4, 3, 4].map(|most| b.random(1, most) as usize);
@@ -467,7 +480,7 @@ fn planes_of_reciprocals() {
         let x = b.input(&[2, 6, 1], Visibility::Public);
         let factors = Op::Affine { operands: [x, x], factors: [1, 1], constant: 20, requantize: None };
         let positive = b.node(factors, &[2, 6, 1]);
-        let inverse = b.node(Op::Reciprocal { input: positive, numerator_bits: 8 }, &[2, 6, 1]);
+        let inverse = b.node(Op::Reciprocal { input: positive, numerator: 250 }, &[2, 6, 1]);
         let y = b.conv(inverse, 2, ConvGeometry::POINTWISE, None);
         b.output(y, Visibility::Public);
         refuses_changes(&Case::new("reciprocals", b, units), 40, 7);

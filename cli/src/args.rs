@@ -158,6 +158,7 @@ impl From<MetricChoice> for Metric {
     fn from(choice: MetricChoice) -> Self {
         match choice {
             MetricChoice::Argmax => Metric::Argmax,
+            MetricChoice::Tokens => Metric::Tokens,
             MetricChoice::Label => Metric::Label,
             MetricChoice::Sigmoid => Metric::Sigmoid,
             MetricChoice::Logit => Metric::Logit,
@@ -427,6 +428,8 @@ pub(crate) struct EvaluateArgs {
 pub(crate) enum MetricChoice {
     /// Share of samples where the largest value of the first output is at the label
     Argmax,
+    /// Share of positions where the largest value of the first output's last axis is at the position's label
+    Tokens,
     /// Share of samples where the first output is the label
     Label,
     /// Share of samples where "first output above 0.5" is the label

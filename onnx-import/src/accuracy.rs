@@ -19,6 +19,8 @@ use crate::samples::{InputSpec, SampleError, Samples};
 pub enum Metric {
     /// Share of samples whose largest output has the label's index.
     Argmax,
+    /// Share of positions whose largest output has the label's index: labels `[…, T]`, output `[…, T, V]`.
+    Tokens,
     /// Share of samples whose output is the label.
     Label,
     /// Share of samples where `output > 0.5` is the label.
@@ -36,6 +38,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Argmax => "argmax0",
+            Self::Tokens => "tokens0",
             Self::Label => "label0",
             Self::Sigmoid => "sigmoid0",
             Self::Logit => "logit0",
@@ -46,7 +49,7 @@ impl Metric {
 
     /// The metric of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Argmax, Self::Label, Self::Sigmoid, Self::Logit, Self::RSquared, Self::MeanSquaredError]
+        [Self::Argmax, Self::Tokens, Self::Label, Self::Sigmoid, Self::Logit, Self::RSquared, Self::MeanSquaredError]
             .into_iter()
             .find(|metric| metric.name() == name)
     }
@@ -62,6 +65,7 @@ impl Metric {
             (1, 1) if binary() => Self::Logit,
             (1, 1) => Self::RSquared,
             (1, _) => Self::Argmax,
+            _ if names_tokens(labels, output) => Self::Tokens,
             _ => Self::MeanSquaredError,
         })
     }
@@ -74,6 +78,13 @@ impl Metric {
         let squares = || pairs().flat_map(|(o, l)| o.iter().zip(l.iter()).map(|(o, l)| (o - l).powi(2)));
         match self {
             Self::Argmax => share(&|output, label| argmax(output) as f64 == label),
+            Self::Tokens => {
+                let hits = pairs().flat_map(|(output, labels)| {
+                    let positions = output.chunks((output.len() / labels.len()).max(1));
+                    positions.zip(labels.iter()).map(|(position, &label)| argmax(position) as f64 == label)
+                });
+                hits.clone().filter(|&hit| hit).count() as f64 / hits.count().max(1) as f64
+            }
             Self::Label => share(&|output, label| output[0] == label),
             Self::Sigmoid => share(&|output, label| f64::from(u8::from(output[0] > 0.5)) == label),
             Self::Logit => share(&|output, label| f64::from(u8::from(output[0] > 0.0)) == label),
@@ -84,6 +95,14 @@ impl Metric {
             }
         }
     }
+}
+
+/// Whether labels are indices of the last axis of an output, one for each position before it.
+fn names_tokens(labels: &[Tensor], output: &Tensor) -> bool {
+    let last = output.shape.last().copied().unwrap_or(1);
+    let index = |&v: &f64| v.fract() == 0.0 && (0.0..last as f64).contains(&v);
+    let fits = |label: &Tensor| label.data.len() * last == output.data.len() && label.data.iter().all(index);
+    last > 1 && labels.iter().all(fits)
 }
 
 fn argmax(values: &[f64]) -> usize {
@@ -410,6 +429,10 @@ pub fn evaluate(
 fn fits(metric: Metric, labels: &[Tensor], outputs: &[Vec<Tensor>]) -> bool {
     labels.iter().zip(outputs).all(|(label, outputs)| match metric {
         Metric::MeanSquaredError => label.data.len() == outputs[0].data.len(),
+        Metric::Tokens => {
+            let last = outputs[0].shape.last().copied().unwrap_or(1);
+            label.data.len() * last == outputs[0].data.len()
+        }
         _ => label.data.len() == 1 && !outputs[0].data.is_empty(),
     })
 }

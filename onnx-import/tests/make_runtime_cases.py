@@ -440,6 +440,40 @@ def families(w):
         axis = w.pick(None, 0, 1)
         w.case(name, "Compress", w.pick(9, 11), [w.floats(3, 4)], [np.array([True, False, True])], axis=axis)
 
+    def layer_normalization(name):
+        axis = w.pick(None, -1, 1, 2)
+        shape = {None: (4,), -1: (4,), 1: (3, 4), 2: (4,)}[axis]
+        w.case(name, "LayerNormalization", 17, [w.floats(2, 3, 4)], [w.floats(*shape), w.pick(None, w.floats(*shape))],
+               axis=axis, epsilon=w.pick(None, 1e-2), outputs=w.pick(1, 3))
+
+    def group_normalization(name):
+        opset = w.pick(18, 21)
+        count = 2 if opset == 18 else 4
+        w.case(name, "GroupNormalization", opset, [w.floats(2, 4, 3, 2)], [w.floats(count), w.floats(count)], num_groups=2,
+               epsilon=w.pick(None, 1e-2))
+
+    def instance_normalization(name):
+        w.case(name, "InstanceNormalization", w.pick(7, 22), [w.pick(w.floats(2, 3, 4, 2), w.floats(1, 3, 5))],
+               [w.floats(3), w.floats(3)], epsilon=w.pick(None, 1e-2))
+
+    def norm_of_a_vector(name):
+        op, attributes = w.pick(("LpNormalization", dict(p=w.pick(None, 1, 2), axis=w.pick(None, 0, 1))),
+                                ("MeanVarianceNormalization", dict(axes=w.pick(None, [0, 1], [2, 3]))))
+        w.case(name, op, 13, [w.floats(2, 3, 4, 2)], **attributes)
+
+    def simplified_layer_normalization(name):
+        op, opset, domain = w.pick(("SimplifiedLayerNormalization", 17, ""), ("RMSNormalization", 23, ""))
+        w.case(name, op, opset, [w.floats(2, 3, 4)], [w.floats(4)], domain=domain, epsilon=w.pick(None, 1e-2))
+
+    def skip_layer_normalization(name):
+        x, skip = w.floats(2, 3, 4), w.floats(2, 3, 4)
+        if w.random.rand() < 0.5:
+            w.case(name, "SkipLayerNormalization", 17, [x, skip], [w.floats(4), w.floats(4), w.pick(None, w.floats(4))],
+                   domain="com.microsoft", epsilon=1e-5)
+        else:
+            w.case(name, "SkipSimplifiedLayerNormalization", 17, [x, skip], [w.floats(4)], domain="com.microsoft",
+                   epsilon=1e-5)
+
     helpers = (window, recurrence)
     return [value for value in locals().values() if callable(value) and value not in helpers]
 

@@ -4,17 +4,16 @@ mod support;
 
 use onnx_import::accuracy::{evaluate, AccuracyOptions, FloatReference, Metric};
 use onnx_import::float::graph::Tensor;
+use onnx_import::import_file;
 use onnx_import::quantize::{compile, Compiled, QuantizeOptions};
 use onnx_import::samples::{InputSpec, Samples};
-use onnx_import::{import_file, ImportOptions};
-use serde_json::Value;
 use support::corpus;
 
 /// Rows of the test file that calibration sees.
 const CALIBRATION_ROWS: usize = 100;
 
-/// Models whose operators belong to the stages that are supported: dense, convolutional, recurrent and linear.
-const MODELS: [&str; 43] = [
+/// Models whose operators belong to the stages that are supported: dense, convolutional, recurrent, linear, transformers.
+const MODELS: &[&str] = &[
     "autoencoder_convtranspose_8",
     "autoencoder_resize_16",
     "autoencoder_vae_dense",
@@ -58,6 +57,14 @@ const MODELS: [&str; 43] = [
     "sk_ridge_diabetes",
     "sk_scaler_pca_logreg_cancer",
     "two_inputs_verify_digits",
+    "norms_cnn_8",
+    "gpt_char",
+    "gpt_char_dynamo",
+    "llama_char",
+    "vit_16",
+    "transformer_encoder_digits",
+    "nn_transformer_layer_digits",
+    "keras_attention_digits",
 ];
 
 /// The first rows of every input, with their labels left out: calibration by inputs alone is the harder case.
@@ -97,9 +104,9 @@ impl Row {
 
 fn row(name: &'static str) -> Result<Row, String> {
     let folder = corpus().expect("checked before").join(name);
-    let meta: Value = serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap();
+    let meta = support::meta(&folder);
     let metric = Metric::from_name(meta["metric"].as_str().unwrap()).unwrap();
-    let graph = import_file(&folder.join("model.onnx"), &ImportOptions::default()).map_err(|e| e.to_string())?;
+    let graph = import_file(&folder.join("model.onnx"), &support::options_of(&meta)).map_err(|e| e.to_string())?;
     let samples = Samples::read(folder.join("test.npz")).map_err(|e| e.to_string())?;
     let calibration = calibration(&samples, &InputSpec::of_graph(&graph));
     let compiled = compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
@@ -134,7 +141,7 @@ fn trained_models_keep_their_accuracy() {
         "model", "bits", "nodes", "tables", "entries", "float", "integer", "largest", "rel", "clamp"
     );
     let mut failures = Vec::new();
-    for name in MODELS {
+    for &name in MODELS {
         match row(name) {
             Ok(row) => {
                 let program = &row.compiled.program;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use circuits::analysis::ranges;
-use circuits::graph::{Op, PortKind, Visibility};
+use circuits::graph::{Op, PortKind, ViewElement, Visibility};
 use circuits::reference;
 use onnx_import::accuracy::worst_nodes;
 use onnx_import::float::evaluate::evaluate_outputs;
@@ -615,6 +615,85 @@ fn softmax_inside_a_model() {
     let gate = b.real(FloatOp::Softmax { input: logits, axis: 1 }, &[1, 6]);
     let y = b.dense(gate, 6, 3);
     check(&b.finish(y));
+}
+
+#[test]
+fn softmax_of_some_elements() {
+    for (axis, shape) in [(0, [3, 4]), (1, [3, 4]), (1, [4, 4])] {
+        let mut b = Builder::new();
+        let x = b.input(&shape, Element::Real);
+        let x = b.unary(x, UnaryFunction::Affine { factor: 4.0, offset: 0.0 });
+        // In each row along the axis the diagonal is kept, and all before it.
+        let kept = (0..shape[0] * shape[1]).map(|i| {
+            if axis == 1 {
+                i % shape[1] <= i / shape[1]
+            } else {
+                i % shape[1] >= i / shape[1] || i / shape[1] == 0
+            }
+        });
+        let y = b.real(FloatOp::MaskedSoftmax { input: x, axis, kept: kept.collect() }, &shape);
+        let compiled = check(&b.finish(y));
+        let masked = |op: &Op| matches!(op, Op::View { map, .. } if map.contains(&ViewElement::Zero));
+        assert!(count(&compiled, masked) > 0, "masked elements are zero by themselves");
+    }
+}
+
+#[test]
+fn normalizations_over_any_axes() {
+    for (shape, axes) in [
+        (vec![2, 6], vec![1]),
+        (vec![2, 6], vec![0]),
+        (vec![1, 4, 3, 2], vec![2, 3]),
+        (vec![3, 5, 2], vec![0, 2]),
+        (vec![4, 1], vec![1]),
+    ] {
+        for (centered, epsilon) in [(true, 1e-5), (false, 1e-5), (true, 0.25), (false, 0.0)] {
+            let mut b = Builder::new();
+            let x = b.input(&shape, Element::Real);
+            let op = FloatOp::Normalize { input: x, axes: axes.clone(), centered, epsilon };
+            let y = b.real(op, &shape);
+            check(&b.finish(y));
+        }
+    }
+}
+
+/// So many elements that the squares of their exact deviations from the mean do not fit.
+#[test]
+fn normalizations_of_long_rows() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 1800], Element::Real);
+    let y = b.real(FloatOp::Normalize { input: x, axes: vec![1], centered: true, epsilon: 1e-5 }, &[1, 1800]);
+    let compiled = check(&b.finish(y));
+    let shifted = |op: &Op| matches!(op, Op::Affine { requantize: Some(_), .. });
+    assert_eq!(count(&compiled, shifted), 1);
+}
+
+/// A scale and an offset for each feature, beside a residual connection, and a dense layer behind both.
+#[test]
+fn normalization_inside_a_model() {
+    let mut b = Builder::new();
+    let x = b.input(&[5, 8], Element::Real);
+    let normalized = b.real(FloatOp::Normalize { input: x, axes: vec![1], centered: true, epsilon: 1e-5 }, &[5, 8]);
+    let (scale, offset) = (b.random(&[8]), b.random(&[8]));
+    let scaled = b.binary(BinaryFunction::Mul, [normalized, scale], &[5, 8]);
+    let scaled = b.binary(BinaryFunction::Add, [scaled, offset], &[5, 8]);
+    let weights = b.random(&[8, 8]);
+    let dense = b.real(FloatOp::MatMul(scaled, weights), &[5, 8]);
+    let y = b.binary(BinaryFunction::Add, [dense, scaled], &[5, 8]);
+    check(&b.finish(y));
+}
+
+/// Rows that hardly vary are not blown up by their own rounding.
+#[test]
+fn normalization_of_rows_that_hardly_vary() {
+    let mut b = Builder::new();
+    let x = b.input(&[2, 8], Element::Real);
+    let scale = b.constant(Tensor::new(vec![2, 1], vec![1.0, 1e-4]));
+    let x = b.binary(BinaryFunction::Mul, [x, scale], &[2, 8]);
+    let y = b.real(FloatOp::Normalize { input: x, axes: vec![1], centered: true, epsilon: 1e-3 }, &[2, 8]);
+    let graph = b.finish(y);
+    let samples = samples(&graph);
+    assert!(error_of(&graph, &compile_on(&graph, &samples, 12), &samples) < 0.01);
 }
 
 #[test]

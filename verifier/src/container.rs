@@ -56,11 +56,13 @@ impl Kind {
     /// The format version that this release writes, and the only one that it reads.
     pub fn version(self) -> u32 {
         match self {
-            // 2: the widths that were chosen are in the file.
-            Kind::ProvingKey => 3,
+            // 2: the widths that were chosen are in the file. 4: the program is of version 2.
+            Kind::ProvingKey => 4,
             // 2: the digests of hashed ports stand beside the public values.
             Kind::Proof => 2,
-            Kind::Program | Kind::VerifyingKey | Kind::Srs => 1,
+            // 2: reciprocals have any numerator.
+            Kind::Program => 2,
+            Kind::VerifyingKey | Kind::Srs => 1,
         }
     }
 

@@ -162,12 +162,17 @@ pub enum Op {
         /// The function.
         table: TableId,
     },
-    /// `floor(2^numerator_bits / v)`, elementwise, for operands proven to be at least 1.
+    /// `floor(numerator / v)`, elementwise, for operands proven to be at least 1.
     Reciprocal {
         /// The operand, every value at least 1.
         input: TensorId,
-        /// Bits of the numerator, at most [`Limits::MAX_NUMERATOR_BITS`].
-        numerator_bits: u32,
+        /// The numerator, 1 to [`Limits::MAX_NUMERATOR`].
+        numerator: i64,
+    },
+    /// `floor(√v)`, elementwise, for operands proven not to be negative.
+    SquareRoot {
+        /// The operand, every value at least 0.
+        input: TensorId,
     },
     /// `acc[s, i, j] = Σ_k a[s, i, k]·b[s, k, j]`: products of data matrices, one for each `s`; the result is `[S, I, J]`.
     MatMul {

@@ -12,7 +12,7 @@ impl Limits {
     /// Largest shift of a requantization.
     pub const MAX_SHIFT: u32 = 40;
     /// Largest numerator of a reciprocal.
-    pub const MAX_NUMERATOR_BITS: u32 = 48;
+    pub const MAX_NUMERATOR: i64 = 1 << 60;
     /// Every value and accumulator stays below `2^MAX_VALUE_BITS` in magnitude.
     pub const MAX_VALUE_BITS: u32 = 100;
     /// Most elements of one tensor.
@@ -218,12 +218,13 @@ impl NodeCheck<'_> {
                 self.table(*table)?;
                 self.pointwise(&[*input], elements)
             }
-            Op::Reciprocal { input, numerator_bits } => {
-                if *numerator_bits == 0 || *numerator_bits > Limits::MAX_NUMERATOR_BITS {
+            Op::Reciprocal { input, numerator } => {
+                if !(1..=Limits::MAX_NUMERATOR).contains(numerator) {
                     return Err(self.bounds("the numerator"));
                 }
                 self.pointwise(&[*input], elements)
             }
+            Op::SquareRoot { input } => self.pointwise(&[*input], elements),
         }
     }
 

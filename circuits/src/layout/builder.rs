@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
-use super::origin::Origin;
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
 use super::tables::{FunctionUse, Saturation, TablePlan};
@@ -15,6 +14,7 @@ use crate::analysis::{Interval, NodeRange};
 use crate::graph::{Node, Op, Program, Requantize, TableId, TensorId, Visibility};
 use crate::interface::{Interface, InterfacePort};
 use crate::machine::{AdviceColumn, Cell, FixedColumn};
+use crate::origin::Origin;
 
 /// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
 const ACCUMULATOR_BITS: u32 = 61;
@@ -49,7 +49,7 @@ impl Wide {
 }
 
 /// Rows of a range chain for `bits` bits.
-fn range_rows(bits: u32) -> u32 {
+pub(super) fn range_rows(bits: u32) -> u32 {
     bits.div_ceil(2 * RANGE_LIMB).max(1)
 }
 
@@ -189,7 +189,8 @@ impl<'a> Builder<'a> {
             Op::Max { input } => self.maximum(tensor, *input)?,
             Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
             Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
-            Op::Reciprocal { input, numerator_bits } => self.reciprocal(tensor, *input, *numerator_bits),
+            Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator),
+            Op::SquareRoot { input } => self.square_root(tensor, *input),
         }
         Ok(())
     }
@@ -226,7 +227,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The cell that holds an element.
-    fn element_cell(&self, element: Element) -> Cell {
+    pub(super) fn element_cell(&self, element: Element) -> Cell {
         match element {
             Some((tensor, index)) => self.place(Origin { tensor, index }).value(),
             None => ScalarRef::ZERO.cell(),
@@ -652,67 +653,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// M-RECIPROCAL: `q·d + r = 2^n` with `q`, `r` and `d − 1 − r` in range.
-    ///
-    /// | row | `value`, `pre` | form |
-    /// | --- | --- | --- |
-    /// | 0 | –, `r` | `r + q·d = 2^n` |
-    /// | 1 | `q`, `d` | |
-    /// | 2 | –, `t` | `t = d − 1 − r` |
-    /// | 3 | `d`, `r` | |
-    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chain`] |
-    fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator_bits: u32) {
-        let operands = self.elements(input);
-        let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
-        let chain = range_rows(128 - largest.leading_zeros());
-        let chains = self.chains(operands.len(), 4 + 3 * chain as usize);
-        let numerator = 1i64 << numerator_bits;
-        let forms = [
-            (0, RowForm { pre: 1, low: 1, constant: -numerator, product: 1, pointwise: true, ..RowForm::default() }),
-            (
-                2,
-                RowForm {
-                    pre: 1,
-                    low: 1,
-                    constant: 1,
-                    next_value: -1,
-                    next_pre: 1,
-                    pointwise: true,
-                    ..RowForm::default()
-                },
-            ),
-        ];
-        for row in chains.rows() {
-            forms.iter().for_each(|(step, form)| self.rows.set_form(row + step, form));
-            (0..3).for_each(|index| self.range_chain(row + 4 + index * chain, chain));
-        }
-        let mut places = Vec::with_capacity(operands.len());
-        for slot in 0..chains.slots() {
-            let place = chains.place(slot);
-            let Some(&operand) = operands.get(slot) else {
-                // No operand: `value = pre = 0` throughout, and the free `low` makes up for the constants.
-                for (step, form) in &forms {
-                    self.rows.set_lane(place.below(*step), Lane::Border);
-                    self.fills.push(Fill::Borders { places: vec![place.below(*step)], constant: form.constant });
-                }
-                continue;
-            };
-            (0..4 + 3 * chain).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
-            let divisor = self.element_cell(operand);
-            self.copies.extend([
-                (divisor, place.below(1).pre()),
-                (divisor, place.below(3).value()),
-                (place.pre(), place.below(3).pre()),
-                (place.below(2).pre(), place.below(4).pre()),
-                (place.pre(), place.below(4 + chain).pre()),
-                (place.below(1).value(), place.below(4 + 2 * chain).pre()),
-            ]);
-            places.push(place);
-        }
-        self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
-        self.fills.push(Fill::Reciprocal { operands, numerator_bits, chain, places });
-    }
-
     /// `count` chains of `length` rows, side by side in the lanes.
     pub(super) fn chains(&mut self, count: usize, length: usize) -> Chains {
         let units = self.rows.units();
@@ -759,7 +699,7 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.block.logical as usize * self.units
     }
 

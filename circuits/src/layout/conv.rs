@@ -11,7 +11,6 @@ use std::collections::HashMap;
 
 use super::builder::{Accumulated, Builder, IdentityCheck};
 use super::fill::{Fill, PlaneConv, PlaneTaps};
-use super::origin::Origin;
 use super::rows::{Block, Lane, Place, RowForm};
 use super::scalar::{Base, Operand, Previous, ScalarRef};
 use super::weights::{StripId, WeightBlock};
@@ -19,6 +18,7 @@ use super::LayoutError;
 use crate::analysis::Interval;
 use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
+use crate::origin::Origin;
 
 /// Most cells that a layout with planes may have, whatever the width of the machine: several times what the largest models
 /// that can be proved take.
@@ -297,7 +297,7 @@ impl Builder<'_> {
     pub(super) fn arrange_source(&mut self, planes: &Planes<'_>, pitch: usize, ends: bool) {
         let Some(source) = planes.only_tensor() else { return };
         let free = match self.program.node(source).op {
-            Op::Conv { .. } | Op::Reciprocal { .. } => false,
+            Op::Conv { .. } | Op::Reciprocal { .. } | Op::SquareRoot { .. } => false,
             Op::MatMul { .. } => self.is_wide_product(source),
             _ => true,
         };

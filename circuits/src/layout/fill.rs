@@ -85,8 +85,10 @@ pub(super) enum Fill {
     Maximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
     /// Bits and distances of an arg max, from the row above the first operand down.
     ArgMaximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
-    /// Quotient, remainder and their limbs.
-    Reciprocal { operands: Vec<Element>, numerator_bits: u32, chain: u32, places: Vec<Place> },
+    /// Quotients of a numerator, their remainders and limbs.
+    Reciprocal { operands: Vec<Element>, numerator: i64, chain: u32, places: Vec<Place> },
+    /// Square roots, their remainders and limbs.
+    SquareRoot { operands: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
     Wide { sources: Vec<Cell>, places: Vec<Place>, requantize: FinishRequantize, chain: u32 },
     /// The limbs of the salt of hashed port `index`.
@@ -218,10 +220,20 @@ impl Filler<'_> {
                     self.arg_maximum(window, place);
                 }
             }
-            Fill::Reciprocal { operands, numerator_bits, chain, places } => {
+            Fill::Reciprocal { operands, numerator, chain, places } => {
+                for (&operand, &place) in operands.iter().zip(places) {
+                    let divisor = self.element(operand);
+                    let quotient = numerator / divisor;
+                    let remainder = numerator - quotient * divisor;
+                    self.quotient(quotient, remainder, divisor - 1 - remainder, *chain, place);
+                }
+            }
+            Fill::SquareRoot { operands, chain, places } => {
                 for (&operand, &place) in operands.iter().zip(places) {
                     let operand = self.element(operand);
-                    self.reciprocal(operand, *numerator_bits, *chain, place);
+                    let root = operand.isqrt();
+                    let remainder = operand - root * root;
+                    self.quotient(root, remainder, 2 * root - remainder, *chain, place);
                 }
             }
             Fill::Wide { sources, places, requantize, chain } => {
@@ -329,15 +341,12 @@ impl Filler<'_> {
         }
     }
 
-    /// See `Builder::reciprocal` for the rows.
-    fn reciprocal(&mut self, divisor: i64, numerator_bits: u32, chain: u32, place: Place) {
-        let numerator = 1i64 << numerator_bits;
-        let quotient = numerator / divisor;
-        let remainder = numerator - quotient * divisor;
+    /// A quotient or root, its remainder, and what the remainder leaves up to the largest; see `Builder::quotient_rows`.
+    fn quotient(&mut self, quotient: i64, remainder: i64, room: i64, chain: u32, place: Place) {
         self.pre(place, remainder);
         self.value(place.below(1), quotient);
-        self.pre(place.below(2), divisor - 1 - remainder);
-        for (index, ranged) in (0..).zip([divisor - 1 - remainder, remainder, quotient]) {
+        self.pre(place.below(2), room);
+        for (index, ranged) in (0..).zip([room, remainder, quotient]) {
             self.range_chain(place.below(4 + index * chain), ranged, chain);
         }
     }

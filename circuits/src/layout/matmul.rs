@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use super::builder::{Accumulated, Builder, IdentityCheck, Wide};
 use super::conv::{PlacedPlanes, Planes};
 use super::fill::Fill;
-use super::origin::Origin;
 use super::rows::{Block, Lane, Place};
 use super::scalar::{Base, Operand, ScalarRef};
 use super::LayoutError;
 use crate::graph::{Op, Requantize, TensorId};
 use crate::machine::FixedColumn;
+use crate::origin::Origin;
 
 /// An operand, by the vectors along its outer axis: one for each matrix and each index that is summed over.
 struct Factor {

@@ -12,8 +12,8 @@ mod fill;
 mod folding;
 mod hash;
 mod matmul;
-mod origin;
 mod poseidon;
+mod quotients;
 mod rows;
 mod scalar;
 mod tables;
@@ -34,10 +34,10 @@ use crate::machine::{
     AdviceColumn, Arrangement, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams,
     ParamsError, Placement, Region, Regions, Skeleton,
 };
+use crate::origin::{self, Origin};
 use crate::reference::Trace;
 use builder::Builder;
 use fill::{Fill, Filler, UnitColumns};
-use origin::Origin;
 use tables::TablePlan;
 use weights::Strips;
 

@@ -64,6 +64,12 @@ pub enum RunError {
         /// Name of the node.
         node: String,
     },
+    /// A square root of a value below 0.
+    #[error("node {node:?} takes the square root of a value below 0")]
+    Root {
+        /// Name of the node.
+        node: String,
+    },
     /// A value beyond 63 bits; validated programs within the interval analysis never reach it.
     #[error("node {node:?} overflows")]
     Overflow {
@@ -75,7 +81,7 @@ pub enum RunError {
 /// Runs a validated program on the values of its input ports, row-major, in order.
 ///
 /// # Errors
-/// Inputs of the wrong number, length or range; a divisor below 1.
+/// Inputs of the wrong number, length or range; a divisor below 1, a square root of less than 0.
 pub fn run(program: &Program, inputs: &[Vec<i64>]) -> Result<Trace, RunError> {
     check_inputs(program, inputs)?;
     let mut trace = Trace { tensors: Vec::with_capacity(program.nodes.len()) };
@@ -154,10 +160,13 @@ impl Evaluator<'_> {
                 let table = self.program.table(*table);
                 Ok(self.trace.tensor(*input).iter().map(|&v| table.apply(v)).collect())
             }
-            Op::Reciprocal { input, numerator_bits } => {
-                let numerator = 1i64 << numerator_bits;
+            Op::Reciprocal { input, numerator } => {
                 let invert = |&v: &i64| if v >= 1 { Ok(numerator / v) } else { Err(self.divisor()) };
                 self.trace.tensor(*input).iter().map(invert).collect()
+            }
+            Op::SquareRoot { input } => {
+                let root = |&v: &i64| v.checked_isqrt().ok_or_else(|| self.root());
+                self.trace.tensor(*input).iter().map(root).collect()
             }
         }
     }
@@ -183,6 +192,10 @@ impl Evaluator<'_> {
             }
         }
         Ok(sums)
+    }
+
+    fn root(&self) -> RunError {
+        RunError::Root { node: self.node.into() }
     }
 
     fn view(&self, sources: &[TensorId], map: &[ViewElement]) -> Vec<i64> {

@@ -176,7 +176,7 @@ pub fn cnn(seed: u64) -> ProgramBuilder {
     b
 }
 
-/// Everything else: two convolutions in place, groups, dilation, affine, product, sum, lookup, reciprocal, views.
+/// Everything else: two convolutions in place, groups, dilation, affine, product, sum, lookup, reciprocal, square root, views.
 pub fn zoo(seed: u64) -> ProgramBuilder {
     let mut b = ProgramBuilder::new(seed);
     let relu = b.relu(-64, 63);
@@ -205,15 +205,16 @@ pub fn zoo(seed: u64) -> ProgramBuilder {
     let elements: usize = shape.iter().product();
     let rows = b.reshape(looked_up, &[shape[0], elements / shape[0]]);
     let sums = b.node(Op::Sum { input: rows, factor: 1, requantize: None }, &[shape[0]]);
-    let inverse = b.node(Op::Reciprocal { input: sums, numerator_bits: 12 }, &[shape[0]]);
+    let inverse = b.node(Op::Reciprocal { input: sums, numerator: 5000 }, &[shape[0]]);
+    let root = b.node(Op::SquareRoot { input: sums }, &[shape[0]]);
     let both = b.view(
-        &[inverse, product],
+        &[inverse, product, root],
         (0..3)
             .map(|index| ViewElement::Element { source: 0, index })
             .chain((0..5).map(|index| ViewElement::Element { source: 1, index: index * 2 }))
-            .chain([ViewElement::Zero])
+            .chain([ViewElement::Zero, ViewElement::Element { source: 2, index: 1 }])
             .collect(),
-        &[9],
+        &[10],
     );
     let mean = b
         .node(Op::Sum { input: rows, factor: 3, requantize: Some(Requantize { shift: 4, table: clamp }) }, &[shape[0]]);

@@ -105,7 +105,35 @@ pub fn pointwise() -> ProgramBuilder {
 pub fn reciprocal() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(7);
     let x = input(&mut b, &[3], [1, 7], Visibility::Private);
-    let y = b.node(Op::Reciprocal { input: x, numerator_bits: 6 }, &[3]);
+    let y = b.node(Op::Reciprocal { input: x, numerator: 64 }, &[3]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// Square roots of three numbers.
+pub fn square_root() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(16);
+    let x = input(&mut b, &[3], [0, 30], Visibility::Private);
+    let y = b.node(Op::SquareRoot { input: x }, &[3]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// Elements over the root of the sum of their squares.
+pub fn normalized() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(17);
+    let x = input(&mut b, &[2, 2], [-4, 3], Visibility::Private);
+    let squares = b.node(Op::Product { operands: [x; 2], requantize: None }, &[2, 2]);
+    let sums = b.node(Op::Sum { input: squares, factor: 16, requantize: None }, &[2]);
+    let shifted = Op::Affine { operands: [sums; 2], factors: [1, 0], constant: 5, requantize: None };
+    let shifted = b.node(shifted, &[2]);
+    let root = b.node(Op::SquareRoot { input: shifted }, &[2]);
+    let inverse = b.node(Op::Reciprocal { input: root, numerator: 300 }, &[2]);
+    let map = (0..4).map(|i| ViewElement::Element { source: 0, index: i / 2 }).collect();
+    let repeated = b.view(&[inverse], map, &[2, 2]);
+    let table = doubled(&mut b, -19, 19);
+    let requantize = Some(Requantize { shift: 2, table });
+    let y = b.node(Op::Product { operands: [x, repeated], requantize }, &[2, 2]);
     b.output(y, Visibility::Public);
     b
 }
@@ -189,6 +217,8 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("arg max", arg_maximum(Visibility::Private)),
         ("pointwise", pointwise()),
         ("reciprocal", reciprocal()),
+        ("square root", square_root()),
+        ("normalized", normalized()),
         ("saturating", saturating()),
         ("wide", wide()),
         ("wide input", wide_input()),

@@ -92,6 +92,7 @@ fn operator(op: &Op) -> &'static str {
         Op::Lookup { .. } => "Lookup",
         Op::Reciprocal { .. } => "Reciprocal",
         Op::MatMul { .. } => "MatMul",
+        Op::SquareRoot { .. } => "SquareRoot",
     }
 }
 

@@ -337,6 +337,27 @@ pub enum FloatOp {
         /// axis
         axis: usize,
     },
+    /// Softmax over one axis among the elements that are kept; the others are 0.
+    MaskedSoftmax {
+        /// operand
+        input: ValueId,
+        /// axis
+        axis: usize,
+        /// for each element whether it takes part
+        kept: Arc<[bool]>,
+    },
+    /// `c / √(mean c² + epsilon)`, the mean over the axes, and 0 where the root is; `c` is the operand, less its mean over
+    /// the axes if it is centered.
+    Normalize {
+        /// operand
+        input: ValueId,
+        /// axes, ascending
+        axes: Vec<usize>,
+        /// whether the mean is taken off
+        centered: bool,
+        /// added to the mean square, not negative
+        epsilon: f64,
+    },
     /// Logarithm of softmax over one axis.
     LogSoftmax {
         /// operand

@@ -30,6 +30,8 @@ impl FloatOp {
             | Self::ArgExtremum { input, .. }
             | Self::Softmax { input, .. }
             | Self::LogSoftmax { input, .. }
+            | Self::MaskedSoftmax { input, .. }
+            | Self::Normalize { input, .. }
             | Self::Quantize { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
@@ -76,6 +78,12 @@ impl Tensor {
     pub fn new(shape: Vec<usize>, data: Vec<f64>) -> Self {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "elements of shape {shape:?}");
         Self { shape, data: data.into() }
+    }
+
+    /// The value of all elements, if they have one.
+    pub(crate) fn uniform(&self) -> Option<f64> {
+        let first = *self.data.first()?;
+        self.data.iter().all(|&v| v == first).then_some(first)
     }
 
     /// A scalar.

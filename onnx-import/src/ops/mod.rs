@@ -2,6 +2,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod cast;
 mod compare;
 mod concat;
@@ -39,6 +40,7 @@ use crate::registry::Operator;
 pub(crate) const ALL: &[&[Operator]] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
+    attention::OPERATORS,
     cast::OPERATORS,
     compare::OPERATORS,
     concat::OPERATORS,

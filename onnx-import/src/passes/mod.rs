@@ -8,6 +8,8 @@ mod dead;
 mod extremum;
 mod finite;
 mod linear;
+mod mask;
+mod normalize;
 mod padding;
 mod rebuild;
 mod views;
@@ -20,6 +22,9 @@ pub(crate) use finite::check_finite;
 pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {
     let passes = [
         dead::remove,
+        common::merge,
+        mask::fold,
+        normalize::recognize,
         extremum::pass_softmax,
         padding::fold,
         views::compose,

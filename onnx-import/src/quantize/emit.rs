@@ -1,6 +1,6 @@
 //! From the plan and its steps to the integer program: rounding, shifts, tables.
 //!
-//! An accumulator of a convolution, a combination or a sum has the step `pre_step / 2^shift`; real weights are rounded to
+//! An accumulator of a convolution, a combination, a sum or a normalization has the step `pre_step / 2^shift`; real weights are rounded to
 //! multiples of it, so the multiplier of the requantization is part of the weights. The shift is the same for the whole
 //! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits.
 
@@ -20,7 +20,7 @@ const WEIGHT_ERROR: f64 = 0.25;
 /// Standard deviation of a rounding error.
 const ROUNDING_ERROR: f64 = 0.289;
 /// Fewest rows whose sums are one convolution.
-const LEAST_ROWS: usize = 4;
+pub(super) const LEAST_ROWS: usize = 4;
 /// Largest magnitude of factors and biases.
 const MAX_FACTOR: f64 = (1u64 << 48) as f64;
 
@@ -80,7 +80,7 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
 
 pub(super) struct Emitter<'a> {
     pub(super) plan: &'a Plan,
-    scales: &'a Scales,
+    pub(super) scales: &'a Scales,
     /// The shift of each accumulator that has one of its own.
     shifts: Vec<Option<u32>>,
     /// The step of each adjustable accumulator.
@@ -143,7 +143,7 @@ impl Emitter<'_> {
     /// Whether the step of the accumulator is free to choose.
     fn is_adjustable(&self, id: PlanId) -> bool {
         match self.plan.node(id).op {
-            PlanOp::Linear { .. } => true,
+            PlanOp::Linear { .. } | PlanOp::Normalize { .. } => true,
             PlanOp::Combine { lattice, .. } => !lattice,
             PlanOp::Sum { exact, .. } => !exact,
             _ => false,
@@ -177,6 +177,9 @@ impl Emitter<'_> {
             let largest = self.largest_weight(id, *input, weights) / step;
             let largest_bias = bias.iter().fold(0f64, |largest, b| largest.max(b.abs())) / step;
             return largest < f64::from(i32::MAX) && largest_bias < MAX_FACTOR;
+        }
+        if let Some(normalization) = self.normalization(id) {
+            return normalization.fits(step);
         }
         let exact = self.exact_operands(id);
         let constant = match self.plan.node(id).op {
@@ -216,6 +219,9 @@ impl Emitter<'_> {
             };
             let magnitude = sources.into_iter().map(|source| self.operand_magnitude(source)).fold(0.0, f64::max);
             return ROUNDING_ERROR * step * magnitude * terms.sqrt();
+        }
+        if let Some(normalization) = self.normalization(id) {
+            return normalization.rounding(step, self.plan.node(id).range.magnitude());
         }
         let exact = self.exact_operands(id);
         let count = match self.plan.node(id).op {
@@ -279,7 +285,7 @@ impl Emitter<'_> {
             }
             PlanOp::Reciprocal { input, numerator_bits } => {
                 let operand = self.exact[input.0].expect("divisors are exact sums").tensor;
-                let op = Op::Reciprocal { input: operand, numerator_bits: *numerator_bits };
+                let op = Op::Reciprocal { input: operand, numerator: 1 << numerator_bits };
                 self.emit_small(id, op, node.shape.clone(), (0, 1 << numerator_bits));
             }
             PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
@@ -287,7 +293,8 @@ impl Emitter<'_> {
             | PlanOp::Combine { .. }
             | PlanOp::Product { .. }
             | PlanOp::MatMul { .. }
-            | PlanOp::Sum { .. } => self.accumulator(id)?,
+            | PlanOp::Sum { .. }
+            | PlanOp::Normalize { .. } => self.accumulator(id)?,
             PlanOp::Scale { .. } => unreachable!("rewriting settles all scales"),
         }
         Ok(())
@@ -478,10 +485,14 @@ impl Emitter<'_> {
                 let terms = shape.pop().expect("rows have an axis");
                 let rows: usize = shape.iter().product();
                 if let (true, Ok(weight)) = (rows >= LEAST_ROWS && terms > 1, i32::try_from(factor)) {
-                    return Ok((self.sum_of_planes(stored.tensor, [rows, terms], weight), vec![1, rows, 1], step));
+                    return Ok((self.sum_of_planes(stored.tensor, [rows, terms], weight, 0), vec![1, rows, 1], step));
                 }
                 let operand = self.reshape(stored.tensor, [&shape[..], &[terms]].concat());
                 Ok((Op::Sum { input: operand, factor, requantize: None }, non_scalar(shape), step))
+            }
+            PlanOp::Normalize { .. } => {
+                let normalization = self.normalization(id).expect("it is one");
+                Ok((self.normalized(id, &normalization, step), node.shape.clone(), step))
             }
             _ => unreachable!("only accumulating operators come here"),
         }
@@ -489,7 +500,7 @@ impl Emitter<'_> {
 
     /// The sums of many rows as one convolution, whose channels are the columns: an identity, where each term of a sum by
     /// itself takes a row.
-    fn sum_of_planes(&mut self, tensor: TensorId, [rows, terms]: [usize; 2], weight: i32) -> Op {
+    pub(super) fn sum_of_planes(&mut self, tensor: TensorId, [rows, terms]: [usize; 2], weight: i32, bias: i64) -> Op {
         let map: Arc<[_]> = (0..rows * terms).map(|i| element(i % rows * terms + i / rows)).collect();
         let key = (vec![tensor], vec![terms, rows, 1]);
         let input = self.known_view(&key, &map).unwrap_or_else(|| {
@@ -503,7 +514,7 @@ impl Emitter<'_> {
             view
         });
         let weights = vec![weight; terms].into();
-        Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias: [0].into(), requantize: None }
+        Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias: [bias].into(), requantize: None }
     }
 
     /// Bounds of an exact difference of small values; other accumulators are never looked up.
@@ -650,7 +661,7 @@ impl Emitter<'_> {
         (operand, shape)
     }
 
-    fn reshape(&mut self, tensor: TensorId, shape: Vec<usize>) -> TensorId {
+    pub(super) fn reshape(&mut self, tensor: TensorId, shape: Vec<usize>) -> TensorId {
         let node = &self.out.nodes[tensor.0 as usize];
         if node.shape == shape {
             return tensor;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::function::Function;
-use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, ValueId};
 
 /// Largest expression that is followed; beyond it the value is kept.
 const MAX_SIZE: usize = 256;
@@ -60,12 +60,6 @@ impl Fusion {
     }
 }
 
-/// The tensor of a constant with one value throughout.
-pub(super) fn uniform(tensor: &Tensor) -> Option<f64> {
-    let first = *tensor.data.first()?;
-    tensor.data.iter().all(|&v| v == first).then_some(first)
-}
-
 fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Vec<Choice> {
     if !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }) {
         return Vec::new();
@@ -115,7 +109,7 @@ impl Options {
 /// `None` where the operand is broadcast data or a constant of several values.
 fn options(graph: &FloatGraph, node: &FloatNode, operand: ValueId, known: &[Vec<Choice>]) -> Option<Options> {
     match graph.constant(operand) {
-        Some(tensor) => uniform(tensor).filter(|value| !value.is_nan()).map(Options::Constant),
+        Some(tensor) => tensor.uniform().filter(|value| !value.is_nan()).map(Options::Constant),
         None if graph.node(operand).elements() != node.elements() => None,
         None => {
             let own = Choice { root: operand, function: Function::Argument, size: 1 };

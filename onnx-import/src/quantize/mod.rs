@@ -12,6 +12,7 @@
 
 mod calibrate;
 mod emit;
+mod emit_normalize;
 mod emit_quantized;
 mod error;
 mod function;

@@ -72,6 +72,9 @@ pub(super) enum PlanOp {
     ArgMax { input: PlanId },
     /// A function of each element.
     Map { input: PlanId, function: Function, rules: MapRules },
+    /// `factor·c / √(mean c² + epsilon)` over the last axis, where `c` is the operand, less its mean if it is centered; the
+    /// factor is positive.
+    Normalize { input: PlanId, centered: bool, epsilon: f64, factor: f64 },
     /// `1 / x` for positive integers, as `floor(2^bits / x)`.
     Reciprocal { input: PlanId, numerator_bits: u32 },
     /// The integers that stand for the values of an input, whose step is `scale`.
@@ -108,6 +111,7 @@ impl PlanOp {
             | Self::Max { input }
             | Self::ArgMax { input }
             | Self::Map { input, .. }
+            | Self::Normalize { input, .. }
             | Self::Reciprocal { input, .. }
             | Self::Quantize { input }
             | Self::Dequantize { input, .. }
@@ -120,7 +124,12 @@ impl PlanOp {
     pub(super) fn accumulates(&self) -> bool {
         matches!(
             self,
-            Self::Linear { .. } | Self::Combine { .. } | Self::Product { .. } | Self::MatMul { .. } | Self::Sum { .. }
+            Self::Linear { .. }
+                | Self::Combine { .. }
+                | Self::Product { .. }
+                | Self::MatMul { .. }
+                | Self::Sum { .. }
+                | Self::Normalize { .. }
         )
     }
 }

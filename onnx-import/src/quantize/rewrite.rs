@@ -209,6 +209,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::Max { input }
         | PlanOp::ArgMax { input }
         | PlanOp::Map { input, .. }
+        | PlanOp::Normalize { input, .. }
         | PlanOp::Reciprocal { input, .. }
         | PlanOp::Quantize { input }
         | PlanOp::Dequantize { input, .. }
@@ -353,7 +354,7 @@ fn scale_through_view(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     true
 }
 
-/// A uniform scale of a combination, of a sum or of a product of matrices goes into its factors.
+/// A uniform scale of a combination, of a sum, of a product of matrices or of a normalization goes into its factors.
 fn scale_into_accumulator(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let PlanOp::Scale { input, factors, offsets } = &plan.node(id).op else { return false };
     let (Some(scale), Some(offset)) = (uniform(factors), uniform(offsets)) else { return false };
@@ -373,6 +374,9 @@ fn scale_into_accumulator(plan: &mut Plan, id: PlanId, readers: &Readers) -> boo
         }
         PlanOp::MatMul { operands, factor } if offset == 0.0 && scale > 0.0 => {
             PlanOp::MatMul { operands, factor: factor * scale }
+        }
+        PlanOp::Normalize { input, centered, epsilon, factor } if offset == 0.0 && scale > 0.0 => {
+            PlanOp::Normalize { input, centered, epsilon, factor: factor * scale }
         }
         _ => return false,
     };
@@ -742,6 +746,13 @@ fn settle_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let blocks = (1..=count).filter(|blocks| count % blocks == 0);
     let fits = |&blocks: &usize| per_block(factors, blocks).is_some() && per_block(offsets, blocks).is_some();
     let blocks = blocks.into_iter().find(fits).expect("single elements always fit");
+    let periods = (1..blocks).filter(|period| count % period == 0);
+    let repeats = |values: &[f64], period: usize| values.iter().zip(&values[period..]).all(|(a, b)| a == b);
+    let period = periods.into_iter().find(|&period| repeats(factors, period) && repeats(offsets, period));
+    if let Some(period) = period {
+        settle_features(plan, id, period);
+        return true;
+    }
     let weights = per_block(factors, blocks).expect("checked above");
     let bias = per_block(offsets, blocks).expect("checked above");
     let shape = vec![blocks, count / blocks, 1];
@@ -749,6 +760,21 @@ fn settle_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let input = plan.reshape(input, shape);
     plan.nodes[id.0].op = PlanOp::Linear { input, geometry, weights, bias };
     true
+}
+
+/// A scale that repeats for each row of features: the features become the channels of a depthwise convolution.
+fn settle_features(plan: &mut Plan, id: PlanId, features: usize) {
+    let PlanOp::Scale { input, factors, offsets } = &plan.node(id).op else { unreachable!("the node is a scale") };
+    let (input, rows) = (*input, factors.len() / features);
+    let (weights, bias) = (factors[..features].to_vec(), offsets[..features].to_vec());
+    let by_feature = (0..features * rows).map(|i| super::plan::element(i % rows * features + i / rows)).collect();
+    let shape = vec![features, rows, 1];
+    let view = plan.view(input, shape.clone(), by_feature);
+    let geometry = ConvGeometry { groups: features as u32, ..ConvGeometry::POINTWISE };
+    let op = PlanOp::Linear { input: view, geometry, weights, bias };
+    let linear = plan.push(PlanNode { op, shape, origin: None, ..plan.node(id).clone() });
+    let back = (0..features * rows).map(|i| super::plan::element(i % features * rows + i / features)).collect();
+    plan.nodes[id.0].op = PlanOp::View { sources: vec![linear], map: back };
 }
 
 #[cfg(test)]

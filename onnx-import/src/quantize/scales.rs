@@ -1,8 +1,8 @@
 //! Steps: how much one unit of each integer stands for, and which accumulators are stored exactly.
 //!
 //! Values that views, maxima or exact differences tie together form a *class* with one step; so do those that the same
-//! weights multiply ([`repeated`]). A class takes as many levels
-//! as the activation bits allow, more where an index of a maximum or a softmax reads it, and 16 bits where tables alone
+//! weights multiply ([`repeated`]). A class takes as many levels as the activation bits allow, more where an index of a
+//! maximum, a softmax or a normalization reads it, and 16 bits where tables alone
 //! write it and only outputs read it: entries of a table cost nothing by their size.
 //!
 //! An accumulator has a *pre-step*, the step of its shifted value, which is the argument of its table. Functions that are
@@ -439,8 +439,8 @@ struct Read {
     maps: Vec<PlanId>,
     /// Sums and combinations, which can take an exact accumulator.
     exactable: usize,
-    /// Whether an index of a maximum reads it.
-    ordered: bool,
+    /// Whether an index of a maximum or a normalization reads it.
+    fine: bool,
 }
 
 impl Read {
@@ -476,7 +476,7 @@ impl Reads {
                             // A view with the step of its sources answers for itself.
                             read.views += usize::from(!loose_views[id.0]);
                         }
-                        read.ordered |= own.ordered;
+                        read.fine |= own.fine;
                     }
                 }
                 PlanOp::Map { input, .. } => reads[input.0].maps.push(id),
@@ -484,14 +484,14 @@ impl Reads {
                     operands.iter().for_each(|operand| reads[operand.0].exactable += 1);
                 }
                 PlanOp::Sum { input, exact: false, .. } => reads[input.0].exactable += 1,
-                PlanOp::ArgMax { input } => {
+                PlanOp::ArgMax { input } | PlanOp::Normalize { input, .. } => {
                     reads[input.0].raw += 1;
-                    reads[input.0].ordered = true;
+                    reads[input.0].fine = true;
                 }
                 op => {
                     for operand in op.operands() {
                         reads[operand.0].raw += 1;
-                        reads[operand.0].ordered |= matches!(op, PlanOp::Max { .. }) && reads[id.0].ordered;
+                        reads[operand.0].fine |= matches!(op, PlanOp::Max { .. }) && reads[id.0].fine;
                     }
                 }
             }
@@ -624,7 +624,7 @@ impl Facts {
                 class.range = Some(class.range.map_or(node.range, |range| range.union(node.range)));
                 class.nonnegative &= nonnegative[id.0];
             }
-            class.fine |= lattice || read.ordered;
+            class.fine |= lattice || read.fine;
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
             class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
             if node.integer {
@@ -701,7 +701,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
             PlanOp::QuantizedConv { requantization, .. } => requantization.lo >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
-            PlanOp::Scale { .. } => false,
+            PlanOp::Scale { .. } | PlanOp::Normalize { .. } => false,
         };
     }
     known

@@ -5,6 +5,8 @@
 pub(crate) mod cases;
 
 use onnx_import::float::graph::Tensor;
+use onnx_import::ImportOptions;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,26 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     let given = std::env::var_os("ZKINFER_CORPUS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models").into());
     folder.is_dir().then_some(folder)
+}
+
+/// What `meta.json` of a model says.
+pub(crate) fn meta(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("meta.json")).expect("the model has meta.json"))
+        .expect("it is JSON")
+}
+
+/// Options with the sizes of the samples for inputs whose sizes are names.
+pub(crate) fn options_of(meta: &Value) -> ImportOptions {
+    let mut options = ImportOptions::default();
+    for input in meta["inputs"].as_array().expect("a list of inputs") {
+        let sizes = input["sample"].as_array().expect("a sample's shape");
+        for (name, size) in input["shape"].as_array().expect("a shape").iter().zip(sizes) {
+            if let (Some(name), Some(size)) = (name.as_str(), size.as_u64()) {
+                options.dims.insert(name.to_owned(), size as usize);
+            }
+        }
+    }
+    options
 }
 
 /// All arrays of an `.npz` file by name.

@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::super::origin::{origins, Origin};
 use super::super::rows::Place;
 use super::super::tables::function_of;
 use super::super::Layout;
@@ -19,6 +18,7 @@ use super::residue::{self, Randomness};
 use super::{AuditError, AuditReport, LaidIdentity};
 use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Region, Skeleton};
+use crate::origin::{origins, Origin};
 
 /// A term `coefficient·χ^chi·ρ^rho`.
 #[derive(Clone, Copy, Debug)]

@@ -152,6 +152,8 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::ArgExtremum { axis, smallest, last, .. } => reduce::arg(operands[0], *axis, *smallest, *last),
         FloatOp::Gather { axis, .. } => views::gather(operands[0], operands[1], *axis),
         FloatOp::Softmax { axis, .. } => reduce::softmax(operands[0], *axis, false),
+        FloatOp::MaskedSoftmax { axis, kept, .. } => reduce::masked_softmax(operands[0], *axis, kept),
+        FloatOp::Normalize { axes, centered, epsilon, .. } => reduce::normalize(operands[0], axes, *centered, *epsilon),
         FloatOp::Quantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.quantize(v)).collect(),
         FloatOp::Dequantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.dequantize(v)).collect(),
         FloatOp::QuantizedConv { window, groups, requantization, .. } => {

@@ -1,4 +1,4 @@
-//! Reductions, arg max and softmax.
+//! Reductions, arg max, softmax and normalization.
 
 use super::{around_axis, Odometer};
 use crate::float::graph::{ReduceKind, Tensor};
@@ -61,6 +61,34 @@ pub(super) fn softmax(input: &Tensor, axis: usize, logarithm: bool) -> Vec<f64> 
     data
 }
 
+/// Softmax of what is kept; the rest is as good as `−∞`, and 0 where nothing is kept.
+pub(super) fn masked_softmax(input: &Tensor, axis: usize, kept: &[bool]) -> Vec<f64> {
+    let masked = input.data.iter().zip(kept).map(|(&v, &kept)| if kept { v } else { f64::NEG_INFINITY });
+    let mut shares = softmax(&Tensor::new(input.shape.clone(), masked.collect()), axis, false);
+    shares.iter_mut().zip(kept).filter(|(_, &kept)| !kept).for_each(|(share, _)| *share = 0.0);
+    shares
+}
+
+/// Elements, less their mean over the axes if centered, over the root of their mean square; 0 where that is 0.
+pub(super) fn normalize(input: &Tensor, axes: &[usize], centered: bool, epsilon: f64) -> Vec<f64> {
+    let kept: Vec<usize> =
+        input.shape.iter().enumerate().map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect();
+    let strides = super::strides_for(&kept, &input.shape);
+    let rows = || Odometer::new(&input.shape, [strides.clone()]).map(|[row]| row);
+    let mut elements = input.data.to_vec();
+    if centered {
+        let means = reduce(input, ReduceKind::Mean, axes);
+        elements.iter_mut().zip(rows()).for_each(|(element, row)| *element -= means[row]);
+    }
+    let squares = elements.iter().map(|element| element * element).collect();
+    let variances = reduce(&Tensor::new(input.shape.clone(), squares), ReduceKind::Mean, axes);
+    let quotient = |(&element, row): (&f64, usize)| match variances[row] + epsilon {
+        0.0 => 0.0,
+        variance => element / variance.sqrt(),
+    };
+    elements.iter().zip(rows()).map(quotient).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +110,22 @@ mod tests {
         assert_eq!(arg(&matrix(), 1, false, false), [1.0, 0.0]);
         assert_eq!(arg(&matrix(), 1, false, true), [2.0, 0.0]);
         assert_eq!(arg(&matrix(), 1, true, false), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn masked_elements_have_no_share() {
+        let shares = masked_softmax(&matrix(), 1, &[true, false, true, true, true, true]);
+        assert_eq!((shares[1], shares[0] + shares[2]), (0.0, 1.0));
+        assert_eq!(shares[3..], softmax(&matrix(), 1, false)[3..]);
+    }
+
+    #[test]
+    fn normalizes_over_either_axis() {
+        let rows = normalize(&matrix(), &[1], true, 0.0);
+        assert!((rows[0] + 2.0f64.sqrt()).abs() < 1e-12 && rows[..3].iter().sum::<f64>().abs() < 1e-12);
+        let columns = normalize(&matrix(), &[0], false, 0.5);
+        assert!((columns[0] - 1.0 / 9.0f64.sqrt()).abs() < 1e-12);
+        assert_eq!(normalize(&Tensor::new(vec![2], vec![3.0, 3.0]), &[0], true, 0.0), [0.0, 0.0]);
     }
 
     #[test]

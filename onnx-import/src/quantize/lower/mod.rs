@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod linear;
+mod normalize;
 mod pick;
 mod pool;
 mod quantized;
@@ -173,7 +174,11 @@ impl Lowering<'_> {
                 let op = PlanOp::QuantizedAdd { operands, sum: *sum };
                 Ok(self.integers(value, op, shape))
             }
-            FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis),
+            FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
+            FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
+            FloatOp::Normalize { input, axes, centered, epsilon } => {
+                self.normalize(value, *input, axes, *centered, *epsilon)
+            }
             FloatOp::LogSoftmax { input, axis } => self.log_softmax(value, *input, *axis),
         }
     }

@@ -102,6 +102,15 @@ impl Lowering<'_> {
         Ok(self.permuted(value, source, &shape, &order, rows))
     }
 
+    /// Rows as [`Lowering::rows`] makes them, put back to the shape that they were made of.
+    pub(super) fn unrolled(&mut self, value: ValueId, rows: PlanId, shape: &[usize], axes: &[usize]) -> PlanId {
+        let moved: Vec<_> = (0..shape.len()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+        let sizes: Vec<_> = moved.iter().map(|&axis| shape[axis]).collect();
+        let position = |axis| moved.iter().position(|&m| m == axis).expect("a permutation");
+        let order: Vec<_> = (0..shape.len()).map(position).collect();
+        self.permuted(value, rows, &sizes, &order, shape.to_vec())
+    }
+
     /// `source` of shape `shape` with its axes in `order`, under the shape `to`.
     pub(super) fn permuted(
         &mut self,

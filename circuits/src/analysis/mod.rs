@@ -3,9 +3,12 @@
 //! Exact integers throughout. The bounds decide table domains, where saturation needs its gadget, how many bits a public
 //! value takes, and that no identity can wrap around the field.
 
+mod quotients;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::quotients::Quotients;
 use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, Weights};
 use crate::reference::shift_half_up;
 
@@ -41,6 +44,11 @@ impl Interval {
         self.hi.abs().max(self.lo.abs())
     }
 
+    /// The integers in both, of which there is at least one.
+    fn intersection(self, other: Self) -> Self {
+        Self::new(self.lo.max(other.lo), self.hi.min(other.hi))
+    }
+
     fn plus(self, other: Self) -> Self {
         Self { lo: self.lo.saturating_add(other.lo), hi: self.hi.saturating_add(other.hi) }
     }
@@ -53,6 +61,12 @@ impl Interval {
             self.hi.saturating_mul(other.hi),
         ];
         Self { lo: *products.iter().min().expect("four products"), hi: *products.iter().max().expect("four products") }
+    }
+
+    fn squared(self) -> Self {
+        let nearest = if self.lo <= 0 && self.hi >= 0 { 0 } else { self.lo.abs().min(self.hi.abs()) };
+        let farthest = self.magnitude();
+        Self { lo: nearest.saturating_mul(nearest), hi: farthest.saturating_mul(farthest) }
     }
 
     fn scaled(self, factor: i64) -> Self {
@@ -105,8 +119,9 @@ const ELEMENT_BITS: u32 = 61;
 /// A node whose numbers may grow too large.
 pub fn ranges(program: &Program) -> Result<Vec<NodeRange>, AnalysisError> {
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
+    let quotients = Quotients::of(program);
     for (index, node) in program.nodes.iter().enumerate() {
-        let range = Analysis { program, ranges: &ranges }.node(index);
+        let range = Analysis { program, ranges: &ranges, quotients: &quotients }.node(index);
         let wide = |interval: Interval, what, limit| {
             let bits = 128 - interval.magnitude().leading_zeros();
             match bits <= limit {
@@ -126,6 +141,7 @@ pub fn ranges(program: &Program) -> Result<Vec<NodeRange>, AnalysisError> {
 struct Analysis<'a> {
     program: &'a Program,
     ranges: &'a [NodeRange],
+    quotients: &'a Quotients<'a>,
 }
 
 impl Analysis<'_> {
@@ -159,8 +175,13 @@ impl Analysis<'_> {
                 let [a, b] = [0, 1].map(|i| self.value(operands[i]).scaled(factors[i]));
                 self.finish(a.plus(b).plus(Interval::new(*constant, *constant)), requantize)
             }
-            Op::Product { operands, requantize } => {
-                self.finish(self.value(operands[0]).times(self.value(operands[1])), requantize)
+            Op::Product { operands: [a, b], requantize } => {
+                let product = match a == b {
+                    true => self.value(*a).squared(),
+                    false => self.value(*a).times(self.value(*b)),
+                };
+                let bound = self.quotients.bound([*a, *b], |tensor| self.value(tensor));
+                self.finish(bound.map_or(product, |bound| product.intersection(bound)), requantize)
             }
             Op::MatMul { operands, requantize } => {
                 let terms =
@@ -181,10 +202,14 @@ impl Analysis<'_> {
                 let argument = self.value(*input);
                 NodeRange { value: self.image(*table, argument), accumulator: None, argument: Some(argument) }
             }
-            Op::Reciprocal { input, numerator_bits } => {
+            Op::Reciprocal { input, numerator } => {
                 let operand = self.value(*input);
-                let numerator = 1i128 << numerator_bits;
+                let numerator = i128::from(*numerator);
                 NodeRange::plain(Interval::new(numerator / operand.hi.max(1), numerator / operand.lo.max(1)))
+            }
+            Op::SquareRoot { input } => {
+                let operand = self.value(*input);
+                NodeRange::plain(Interval::new(operand.lo.max(0).isqrt(), operand.hi.max(0).isqrt()))
             }
         }
     }

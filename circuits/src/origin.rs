@@ -6,23 +6,23 @@ use crate::graph::{Op, Program, TensorId, ViewElement};
 
 /// An element of a tensor that is no view, or zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) tensor: TensorId,
-    pub(super) index: u32,
+pub(crate) struct Origin {
+    pub(crate) tensor: TensorId,
+    pub(crate) index: u32,
 }
 
 impl Origin {
     /// The constant 0.
-    pub(super) const ZERO: Origin = Origin { tensor: TensorId(u32::MAX), index: 0 };
+    pub(crate) const ZERO: Origin = Origin { tensor: TensorId(u32::MAX), index: 0 };
 
     /// Whether it is the constant 0.
-    pub(super) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         self.tensor.0 == u32::MAX
     }
 }
 
 /// The elements of a program's tensors by where they are defined: views are seen through.
-pub(super) fn origins(program: &Program) -> Vec<Option<Arc<[Origin]>>> {
+pub(crate) fn origins(program: &Program) -> Vec<Option<Arc<[Origin]>>> {
     let mut resolved: Vec<Option<Arc<[Origin]>>> = Vec::with_capacity(program.nodes.len());
     for node in &program.nodes {
         let map = match &node.op {

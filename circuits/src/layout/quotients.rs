@@ -1,0 +1,108 @@
+//! Quotients and square roots with their remainders, by products and range chains.
+
+use super::builder::{range_rows, Builder};
+use super::fill::Fill;
+use super::rows::{Lane, Place, RowForm};
+use crate::graph::TensorId;
+
+/// Rows before the range chains.
+const HEAD: u32 = 4;
+/// Range chains: what the remainder leaves, the remainder, the quotient.
+const CHAINS: u32 = 3;
+
+/// The forms of the two rows that say something; each reads the row below it.
+struct Forms {
+    /// Row 0: `value`, `pre = r`, and below it the factors.
+    division: RowForm,
+    /// Row 2: `pre = t`, and below it `value = v`, `pre = r`.
+    room: RowForm,
+}
+
+impl Builder<'_> {
+    /// M-RECIPROCAL: `q·d + r = N` with `q`, `r` and `d − 1 − r` in range.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | –, `r` | `r + q·d = N` |
+    /// | 1 | `q`, `d` | |
+    /// | 2 | –, `t` | `t = d − 1 − r` |
+    /// | 3 | `d`, `r` | |
+    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chain`] |
+    pub(super) fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator: i64) {
+        let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
+        let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
+        let forms = Forms {
+            division: RowForm { constant: -numerator, product: 1, ..form },
+            room: RowForm { constant: 1, next_value: -1, next_pre: 1, ..form },
+        };
+        let operands = self.elements(input);
+        let (chain, places) = self.quotient_rows(operands.len(), largest, &forms);
+        for (&place, &operand) in places.iter().zip(&operands) {
+            let divisor = self.element_cell(operand);
+            self.copies.extend([(divisor, place.below(1).pre()), (divisor, place.below(3).value())]);
+        }
+        self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
+        self.fills.push(Fill::Reciprocal { operands, numerator, chain, places });
+    }
+
+    /// M-ROOT: `s² + r = v` with `s`, `r` and `2·s − r` in range.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | `v`, `r` | `r + s·s = v` |
+    /// | 1 | `s`, `s` | |
+    /// | 2 | –, `t` | `t = 2·s − r` |
+    /// | 3 | `s`, `r` | |
+    /// | 4 … | limbs of `t`, of `r`, of `s` | see [`Builder::range_chain`] |
+    pub(super) fn square_root(&mut self, tensor: TensorId, input: TensorId) {
+        let largest = 2 * self.ranges[tensor.0 as usize].value.hi;
+        let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
+        let forms = Forms {
+            division: RowForm { value: -1, product: 1, ..form },
+            room: RowForm { next_value: -2, next_pre: 1, ..form },
+        };
+        let operands = self.elements(input);
+        let (chain, places) = self.quotient_rows(operands.len(), largest, &forms);
+        for (&place, &operand) in places.iter().zip(&operands) {
+            let root = place.below(1).value();
+            self.copies.extend([
+                (self.element_cell(operand), place.value()),
+                (root, place.below(1).pre()),
+                (root, place.below(3).value()),
+            ]);
+        }
+        self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
+        self.fills.push(Fill::SquareRoot { operands, chain, places });
+    }
+
+    /// Rows for `count` quotients none of whose ranged numbers exceeds `largest`; returns the rows of a chain, and the
+    /// first place of each quotient. Copies of the remainder and to the chains are made.
+    fn quotient_rows(&mut self, count: usize, largest: i128, forms: &Forms) -> (u32, Vec<Place>) {
+        let chain = range_rows(128 - largest.leading_zeros());
+        let chains = self.chains(count, (HEAD + CHAINS * chain) as usize);
+        let forms = [(0, &forms.division), (2, &forms.room)];
+        for row in chains.rows() {
+            forms.iter().for_each(|(step, form)| self.rows.set_form(row + step, form));
+            (0..CHAINS).for_each(|index| self.range_chain(row + HEAD + index * chain, chain));
+        }
+        for place in (count..chains.slots()).map(|slot| chains.place(slot)) {
+            // No operand: `value = pre = 0` throughout, and the free `low` makes up for the constants.
+            for (step, form) in forms {
+                self.rows.set_lane(place.below(step), Lane::Border);
+                self.fills.push(Fill::Borders { places: vec![place.below(step)], constant: form.constant });
+            }
+        }
+        let places: Vec<_> = (0..count).map(|slot| chains.place(slot)).collect();
+        for place in &places {
+            (0..HEAD + CHAINS * chain).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
+            let [room, remainder, quotient] = [0, 1, 2].map(|index| place.below(HEAD + index * chain).pre());
+            self.copies.extend([
+                (place.pre(), place.below(3).pre()),
+                (place.below(2).pre(), room),
+                (place.pre(), remainder),
+                (place.below(1).value(), quotient),
+            ]);
+        }
+        (chain, places)
+    }
+}
