@@ -443,7 +443,7 @@ def families(w):
     def layer_normalization(name):
         axis = w.pick(None, -1, 1, 2)
         shape = {None: (4,), -1: (4,), 1: (3, 4), 2: (4,)}[axis]
-        w.case(name, "LayerNormalization", 17, [w.floats(2, 3, 4)], [w.floats(*shape), w.pick(None, w.floats(*shape))],
+        w.case(name, "LayerNormalization", 17, [w.floats(2, 3, 4)], [w.floats(*shape), w.floats(*shape)][:w.pick(1, 2)],
                axis=axis, epsilon=w.pick(None, 1e-2), outputs=w.pick(1, 3))
 
     def group_normalization(name):
@@ -468,7 +468,7 @@ def families(w):
     def skip_layer_normalization(name):
         x, skip = w.floats(2, 3, 4), w.floats(2, 3, 4)
         if w.random.rand() < 0.5:
-            w.case(name, "SkipLayerNormalization", 17, [x, skip], [w.floats(4), w.floats(4), w.pick(None, w.floats(4))],
+            w.case(name, "SkipLayerNormalization", 17, [x, skip], [w.floats(4), w.floats(4), w.floats(4)][:w.pick(2, 3)],
                    domain="com.microsoft", epsilon=1e-5)
         else:
             w.case(name, "SkipSimplifiedLayerNormalization", 17, [x, skip], [w.floats(4)], domain="com.microsoft",
