@@ -2,7 +2,7 @@
 //!
 //! Values that views, maxima or exact differences tie together form a *class* with one step; so do those that the same
 //! weights multiply ([`repeated`]). A class takes as many levels as the activation bits allow, more where an index of a
-//! maximum, a softmax or a normalization reads it, and 16 bits where tables alone
+//! maximum, a softmax or a normalization reads it or a softmax writes it, and 16 bits where tables alone
 //! write it and only outputs read it: entries of a table cost nothing by their size.
 //!
 //! An accumulator has a *pre-step*, the step of its shifted value, which is the argument of its table. Functions that are
@@ -624,7 +624,7 @@ impl Facts {
                 class.range = Some(class.range.map_or(node.range, |range| range.union(node.range)));
                 class.nonnegative &= nonnegative[id.0];
             }
-            class.fine |= lattice || read.fine;
+            class.fine |= lattice || read.fine || is_share(plan, id);
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
             class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
             if node.integer {
@@ -668,6 +668,16 @@ impl ClassFacts {
             },
         });
     }
+}
+
+/// Whether a node holds shares of sums, as a softmax does: most of them are small beside the largest.
+fn is_share(plan: &Plan, id: PlanId) -> bool {
+    let PlanOp::Product { operands } = plan.node(id).op else { return false };
+    let reciprocal = |id: PlanId| matches!(plan.node(id).op, PlanOp::Reciprocal { .. });
+    operands.into_iter().any(|operand| match &plan.node(operand).op {
+        PlanOp::View { sources, .. } => sources.iter().any(|&source| reciprocal(source)),
+        _ => reciprocal(operand),
+    })
 }
 
 /// Which nodes can't be negative whatever the input, by their operators.
