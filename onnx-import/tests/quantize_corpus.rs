@@ -63,6 +63,7 @@ const MODELS: &[&str] = &[
     "llama_char",
     "vit_16",
     "transformer_encoder_digits",
+    "transformer_encoder_dynamo_digits",
     "nn_transformer_layer_digits",
     "keras_attention_digits",
 ];
