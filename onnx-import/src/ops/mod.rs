@@ -14,8 +14,10 @@ mod depth;
 mod einsum;
 mod expand;
 mod extremum;
+mod fourier;
 mod gather;
 mod local_response;
+mod loss;
 mod matrix;
 mod ml;
 mod normalization;
@@ -52,8 +54,10 @@ pub(crate) const ALL: &[&[Operator]] = &[
     einsum::OPERATORS,
     expand::OPERATORS,
     extremum::OPERATORS,
+    fourier::OPERATORS,
     gather::OPERATORS,
     local_response::OPERATORS,
+    loss::OPERATORS,
     matrix::OPERATORS,
     ml::OPERATORS,
     normalization::OPERATORS,

@@ -30,6 +30,76 @@ impl Case {
         let position = |name: &String| all.iter().position(|other| other == name).expect("a known input");
         import_names(model).iter().map(position).collect()
     }
+
+    /// The first model with its inputs of integers and booleans as initializers, where others remain: indices, axes and
+    /// lengths are constants in most models.
+    pub(crate) fn with_constant_integers(&self) -> Option<Vec<u8>> {
+        let model = &self.models[0];
+        let graph = fields(model).into_iter().find(|(number, _)| *number == 7)?.1;
+        let (mut stored, mut remain) = (vec![], false);
+        for (position, name) in import_names(model).iter().enumerate() {
+            let input = fields(graph).into_iter().filter(|(number, _)| *number == 11).map(|(_, input)| input);
+            let input = input.into_iter().find(|input| text_of(input, 1) == *name)?;
+            let code = element_type(input)?;
+            let tensor = self.arrays.get(&format!("in{position}"))?;
+            match code {
+                // int32, int64 and bool.
+                6 | 7 | 9 => stored.extend(message(5, &initializer(name, code, tensor))),
+                _ => remain = true,
+            }
+        }
+        // A second graph in the file is merged into the first.
+        (remain && !stored.is_empty()).then(|| [model.clone(), message(7, &stored)].concat())
+    }
+}
+
+/// A length-delimited field.
+fn message(field: u64, body: &[u8]) -> Vec<u8> {
+    [varint_bytes(field << 3 | 2), varint_bytes(body.len() as u64), body.to_vec()].concat()
+}
+
+fn varint_bytes(mut value: u64) -> Vec<u8> {
+    let mut bytes = vec![];
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A tensor of that type with its elements as raw data.
+fn initializer(name: &str, code: u64, tensor: &Tensor) -> Vec<u8> {
+    let element = |&value: &f64| match code {
+        6 => (value as i32).to_le_bytes().to_vec(),
+        7 => (value as i64).to_le_bytes().to_vec(),
+        _ => vec![value as u8],
+    };
+    let raw: Vec<u8> = tensor.data.iter().flat_map(element).collect();
+    let sizes = tensor.shape.iter().flat_map(|&size| [varint_bytes(1 << 3), varint_bytes(size as u64)].concat());
+    [
+        sizes.collect(),
+        [varint_bytes(2 << 3), varint_bytes(code)].concat(),
+        message(8, name.as_bytes()),
+        message(9, &raw),
+    ]
+    .concat()
+}
+
+/// The text of a field of a message.
+fn text_of(body: &[u8], number: u64) -> String {
+    let found = fields(body).into_iter().find(|(field, _)| *field == number);
+    found.map(|(_, text)| String::from_utf8(text.to_vec()).expect("names are UTF-8")).unwrap_or_default()
+}
+
+/// The element type of an input.
+fn element_type(input: &[u8]) -> Option<u64> {
+    let inner = |body: &[u8], number: u64| {
+        fields(body).into_iter().find(|(field, _)| *field == number).map(|(_, body)| body.to_vec())
+    };
+    let tensor = inner(&inner(input, 2)?, 1)?;
+    // The type is the first field, a small number.
+    (tensor.first() == Some(&(1 << 3))).then(|| u64::from(tensor[1]))
 }
 
 /// The cases of `cases.zip` by name.
@@ -55,14 +125,12 @@ pub(crate) fn selected_cases() -> BTreeMap<String, Case> {
 
 /// Names of the graph inputs that are no initializers, read from the protobuf itself.
 fn import_names(bytes: &[u8]) -> Vec<String> {
-    let graph = fields(bytes).into_iter().find(|(number, _)| *number == 7).expect("a graph").1;
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("names are UTF-8");
-    let name_of = |message: &[u8], number: u64| {
-        fields(message).into_iter().find(|(field, _)| *field == number).map(|(_, name)| text(name)).unwrap_or_default()
-    };
+    // A graph may come in several parts.
+    let graphs: Vec<&[u8]> =
+        fields(bytes).into_iter().filter(|(number, _)| *number == 7).map(|(_, graph)| graph).collect();
     let of = |field: u64, name: u64| {
-        let list = fields(graph).into_iter().filter(move |(number, _)| *number == field);
-        list.map(|(_, message)| name_of(message, name)).collect::<Vec<_>>()
+        let parts = graphs.iter().flat_map(|graph| fields(graph));
+        parts.filter(|(number, _)| *number == field).map(|(_, body)| text_of(body, name)).collect::<Vec<_>>()
     };
     let stored = of(5, 8);
     of(11, 1).into_iter().filter(|name| !stored.contains(name)).collect()
