@@ -218,6 +218,7 @@ fn is_what_the_gates_say() {
             let assignment = assignment(program(seed), &options);
             let challenges = challenges(seed);
             let found = assignment.derive(&challenges);
+            assert_eq!(one_by_one(&assignment, &challenges), found);
             let expected = Twin::derive(&assignment, challenges);
             assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
             for (column, cells) in &expected {
@@ -226,6 +227,32 @@ fn is_what_the_gates_say() {
             }
         }
     }
+}
+
+/// The columns as they are handed out one by one, none of them twice.
+fn one_by_one(assignment: &Assignment, challenges: &Challenges) -> SecondPhase {
+    let mut columns = SecondPhase::new();
+    let taken = assignment.derive_each(challenges, &PlainKernels, &mut |name, column| {
+        let again = columns.insert(name, column).map(|_| name);
+        again.map_or(Ok(()), Err)
+    });
+    assert_eq!(taken, Ok(()));
+    columns
+}
+
+#[test]
+fn ends_when_a_column_is_not_taken() {
+    let assignment = assignment(support::mlp(1), &LayoutOptions::default());
+    let mut taken = 0;
+    let refused = assignment.derive_each(&challenges(1), &PlainKernels, &mut |_, _| {
+        taken += 1;
+        if taken < 3 {
+            Ok(())
+        } else {
+            Err("no")
+        }
+    });
+    assert_eq!((refused, taken), (Err("no"), 3));
 }
 
 /// Arithmetic that says what it was asked for.

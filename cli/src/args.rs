@@ -239,7 +239,7 @@ impl From<EngineChoice> for Engine {
 }
 
 /// What makes proofs, and within what.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct EngineArgs {
     /// What makes the proof
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
@@ -247,6 +247,10 @@ pub(crate) struct EngineArgs {
     /// Memory that the native engine may take (4GiB, 512MiB, 300MB, or bytes); without it what is fastest
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_memory: Option<ByteSize>,
+    /// Where columns go that --max-memory leaves no room for: an encrypted temporary file without a name; by default in the
+    /// system's folder for such files
+    #[arg(long, value_name = "FOLDER", requires = "max_memory")]
+    pub(crate) spill_folder: Option<PathBuf>,
 }
 
 impl EngineArgs {
@@ -254,15 +258,17 @@ impl EngineArgs {
     ///
     /// # Errors
     /// A limit is given for an engine that keeps none.
-    pub(crate) fn options(self) -> Outcome<EngineOptions> {
+    pub(crate) fn options(&self) -> Outcome<EngineOptions> {
         match self {
-            Self { engine: EngineChoice::Stock, max_memory: Some(_) } => {
+            Self { engine: EngineChoice::Stock, max_memory: Some(_), .. } => {
                 let fault = anyhow!("--max-memory is given, and the stock engine takes what it takes");
                 Err(Failure::misuse(fault).remedy("leave --max-memory out, or use --engine native"))
             }
-            Self { engine, max_memory } => {
-                Ok(EngineOptions { engine: engine.into(), max_memory: max_memory.map(|size| size.0) })
-            }
+            Self { engine, max_memory, spill_folder } => Ok(EngineOptions {
+                engine: (*engine).into(),
+                max_memory: max_memory.map(|size| size.0),
+                spill_folder: spill_folder.clone(),
+            }),
         }
     }
 }
@@ -650,9 +656,14 @@ mod tests {
 
     #[test]
     fn only_the_native_engine_keeps_a_limit() {
-        let limited = |engine| EngineArgs { engine, max_memory: Some(ByteSize(7)) }.options();
+        let spill_folder = Some(PathBuf::from("spill"));
+        let limited =
+            |engine| EngineArgs { engine, max_memory: Some(ByteSize(7)), spill_folder: spill_folder.clone() }.options();
         let native = limited(EngineChoice::Native).expect("it keeps one");
-        assert_eq!(native, EngineOptions { engine: Engine::Native, max_memory: Some(7) });
+        assert_eq!(
+            native,
+            EngineOptions { engine: Engine::Native, max_memory: Some(7), spill_folder: spill_folder.clone() }
+        );
         assert!(limited(EngineChoice::Stock).is_err());
         assert_eq!(EngineArgs::default().options().expect("nothing is given"), EngineOptions::default());
     }

@@ -118,27 +118,51 @@ fn what_a_killed_command_leaves_is_removed_by_the_next() {
     assert_eq!(names(folder.path()), ARTIFACTS.map(String::from).into());
 }
 
+/// Runs `zkinfer` where no file may have more than so many blocks of 512 or 1024 bytes, which fails as a full disk does, and gives
+/// its exit status and standard error; none where the system sets no such limit.
+fn on_a_full_disk(blocks: u32, arguments: &[&str]) -> Option<(Option<i32>, String)> {
+    let base = command();
+    // The limit fails where its signal is ignored.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks} || exit 99; exec \"$0\" \"$@\"");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &script]).arg(base.get_program()).args(arguments);
+    limited.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().expect("a shell starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() == Some(99) {
+        println!("skipped: this system does not limit the size of files ({stderr})");
+        return None;
+    }
+    Some((output.status.code(), stderr))
+}
+
 #[test]
 fn a_full_disk_is_told_and_leaves_nothing_half_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let (model, input) = (example("medical/model.onnx"), example("medical/patient.json"));
-    let base = command();
-    // A limit on the size of files fails as a full disk does, where its signal is ignored. Blocks have 512 or 1024 bytes.
-    let script = "trap '' XFSZ; ulimit -f 2 || exit 99; exec \"$0\" \"$@\"";
-    let mut limited = Command::new("sh");
-    limited.args(["-c", script]).arg(base.get_program());
-    limited.args(["prove", &model, "--input", &input, "--bits", "8", "-o", &text(&out)]);
-    limited.envs(base.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = limited.output().expect("a shell starts");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(99) {
-        println!("skipped: this system does not limit the size of files ({stderr})");
-        return;
-    }
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let prove = ["prove", &model, "--input", &input, "--bits", "8", "-o", &text(&out)];
+    let Some((status, stderr)) = on_a_full_disk(2, &prove) else { return };
+    assert_eq!(status, Some(1), "{stderr}");
     assert!(stderr.contains("program.zki") && stderr.contains("help: make room"), "{stderr}");
     assert_eq!(names(&out), BTreeSet::new());
+}
+
+#[test]
+fn a_disk_without_room_for_columns_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(start(folder.path()).wait().expect("it ends").success());
+    let program = text(&folder.path().join("program.zki"));
+    let estimate = zkinfer(&["estimate", &program, "--json"]).done().json();
+    let (least, out) = (estimate["least_memory_bytes"].to_string(), text(folder.path()));
+    fs::remove_file(folder.path().join("proof.zkp")).expect("it was made");
+    let input = example("digits/seven.json");
+    let prove = ["prove", &program, "--input", &input, "-o", &out, "--max-memory", &least];
+    let Some((status, stderr)) = on_a_full_disk(1024, &prove) else { return };
+    assert_eq!(status, Some(1), "{stderr}");
+    assert!(stderr.contains("the temporary file in") && stderr.contains("can't be written"), "{stderr}");
+    assert!(stderr.contains("help: name a folder with more room by --spill-folder"), "{stderr}");
+    assert!(!folder.path().join("proof.zkp").exists() && others(folder.path()).is_empty());
 }
 
 #[test]

@@ -72,6 +72,32 @@ fn a_limit_is_kept_or_refused_with_the_ways_out() {
 }
 
 #[test]
+fn columns_go_to_disk_where_memory_is_short() {
+    let [folder, spill] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    prove(folder.path(), &[]).done();
+    let program = text(&folder.path().join("program.zki"));
+    let estimate = zkinfer(&["estimate", &program, "--json"]).done().json();
+    assert_eq!((&estimate["memory_plan"]["spill"], &estimate["memory_plan"]["disk"]), (&"nothing".into(), &0.into()));
+    let least = bytes(&estimate["least_memory_bytes"]).to_string();
+    let limited = ["--max-memory", &least, "--spill-folder", &text(spill.path())];
+    let printed = zkinfer(&[&["estimate", &program][..], &limited].concat()).done().stdout;
+    assert!(printed.contains("in a temporary file"), "{printed}");
+
+    let proved = prove(folder.path(), &[&limited[..], &["--json"]].concat()).done().json();
+    let plan = &proved["memory_plan"];
+    assert!(plan["spill"] != "nothing" && bytes(&plan["disk"]) > 0, "{plan}");
+    assert_eq!(parts(plan), bytes(&plan["total"]));
+    let left = fs::read_dir(spill.path()).expect("readable").count();
+    assert_eq!(left, 0, "the file never had a name");
+
+    let missing = text(&spill.path().join("missing"));
+    let nowhere = ["--max-memory", &least, "--spill-folder", &missing];
+    prove(folder.path(), &nowhere)
+        .fails(1, &["no temporary file can be made in", &missing, "help: ", "--spill-folder"]);
+    prove(folder.path(), &["--spill-folder", &missing]).fails(2, &["--max-memory"]);
+}
+
+#[test]
 fn samples_are_proved_within_a_limit_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = text(&folder.path().join("program.zki"));

@@ -2,17 +2,17 @@
 //!
 //! The native engine keeps columns in the form in which they are small, and full-width ones only where their values are so. What
 //! is left to choose is how many columns the quotient holds by coefficients and by values at a time
-//! ([`crate::plonk::quotient`]).
+//! ([`crate::plonk::quotient`]); and as the last resort, what lies in a temporary file ([`Spill`]).
 
 use circuits::layout::Layout;
-use circuits::machine::{Arrangement, FixedCells, MachineConfig, MachineParams, Placement};
+use circuits::machine::{AdviceColumn, Arrangement, FixedCells, MachineConfig, Placement};
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::plonk::constraints::Constraints;
 use crate::plonk::key::marks_usable_rows;
-use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::quotient::{QuotientPlan, Room};
 
 /// Memory that a process has before it does anything, tables of the last rows' bases, and what an allocator keeps.
 ///
@@ -29,6 +29,28 @@ const FOLDED_INTEGER: u64 = 4;
 /// Columns of field elements that the allocator keeps between those in use, and in which columns are transformed.
 const SPARE_COLUMNS: usize = 2;
 
+/// Logical columns of elements that are worked with while those of the second phase are made one by one.
+const FILL_COLUMNS: u64 = 12;
+/// Columns of elements that an opening makes at a time: a sum for each set of points, and its quotients.
+const OPENING_COLUMNS: usize = 12;
+
+/// What lies in a temporary file while nothing is done with it, instead of in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spill {
+    /// Nothing.
+    Nothing,
+    /// Columns of field elements.
+    Columns,
+    /// Columns of field elements, and the coefficients, numerators and pieces of the quotient.
+    Quotient,
+}
+
+impl Spill {
+    /// From the fastest to the smallest.
+    const ALL: [Self; 3] = [Self::Nothing, Self::Columns, Self::Quotient];
+}
+
 /// Bytes of memory that the native engine takes at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
@@ -40,10 +62,15 @@ pub struct MemoryPlan {
     pub srs: u64,
     /// Fixed, permutation and first-phase columns, as integers; fixed columns with constants of a hash as elements.
     pub integers: u64,
-    /// Columns of field elements: the second phase, the products, the mask.
+    /// Columns of field elements that are in memory throughout: the second phase, the products, the mask.
     pub elements: u64,
-    /// What the quotient takes beside them, its pieces included; or the sums over points, where these take more.
+    /// What the quotient takes beside them, its pieces included; or another round, where it takes more: the sums over points,
+    /// and, where columns lie in a file, the second phase while it is filled.
     pub quotient: u64,
+    /// What lies in a temporary file.
+    pub spill: Spill,
+    /// Bytes of that file at most.
+    pub disk: u64,
 }
 
 /// The budget is too small.
@@ -58,52 +85,26 @@ pub struct MemoryError {
 
 impl MemoryPlan {
     /// The plan for a layout under a budget in bytes, on the threads of the current pool; without a budget, what is
-    /// fastest, or little slower and much smaller.
+    /// fastest, or little slower and much smaller. Nothing is spilled that the budget has room for.
     ///
     /// # Errors
-    /// The budget is too small even for one constraint at a time.
+    /// The budget is too small even for one constraint at a time and with everything spilled that can be.
     pub fn new(layout: &Layout, budget: Option<u64>) -> Result<Self, MemoryError> {
-        let params = layout.params();
-        let rows = params.rows() as u64;
-        let column = 32 * rows;
-        let counts = Placement::new(&params).counts();
-        let first = counts.first_phase as u64;
-        let mut fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
-        if params.arrangement != Arrangement::Parallel {
-            // Columns that hold constants of all kinds are as wide as the widest.
-            fixed = fixed.max(counts.fixed as u64 * FOLDED_INTEGER * rows);
-        }
-        let fixed = fixed + column * layout.skeleton().elements.len() as u64;
-        let copies = layout.skeleton().copies.len() as u64;
-        let threads = rayon::current_num_threads() as u64;
-        let [of_row, most] = SUMS;
-        let sums = threads * most.min(of_row * rows);
-        let mut plan = Self {
-            // The recipes that fill a witness.
-            process: PROCESS + 64 * layout.statistics().elements as u64,
-            threads: threads * THREAD,
-            // The Lagrange basis, powers of the root of unity, and twists of transforms.
-            srs: rows * (64 + 32 + 64),
-            // The program's weights are no wider than the fixed columns that hold them.
-            integers: 2 * fixed + first * 4 * rows + (24 + 2 * 12) * copies,
-            elements: elements(&params) * column,
-            quotient: sums.max(column * quotient(layout, usize::MAX)),
+        let proof = ProofMemory::new(layout);
+        let Some(budget) = budget else { return Ok(proof.plan(Spill::Nothing, usize::MAX)) };
+        let leasts = Spill::ALL.map(|spill| proof.plan(spill, 0));
+        let Some(least) = leasts.iter().find(|least| least.total() <= budget) else {
+            return Err(MemoryError { needed: smallest(&leasts), budget });
         };
-        if let Some(budget) = budget {
-            let residents = plan.total() - plan.quotient;
-            let least = residents + sums.max(column * quotient(layout, 0));
-            if budget < least {
-                return Err(MemoryError { needed: least, budget });
-            }
-            plan.quotient = plan.quotient.min(budget - residents);
-        }
-        Ok(plan)
+        let plan = proof.plan(least.spill, usize::MAX);
+        // The engine takes the fastest plan of the quotient within its part.
+        Ok(Self { quotient: plan.quotient.min(budget - (least.total() - least.quotient)), ..plan })
     }
 
     /// The least budget under which a proof can be made, in bytes.
     pub fn least(layout: &Layout) -> u64 {
-        // No budget is below the least by less than all of it, so this one is refused.
-        Self::new(layout, Some(0)).map_or_else(|error| error.needed, |plan| plan.total())
+        let proof = ProofMemory::new(layout);
+        smallest(&Spill::ALL.map(|spill| proof.plan(spill, 0)))
     }
 
     /// All of it.
@@ -112,20 +113,123 @@ impl MemoryPlan {
     }
 }
 
-/// Columns of field elements that are in memory throughout, and what the allocator keeps.
-fn elements(params: &MachineParams) -> u64 {
-    let counts = Placement::new(params).counts();
-    let products = counts.permuted.div_ceil(MachineConfig::DEGREE - 2);
-    let spare = match params.arrangement {
-        Arrangement::Parallel => SPARE_COLUMNS,
-        // Found by measuring: of few and tall columns it keeps more.
-        Arrangement::Folded(_) => 3 * SPARE_COLUMNS,
-    };
-    (counts.second_phase + products + 1 + spare) as u64
+fn smallest(plans: &[MemoryPlan]) -> u64 {
+    plans.iter().map(MemoryPlan::total).min().unwrap_or(0)
 }
 
-/// Columns of elements that the quotient takes, where it should take `limit` at most.
-fn quotient(layout: &Layout, limit: usize) -> u64 {
+/// What is known of a proof before its memory is planned.
+struct ProofMemory {
+    /// Bytes that no choice changes: with a part for elements and the quotient of nothing.
+    fixed: MemoryPlan,
+    /// Bytes of a column of elements.
+    column: u64,
+    /// What sums over points take.
+    sums: u64,
+    /// What is in memory while the second phase is filled, if its columns do not stay there.
+    filling: u64,
+    /// Columns of elements of the second phase.
+    second_phase: usize,
+    /// Product columns, and the mask.
+    products: usize,
+    /// Fixed columns of elements.
+    constants: usize,
+    /// Columns of elements that the allocator keeps between those in use.
+    spare: usize,
+    constraints: Constraints,
+    /// Pieces of the quotient.
+    pieces: usize,
+}
+
+impl ProofMemory {
+    fn new(layout: &Layout) -> Self {
+        let params = layout.params();
+        let rows = params.rows() as u64;
+        let column = 32 * rows;
+        let counts = Placement::new(&params).counts();
+        let first = counts.first_phase as u64;
+        let constants = layout.skeleton().elements.len();
+        let mut fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
+        if params.arrangement != Arrangement::Parallel {
+            // Columns that hold constants of all kinds are as wide as the widest.
+            fixed = fixed.max(counts.fixed as u64 * FOLDED_INTEGER * rows);
+        }
+        let fixed = fixed + column * constants as u64;
+        let copies = layout.skeleton().copies.len() as u64;
+        let threads = rayon::current_num_threads() as u64;
+        let [of_row, most] = SUMS;
+        let (constraints, pieces) = constraints(layout);
+        Self {
+            fixed: MemoryPlan {
+                // The recipes that fill a witness.
+                process: PROCESS + 64 * layout.statistics().elements as u64,
+                threads: threads * THREAD,
+                // The Lagrange basis, powers of the root of unity, and twists of transforms.
+                srs: rows * (64 + 32 + 64),
+                // The program's weights are no wider than the fixed columns that hold them.
+                integers: 2 * fixed + first * 4 * rows + (24 + 2 * 12) * copies,
+                elements: 0,
+                quotient: 0,
+                spill: Spill::Nothing,
+                disk: 0,
+            },
+            column,
+            sums: threads * most.min(of_row * rows),
+            filling: filling(layout),
+            second_phase: counts.second_phase,
+            products: counts.permuted.div_ceil(MachineConfig::DEGREE - 2) + 1,
+            constants,
+            spare: match params.arrangement {
+                Arrangement::Parallel => SPARE_COLUMNS,
+                // Found by measuring: of few and tall columns it keeps more.
+                Arrangement::Folded(_) => 3 * SPARE_COLUMNS,
+            },
+            constraints,
+            pieces,
+        }
+    }
+
+    /// The plan with so many columns of elements for the quotient, or the least that will do.
+    fn plan(&self, spill: Spill, columns: usize) -> MemoryPlan {
+        let room = Room { columns, elsewhere: spill == Spill::Quotient };
+        let quotient = QuotientPlan::new(&self.constraints, self.pieces, room);
+        let (elements, rounds, disk) = match spill {
+            Spill::Nothing => (self.second_phase + self.products, self.sums, 0),
+            Spill::Columns | Spill::Quotient => {
+                let kept = if room.elsewhere { quotient.kept() } else { self.pieces };
+                let disk = self.constants + self.second_phase + self.products + kept.max(OPENING_COLUMNS);
+                // A column is brought to be summed over points.
+                (0, self.filling.max(self.column + self.sums), disk)
+            }
+        };
+        MemoryPlan {
+            elements: self.column * (elements + self.spare) as u64,
+            quotient: rounds.max(self.column * quotient.memory as u64),
+            spill,
+            disk: self.column * disk as u64,
+            ..self.fixed
+        }
+    }
+}
+
+/// What is in memory while the second phase is filled column by column.
+fn filling(layout: &Layout) -> u64 {
+    let (params, skeleton) = (layout.params(), layout.skeleton());
+    let bytes = |name: &AdviceColumn| 32 * skeleton.rows_of(*name) as u64;
+    let logical = AdviceColumn::second_phase(&params);
+    let largest = logical.iter().map(bytes).max().unwrap_or(0);
+    let whole = match params.arrangement {
+        Arrangement::Parallel => 0,
+        // Logical columns lie side by side in few ones, and are there until they are placed.
+        Arrangement::Folded(_) => {
+            let placed = Placement::new(&params).counts().second_phase as u64 * 32 * params.rows() as u64;
+            placed + logical.iter().map(bytes).sum::<u64>()
+        }
+    };
+    whole + FILL_COLUMNS * largest
+}
+
+/// The constraints of a layout's machine, and the pieces of their quotient.
+fn constraints(layout: &Layout) -> (Constraints, usize) {
     let params = layout.params();
     let mut system = ConstraintSystem::default();
     MachineConfig::configure(&mut system, params);
@@ -136,6 +240,5 @@ fn quotient(layout: &Layout, limit: usize) -> u64 {
         FixedCells::Elements(_) => false,
     };
     let marks = columns.iter().enumerate().filter(|(_, cells)| marks(cells)).map(|(index, _)| index);
-    let constraints = Constraints::new(&system, &marks.collect());
-    QuotientPlan::new(&constraints, system.degree() - 1, limit).memory() as u64
+    (Constraints::new(&system, &marks.collect()), system.degree() - 1)
 }

@@ -1,6 +1,7 @@
 //! Making proofs.
 
 use std::borrow::Borrow;
+use std::path::PathBuf;
 
 use circuits::digest::Salt;
 use circuits::interface::PackError;
@@ -20,9 +21,9 @@ use verifier::container::Bytes;
 use verifier::transcript::KeccakTranscript;
 use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Refusal};
 
-use crate::engine::{CpuEngine, CpuOptions, VectorKernels};
+use crate::engine::{CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
 use crate::keys::ProvingKey;
-use crate::memory::{MemoryError, MemoryPlan};
+use crate::memory::{MemoryError, MemoryPlan, Spill};
 use crate::plonk::key::{CircuitError, CircuitKey};
 use crate::plonk::machine::{self, MachineWitness};
 use crate::plonk::permutation::PermutationError;
@@ -90,12 +91,15 @@ impl std::fmt::Debug for Entropy {
 }
 
 /// What makes proofs, and within what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineOptions {
     /// What makes them.
     pub engine: Engine,
     /// Bytes of memory that the native engine may take; without a limit it takes what is fastest.
     pub max_memory: Option<u64>,
+    /// Where the native engine makes a temporary file if the memory does not suffice for its columns; by default where the
+    /// system has such files.
+    pub spill_folder: Option<PathBuf>,
 }
 
 /// How to make a proof.
@@ -158,6 +162,9 @@ pub enum ProveError {
     /// The memory that is allowed does not suffice.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The temporary file that the memory plan asks for can't be made.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The SRS ends with the power before the one that masks the quotient.
     #[error(
         "the SRS has 2^{k} powers, and the native engine takes one more: import a larger one, or use the stock engine"
@@ -182,6 +189,18 @@ pub enum ProveError {
     /// inconsistent.
     #[error("the proof that was made is not accepted ({0}); the proving key or the SRS is damaged")]
     NotAccepted(Refusal),
+}
+
+impl ProveError {
+    /// What is wrong with the temporary file, where that is why there is no proof.
+    pub fn disk_error(&self) -> Option<&DiskError> {
+        match self {
+            Self::Disk(error)
+            | Self::Circuit(CircuitError::Engine(crate::engine::EngineError::Disk(error)))
+            | Self::Plonk(PlonkError::Engine(crate::engine::EngineError::Disk(error))) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// A proof and what belongs to it. `Debug` tells nothing of the trace and the salts.
@@ -246,13 +265,16 @@ impl Stock {
 }
 
 impl Native {
-    fn new(key: &ProvingKey, srs: &Srs, max_memory: Option<u64>) -> Result<Self, ProveError> {
+    fn new(key: &ProvingKey, srs: &Srs, limits: &EngineOptions) -> Result<Self, ProveError> {
         let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
         let layout = key.plan().layout();
-        let quotient_bytes =
-            max_memory.map(|budget| Ok::<_, MemoryError>(MemoryPlan::new(layout, Some(budget))?.quotient));
-        let options = CpuOptions { quotient_bytes: quotient_bytes.transpose()?, ..CpuOptions::default() };
-        let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
+        let plan = limits.max_memory.map(|budget| MemoryPlan::new(layout, Some(budget))).transpose()?;
+        let options = CpuOptions { quotient_bytes: plan.map(|plan| plan.quotient), ..CpuOptions::default() };
+        let mut engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
+        if let Some(plan) = plan.filter(|plan| plan.spill != Spill::Nothing) {
+            let folder = limits.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+            engine = engine.spill(Disk::new(&folder, plan.disk)?, plan.spill == Spill::Quotient);
+        }
         let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
         let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
         Ok(Self { engine, key, next_power, kernels: VectorKernels(options.instructions) })
@@ -267,7 +289,7 @@ impl Native {
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, Vec<RoundReport>), ProveError> {
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
-        let mut witness = MachineWitness::new(assignment, &self.kernels);
+        let mut witness = MachineWitness::new(assignment, &self.kernels).one_by_one(self.engine.spills());
         let work = || self.engine.work();
         let mut times = RoundTimes::new(progress, &work);
         let job =
@@ -300,7 +322,7 @@ impl<'a> Prover<'a> {
         }
         let mut stages = Stages::new(progress);
         let backend = stages.run(Stage::Derive, || match options.engine {
-            Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options.max_memory)?))),
+            Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options)?))),
             Engine::Stock => {
                 let circuit = key.plan().layout().circuit_without_witness();
                 let key = keygen_pk(&srs.library(), transforming(key), &circuit)?;
@@ -313,6 +335,14 @@ impl<'a> Prover<'a> {
     /// What putting the key onto the engine cost.
     pub fn derived(&self) -> &Report {
         &self.derived
+    }
+
+    /// Bytes of a temporary file that columns have taken so far, at most.
+    pub fn spilled_bytes(&self) -> u64 {
+        match &self.backend {
+            Backend::Native(native) => native.engine.spilled_bytes(),
+            Backend::Stock(_) => 0,
+        }
     }
 
     /// Runs the program on `inputs` (the values of its input ports in order, each row-major) and proves the run, with salts of

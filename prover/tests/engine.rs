@@ -13,16 +13,16 @@ use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer as Writer};
 use proptest::prelude::*;
 use prover::engine::{
-    Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine, SigmaColumn,
-    Values,
+    Column, CpuEngine, CpuOptions, Disk, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine,
+    SigmaColumn, Values,
 };
 use prover::field::Instructions;
 use prover::plonk::check::Violation;
 use prover::plonk::circuit::{preprocess, CircuitSource};
 use prover::plonk::constraints::NodeId;
 use prover::plonk::key::CircuitKey;
-use prover::plonk::prove::{prove, Job, PlonkError, Witness};
-use prover::plonk::quotient::QuotientPlan;
+use prover::plonk::prove::{prove, Job, PlonkError, Take, Witness};
+use prover::plonk::quotient::{QuotientPlan, Room};
 use prover::plonk::randomness::Randomness;
 use prover::plonk::synthesis::CircuitWitness;
 use random_circuit::{random_circuits, Draw, RandomCircuit, Shape};
@@ -142,8 +142,8 @@ impl Engine for Recording {
         self.naive.k()
     }
 
-    fn quotient_limit(&self) -> usize {
-        self.naive.quotient_limit()
+    fn quotient_room(&self) -> Room {
+        self.naive.quotient_room()
     }
 
     fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {
@@ -198,8 +198,8 @@ impl Engine for Recording {
 struct Given(Vec<(usize, Column)>);
 
 impl Witness for Given {
-    fn columns(&mut self, _: u8, _: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
-        Ok(self.0.clone())
+    fn columns(&mut self, _: u8, _: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError> {
+        self.0.iter().try_for_each(|(index, column)| take(*index, column.clone()))
     }
 }
 
@@ -207,8 +207,8 @@ impl Witness for Given {
 struct Failing;
 
 impl Witness for Failing {
-    fn columns(&mut self, _: u8, _: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
-        Err("no".into())
+    fn columns(&mut self, phase: u8, _: &[Option<Fr>], _: &mut Take<'_>) -> Result<(), PlonkError> {
+        Err(PlonkError::Witness { phase, reason: "no".into() })
     }
 }
 
@@ -236,6 +236,12 @@ fn what_does_not_fit_the_circuit_is_refused_by_name() {
     assert!(matches!(found, PlonkError::Witness { phase: 0, .. }), "{found}");
     let found = refusal(&[&[]], &mut Given(vec![]));
     assert!(matches!(found, PlonkError::WitnessColumns { phase: 0, found: 0, .. }), "{found}");
+
+    let twice = |index| vec![(index, Column::new(Values::ZERO)); 2];
+    for given in [twice(0), twice(99)] {
+        let found = refusal(&[&[]], &mut Given(given));
+        assert!(matches!(found, PlonkError::WitnessColumns { phase: 0, .. }), "{found}");
+    }
 
     let count = bench.key.cs().num_advice_columns();
     let with = |column: Column| {
@@ -273,6 +279,12 @@ proptest! {
                 let found = bench.proof(&bench.cpu(options), 3);
                 prop_assert!(found == expected, "{:?} with {:?}", bench.circuit, options);
             }
+        }
+        for (quotient, quotient_bytes) in [(false, None), (true, None), (true, Some(0))] {
+            let disk = Disk::new(&std::env::temp_dir(), 0).expect("a folder for temporary files");
+            let engine = bench.cpu(CpuOptions { quotient_bytes, ..CpuOptions::default() }).spill(disk, quotient);
+            let found = bench.proof(&engine, 3);
+            prop_assert!(found == expected, "{:?} with columns on disk, the quotient too: {}", bench.circuit, quotient);
         }
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");

@@ -165,6 +165,19 @@ impl Assignment {
         Derivation { assignment: self, challenges, kernels }.run()
     }
 
+    /// [`Self::derive_with`], column by column in any order, with little memory beside the one that is handed out.
+    ///
+    /// # Errors
+    /// `take` gives up; then no more columns are handed out.
+    pub fn derive_each<E>(
+        &self,
+        challenges: &Challenges,
+        kernels: &dyn FieldKernels,
+        take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        Derivation { assignment: self, challenges, kernels }.each(take)
+    }
+
     /// The words of the instance column: what is copied to it.
     pub fn instance(&self, second: &SecondPhase) -> Vec<Fr> {
         let mut words = Vec::new();

@@ -8,6 +8,11 @@
 //! * An *accumulator* `acc_i = acc_(i−1)·step_i + read_i` is a scan: each part of the rows from zero, then the few rows that
 //!   the part before leads into.
 //! * A *helper* is a quotient: [`FieldKernels::batch_invert`].
+//!
+//! Columns are elements of full width, most of them helpers. Who has no memory for all of them at once takes them one by one
+//! ([`Derivation::each`]).
+
+use std::convert::Infallible;
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -20,6 +25,9 @@ use super::kernels::FieldKernels;
 
 /// Rows of a part that one thread works on.
 const PART: usize = 1 << 10;
+
+/// Helpers that are computed at the same time where memory is short: their rows are divided among threads as well.
+const FEW: usize = 2;
 
 /// A first phase, the challenges, and the arithmetic.
 #[derive(Clone, Copy)]
@@ -147,14 +155,29 @@ impl LaneSums {
 impl<'a> Derivation<'a> {
     pub(super) fn run(&self) -> SecondPhase {
         let (mut columns, lookups) = rayon::join(
+            || self.readers_and_scalars(),
             || {
-                let mut columns = self.readers();
-                self.scalars(&mut columns);
+                let mut columns = SecondPhase::new();
+                let Ok(()) = self.lookups(usize::MAX, &mut |name, column| {
+                    columns.insert(name, column);
+                    Ok::<_, Infallible>(())
+                });
                 columns
             },
-            || self.lookups(),
         );
         columns.extend(lookups);
+        columns
+    }
+
+    /// Hands out column by column, and keeps few beside it.
+    pub(super) fn each<E>(&self, take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>) -> Result<(), E> {
+        self.readers_and_scalars().into_iter().try_for_each(|(name, column)| take(name, column))?;
+        self.lookups(FEW, take)
+    }
+
+    fn readers_and_scalars(&self) -> SecondPhase {
+        let mut columns = self.readers();
+        self.scalars(&mut columns);
         columns
     }
 
@@ -188,17 +211,23 @@ impl<'a> Derivation<'a> {
         let (chi_units, rho_units) = (chi.pow([params.units.into()]), rho.pow([params.units.into()]));
         let mut columns = SecondPhase::new();
         let coefficients = self.coefficients();
-        let (by_chi, by_rho) = rayon::join(
-            || self.lanes_are_read_by(&coefficients, false).then(|| self.lane_sums(chi)),
-            || self.lanes_are_read_by(&coefficients, true).then(|| self.lane_sums(rho)),
-        );
         let mut inner = vec![Fr::ZERO; self.rows(Region::Units)];
-        inner.par_iter_mut().enumerate().for_each(|(row, inner)| {
-            let sums = if at(coefficients.lanes_rho, row) == 0 { &by_chi } else { &by_rho };
-            if let Some(sums) = sums {
-                *inner = sums.linear_form(&coefficients, row);
+        // Sums of one base at a time; planes take the lanes' values of both.
+        let [mut by_chi, mut by_rho] = [None, None];
+        for (rho, base, values) in [(false, chi, &mut by_chi), (true, rho, &mut by_rho)] {
+            if !self.lanes_are_read_by(&coefficients, rho) {
+                continue;
             }
-        });
+            let sums = self.lane_sums(base);
+            inner.par_iter_mut().enumerate().for_each(|(row, inner)| {
+                if (at(coefficients.lanes_rho, row) != 0) == rho {
+                    *inner = sums.linear_form(&coefficients, row);
+                }
+            });
+            if params.reads_planes() {
+                *values = Some(sums.value);
+            }
+        }
         let steps = self.steps([
             (FixedColumn::IdentityStepChi, chi_units),
             (FixedColumn::IdentityStepRho, rho_units),
@@ -210,8 +239,8 @@ impl<'a> Derivation<'a> {
             let steps = [(FixedColumn::IdentityOuterKeep, Fr::ONE), (FixedColumn::IdentityOuterStep, rho)];
             accumulate(&self.steps(steps), &mut outer);
             columns.insert(AdviceColumn::IdentityOuter, outer);
-            let by_chi = by_chi.expect("planes are read by powers of the position").value;
-            columns.insert(AdviceColumn::Plane, self.planes(by_chi, by_rho.map(|sums| sums.value)));
+            let by_chi = by_chi.expect("planes are read by powers of the position");
+            columns.insert(AdviceColumn::Plane, self.planes(by_chi, by_rho));
         }
         columns.insert(AdviceColumn::IdentityInner, inner);
         columns
@@ -398,19 +427,29 @@ impl<'a> Derivation<'a> {
 
     // --- lookups -------------------------------------------------------------------------------------------------
 
-    fn lookups(&self) -> SecondPhase {
+    /// Hands out helpers, of which so many are computed at the same time, and the sum of their fractions.
+    fn lookups<E>(
+        &self,
+        at_once: usize,
+        take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let params = self.assignment.skeleton.params;
-        let helpers = (0..params.units).into_par_iter().map(|lane| self.lookup_helper(lane));
-        let tables = (0..params.tables).into_par_iter().map(|table| self.table_helper(table));
-        let (helpers, tables): (Vec<_>, Vec<_>) = rayon::join(|| helpers.collect(), || tables.collect());
         let mut sum = vec![Fr::ZERO; self.assignment.skeleton.rows_of(AdviceColumn::LookupSum)];
-        self.add_fractions(&mut sum, Region::Units, &helpers, |sum, fraction| *sum += fraction);
-        self.add_fractions(&mut sum, Region::Tables, &tables, |sum, fraction| *sum -= fraction);
+        for lanes in (0..params.units).collect::<Vec<_>>().chunks(at_once) {
+            let helpers: Vec<_> = lanes.par_iter().map(|lane| self.lookup_helper(*lane)).collect();
+            self.add_fractions(&mut sum, Region::Units, &helpers, |sum, fraction| *sum += fraction);
+            let names = lanes.iter().copied().map(AdviceColumn::LookupHelper);
+            names.zip(helpers).try_for_each(|(name, helper)| take(name, helper))?;
+        }
+        for tables in (0..params.tables).collect::<Vec<_>>().chunks(at_once) {
+            let helpers: Vec<_> = tables.par_iter().map(|table| self.table_helper(*table)).collect();
+            self.add_fractions(&mut sum, Region::Tables, &helpers, |sum, fraction| *sum -= fraction);
+            let names = tables.iter().copied().map(AdviceColumn::TableHelper);
+            names.zip(helpers).try_for_each(|(name, helper)| take(name, helper))?;
+        }
         let ones = Integers::repeat(1, sum.len());
         accumulate(&vec![(Some(&ones), Fr::ONE)], &mut sum);
-        let helpers = (0..).map(AdviceColumn::LookupHelper).zip(helpers);
-        let tables = (0..).map(AdviceColumn::TableHelper).zip(tables);
-        helpers.chain(tables).chain([(AdviceColumn::LookupSum, sum)]).collect()
+        take(AdviceColumn::LookupSum, sum)
     }
 
     /// Adds columns of fractions of a region to the rows of the sum that lie there.

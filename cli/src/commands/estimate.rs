@@ -1,7 +1,7 @@
 //! `zkinfer estimate`: what a model will take, before anything heavy is done.
 
 use circuits::layout::{Layout, Objective};
-use prover::memory::{MemoryError, MemoryPlan};
+use prover::memory::{MemoryError, MemoryPlan, Spill};
 use prover::EngineOptions;
 use verifier::evm::{self, EvmCosts};
 
@@ -83,13 +83,17 @@ fn print_costs(printer: Printer, costs: Option<&EvmCosts>) -> Outcome {
 
 /// The memory of a proof by part.
 fn print_memory(printer: Printer, plan: &MemoryPlan, layout: &Layout) -> Outcome {
+    let quotient = match plan.spill {
+        Spill::Nothing => "the quotient: less under --max-memory, and slower",
+        Spill::Columns | Spill::Quotient => "the largest round: filling columns, the quotient or a commitment",
+    };
     let parts = [
         (plan.process, "the process, the program and its layout"),
         (plan.threads, "what threads work in"),
         (plan.srs, "the SRS, and what transforms take"),
         (plan.integers, "fixed, permutation and first-phase columns, as integers"),
         (plan.elements, "columns of field elements"),
-        (plan.quotient, "the quotient: less under --max-memory, and slower"),
+        (plan.quotient, quotient),
     ];
     printer.field("memory", format_args!("{:>9}  at most", bytes(plan.total())))?;
     for (part, what) in parts {
@@ -102,7 +106,7 @@ fn print_row(printer: Printer, objective: Objective, layout: &Layout, options: &
     let statistics = layout.statistics();
     let params = statistics.params;
     // Another objective may need more than is allowed; its row says so.
-    let unlimited = EngineOptions { max_memory: None, ..*options };
+    let unlimited = EngineOptions { max_memory: None, ..options.clone() };
     let (expected, memory) = match Expectation::new(layout, options) {
         Ok(expected) => (Ok(expected), bytes(expected.memory_bytes)),
         Err(MemoryError { needed, .. }) => (Expectation::new(layout, &unlimited), format!("> {}", bytes(needed))),

@@ -77,6 +77,8 @@ impl Expectation {
                 "elements": plan.elements,
                 "quotient": plan.quotient,
                 "total": plan.total(),
+                "spill": plan.spill,
+                "disk": plan.disk,
             })
         })
     }

@@ -6,6 +6,7 @@ use circuits::reference::{self, Trace};
 use onnx_import::float::graph::Tensor;
 use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
 use onnx_import::samples::{InputSpec, Samples};
+use prover::memory::Spill;
 
 use crate::args::InputOptions;
 use crate::artifacts::ProgramArtifact;
@@ -144,6 +145,10 @@ pub(crate) fn print_plan(
             bytes(expected.proof_bytes)
         ),
     )?;
+    if let Some(plan) = expected.plan.filter(|plan| plan.spill != Spill::Nothing) {
+        let what = if plan.spill == Spill::Quotient { "columns and parts of the quotient" } else { "columns" };
+        printer.field("on disk", format_args!("{what}, at most {} in a temporary file", bytes(plan.disk)))?;
+    }
     if usage::available_memory_bytes().is_some_and(|available| available < expected.memory_bytes) {
         printer.warn(
             "the proof may take more memory than this machine has left; try --max-memory, --optimize memory or fewer --bits",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use circuits::digest::Salt;
 use prover::srs::Srs;
-use prover::{EngineOptions, Plan, ProveOptions, Prover, ProvingKey, Stage};
+use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
 use verifier::{Proof, VerifyingKey};
 
@@ -206,7 +206,7 @@ pub(crate) fn prover<'a>(
     printer: Printer,
 ) -> Outcome<(Prover<'a>, Option<f64>)> {
     let bars = Bars::new(printer, None);
-    let prover = Prover::new(key, srs, options, &bars).or_refused("the key can't be used")?;
+    let prover = Prover::new(key, srs, options, &bars).map_err(|error| failed(error, "the key can't be used"))?;
     let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_milliseconds);
     Ok((prover, spent))
 }
@@ -225,10 +225,23 @@ pub(crate) fn prove(
     let bars = Bars::new(printer, Some(*expected));
     // The command verifies by itself, to tell the time that it takes.
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
-    let proved = prover.prove_salted(inputs, salts, &options, &bars).or_refused("the proof can't be made")?;
+    let proved = prover.prove_salted(inputs, salts, &options, &bars);
+    let proved = proved.map_err(|error| failed(error, "the proof can't be made"))?;
     let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
     Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_milliseconds), report: proved.report })
+}
+
+/// A failure of the prover, with the ways out where its temporary file is at fault.
+fn failed(error: ProveError, context: &'static str) -> Failure {
+    let disk = error.disk_error().is_some();
+    let failure = Failure::refused(error).context(context);
+    if !disk {
+        return failure;
+    }
+    failure.remedy(
+        "name a folder with more room by --spill-folder (estimate tells how much is needed), or raise --max-memory",
+    )
 }
 
 /// Seconds to the millisecond: further digits differ from run to run.

@@ -32,11 +32,11 @@ use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use thiserror::Error;
 
 use crate::plonk::constraints::{self, Graph, NodeId};
-use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::quotient::{QuotientPlan, Room};
 use crate::plonk::scalar::{ScalarId, ScalarValues};
 
 pub use column::{Column, SigmaColumn, Values};
-pub use cpu::{CpuEngine, CpuOptions, VectorKernels, Work};
+pub use cpu::{CpuColumn, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels, Work};
 pub use naive::NaiveEngine;
 
 /// Why an engine gives up.
@@ -56,6 +56,9 @@ pub enum EngineError {
         /// The first such row.
         row: usize,
     },
+    /// A column can't be kept in a temporary file.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
 }
 
 /// A factor of a [`Engine::grand_product`]: `Σ scalar·column + identity·X + constant` in every row.
@@ -113,8 +116,8 @@ pub trait Engine: Sync {
     /// The domain has `2^k` points.
     fn k(&self) -> u32;
 
-    /// How many columns of elements the quotient may take at a time.
-    fn quotient_limit(&self) -> usize;
+    /// What the quotient may take.
+    fn quotient_room(&self) -> Room;
 
     /// Takes a column over.
     ///

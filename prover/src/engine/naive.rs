@@ -12,7 +12,7 @@ use super::lookup::permute_pair;
 use super::{combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
 use crate::field::powers_of;
 use crate::plonk::constraints::{self, Node, NodeId};
-use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::quotient::{QuotientPlan, Room};
 
 /// An engine for tests: full-width values, the library's transforms and sums, no cleverness.
 pub struct NaiveEngine {
@@ -140,8 +140,8 @@ impl Engine for NaiveEngine {
         self.k
     }
 
-    fn quotient_limit(&self) -> usize {
-        usize::MAX
+    fn quotient_room(&self) -> Room {
+        Room::UNLIMITED
     }
 
     fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {

@@ -15,7 +15,7 @@ use super::{
     Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, NaiveEngine, SigmaColumn, Values,
 };
 use crate::plonk::constraints::{Column as Name, Constraints};
-use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::quotient::{QuotientPlan, Room};
 use crate::plonk::scalar::Challenges;
 
 /// An SRS whose `τ` is known, for tests.
@@ -298,7 +298,8 @@ impl<E: Engine> Bench<'_, E> {
             assert!(expected.iter().all(|value| *value == Fr::ZERO), "{} does not vanish", constraint.name);
         }
         for columns in [usize::MAX, 3, 1] {
-            let plan = QuotientPlan::new(&constraints, system.degree() - 1, columns);
+            let room = Room { columns, ..self.engine.quotient_room() };
+            let plan = QuotientPlan::new(&constraints, system.degree() - 1, room);
             let found = self.engine.quotient(&plan, &environment).expect("pieces");
             let expected = self.naive.quotient(&plan, &naive_environment).expect("pieces");
             assert_eq!(found.len(), expected.len());

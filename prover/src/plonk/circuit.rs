@@ -5,7 +5,7 @@ use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 
 use super::key::Preprocessed;
 use super::permutation::PermutationAssembly;
-use super::prove::Witness;
+use super::prove::{PlonkError, Take, Witness};
 use super::synthesis::{assemble, CircuitWitness, SynthesisError};
 use crate::engine::{Column, SigmaColumn};
 
@@ -41,13 +41,13 @@ pub struct CircuitSource<'a, C: Circuit<Fr>> {
 }
 
 impl<C: Circuit<Fr>> Witness for CircuitSource<'_, C> {
-    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
+    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError> {
         let usable = self.witness.usable_rows();
-        let columns = self.witness.advice(phase, challenges, self.instances).map_err(|error| error.to_string())?;
-        let narrow = |(index, mut elements): (usize, Vec<Fr>)| {
+        let columns = self.witness.advice(phase, challenges, self.instances);
+        let columns = columns.map_err(|error| PlonkError::Witness { phase, reason: error.to_string() })?;
+        columns.into_iter().try_for_each(|(index, mut elements)| {
             elements.truncate(usable);
-            (index, Column::narrowest(elements))
-        };
-        Ok(columns.into_iter().map(narrow).collect())
+            take(index, Column::narrowest(elements))
+        })
     }
 }

@@ -113,7 +113,7 @@ impl<E: Engine> CircuitKey<E> {
         let last = rows - system.blinding_factors() as u32 - 1;
         let constraints = Constraints::new(&system, &usable_columns(&preprocessed.fixed, last as usize));
         check_degrees(&system, &constraints)?;
-        let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.quotient_limit());
+        let plan = QuotientPlan::new(&constraints, system.degree() - 1, engine.quotient_room());
         let mut held = BTreeMap::new();
         for (index, column) in preprocessed.fixed.into_iter().enumerate() {
             held.insert(constraints::Column::Fixed(index), engine.column(column)?);

@@ -1,14 +1,16 @@
 //! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second, and
 //! fixed columns of small integers but for those that hold constants of a hash.
 
-use circuits::machine::{Assignment, Challenges, FieldKernels, FixedCells, MachineCircuit, Placement, Skeleton};
+use circuits::machine::{
+    AdviceColumn, Arrangement, Assignment, Challenges, FieldKernels, FixedCells, MachineCircuit, Placement, Skeleton,
+};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 
 use super::circuit::sigma_columns;
 use super::key::Preprocessed;
 use super::permutation::{PermutationAssembly, PermutationError};
-use super::prove::Witness;
+use super::prove::{PlonkError, Take, Witness};
 use crate::engine::{Column, Values};
 
 /// The constraint system of a machine and the columns that do not depend on a witness: those of the skeleton, as they are.
@@ -38,34 +40,52 @@ pub struct MachineWitness<'a> {
     assignment: Assignment,
     placement: Placement,
     kernels: &'a dyn FieldKernels,
+    one_by_one: bool,
 }
 
 impl<'a> MachineWitness<'a> {
     /// The witness of an assignment; `kernels` do the arithmetic of the second phase.
     pub fn new(assignment: Assignment, kernels: &'a dyn FieldKernels) -> Self {
-        Self { placement: Placement::new(&assignment.skeleton.params), assignment, kernels }
+        Self { placement: Placement::new(&assignment.skeleton.params), assignment, kernels, one_by_one: false }
     }
 
-    fn first_phase(&self) -> Vec<(usize, Column)> {
-        let columns = self.placement.first_phase_columns(&self.assignment).into_iter();
-        columns.map(|integers| Column::integers(integers.into_owned())).enumerate().collect()
+    /// Makes the columns of the second phase one after the other, where each is handed out before the next one is made: slower,
+    /// and with little memory where they do not stay in memory.
+    pub fn one_by_one(self, one_by_one: bool) -> Self {
+        Self { one_by_one, ..self }
     }
 
-    fn second_phase(&self, challenges: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
-        let known: Vec<Fr> = challenges.iter().copied().collect::<Option<_>>().ok_or("a challenge is missing")?;
-        let [chi, rho, alpha, beta] = known[..] else { return Err("a machine has four challenges".into()) };
-        let second = self.assignment.derive_with(&Challenges { chi, rho, alpha, beta }, self.kernels);
+    fn first_phase(&self, take: &mut Take<'_>) -> Result<(), PlonkError> {
+        let columns = self.placement.first_phase_columns(&self.assignment).into_iter().enumerate();
+        columns.into_iter().try_for_each(|(index, integers)| take(index, Column::integers(integers.into_owned())))
+    }
+
+    fn second_phase(&self, challenges: &Challenges, take: &mut Take<'_>) -> Result<(), PlonkError> {
+        let params = &self.assignment.skeleton.params;
+        let first = self.placement.counts().first_phase;
+        let mut take = |index, elements| take(first + index, Column::new(Values::Field(elements)));
+        if self.one_by_one && params.arrangement == Arrangement::Parallel {
+            let names = AdviceColumn::second_phase(params);
+            return self.assignment.derive_each(challenges, self.kernels, &mut |name, elements| {
+                take(names.iter().position(|other| *other == name).expect("it is of the second phase"), elements)
+            });
+        }
+        // Columns of folded machines hold cells of several logical ones.
+        let second = self.assignment.derive_with(challenges, self.kernels);
         let columns = self.placement.second_phase_columns(&self.assignment.skeleton.regions, second);
-        let elements = columns.into_iter().map(|elements| Column::new(Values::Field(elements)));
-        Ok((self.placement.counts().first_phase..).zip(elements).collect())
+        columns.into_iter().enumerate().try_for_each(|(index, elements)| take(index, elements))
     }
 }
 
 impl Witness for MachineWitness<'_> {
-    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String> {
-        match phase {
-            0 => Ok(self.first_phase()),
-            _ => self.second_phase(challenges),
+    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError> {
+        if phase == 0 {
+            return self.first_phase(take);
         }
+        let known: Vec<Fr> = challenges.iter().copied().flatten().collect();
+        let [chi, rho, alpha, beta] = known[..] else {
+            return Err(PlonkError::Witness { phase, reason: "a machine has four challenges".into() });
+        };
+        self.second_phase(&Challenges { chi, rho, alpha, beta }, take)
     }
 }

@@ -105,12 +105,16 @@ pub enum PlonkError {
 
 /// Where advice columns come from.
 pub trait Witness {
-    /// The advice columns of a phase, usable rows only, by their index. `challenges` holds those that are known.
+    /// Hands out the advice columns of a phase, usable rows only, with their index, in any order. `challenges` holds those that
+    /// are known.
     ///
     /// # Errors
-    /// What is wrong, for people; no private value is in it.
-    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, Column)>, String>;
+    /// The witness can't be made ([`PlonkError::Witness`]; no private value is in the reason), or a column is not taken.
+    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError>;
 }
+
+/// Takes an advice column over: its index and values.
+pub type Take<'a> = dyn FnMut(usize, Column) -> Result<(), PlonkError> + 'a;
 
 /// Is told what a proof is doing. `()` is told and does nothing.
 pub trait Observer {
@@ -303,13 +307,10 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         let mut challenges = vec![None; system.num_challenges()];
         for phase in 0..=last {
             self.observer.begin(Round::Fill(phase));
-            let filled = witness.columns(phase, &challenges).map_err(|reason| PlonkError::Witness { phase, reason })?;
+            let expected: Vec<usize> = (0..phases.len()).filter(|index| phases[*index] == phase).collect();
+            columns.extend(self.advice(phase, &expected, &challenges, witness)?);
             self.observer.end(Round::Fill(phase));
             self.observer.begin(Round::Advice(phase));
-            let expected: Vec<usize> = (0..phases.len()).filter(|index| phases[*index] == phase).collect();
-            for (index, column) in self.advice(phase, &expected, filled)? {
-                columns.insert(Name::Advice(index), column);
-            }
             let committed: Vec<_> = expected.iter().map(|index| &columns[&Name::Advice(*index)]).collect();
             for point in self.engine.commit(&committed)? {
                 self.transcript.write_point(point)?;
@@ -323,33 +324,37 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         Ok(Witnessed { session: self, columns, gate_challenges })
     }
 
-    /// Checks a phase's columns, appends the rows that hide them, and hands them to the engine, by index.
+    /// Checks a phase's columns, appends the rows that hide them, and hands them to the engine, one by one as they come.
     fn advice(
         &mut self,
         phase: u8,
         expected: &[usize],
-        mut filled: Vec<(usize, Column)>,
-    ) -> Result<Vec<(usize, E::Column)>, PlonkError> {
-        filled.sort_by_key(|(index, _)| *index);
-        if !filled.iter().map(|(index, _)| index).eq(expected) {
-            return Err(PlonkError::WitnessColumns { phase, expected: expected.len(), found: filled.len() });
-        }
+        challenges: &[Option<Fr>],
+        witness: &mut dyn Witness,
+    ) -> Result<Columns<E::Column>, PlonkError> {
         let limit = self.key.usable_rows(self.engine);
         let hidden = self.key.system.blinding_factors() + 1;
-        filled
-            .into_iter()
-            .map(|(index, column)| {
-                if column.rows() > limit {
-                    return Err(PlonkError::WitnessLength { column: index, limit, found: column.rows() });
-                }
-                let own = matches!(column.values, Values::Constant(_) | Values::Sigma(_)) || !column.tail.is_empty();
-                if own {
-                    return Err(PlonkError::WitnessForm { column: index });
-                }
-                let tail = self.randomness.elements(hidden);
-                Ok((index, self.engine.column(Column { tail, ..column })?))
-            })
-            .collect()
+        // Drawn in the order of the columns, whatever the order in which they come.
+        let mut tails: BTreeMap<usize, Vec<Fr>> =
+            expected.iter().map(|index| (*index, self.randomness.elements(hidden))).collect();
+        let mut columns = Columns::new();
+        let other = |found| PlonkError::WitnessColumns { phase, expected: expected.len(), found };
+        witness.columns(phase, challenges, &mut |index, column| {
+            let tail = tails.remove(&index).ok_or_else(|| other(columns.len() + 1))?;
+            if column.rows() > limit {
+                return Err(PlonkError::WitnessLength { column: index, limit, found: column.rows() });
+            }
+            let own = matches!(column.values, Values::Constant(_) | Values::Sigma(_)) || !column.tail.is_empty();
+            if own {
+                return Err(PlonkError::WitnessForm { column: index });
+            }
+            columns.insert(Name::Advice(index), self.engine.column(Column { tail, ..column })?);
+            Ok(())
+        })?;
+        if !tails.is_empty() {
+            return Err(other(columns.len()));
+        }
+        Ok(columns)
     }
 
     fn write_commitments(&mut self, columns: &[&E::Column]) -> Result<(), PlonkError> {

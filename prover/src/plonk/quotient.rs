@@ -12,8 +12,13 @@
 //! the columns that they read in memory together. Few products at a time take little memory; a column is transformed once for
 //! each batch that reads it, but for its coefficients, where the batch before has them.
 //!
+//! **Order.** Either each batch goes through all cosets, so that few coefficients and all numerators are held; or, where an engine
+//! has another place for these than memory ([`Room::elsewhere`]), each coset sees all batches, so that all coefficients and
+//! one numerator are held, and the values on a coset that two batches in succession read are computed once.
+//!
 //! **Memory**, in columns of elements: a batch's columns by coefficients and by their values on one coset; the values of `ℓ_0`; the
-//! numerators of the level on all its cosets; and the pieces, once a level is done.
+//! numerators of the level on all its cosets; and the pieces, once a level is done. Of what is elsewhere, one column is
+//! in memory at a time, and the numerator.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +26,38 @@ use super::constraints::{Column, Constraints, NodeId};
 use super::numerator::{Level, Term};
 use super::program::Program;
 use super::scalar::ScalarId;
+
+/// What an engine gives the quotient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Columns of elements that may be in memory at a time.
+    pub columns: usize,
+    /// Whether coefficients, numerators and pieces are elsewhere while nothing is done with them.
+    pub elsewhere: bool,
+}
+
+impl Room {
+    /// As much memory as is wanted.
+    pub const UNLIMITED: Self = Self { columns: usize::MAX, elsewhere: false };
+    /// Columns in memory at a time of those that are elsewhere.
+    const BROUGHT: usize = 2;
+
+    /// Columns that are in memory for a batch: those of the batch by their values, `ℓ_0` where it is read, and, unless they are
+    /// elsewhere, those of the batch by coefficients and the numerators of the level.
+    fn of_batch(self, cosets: usize, columns: usize, first: bool) -> usize {
+        let kept = if self.elsewhere { Self::BROUGHT } else { cosets + columns };
+        columns + usize::from(first) + kept
+    }
+
+    /// Pieces that are in memory while a level of so many cosets is computed, if the first level has `most`.
+    fn of_pieces(self, most: usize, cosets: usize) -> usize {
+        if cosets == most || self.elsewhere {
+            0
+        } else {
+            most
+        }
+    }
+}
 
 /// Products of a level that are computed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +79,10 @@ pub struct QuotientPlan {
     pub terms: Vec<(NodeId, ScalarId)>,
     /// What is computed one after the other, those of most cosets first.
     pub batches: Vec<Batch>,
+    /// Columns of elements that are in memory at most, the pieces at the end among them.
+    pub memory: usize,
+    /// Whether coefficients, numerators and pieces are elsewhere, and each coset sees all batches of its level.
+    pub elsewhere: bool,
 }
 
 /// By how much a plan may be dearer than the cheapest if it takes less memory, in percent.
@@ -61,16 +102,18 @@ const RUN: usize = 1;
 
 impl QuotientPlan {
     /// The plan for a system with `pieces` quotient pieces that takes least memory of those that cost little more than the cheapest;
-    /// or, where that is more than `limit` columns of elements, the cheapest that takes no more, if there is one, and the one that
-    /// takes least otherwise.
-    pub fn new(constraints: &Constraints, pieces: usize, limit: usize) -> Self {
+    /// or, where that is more than there is room for, the cheapest that takes no more, if there is one, and the one that takes
+    /// least otherwise.
+    pub fn new(constraints: &Constraints, pieces: usize, room: Room) -> Self {
         let terms: Vec<_> = constraints.list.iter().map(|c| (c.node, c.y_power)).collect();
-        let choices = choices(&constraints.levels);
+        let choices = choices(&constraints.levels, room);
         let cheapest = choices.iter().map(|choice| choice.cost).min().unwrap_or(0);
         // Memory grows from choice to choice, and costs fall.
         let usual = choices.iter().find(|choice| choice.cost * 100 <= cheapest * (100 + SLACK));
-        let within = || choices.iter().rev().find(|choice| choice.memory <= limit);
-        let choice = usual.filter(|choice| choice.memory <= limit).or_else(within).or_else(|| choices.first());
+        let within = || choices.iter().rev().find(|choice| choice.memory <= room.columns);
+        let choice = usual.filter(|choice| choice.memory <= room.columns).or_else(within).or_else(|| choices.first());
+        let kept = if room.elsewhere { Room::BROUGHT } else { pieces };
+        let memory = choice.map_or(0, |choice| choice.memory).max(kept);
         let packings = choice.iter().flat_map(|choice| &choice.packings).zip(&constraints.levels);
         let batches = packings.flat_map(|(packing, level)| {
             packing
@@ -78,17 +121,14 @@ impl QuotientPlan {
                 .iter()
                 .map(|batch| Batch::new(constraints, level, batch.iter().map(|term| &level.terms[*term])))
         });
-        Self { pieces, terms, batches: batches.collect() }
+        Self { pieces, terms, batches: batches.collect(), memory, elsewhere: room.elsewhere }
     }
 
-    /// Columns of elements that are in memory at most, the pieces at the end among them.
-    pub fn memory(&self) -> usize {
-        let most = self.batches.first().map_or(0, |batch| batch.cosets);
-        let batch = |batch: &Batch| {
-            done(most, batch.cosets)
-                + batch_memory(batch.cosets, batch.columns.len(), batch.program.reads(Column::First))
-        };
-        self.batches.iter().map(batch).max().unwrap_or(0).max(self.pieces)
+    /// Columns that an engine keeps elsewhere at most, where it does: coefficients, and numerators, and twice as many pieces.
+    pub fn kept(&self) -> usize {
+        let columns: BTreeSet<_> = self.batches.iter().flat_map(|batch| &batch.columns).collect();
+        let cosets = self.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
+        columns.len() + 3 * cosets.max(self.pieces)
     }
 
     /// The rotations that columns are read at, from the least to the most.
@@ -103,7 +143,7 @@ impl QuotientPlan {
         let mut count = 0;
         for batch in &self.batches {
             let new = batch.columns.iter().filter(|column| !held.contains(column)).count();
-            count += new + batch.columns.len() * batch.cosets;
+            count += of_batch(batch.cosets, batch.columns.len(), new, self.elsewhere);
             held = &batch.columns;
         }
         count
@@ -118,15 +158,6 @@ impl Batch {
     }
 }
 
-/// Pieces that are there while a level of so many cosets is computed, if the first level has `most`.
-fn done(most: usize, cosets: usize) -> usize {
-    if cosets == most {
-        0
-    } else {
-        most
-    }
-}
-
 /// A packing for each level.
 struct Choice {
     packings: Vec<Packing>,
@@ -135,10 +166,10 @@ struct Choice {
 }
 
 /// The choices that nothing beats in both memory and cost, by increasing memory.
-fn choices(levels: &[Level]) -> Vec<Choice> {
+fn choices(levels: &[Level], room: Room) -> Vec<Choice> {
     let most = levels.first().map_or(0, |level| level.cosets);
-    let packings: Vec<Vec<Packing>> = levels.iter().map(packings).collect();
-    let memory = |level: usize, packing: &Packing| done(most, levels[level].cosets) + packing.memory;
+    let packings: Vec<Vec<Packing>> = levels.iter().map(|level| packings(level, room)).collect();
+    let memory = |level: usize, packing: &Packing| room.of_pieces(most, levels[level].cosets) + packing.memory;
     let all =
         packings.iter().enumerate().flat_map(|(level, list)| list.iter().map(move |packing| memory(level, packing)));
     let bounds: BTreeSet<usize> = all.collect();
@@ -163,34 +194,36 @@ struct Packing {
     batches: Vec<Vec<usize>>,
     /// Products for a row, without those of the programs, which are about the same in all packings.
     cost: usize,
-    /// Columns that are in memory at most, numerators included.
+    /// Columns that are in memory at most, without the pieces of other levels.
     memory: usize,
 }
 
 impl Packing {
-    fn new(level: &Level, sets: &[ColumnSet], batches: Vec<Vec<usize>>) -> Self {
+    fn new(level: &Level, sets: &[ColumnSet], batches: Vec<Vec<usize>>, room: Room) -> Self {
         let batches = in_order(sets, batches);
         let (mut cost, mut memory) = (0, 0);
         let mut held = ColumnSet::default();
         for batch in &batches {
             let columns = union(sets, batch);
             let rows = batch.iter().any(|term| level.terms[*term].columns.contains(&Column::First));
-            let transforms = columns.len() - columns.shared(&held) + columns.len() * level.cosets;
+            let new = columns.len() - columns.shared(&held);
+            let transforms = of_batch(level.cosets, columns.len(), new, room.elsewhere);
             cost += TRANSFORM * transforms + level.cosets * if rows { RUN + FIRST } else { RUN };
-            memory = memory.max(batch_memory(level.cosets, columns.len(), rows));
+            memory = memory.max(room.of_batch(level.cosets, columns.len(), rows));
             held = columns;
         }
         Self { batches, cost, memory }
     }
 }
 
-/// Columns that are in memory for a batch: those of the batch twice, `ℓ_0`, and the numerators of the level.
-fn batch_memory(cosets: usize, columns: usize, rows: bool) -> usize {
-    cosets + 2 * columns + usize::from(rows)
+/// Transforms for a batch of so many columns, some of which the batch before does not have. Where coefficients are elsewhere all
+/// of a level are there, which is counted as if the batch before had what others had.
+fn of_batch(cosets: usize, columns: usize, new: usize, elsewhere: bool) -> usize {
+    new + cosets * if elsewhere { new } else { columns }
 }
 
 /// Packings of a level with batches from the narrowest to wide ones.
-fn packings(level: &Level) -> Vec<Packing> {
+fn packings(level: &Level, room: Room) -> Vec<Packing> {
     let mut names: Vec<Column> = level.terms.iter().flat_map(|term| transformed(&term.columns)).collect();
     names.sort_unstable();
     names.dedup();
@@ -199,7 +232,7 @@ fn packings(level: &Level) -> Vec<Packing> {
     let sets: Vec<ColumnSet> = sets.collect();
     let mut packings: Vec<Packing> = Vec::new();
     for width in WIDTHS {
-        let packing = Packing::new(level, &sets, pack(&sets, width));
+        let packing = Packing::new(level, &sets, pack(&sets, width), room);
         let done = packing.batches.len() <= 1;
         if packings.last() != Some(&packing) {
             packings.push(packing);
@@ -316,14 +349,23 @@ mod tests {
     #[test]
     fn plans_compute_every_product_within_the_memory_that_they_tell() {
         let constraints = Constraints::new(&system(), &BTreeSet::from([0]));
-        let usual = QuotientPlan::new(&constraints, 8, usize::MAX);
-        let least = QuotientPlan::new(&constraints, 8, 0);
-        assert!(least.memory() < usual.memory() && usual.transforms() < least.transforms());
+        for elsewhere in [false, true] {
+            computes_every_product(&constraints, |columns| {
+                QuotientPlan::new(&constraints, 8, Room { columns, elsewhere })
+            });
+        }
+        let least = |elsewhere| QuotientPlan::new(&constraints, 8, Room { columns: 0, elsewhere });
+        assert!(least(true).memory < least(false).memory, "what is elsewhere takes no memory");
+    }
+
+    fn computes_every_product(constraints: &Constraints, plan: impl Fn(usize) -> QuotientPlan) {
+        let (usual, least) = (plan(usize::MAX), plan(0));
+        assert!(usual.elsewhere || least.memory < usual.memory && usual.transforms() < least.transforms());
         let mut cost = usize::MAX;
-        for limit in least.memory()..=usual.memory() {
-            let plan = QuotientPlan::new(&constraints, 8, limit);
-            assert!(plan.memory() <= limit, "{} of {limit}", plan.memory());
-            assert!(plan.transforms() <= cost, "more memory costs no more transforms");
+        for limit in least.memory..=usual.memory {
+            let plan = plan(limit);
+            assert!(plan.memory <= limit, "{} of {limit}", plan.memory);
+            assert!(plan.elsewhere || plan.transforms() <= cost, "more memory costs no more transforms");
             cost = plan.transforms();
             for level in &constraints.levels {
                 let batches = plan.batches.iter().filter(|batch| batch.cosets == level.cosets);

@@ -6,7 +6,8 @@ use circuits::machine::{to_field, Integers};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 
-use super::super::{Column, SigmaColumn, Values};
+use super::super::{EngineError, SigmaColumn, Values};
+use super::column::{CpuColumn, Place};
 use super::{CpuEngine, BLOCK};
 use crate::field::{self, Instructions};
 use rayon::prelude::*;
@@ -117,25 +118,34 @@ impl SmallElements {
 
 impl CpuEngine {
     /// `sums[i] += Σ factor·column[first + i]`
-    pub(super) fn add_columns(&self, first: usize, sums: &mut [Fr], terms: &[(&Column, Fr)]) {
+    pub(super) fn add_columns(
+        &self,
+        first: usize,
+        sums: &mut [Fr],
+        terms: &[(&CpuColumn, Fr)],
+    ) -> Result<(), EngineError> {
         let rows = first..first + sums.len();
         let instructions = self.instructions();
         let mut integers = ByWidth::default();
         for &(column, factor) in terms {
             match &column.values {
-                Values::Integers(cells) => integers.push(cells, &rows, factor),
-                Values::Field(elements) => {
+                Place::Memory(Values::Integers(cells)) => integers.push(cells, &rows, factor),
+                Place::Memory(Values::Field(elements)) => {
                     let cells = &elements[rows.start.min(elements.len())..rows.end.min(elements.len())];
                     field::add_scaled(instructions, &mut sums[..cells.len()], cells, factor);
                 }
-                Values::Sigma(sigma) => self.add_sigma(sigma, &rows, sums, factor),
-                Values::Sparse { rows: filled, values } => {
+                Place::Disk(stored) => {
+                    let cells = stored.cells(&rows)?;
+                    field::add_scaled(instructions, &mut sums[..cells.len()], &cells, factor);
+                }
+                Place::Memory(Values::Sigma(sigma)) => self.add_sigma(sigma, &rows, sums, factor),
+                Place::Memory(Values::Sparse { rows: filled, values }) => {
                     let span = within(filled, &rows);
                     for (row, value) in filled[span.clone()].iter().zip(&values[span]) {
                         sums[*row as usize - rows.start] += factor * value;
                     }
                 }
-                Values::Constant(element) => {
+                Place::Memory(Values::Constant(element)) => {
                     let term = factor * element;
                     sums.iter_mut().for_each(|sum| *sum += term);
                 }
@@ -143,10 +153,11 @@ impl CpuEngine {
             self.add_tail(column, &rows, sums, factor);
         }
         integers.add(instructions, sums);
+        Ok(())
     }
 
     /// The tail replaces what the values say of its rows; only constants say anything.
-    fn add_tail(&self, column: &Column, rows: &Range<usize>, sums: &mut [Fr], factor: Fr) {
+    fn add_tail(&self, column: &CpuColumn, rows: &Range<usize>, sums: &mut [Fr], factor: Fr) {
         let start = self.rows() - column.tail.len();
         for (row, element) in (start..).zip(&column.tail).filter(|(row, _)| rows.contains(row)) {
             sums[row - rows.start] += factor * element;
@@ -162,38 +173,37 @@ impl CpuEngine {
     }
 
     /// A column's values in the rows from `first` on.
-    pub(super) fn fill(&self, column: &Column, first: usize, values: &mut [Fr]) {
+    pub(super) fn fill(&self, column: &CpuColumn, first: usize, values: &mut [Fr]) -> Result<(), EngineError> {
+        let rows = first..first + values.len();
         match &column.values {
-            Values::Integers(integers) => {
-                let rows = first..first + values.len();
-                self.small.fill(integers, &rows, values);
-                self.add_tail(column, &rows, values, Fr::ONE);
+            Place::Memory(Values::Integers(integers)) => self.small.fill(integers, &rows, values),
+            Place::Memory(Values::Field(elements)) if rows.end <= elements.len() => {
+                values.copy_from_slice(&elements[rows.clone()]);
             }
-            Values::Field(elements) if first + values.len() <= elements.len() => {
-                values.copy_from_slice(&elements[first..first + values.len()]);
-                let rows = first..first + values.len();
-                self.add_tail(column, &rows, values, Fr::ONE);
-            }
+            Place::Disk(stored) if rows.end <= stored.rows() => stored.read(first, values)?,
             _ => {
                 values.fill(Fr::ZERO);
-                self.add_columns(first, values, &[(column, Fr::ONE)]);
+                return self.add_columns(first, values, &[(column, Fr::ONE)]);
             }
         }
+        self.add_tail(column, &rows, values, Fr::ONE);
+        Ok(())
     }
 
     /// All values of a column.
-    pub(super) fn elements(&self, column: &Column) -> Vec<Fr> {
+    pub(super) fn elements(&self, column: &CpuColumn) -> Result<Vec<Fr>, EngineError> {
         let mut elements = vec![Fr::ZERO; self.rows()];
-        elements.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| self.fill(column, block * BLOCK, values));
-        elements
+        let blocks = elements.par_chunks_mut(BLOCK).enumerate();
+        blocks.map(|(block, values)| self.fill(column, block * BLOCK, values)).collect::<Result<(), _>>()?;
+        Ok(elements)
     }
 
     /// `constant + Σ factor·column`
-    pub(super) fn combination(&self, terms: &[(&Column, Fr)], constant: Fr) -> Column {
+    pub(super) fn combination(&self, terms: &[(&CpuColumn, Fr)], constant: Fr) -> Result<CpuColumn, EngineError> {
         self.counters.products(terms.len() * self.rows());
         self.fill_blocks(|first, sums| {
             sums.fill(constant);
-            self.add_columns(first, sums, terms);
+            self.add_columns(first, sums, terms)
         })
     }
 }

@@ -10,41 +10,59 @@ use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::{Curve, Group};
 
-use super::super::{Column, Values};
+use super::super::{EngineError, Values};
+use super::column::{CpuColumn, Place};
 use super::CpuEngine;
 use crate::msm::{multi_scalar_batch, Scalars};
 
 impl CpuEngine {
-    pub(super) fn commitments(&self, columns: &[&Column]) -> Vec<G1Affine> {
-        let moved: Vec<Vec<Fr>> = columns.iter().map(|column| self.moved_differences(column)).collect();
-        let scalars: Vec<_> = columns.iter().zip(&moved).map(|(column, moved)| scalars(column, moved)).collect();
+    /// Commits to the columns that are in memory together, and to each of the others while it is.
+    pub(super) fn commitments(&self, columns: &[&CpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
+        let mut sums = vec![G1::identity(); columns.len()];
+        let (mut places, mut values) = (Vec::new(), Vec::new());
+        for (place, column) in columns.iter().enumerate() {
+            match &column.values {
+                Place::Memory(held) => {
+                    places.push(place);
+                    values.push((held, &column.tail[..]));
+                }
+                Place::Disk(stored) => {
+                    let elements = Values::Field(self.fetch(stored)?);
+                    sums[place] = self.sums(&[(&elements, &column.tail)])[0];
+                }
+            }
+        }
+        places.into_iter().zip(self.sums(&values)).for_each(|(place, sum)| sums[place] = sum);
+        let mut points = vec![G1Affine::identity(); sums.len()];
+        G1::batch_normalize(&sums, &mut points);
+        Ok(points)
+    }
+
+    /// The commitments to values with their tails.
+    fn sums(&self, columns: &[(&Values, &[Fr])]) -> Vec<G1> {
+        let moved: Vec<Vec<Fr>> = columns.iter().map(|(values, _)| self.moved_differences(values)).collect();
+        let scalars: Vec<_> = columns.iter().zip(&moved).map(|((values, _), moved)| scalars(values, moved)).collect();
         let sums = multi_scalar_batch(self.instructions(), &self.lagrange, &scalars);
-        let tails: Vec<Vec<Fr>> = columns.iter().map(|column| column.tail.iter().rev().copied().collect()).collect();
+        let tails: Vec<Vec<Fr>> = columns.iter().map(|(_, tail)| tail.iter().rev().copied().collect()).collect();
         let tails: Vec<&[Fr]> = tails.iter().map(Vec::as_slice).collect();
         let tails = self.tail.combine(self.instructions(), &tails);
         self.count(&scalars);
-        let sums: Vec<G1> = columns
-            .iter()
-            .zip(sums.into_iter().zip(tails))
-            .map(|(column, (sum, tail))| sum + tail + self.closed_form(column))
-            .collect();
-        let mut points = vec![G1Affine::identity(); sums.len()];
-        G1::batch_normalize(&sums, &mut points);
-        points
+        let sums = columns.iter().zip(sums.into_iter().zip(tails));
+        sums.map(|((values, own), (sum, tail))| sum + tail + self.closed_form(values, own)).collect()
     }
 
-    fn moved_differences(&self, column: &Column) -> Vec<Fr> {
-        match &column.values {
+    fn moved_differences(&self, values: &Values) -> Vec<Fr> {
+        match values {
             Values::Sigma(sigma) => self.moved(sigma, 0..sigma.rows.len()).differences,
             _ => Vec::new(),
         }
     }
 
     /// The part of a commitment that takes no sum over rows.
-    fn closed_form(&self, column: &Column) -> G1 {
-        match &column.values {
+    fn closed_form(&self, values: &Values, tail: &[Fr]) -> G1 {
+        match values {
             Values::Constant(element) => {
-                assert!(column.tail.is_empty(), "a constant column has no tail");
+                assert!(tail.is_empty(), "a constant column has no tail");
                 G1Affine::generator() * element
             }
             Values::Sigma(sigma) => self.tau * Fr::DELTA.pow_vartime([u64::from(sigma.column)]),
@@ -65,8 +83,8 @@ impl CpuEngine {
     }
 }
 
-fn scalars<'a>(column: &'a Column, moved: &'a [Fr]) -> Scalars<'a> {
-    match &column.values {
+fn scalars<'a>(values: &'a Values, moved: &'a [Fr]) -> Scalars<'a> {
+    match values {
         Values::Integers(integers) => match &**integers {
             Integers::I8(cells) => Scalars::I8(cells),
             Integers::I16(cells) => Scalars::I16(cells),

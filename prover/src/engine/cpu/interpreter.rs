@@ -7,7 +7,8 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field;
 use rayon::prelude::*;
 
-use super::super::{combination_terms, Column, Environment, Values};
+use super::super::{combination_terms, Column, EngineError, Environment, Values};
+use super::column::CpuColumn;
 use super::{CpuEngine, BLOCK};
 use crate::field::{self, Instructions, Kernel, Lanes};
 use crate::plonk::constraints::{self, NodeId};
@@ -191,49 +192,52 @@ impl CpuEngine {
     }
 
     /// The values of a node in all rows.
-    pub(super) fn node_values(&self, node: NodeId, environment: &Environment<'_, Column>) -> Column {
+    pub(super) fn node_values(
+        &self,
+        node: NodeId,
+        environment: &Environment<'_, CpuColumn>,
+    ) -> Result<CpuColumn, EngineError> {
         let program = Program::new(environment.graph, &[(node, Scalars::ONE)]);
         let rotations = program.rotations();
-        let padded: Vec<_> = program
-            .slots
-            .iter()
-            .map(|slot| {
-                let mut padded = Padded::new(self.rows(), rotations);
-                self.fill_named(*slot, environment, padded.rows_mut());
-                padded.wrap();
-                padded
-            })
-            .collect();
+        let padded = program.slots.iter().map(|slot| {
+            let mut padded = Padded::new(self.rows(), rotations);
+            self.fill_named(*slot, environment, padded.rows_mut())?;
+            padded.wrap();
+            Ok::<_, EngineError>(padded)
+        });
+        let padded = padded.collect::<Result<Vec<_>, _>>()?;
         let slots: Vec<_> = padded.iter().collect();
         let scalars: Vec<Fr> = program.scalars.iter().map(|scalar| environment.scalars.get(*scalar)).collect();
         let mut values = vec![Fr::ZERO; self.rows()];
         let (points, shift) = (&self.points[..], Fr::ONE);
         self.run_program(&Inputs { program: &program, scalars: &scalars, slots: &slots, points, shift }, &mut values);
-        Column::new(Values::Field(values))
+        self.hold(Column::new(Values::Field(values)))
     }
 
     /// Writes the values of a column of the constraints; combinations are taken here.
     pub(super) fn fill_named(
         &self,
         name: constraints::Column,
-        environment: &Environment<'_, Column>,
+        environment: &Environment<'_, CpuColumn>,
         values: &mut [Fr],
-    ) {
+    ) -> Result<(), EngineError> {
         let terms = match name {
             constraints::Column::Combination(index) => {
                 combination_terms(environment, &environment.graph.combinations()[index])
             }
             name => vec![((environment.columns)(name), Fr::ONE)],
         };
-        values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| match terms[..] {
-            [(column, factor)] if factor == Fr::ONE => self.fill(column, block * BLOCK, values),
-            _ => {
-                values.fill(Fr::ZERO);
-                self.add_columns(block * BLOCK, values, &terms);
-            }
-        });
         if terms.len() > 1 {
             self.counters.products(terms.len() * self.rows());
         }
+        let blocks = values.par_chunks_mut(BLOCK).enumerate();
+        let filled = blocks.map(|(block, values)| match terms[..] {
+            [(column, factor)] if factor == Fr::ONE => self.fill(column, block * BLOCK, values),
+            _ => {
+                values.fill(Fr::ZERO);
+                self.add_columns(block * BLOCK, values, &terms)
+            }
+        });
+        filled.collect()
     }
 }

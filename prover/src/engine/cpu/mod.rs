@@ -1,11 +1,13 @@
 //! The engine of the processor: vector kernels on all threads.
 //!
 //! Columns stay in the form that the protocol hands over: integers of 1 to 8 bytes, cells of the permutation, elements. They
-//! are expanded block by block where a kernel needs elements, and nowhere kept so but in the quotient.
+//! are expanded block by block where a kernel needs elements, and nowhere kept so but in the quotient. Where memory is short,
+//! those of elements lie in a temporary file, and are read block by block as well ([`CpuEngine::spill`]).
 //!
 //! | file | operations |
 //! | --- | --- |
 //! | `block.rs` | a column's values in some rows; sums of columns |
+//! | `column.rs`, `disk.rs` | columns in memory and on disk |
 //! | `commitment.rs` | [`Engine::commit`] |
 //! | `interpreter.rs` | straight-line programs over rows; [`Engine::pointwise`] |
 //! | `kernels.rs` | the arithmetic of a machine's second phase |
@@ -15,7 +17,9 @@
 //! | `opening.rs` | [`Engine::evaluate`], [`Engine::combine`], [`Engine::divide`] |
 
 mod block;
+mod column;
 mod commitment;
+mod disk;
 mod interpreter;
 mod kernels;
 mod opening;
@@ -24,19 +28,24 @@ mod quotient;
 mod sigma;
 mod work;
 
+use std::sync::Arc;
+
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 use rayon::prelude::*;
 
-use self::block::SmallElements;
 use super::lookup::permute_pair;
 use super::{Column, Dividend, Engine, EngineError, Environment, GrandProduct, Values};
 use crate::field::{self, Instructions};
 use crate::msm::{Bases, FixedBases};
 use crate::plonk::constraints::NodeId;
-use crate::plonk::quotient::QuotientPlan;
+use crate::plonk::quotient::{QuotientPlan, Room};
 use crate::transform::Domain;
 
+use block::SmallElements;
+pub use column::CpuColumn;
+use column::Place;
+pub use disk::{Disk, DiskError};
 pub use kernels::VectorKernels;
 use work::Counters;
 pub use work::Work;
@@ -62,9 +71,17 @@ impl Default for CpuOptions {
     }
 }
 
+/// Where columns are that are not worked on.
+struct Spill {
+    disk: Arc<Disk>,
+    /// Whether what the quotient is made from is there, too.
+    quotient: bool,
+}
+
 /// The processor as an engine.
 pub struct CpuEngine {
     options: CpuOptions,
+    spill: Option<Spill>,
     domain: Domain,
     /// `1, ω, ω², …`
     points: Vec<Fr>,
@@ -97,8 +114,25 @@ impl CpuEngine {
             points,
             domain,
             options,
+            spill: None,
             counters: Counters::default(),
         }
+    }
+
+    /// Keeps columns of elements on a disk from now on while nothing is done with them; with `quotient` also the coefficients,
+    /// numerators and pieces of the quotient, all but one at a time. Proofs take longer, and are the same.
+    pub fn spill(self, disk: Disk, quotient: bool) -> Self {
+        Self { spill: Some(Spill { disk: Arc::new(disk), quotient }), ..self }
+    }
+
+    /// Whether columns of elements are on a disk.
+    pub fn spills(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// Bytes of the disk that columns have taken so far, at most.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spill.as_ref().map_or(0, |spill| spill.disk.most_columns() * 32 * self.rows() as u64)
     }
 
     /// What has been done so far, by count.
@@ -115,69 +149,89 @@ impl CpuEngine {
     }
 
     /// A new column whose blocks `fill` writes, from their first row on.
-    fn fill_blocks(&self, fill: impl Fn(usize, &mut [Fr]) + Sync) -> Column {
+    fn fill_blocks(
+        &self,
+        fill: impl Fn(usize, &mut [Fr]) -> Result<(), EngineError> + Sync,
+    ) -> Result<CpuColumn, EngineError> {
         let mut elements = vec![Fr::ZERO; self.rows()];
-        elements.par_chunks_mut(BLOCK).enumerate().for_each(|(block, elements)| fill(block * BLOCK, elements));
-        Column::new(Values::Field(elements))
+        let blocks = elements.par_chunks_mut(BLOCK).enumerate();
+        blocks.map(|(block, elements)| fill(block * BLOCK, elements)).collect::<Result<(), _>>()?;
+        self.hold(Column::new(Values::Field(elements)))
     }
 }
 
 impl Engine for CpuEngine {
-    type Column = Column;
+    type Column = CpuColumn;
 
     fn k(&self) -> u32 {
         self.domain.k()
     }
 
-    fn quotient_limit(&self) -> usize {
+    fn quotient_room(&self) -> Room {
         let column = 32 * self.rows() as u64;
-        self.options.quotient_bytes.map_or(usize::MAX, |bytes| (bytes / column) as usize)
-    }
-
-    fn column(&self, column: Column) -> Result<Column, EngineError> {
-        match column.rows() {
-            found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
-            _ if column.tail.len() > TAIL => Ok(Column::new(Values::Field(self.elements(&column)))),
-            _ => Ok(column),
+        Room {
+            columns: self.options.quotient_bytes.map_or(usize::MAX, |bytes| (bytes / column) as usize),
+            elsewhere: self.spill.as_ref().is_some_and(|spill| spill.quotient),
         }
     }
 
-    fn commit(&self, columns: &[&Column]) -> Result<Vec<G1Affine>, EngineError> {
-        Ok(self.commitments(columns))
+    fn column(&self, column: Column) -> Result<CpuColumn, EngineError> {
+        match column.rows() {
+            found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
+            _ if column.tail.len() > TAIL => {
+                let Column { values, tail } = column;
+                let column = CpuColumn { values: Place::Memory(values), tail };
+                self.fill_blocks(|first, values| self.fill(&column, first, values))
+            }
+            _ => self.hold(column),
+        }
     }
 
-    fn pointwise(&self, node: NodeId, environment: &Environment<'_, Column>) -> Result<Column, EngineError> {
-        Ok(self.node_values(node, environment))
+    fn commit(&self, columns: &[&CpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
+        self.commitments(columns)
     }
 
-    fn permute_pair(&self, input: &Column, table: &Column, tails: [Vec<Fr>; 2]) -> Result<[Column; 2], EngineError> {
-        let [input, table] = [input, table].map(|column| self.elements(column));
-        Ok(permute_pair(&input, &table, tails)?.map(|elements| Column::new(Values::Field(elements))))
+    fn pointwise(&self, node: NodeId, environment: &Environment<'_, CpuColumn>) -> Result<CpuColumn, EngineError> {
+        self.node_values(node, environment)
     }
 
-    fn grand_product(&self, product: GrandProduct<'_, Column>) -> Result<(Column, Fr), EngineError> {
-        let (column, last) = self.running_product(product);
+    fn permute_pair(
+        &self,
+        input: &CpuColumn,
+        table: &CpuColumn,
+        tails: [Vec<Fr>; 2],
+    ) -> Result<[CpuColumn; 2], EngineError> {
+        let [input, table] = permute_pair(&self.elements(input)?, &self.elements(table)?, tails)?;
+        Ok([self.hold(Column::new(Values::Field(input)))?, self.hold(Column::new(Values::Field(table)))?])
+    }
+
+    fn grand_product(&self, product: GrandProduct<'_, CpuColumn>) -> Result<(CpuColumn, Fr), EngineError> {
+        let (column, last) = self.running_product(product)?;
         Ok((self.column(column)?, last))
     }
 
-    fn quotient(&self, plan: &QuotientPlan, environment: &Environment<'_, Column>) -> Result<Vec<Column>, EngineError> {
-        Ok(self.quotient_pieces(plan, environment))
+    fn quotient(
+        &self,
+        plan: &QuotientPlan,
+        environment: &Environment<'_, CpuColumn>,
+    ) -> Result<Vec<CpuColumn>, EngineError> {
+        self.quotient_pieces(plan, environment)
     }
 
-    fn evaluate(&self, x: Fr, queries: &[(&Column, i32)]) -> Result<Vec<Fr>, EngineError> {
-        Ok(self.evaluations(x, queries))
+    fn evaluate(&self, x: Fr, queries: &[(&CpuColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
+        self.evaluations(x, queries)
     }
 
-    fn combine(&self, terms: &[(&Column, Fr)], constant: Fr) -> Result<Column, EngineError> {
-        Ok(self.combination(terms, constant))
+    fn combine(&self, terms: &[(&CpuColumn, Fr)], constant: Fr) -> Result<CpuColumn, EngineError> {
+        self.combination(terms, constant)
     }
 
-    fn divide(&self, dividends: &[Dividend<'_, Column>]) -> Result<Column, EngineError> {
-        Ok(self.divided(dividends))
+    fn divide(&self, dividends: &[Dividend<'_, CpuColumn>]) -> Result<CpuColumn, EngineError> {
+        self.divided(dividends)
     }
 
-    fn values(&self, column: &Column) -> Result<Vec<Fr>, EngineError> {
-        Ok(self.elements(column))
+    fn values(&self, column: &CpuColumn) -> Result<Vec<Fr>, EngineError> {
+        self.elements(column)
     }
 }
 
@@ -192,7 +246,14 @@ mod tests {
             let srs = KnownSrs::new(k);
             for &instructions in Instructions::available() {
                 let options = CpuOptions { instructions, ..CpuOptions::default() };
-                check(&CpuEngine::new(&srs.lagrange, srs.tau, options), &srs, u64::from(k));
+                let engine = || CpuEngine::new(&srs.lagrange, srs.tau, options);
+                check(&engine(), &srs, u64::from(k));
+                for quotient in [false, true] {
+                    let disk = Disk::new(&std::env::temp_dir(), 0).expect("a folder for temporary files");
+                    let engine = engine().spill(disk, quotient);
+                    check(&engine, &srs, u64::from(k));
+                    assert!(engine.spilled_bytes() > 0);
+                }
             }
         }
     }

@@ -8,7 +8,8 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use rayon::prelude::*;
 
-use super::super::{Column, Dividend, Values};
+use super::super::{Dividend, EngineError, Values};
+use super::column::{CpuColumn, Place};
 use super::{CpuEngine, BLOCK};
 use crate::field::{self, SmallInteger};
 
@@ -52,7 +53,7 @@ impl CpuEngine {
         Weights { elements, origin: behind }
     }
 
-    pub(super) fn evaluations(&self, x: Fr, queries: &[(&Column, i32)]) -> Vec<Fr> {
+    pub(super) fn evaluations(&self, x: Fr, queries: &[(&CpuColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
         let rotations = || queries.iter().map(|(_, rotation)| *rotation);
         let behind = rotations().max().unwrap_or(0).max(0) as usize;
         let before = rotations().min().unwrap_or(0).min(0).unsigned_abs() as usize;
@@ -64,28 +65,40 @@ impl CpuEngine {
                 let start = block * EVALUATION_BLOCK;
                 self.partial_evaluations(x, &weights, start..(start + EVALUATION_BLOCK).min(self.rows()), queries)
             })
-            .reduce(
+            .try_reduce(
                 || vec![Fr::ZERO; queries.len()],
                 |mut a, b| {
                     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-                    a
+                    Ok(a)
                 },
             )
     }
 
     /// What some rows contribute.
-    fn partial_evaluations(&self, x: Fr, weights: &Weights, rows: Range<usize>, queries: &[(&Column, i32)]) -> Vec<Fr> {
+    fn partial_evaluations(
+        &self,
+        x: Fr,
+        weights: &Weights,
+        rows: Range<usize>,
+        queries: &[(&CpuColumn, i32)],
+    ) -> Result<Vec<Fr>, EngineError> {
         let mut results = vec![Fr::ZERO; queries.len()];
         let (mut i8, mut i16, mut i32, mut i64) = (Queried::new(), Queried::new(), Queried::new(), Queried::new());
         for (index, &(column, rotation)) in queries.iter().enumerate() {
             match &column.values {
-                Values::Integers(integers) => match &**integers {
+                Place::Memory(Values::Integers(integers)) => match &**integers {
                     Integers::I8(cells) => ask(&mut i8, rotation, index, cells, &rows),
                     Integers::I16(cells) => ask(&mut i16, rotation, index, cells, &rows),
                     Integers::I32(cells) => ask(&mut i32, rotation, index, cells, &rows),
                     Integers::I64(cells) => ask(&mut i64, rotation, index, cells, &rows),
                 },
-                _ => results[index] += self.partial_evaluation(x, weights, &rows, column, rotation),
+                Place::Memory(values) => {
+                    results[index] += self.partial_evaluation(x, weights, &rows, values, rotation);
+                }
+                Place::Disk(stored) => {
+                    let cells = stored.cells(&rows)?;
+                    results[index] += self.dot(weights.rotated(&rows, rotation), &cells);
+                }
             }
             results[index] += self.tail_evaluation(weights, &rows, column, rotation);
         }
@@ -93,7 +106,7 @@ impl CpuEngine {
         self.integer_evaluations(weights, &rows, &i16, &mut results);
         self.integer_evaluations(weights, &rows, &i32, &mut results);
         self.integer_evaluations(weights, &rows, &i64, &mut results);
-        results
+        Ok(results)
     }
 
     fn integer_evaluations<T: SmallInteger>(
@@ -115,16 +128,19 @@ impl CpuEngine {
         }
     }
 
-    /// A column that is not one of integers.
-    fn partial_evaluation(&self, x: Fr, weights: &Weights, rows: &Range<usize>, column: &Column, rotation: i32) -> Fr {
+    fn dot(&self, weights: &[Fr], cells: &[Fr]) -> Fr {
+        self.counters.products(cells.len());
+        field::dot(self.instructions(), &weights[..cells.len()], cells)
+    }
+
+    /// Values that are no integers.
+    fn partial_evaluation(&self, x: Fr, weights: &Weights, rows: &Range<usize>, values: &Values, rotation: i32) -> Fr {
         let rotated = weights.rotated(rows, rotation);
         let at = |row: u32| rotated[row as usize - rows.start];
-        match &column.values {
+        match values {
             Values::Integers(_) => unreachable!("columns of integers are evaluated together"),
             Values::Field(elements) => {
-                let cells = &elements[rows.start.min(elements.len())..rows.end.min(elements.len())];
-                self.counters.products(cells.len());
-                field::dot(self.instructions(), &rotated[..cells.len()], cells)
+                self.dot(rotated, &elements[rows.start.min(elements.len())..rows.end.min(elements.len())])
             }
             Values::Sigma(sigma) => {
                 let moved = self.moved(sigma, super::block::within(&sigma.rows, rows));
@@ -148,7 +164,7 @@ impl CpuEngine {
         i64::from(rotation).rem_euclid(self.rows() as i64) as usize
     }
 
-    fn tail_evaluation(&self, weights: &Weights, rows: &Range<usize>, column: &Column, rotation: i32) -> Fr {
+    fn tail_evaluation(&self, weights: &Weights, rows: &Range<usize>, column: &CpuColumn, rotation: i32) -> Fr {
         let start = self.rows() - column.tail.len();
         let rotated = weights.rotated(rows, rotation);
         let inside = (start..).zip(&column.tail).filter(|(row, _)| rows.contains(row));
@@ -156,9 +172,9 @@ impl CpuEngine {
     }
 
     /// `Σ scale·(column − remainder)/Z`
-    pub(super) fn divided(&self, dividends: &[Dividend<'_, Column>]) -> Column {
+    pub(super) fn divided(&self, dividends: &[Dividend<'_, CpuColumn>]) -> Result<CpuColumn, EngineError> {
         // What is divided by the same polynomial is summed before.
-        let mut divisors: Vec<(&[Fr], Vec<&Dividend<'_, Column>>)> = Vec::new();
+        let mut divisors: Vec<(&[Fr], Vec<&Dividend<'_, CpuColumn>>)> = Vec::new();
         for dividend in dividends {
             match divisors.iter_mut().find(|(points, _)| *points == dividend.points) {
                 Some((_, members)) => members.push(dividend),
@@ -173,12 +189,13 @@ impl CpuEngine {
             for (roots, members) in &divisors {
                 self.negated_remainder(points, &scaled_remainder(members), &mut numerator);
                 let terms: Vec<_> = members.iter().map(|member| (member.column, member.scale)).collect();
-                self.add_columns(first, &mut numerator, &terms);
+                self.add_columns(first, &mut numerator, &terms)?;
                 let mut vanishing = self.vanishing(points, roots);
                 field::batch_invert(self.instructions(), &mut vanishing);
                 field::multiply(self.instructions(), &mut numerator, &vanishing);
                 field::add(self.instructions(), sums, &numerator);
             }
+            Ok(())
         })
     }
 
@@ -206,7 +223,7 @@ impl CpuEngine {
 }
 
 /// `Σ scale·remainder`
-fn scaled_remainder(dividends: &[&Dividend<'_, Column>]) -> Vec<Fr> {
+fn scaled_remainder(dividends: &[&Dividend<'_, CpuColumn>]) -> Vec<Fr> {
     let length = dividends.iter().map(|dividend| dividend.remainder.len()).max().unwrap_or(0);
     let mut sum = vec![Fr::ZERO; length];
     for dividend in dividends {
