@@ -2,7 +2,7 @@
 
 mod support;
 
-use circuits::graph::Visibility;
+use circuits::graph::{ConvGeometry, Op, Requantize, Table, Visibility};
 use circuits::layout::{compile, lay_out, Fold, LayoutOptions, Widths};
 use circuits::machine::{MachineCircuit, Placement};
 use circuits::reference::run;
@@ -13,9 +13,13 @@ use support::ProgramBuilder;
 
 fn accepts(mut builder: ProgramBuilder, options: LayoutOptions) {
     let inputs = builder.inputs();
+    accepts_inputs(builder, &inputs, options);
+}
+
+fn accepts_inputs(builder: ProgramBuilder, inputs: &[Vec<i64>], options: LayoutOptions) {
     let program = builder.program;
     let layout = compile(&program, &options).expect("the program has a layout");
-    let trace = run(&program, &inputs).expect("the inputs are admissible");
+    let trace = run(&program, inputs).expect("the inputs are admissible");
     let assignment = layout.assign(&program, &trace, &[]);
     let words = layout.interface().pack(&layout.public_data(&program, &trace, &[])).expect("the values are in range");
     let k = layout.params().k;
@@ -62,6 +66,32 @@ fn products_of_matrices() {
 #[test]
 fn values_of_several_limbs() {
     widths().for_each(|options| accepts(support::wide(4), options));
+}
+
+/// The widest input there may be, compared with a bound: on both sides of it, and at the ends of the range.
+#[test]
+fn the_widest_inputs_are_compared_exactly() {
+    let (lo, hi) = (-(1i64 << 41), (1 << 41) - 1);
+    let bound = 987_654_321_012;
+    for x in [lo, bound - 1, bound, hi] {
+        let mut b = ProgramBuilder::new(1);
+        let table = b.table(Table::new("from zero", -1, vec![0, 1]).expect("not empty"));
+        let input = b.wide_input(&[1, 1, 1], lo, hi);
+        let (weights, bias) = (vec![1].into(), vec![-bound - (1 << 29)].into());
+        let requantize = Some(Requantize { shift: 30, table });
+        let op = Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias, requantize };
+        let compared = b.node(op, &[1, 1, 1]);
+        b.output(compared, Visibility::Public);
+        let trace = run(&b.program, &[vec![x]]).expect("the input is admissible");
+        assert_eq!(trace.tensor(compared), [i64::from(x >= bound)]);
+        if x == bound {
+            accepts_inputs(b, &[vec![x]], LayoutOptions::default());
+        }
+    }
+    let mut wider = ProgramBuilder::new(1);
+    let input = wider.wide_input(&[1], lo, hi + 1);
+    wider.output(input, Visibility::Public);
+    assert!(wider.program.validate().is_err());
 }
 
 /// A file may ask for more tables than there are entries.

@@ -59,23 +59,25 @@ fn check_shapes(graph: &FloatGraph) {
 
 #[test]
 fn damaged_models_never_panic() {
-    let mut archive = zip::ZipArchive::new(Cursor::new(&include_bytes!("cases.zip")[..])).expect("a zip archive");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut refused, mut accepted) = (0, 0);
-    for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).expect("the entry exists");
-        if !entry.name().expect("the name is UTF-8").ends_with(".onnx") {
-            continue;
-        }
-        let mut bytes = vec![];
-        entry.read_to_end(&mut bytes).expect("the entry is readable");
-        for _ in 0..COPIES {
-            match import(&damage(&bytes, &mut random), &ImportOptions::default()) {
-                Ok(graph) => {
-                    accepted += 1;
-                    check_shapes(&graph);
+    for bytes in [&include_bytes!("cases.zip")[..], include_bytes!("ml_cases.zip")] {
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("a zip archive");
+        for index in 0..archive.len() {
+            let mut entry = archive.by_index(index).expect("the entry exists");
+            if !entry.name().expect("the name is UTF-8").ends_with(".onnx") {
+                continue;
+            }
+            let mut bytes = vec![];
+            entry.read_to_end(&mut bytes).expect("the entry is readable");
+            for _ in 0..COPIES {
+                match import(&damage(&bytes, &mut random), &ImportOptions::default()) {
+                    Ok(graph) => {
+                        accepted += 1;
+                        check_shapes(&graph);
+                    }
+                    Err(_) => refused += 1,
                 }
-                Err(_) => refused += 1,
             }
         }
     }

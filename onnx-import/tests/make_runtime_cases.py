@@ -33,7 +33,7 @@ class Writer:
         return choices[self.random.randint(len(choices))]
 
     def case(self, name, op, opset, inputs, constants=(), outputs=1, domain="", used=None, order=None, operands=(),
-             **attributes):
+             version=1, **attributes):
         """Writes one case; what onnxruntime refuses is left out. With an order of inputs, gaps in it are `operands`."""
         constants = list(operands) if order else constants
         attributes = {key: value for key, value in attributes.items() if value is not None}
@@ -45,7 +45,7 @@ class Writer:
         node = helper.make_node(op, listed, results, domain=domain, **attributes)
         imports = [helper.make_opsetid("", opset)]
         if domain:
-            imports.append(helper.make_opsetid(domain, 1))
+            imports.append(helper.make_opsetid(domain, version))
         graph = helper.make_graph(
             [node], name,
             [helper.make_tensor_value_info(n, TYPES[v.dtype.name], v.shape) for n, v in zip(names, inputs)],
@@ -490,4 +490,5 @@ def main():
     print(len(writer.cases), "cases,", writer.skipped, "refused by onnxruntime")
 
 
-main()
+if __name__ == "__main__":
+    main()

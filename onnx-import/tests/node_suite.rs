@@ -4,7 +4,7 @@
 //! `expectations.toml` says for each case whether it passes or why it is refused; no case may give a wrong answer. The
 //! whole suite is found through `ZKINFER_ONNX_SUITE`, a folder with `<case>/model.onnx`, perhaps `<case>/model_const.onnx`
 //! (operands that real models hold as constants turned into initializers), `<case>/io.npz` and `cases.json`. A selection
-//! in `cases.zip` is always run. With `ZKINFER_UPDATE_EXPECTATIONS` set, the file is written anew.
+//! in `cases.zip` is always run, and so are trees and kernel machines in `ml_cases.zip` (`make_ml_cases.py`). With `ZKINFER_UPDATE_EXPECTATIONS` set, the file is written anew.
 
 mod support;
 
@@ -13,7 +13,7 @@ use onnx_import::float::graph::Tensor;
 use onnx_import::{import, ImportOptions};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::cases::{selected_cases, Case};
+use support::cases::{ml_cases, selected_cases, Case};
 
 /// Relative tolerance of cases in float16: the suite's outputs are rounded to 11 bits after every step, ours are not.
 const HALF_TOLERANCE: f64 = 4e-3;
@@ -248,7 +248,8 @@ fn whole_suite_is_as_expected() {
 fn selected_cases_are_as_expected() {
     let cases = selected_cases();
     assert!(cases.len() > 100, "only {} cases", cases.len());
-    let found = cases.iter().map(|(name, case)| (name.clone(), run(case))).collect();
+    let cases = cases.into_iter().chain(ml_cases());
+    let found = cases.map(|(name, case)| (name, run(&case))).collect();
     let differences = compare(&found);
     assert!(differences.is_empty(), "{differences:#?}");
 }

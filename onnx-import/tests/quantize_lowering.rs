@@ -12,6 +12,7 @@ use onnx_import::float::graph::{
     BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
     Window,
 };
+use onnx_import::float::trees::{Branch, Child, Test, Trees};
 use onnx_import::quantize::{
     compile, dequantize_outputs, quantize_inputs, Bits, Compiled, InputError, QuantizeError, QuantizeOptions,
 };
@@ -909,4 +910,100 @@ fn programs_are_reproducible_and_ports_keep_their_visibility() {
     assert_eq!(first.program.inputs[0].visibility, Visibility::Private);
     assert_eq!(first.program.outputs[0].visibility, Visibility::Public);
     assert!(first.report.warnings.iter().any(|warning| warning.contains("no calibration samples")));
+}
+
+/// A random forest whose bounds are multiples of an eighth of the size of their feature.
+fn forest(numbers: &mut Numbers, sizes: &[f64], trees: usize, branches: usize) -> Trees {
+    let mut forest = Trees { branches: vec![], roots: vec![], leaves: 0, single: false };
+    for _ in 0..trees {
+        let first = forest.branches.len() as u32;
+        forest.roots.push(first);
+        // Every branch but the first takes the place of a leaf of those before it.
+        let mut open: Vec<(u32, usize)> = vec![];
+        for own in first..first + branches as u32 {
+            if own > first {
+                let place = ((numbers.next() + 1.0) / 2.0 * open.len() as f64) as usize;
+                let (parent, side) = open.swap_remove(place.min(open.len() - 1));
+                forest.branches[parent as usize].children[side] = Child::Branch(own);
+            }
+            let feature = ((numbers.next() + 1.0) / 2.0 * sizes.len() as f64) as usize % sizes.len();
+            let mut bound = || (numbers.next() * 8.0).round() / 8.0 * sizes[feature];
+            let bounds = [bound(), bound(), bound()];
+            let test = match (numbers.next() * 100.0).abs() as usize % 7 {
+                0 => Test::AtMost(bounds[0]),
+                1 => Test::Below(bounds[0]),
+                2 => Test::AtLeast(bounds[0]),
+                3 => Test::Above(bounds[0]),
+                4 => Test::Equal(bounds[0]),
+                5 => Test::Unequal(bounds[0]),
+                _ => Test::Member(bounds.into()),
+            };
+            let children = [Child::Leaf(0); 2];
+            forest.branches.push(Branch { feature: feature as u32, test, children, missing_passes: false });
+            open.extend([(own, 0), (own, 1)]);
+        }
+        for (parent, side) in open {
+            forest.branches[parent as usize].children[side] = Child::Leaf(forest.leaves as u32);
+            forest.leaves += 1;
+        }
+    }
+    forest
+}
+
+/// Numbers that often equal bounds of [`forest`].
+fn near_bounds(numbers: &mut Numbers, sizes: &[f64], rows: usize) -> Tensor {
+    let data = (0..rows * sizes.len()).map(|i| (numbers.next() * 8.0).round() / 8.0 * sizes[i % sizes.len()]);
+    Tensor::new(vec![rows, sizes.len()], data.collect())
+}
+
+#[test]
+fn trees_take_the_branches_of_the_model() {
+    let mut numbers = Numbers(11);
+    // The last feature never decides by more than a thousandth of the first.
+    let sizes = [1000.0, 3.0, 0.1, 1.0];
+    for (trees, branches, rows) in [(1, 1, 1), (3, 6, 1), (2, 90, 1), (2, 20, 2)] {
+        let mut b = Builder::new();
+        let x = b.input(&[rows, 4], Element::Real);
+        let trees = Arc::new(forest(&mut numbers, &sizes, trees, branches));
+        let leaves = trees.leaves;
+        let y = b.real(FloatOp::TreeLeaves { input: x, trees: trees.clone() }, &[rows, leaves]);
+        let graph = b.finish(y);
+        let data = near_bounds(&mut numbers, &sizes, 40 * rows);
+        let samples = Samples::from_batches(vec![Tensor { shape: vec![40, rows, 4], data: data.data }]);
+        let compiled = compile_on(&graph, &samples, 8);
+        ranges(&compiled.program).unwrap();
+        assert_eq!(error_of(&graph, &compiled, &samples), 0.0);
+        // Beyond what was calibrated the ways are those of the end of the range.
+        let far = Tensor::new(vec![rows, 4], vec![1e9; 4 * rows]);
+        let quantized = quantize_inputs(&compiled.program, std::slice::from_ref(&far)).unwrap();
+        let trace = reference::run(&compiled.program, &quantized.values).unwrap();
+        assert_eq!(quantized.clamped, 4 * rows);
+        let reached = trace.outputs(&compiled.program)[0].iter().sum::<i64>();
+        assert_eq!(reached, (trees.roots.len() * rows) as i64, "every tree reaches one leaf");
+    }
+}
+
+#[test]
+fn a_scale_before_trees_moves_into_their_bounds() {
+    let mut numbers = Numbers(5);
+    let mut b = Builder::new();
+    let x = b.input(&[1, 3], Element::Real);
+    let factors = b.constant(Tensor::new(vec![3], vec![0.5, 2.0, 4.0]));
+    let offsets = b.constant(Tensor::new(vec![3], vec![1.0, -1.0, 0.25]));
+    let shifted = b.binary(BinaryFunction::Sub, [x, offsets], &[1, 3]);
+    let scaled = b.binary(BinaryFunction::Mul, [shifted, factors], &[1, 3]);
+    let trees = Arc::new(forest(&mut numbers, &[1.0; 3], 2, 15));
+    let leaves = trees.leaves;
+    let y = b.real(FloatOp::TreeLeaves { input: scaled, trees }, &[1, leaves]);
+    let graph = b.finish(y);
+    let data = (0..120).map(|i| {
+        let bound = (numbers.next() * 8.0).round() / 8.0;
+        bound / [0.5, 2.0, 4.0][i % 3] + [1.0, -1.0, 0.25][i % 3]
+    });
+    let samples = Samples::from_batches(vec![Tensor::new(vec![40, 1, 3], data.collect())]);
+    let compiled = compile_on(&graph, &samples, 8);
+    assert_eq!(error_of(&graph, &compiled, &samples), 0.0);
+    let bits = |node: &circuits::graph::Node| matches!(&node.op, Op::Input { lo, hi } if hi - lo > 1 << 16);
+    assert!(bits(&compiled.program.nodes[0]), "the input has the resolution that the trees ask for");
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Affine { .. } | Op::Product { .. })), 0);
 }

@@ -67,4 +67,5 @@ def main():
     print(len(chosen), "cases of", len(by_operator), "operators,", len(packed), "bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,8 @@ pub struct Limits;
 impl Limits {
     /// Largest shift of a requantization.
     pub const MAX_SHIFT: u32 = 40;
+    /// An input takes fewer than `2^MAX_INPUT_BITS` values.
+    pub const MAX_INPUT_BITS: u32 = 42;
     /// Largest numerator of a reciprocal.
     pub const MAX_NUMERATOR: i64 = 1 << 60;
     /// Every value and accumulator stays below `2^MAX_VALUE_BITS` in magnitude.
@@ -182,7 +184,7 @@ impl NodeCheck<'_> {
         }
         match &self.node.op {
             Op::Input { lo, hi } => {
-                let width = hi.checked_sub(*lo).filter(|&w| w >= 0 && (w as usize) < Limits::MAX_TABLE);
+                let width = hi.checked_sub(*lo).filter(|&w| (0..1 << Limits::MAX_INPUT_BITS).contains(&w));
                 width.map(|_| ()).ok_or_else(|| self.bounds("the range of the input"))
             }
             Op::View { sources, map } => self.view(sources, map, elements),

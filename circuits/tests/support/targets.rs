@@ -193,6 +193,30 @@ pub fn matrices() -> ProgramBuilder {
     b
 }
 
+/// A tree of two branches: an input of 20 bits is compared with two bounds, and each leaf has an indicator.
+pub fn tree() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(17);
+    let table = b.table(Table::new("from zero", -1, vec![0, 1]).expect("not empty"));
+    let x = input(&mut b, &[1, 1, 1], [-(1 << 19), (1 << 19) - 1], Visibility::Private);
+    let mut from_zero = |input, weights: &[i32], bias: &[i64], shift| {
+        let requantize = Some(Requantize { shift, table });
+        let shape = [bias.len(), 1, 1];
+        let op = Op::Conv {
+            input,
+            geometry: ConvGeometry::POINTWISE,
+            weights: weights.into(),
+            bias: bias.into(),
+            requantize,
+        };
+        b.node(op, &shape)
+    };
+    let half = 1 << 13;
+    let compared = from_zero(x, &[1, 1], &[70_000 - half, -5 - half], 14);
+    let leaves = from_zero(compared, &[-1, 0, 1, -1, 1, 1], &[0, -1, -2], 0);
+    b.output(leaves, Visibility::Public);
+    b
+}
+
 /// dense 3 → 2, exact; hashed in, public out. Not among [`all`]: its rows are many, and most are rows of the hash.
 pub fn hashed() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(15);
@@ -223,5 +247,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("wide", wide()),
         ("wide input", wide_input()),
         ("matrices", matrices()),
+        ("tree", tree()),
     ]
 }

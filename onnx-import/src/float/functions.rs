@@ -56,6 +56,7 @@ impl UnaryFunction {
                     remainder
                 }
             }
+            Self::Coupled => coupled(v),
             Self::Affine { factor, offset } => factor * v + offset,
         }
     }
@@ -85,6 +86,32 @@ fn negative_part(v: f64, f: impl Fn(f64) -> f64) -> f64 {
     } else {
         v
     }
+}
+
+/// Pairwise coupling of two classes whose pair gives the first the probability `v`.
+fn coupled(v: f64) -> f64 {
+    const TOLERANCE: f64 = 0.005 / 2.0;
+    let first = v.clamp(1e-7, 1.0 - 1e-7);
+    let second = 1.0 - first;
+    let q = [[second * second, -second * first], [-first * second, first * first]];
+    let mut p = [0.5; 2];
+    for _ in 0..100 {
+        let mut qp = q.map(|row| row[0] * p[0] + row[1] * p[1]);
+        let mut pqp = p[0] * qp[0] + p[1] * qp[1];
+        if qp.iter().all(|v| (v - pqp).abs() < TOLERANCE) {
+            break;
+        }
+        for i in 0..2 {
+            let step = (pqp - qp[i]) / q[i][i];
+            p[i] += step;
+            pqp = (pqp + step * (step * q[i][i] + 2.0 * qp[i])) / ((1.0 + step) * (1.0 + step));
+            for j in 0..2 {
+                qp[j] = (qp[j] + step * q[i][j]) / (1.0 + step);
+                p[j] /= 1.0 + step;
+            }
+        }
+    }
+    p[0]
 }
 
 fn sigmoid(v: f64) -> f64 {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::quantized::{QuantizedSum, Quantizer, Requantization};
+use super::trees::Trees;
 
 /// Names a value of a [`FloatGraph`]: the index of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,6 +134,9 @@ pub enum UnaryFunction {
         /// quotient towards zero
         truncated: bool,
     },
+    /// The probability of the first of two classes from that of their pair, as the iteration of LIBSVM leaves it, which ends
+    /// before it is there (Wu, Lin, Weng, *Probability estimates for multi-class classification by pairwise coupling*, 2004).
+    Coupled,
     /// `factor·v + offset`
     Affine {
         /// factor
@@ -364,6 +368,13 @@ pub enum FloatOp {
         input: ValueId,
         /// axis
         axis: usize,
+    },
+    /// Which leaves the trees of a forest reach: `[N, features] → [N, leaves]`, 1 at the leaf of each tree and 0 elsewhere.
+    TreeLeaves {
+        /// operand
+        input: ValueId,
+        /// the forest
+        trees: Arc<Trees>,
     },
     /// The centered integers of a real tensor.
     Quantize {

@@ -5,3 +5,4 @@ mod functions;
 pub mod graph;
 mod operands;
 pub mod quantized;
+pub mod trees;

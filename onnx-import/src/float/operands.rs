@@ -32,6 +32,7 @@ impl FloatOp {
             | Self::LogSoftmax { input, .. }
             | Self::MaskedSoftmax { input, .. }
             | Self::Normalize { input, .. }
+            | Self::TreeLeaves { input, .. }
             | Self::Quantize { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),

@@ -632,3 +632,5 @@ fn scales_and_zero_points_are_checked() {
     let wide = quantize(floats("scale", &[1], &[1.0]), integers("zero", &[3]));
     assert!(matches!(wide, NodeError::DataType(_)), "{wide}");
 }
+
+mod trees;

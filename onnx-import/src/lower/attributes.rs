@@ -1,9 +1,9 @@
 //! Attributes of a node, each of which must be read by the operator that has it.
 
 use crate::error::{ImportError, NodeError};
-use crate::parse::tensor::{decode, Literal};
+use crate::parse::tensor::{decode, decode_with_missing, Literal};
 use crate::parse::ExternalData;
-use crate::proto::{attribute_kind as kind, AttributeProto, GraphProto};
+use crate::proto::{attribute_kind as kind, AttributeProto, GraphProto, TensorProto};
 use prost::bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -127,8 +127,21 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, kind::STRINGS, "strings")?.map(|attribute| attribute.strings.len()))
     }
 
+    /// A tensor, any number of which may be NaN.
+    pub(crate) fn tensor_with_missing(&self, name: &str) -> Result<Option<Literal>, NodeError> {
+        self.decoded(name, decode_with_missing)
+    }
+
     /// A tensor.
     pub(crate) fn tensor(&self, name: &str) -> Result<Option<Literal>, NodeError> {
+        self.decoded(name, decode)
+    }
+
+    fn decoded(
+        &self,
+        name: &str,
+        decode: fn(&TensorProto, &ExternalData) -> Result<Literal, ImportError>,
+    ) -> Result<Option<Literal>, NodeError> {
         let Some(attribute) = self.find(name, kind::TENSOR, "tensor")? else { return Ok(None) };
         let tensor = attribute.t.as_ref().ok_or_else(|| NodeError::attribute(name, "it holds no tensor"))?;
         decode(tensor, self.external).map(Some).map_err(|error| match error {

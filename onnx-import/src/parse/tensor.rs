@@ -17,8 +17,20 @@ pub(crate) struct Literal {
     pub(crate) tensor: Tensor,
 }
 
-/// Decodes a stored tensor. Its data must have exactly the size of its shape.
+/// Decodes a stored tensor of numbers. Its data must have exactly the size of its shape.
 pub(crate) fn decode(proto: &TensorProto, external: &ExternalData) -> Result<Literal, ImportError> {
+    let literal = decode_with_missing(proto, external)?;
+    match literal.tensor.data.iter().position(|value| value.is_nan()) {
+        None => Ok(literal),
+        Some(index) => {
+            let reason = format!("element {index} is not a number (NaN)");
+            Err(ImportError::Tensor { name: proto.name.clone(), reason })
+        }
+    }
+}
+
+/// [`decode`] of a tensor in which NaN has a meaning.
+pub(crate) fn decode_with_missing(proto: &TensorProto, external: &ExternalData) -> Result<Literal, ImportError> {
     let refuse = |reason: String| ImportError::Tensor { name: proto.name.clone(), reason };
     let dtype = DType::from_onnx(proto.data_type)
         .map_err(|name| refuse(format!("element type {name} is not supported; {}", type_remedy(&name))))?;
@@ -36,9 +48,6 @@ pub(crate) fn decode(proto: &TensorProto, external: &ExternalData) -> Result<Lit
         other => Err(format!("data location {other} is unknown")),
     };
     let data = values.map_err(refuse)?;
-    if let Some(index) = data.iter().position(|value| value.is_nan()) {
-        return Err(refuse(format!("element {index} is not a number (NaN)")));
-    }
     Ok(Literal { dtype, tensor: Tensor { shape, data: data.into() } })
 }
 

@@ -1,10 +1,12 @@
 //! Calibration: the float model on sample inputs, and the range of every value.
 
+use std::collections::BTreeMap;
+
 use super::error::QuantizeError;
 use super::plan::Range;
 use super::ranges::{Observer, Ranges};
 use crate::float::evaluate::evaluate_with;
-use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor};
+use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor, ValueId};
 use crate::samples::{InputSpec, SampleError, Samples};
 
 /// Samples drawn where no file is given.
@@ -15,6 +17,8 @@ const RANDOM_SAMPLES: usize = 64;
 pub(super) struct Calibration {
     /// What was seen of each node of the graph.
     observers: Vec<Observer>,
+    /// For each value that trees read, the range of each element.
+    pub features: BTreeMap<ValueId, Vec<Range>>,
     /// One per input of the graph.
     pub inputs: Vec<InputStatistics>,
     /// The inputs of each sample.
@@ -75,6 +79,7 @@ pub(super) fn calibrate(
     }
     check_indices(graph, &inputs)?;
     let mut observers = vec![Observer::default(); graph.nodes.len()];
+    let mut features = tree_operands(graph);
     let mut outputs = Vec::with_capacity(inputs.len());
     for (sample, tensors) in inputs.iter().enumerate() {
         let mut failure = None;
@@ -88,6 +93,11 @@ pub(super) fn calibrate(
                 failure = Some(QuantizeError::Calibration { node, sample, value: value_found });
             }
             observers[value.0].observe(&tensor.data, rule);
+            if let Some(ranges) = features.get_mut(&value) {
+                for (range, &v) in ranges.iter_mut().zip(tensor.data.iter()).filter(|(_, v)| v.is_finite()) {
+                    *range = range.union(Range { lo: v, hi: v });
+                }
+            }
         })?);
         if let Some(failure) = failure {
             return Err(failure);
@@ -97,7 +107,26 @@ pub(super) fn calibrate(
         .map(|j| InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>()))
         .collect();
     let labels = samples.map(Samples::labels).unwrap_or_default();
-    Ok(Calibration { observers, inputs: statistics, samples: inputs, outputs, labels, random: samples.is_none() })
+    Ok(Calibration {
+        observers,
+        features,
+        inputs: statistics,
+        samples: inputs,
+        outputs,
+        labels,
+        random: samples.is_none(),
+    })
+}
+
+/// The values that trees read, and no range yet for any of their elements.
+fn tree_operands(graph: &FloatGraph) -> BTreeMap<ValueId, Vec<Range>> {
+    let operand = |op: &FloatOp| match op {
+        FloatOp::TreeLeaves { input, .. } => Some(*input),
+        _ => None,
+    };
+    let nothing = Range { lo: f64::INFINITY, hi: f64::NEG_INFINITY };
+    let operands = graph.nodes.iter().filter_map(|node| operand(&node.op));
+    operands.map(|value| (value, vec![nothing; graph.node(value).elements()])).collect()
 }
 
 /// Inputs that index a table stay within it.

@@ -288,6 +288,7 @@ impl Emitter<'_> {
                 let op = Op::Reciprocal { input: operand, numerator: 1 << numerator_bits };
                 self.emit_small(id, op, node.shape.clone(), (0, 1 << numerator_bits));
             }
+            PlanOp::Leaves { input, trees, .. } => self.tree_leaves(id, *input, trees)?,
             PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
             PlanOp::Linear { .. }
             | PlanOp::Combine { .. }
@@ -369,7 +370,7 @@ impl Emitter<'_> {
 
     /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries.
     fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &[f64]) -> Result<(), QuantizeError> {
-        let Class { step, lo, hi } = self.scales.class(id);
+        let Class { step, lo, hi, .. } = self.scales.class(id);
         let entries = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
         let table = self.store(Table::new(format!("entries of {}", self.label(id)), 0, entries).expect("not empty"));
         let operand = self.read(input);
@@ -616,6 +617,11 @@ impl Emitter<'_> {
         self.out.origins.push(node.origin);
         self.bounds.push(bounds);
         TensorId((self.out.nodes.len() - 1) as u32)
+    }
+
+    /// The class of a node that holds small integers.
+    pub(super) fn class(&self, id: PlanId) -> Class {
+        self.scales.class(id)
     }
 
     /// Makes `tensor` the small integers of a node.

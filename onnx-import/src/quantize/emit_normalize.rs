@@ -90,7 +90,7 @@ impl Emitter<'_> {
         let operand = self.plan.node(input);
         let size = *operand.shape.last().expect("rows have an axis");
         let n = size as f64;
-        let Class { step, lo, hi } = self.scales.class(input);
+        let Class { step, lo, hi, .. } = self.scales.class(input);
         let (unit, widest, seen) = match centered {
             true => (step / n, n * (hi - lo) as f64, operand.range.width()),
             false => (step, lo.unsigned_abs().max(hi.unsigned_abs()) as f64, operand.range.magnitude()),

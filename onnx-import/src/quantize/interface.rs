@@ -130,7 +130,7 @@ fn quantize(inputs: &[Input<'_>], tensors: &[Tensor]) -> Result<QuantizedInputs,
 
 /// `value / scale` rounded. A scale that is a float32 number may be that of a QuantizeLinear: then the division is that of
 /// float32 and halves go to even, as that operator has it; otherwise halves go up.
-fn rounded(value: f64, scale: f64) -> f64 {
+pub(super) fn rounded(value: f64, scale: f64) -> f64 {
     if f64::from(scale as f32) == scale {
         f64::from((value as f32 / scale as f32).round_ties_even())
     } else {

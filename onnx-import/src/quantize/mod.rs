@@ -14,6 +14,7 @@ mod calibrate;
 mod emit;
 mod emit_normalize;
 mod emit_quantized;
+mod emit_trees;
 mod error;
 mod function;
 mod fuse;

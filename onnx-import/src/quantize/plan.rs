@@ -10,6 +10,7 @@ use circuits::graph::{ConvGeometry, ViewElement};
 use super::function::Function;
 use crate::float::graph::ValueId;
 use crate::float::quantized::{QuantizedSum, Quantizer, Requantization};
+use crate::float::trees::Trees;
 
 /// Names a node of a [`Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +92,9 @@ pub(super) enum PlanOp {
     },
     /// A sum of integers, requantized exactly.
     QuantizedAdd { operands: [PlanId; 2], sum: QuantizedSum },
+    /// Which leaf each tree reaches from each row of `[N, features]`: 1 there and 0 at the other leaves. `resolution` is the
+    /// widest step that serves a feature.
+    Leaves { input: PlanId, trees: Arc<Trees>, resolution: Vec<f64> },
     /// Rows of a constant table `[n, columns]`: `[…] → […, columns]`.
     Pick { input: PlanId, columns: usize, values: Arc<[f64]> },
 }
@@ -116,6 +120,7 @@ impl PlanOp {
             | Self::Quantize { input }
             | Self::Dequantize { input, .. }
             | Self::QuantizedConv { input, .. }
+            | Self::Leaves { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }
     }

@@ -6,6 +6,7 @@
 //! | function of a function | one function |
 //! | function of a view, of a maximum | view, maximum of the function, which then joins the producer's requantization |
 //! | scale beside a convolution, sum, combination or product of matrices | folded into its weights and bias, or factors |
+//! | scale of the features of trees | folded into their bounds |
 //! | product of two constant matrices around data | one matrix, where that is no larger |
 //! | sum of two dense layers | one dense layer of all their operands |
 //! | views that split a convolution by channels | one convolution for each part |
@@ -21,6 +22,7 @@ use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::function::Function;
 use super::plan::{is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
+use crate::float::trees::Trees;
 
 /// Applies all rules until none applies.
 pub(super) fn rewrite(plan: &mut Plan) {
@@ -35,7 +37,7 @@ const MAX_FUNCTION: usize = 2048;
 
 type Rule = fn(&mut Plan, PlanId, &Readers) -> bool;
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     compose_views,
     skip_reshape,
     absorb_reshape,
@@ -47,6 +49,7 @@ const RULES: [Rule; 17] = [
     scale_into_reader,
     scale_into_weights,
     scale_into_product,
+    scale_into_bounds,
     map_of_map,
     map_through_view,
     map_through_maximum,
@@ -214,6 +217,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::Quantize { input }
         | PlanOp::Dequantize { input, .. }
         | PlanOp::QuantizedConv { input, .. }
+        | PlanOp::Leaves { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),
     }
@@ -465,6 +469,28 @@ fn scale_into_product(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         return true;
     }
     false
+}
+
+/// A scale of the features of trees goes into the bounds of their branches, where it keeps the order of all that are tested.
+fn scale_into_bounds(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
+    let PlanOp::Leaves { input: scaled, trees, resolution } = &plan.node(id).op else { return false };
+    let PlanOp::Scale { input, factors, offsets } = &plan.node(*scaled).op else { return false };
+    let features = resolution.len();
+    let same = |list: &[f64]| list.chunks(features).all(|row| row == &list[..features]);
+    let ascends = |feature: usize| factors[feature] > 0.0 || resolution[feature].is_infinite();
+    if !same(factors) || !same(offsets) || !(0..features).all(ascends) {
+        return false;
+    }
+    let mut moved = Trees::clone(trees);
+    for branch in &mut moved.branches {
+        let feature = branch.feature as usize;
+        branch.test = branch.test.moved(|bound| (bound - offsets[feature]) / factors[feature]);
+    }
+    let resolution = resolution.iter().zip(factors).map(|(r, factor)| r / factor.abs()).collect();
+    let names = plan.node(*scaled).names.clone();
+    plan.nodes[id.0].op = PlanOp::Leaves { input: *input, trees: Arc::new(moved), resolution };
+    absorb_names(plan, id, &names);
+    true
 }
 
 /// An operand that is a scale, or a view with scales among its sources.

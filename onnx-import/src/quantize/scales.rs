@@ -21,6 +21,10 @@ const OUTPUT_BITS: u32 = 16;
 const TABLE_BITS: u32 = 2;
 /// Extra bits of inputs that are neither bounded nor on a grid.
 const OUTLIER_BITS: u32 = 2;
+/// Most bits of an input of trees: features that differ in size by some orders of magnitude keep their resolution.
+const TREE_INPUT_BITS: u32 = 40;
+/// Most bits of other operands of trees; tables have as many entries.
+const TREE_BITS: u32 = 14;
 /// Most bits of an input.
 const MAX_INPUT_BITS: u32 = 20;
 /// Room beyond the calibrated range of an input that is not known to be bounded.
@@ -55,6 +59,8 @@ pub(super) struct Class {
     /// Smallest and largest integer that tables write.
     pub lo: i64,
     pub hi: i64,
+    /// Whether the values are multiples of the step by their nature.
+    pub on_grid: bool,
 }
 
 /// The choices for a plan.
@@ -236,7 +242,7 @@ impl Scales {
                     unreachable!("reciprocals are taken of exact sums")
                 };
                 let step = 1.0 / (f64::from(numerator_bits).exp2() * self.class(summed).step);
-                self.classes[root] = Some(Class { step, lo: 0, hi: 1 << numerator_bits });
+                self.classes[root] = Some(Class { step, lo: 0, hi: 1 << numerator_bits, on_grid: false });
             } else if self.classes[root].is_none() {
                 self.classes[root] = Some(facts.0[root].class(self.bits));
             }
@@ -270,7 +276,7 @@ impl Scales {
             if wanted <= self.class(gate).step && range.magnitude() / wanted < f64::from(OUTPUT_BITS + 2).exp2() {
                 let (lo, hi) = ((range.lo / wanted).floor() as i64, (range.hi / wanted).ceil() as i64);
                 let root = self.root(gate);
-                self.classes[root] = Some(Class { step: wanted, lo, hi });
+                self.classes[root] = Some(Class { step: wanted, lo, hi, on_grid: false });
             }
         }
     }
@@ -547,6 +553,10 @@ struct ClassFacts {
     fine: bool,
     /// Written by tables alone and read by outputs alone.
     leaves: bool,
+    /// The widest step that serves the trees that read it.
+    resolution: f64,
+    /// Whether it consists of inputs, and only views, trees and convolutions read them: then no table has its values.
+    plain: bool,
     input: Option<InputFacts>,
 }
 
@@ -572,10 +582,11 @@ impl ClassFacts {
         let range = self.range.unwrap_or(Range { lo: 0.0, hi: 0.0 });
         if self.integer {
             // Labels and indices are never clamped.
-            return Class { step: 1.0, lo: i64::from(i32::MIN), hi: i64::from(i32::MAX) };
+            return Class { step: 1.0, lo: i64::from(i32::MIN), hi: i64::from(i32::MAX), on_grid: true };
         }
         if let Some(step) = self.forced {
-            return Class { step, lo: (range.lo / step).floor() as i64, hi: (range.hi / step).ceil() as i64 };
+            let (lo, hi) = ((range.lo / step).floor() as i64, (range.hi / step).ceil() as i64);
+            return Class { step, lo, hi, on_grid: false };
         }
         let bits = match self.input {
             Some(input) => input.bits.max(bits + u32::from(self.fine) * FINE_BITS),
@@ -583,18 +594,19 @@ impl ClassFacts {
             None if self.fine => bits + FINE_BITS,
             None => bits,
         };
+        let bits = bits.max(self.resolution_bits(range));
         let (lo, hi) =
             if self.nonnegative { (0, (1i64 << bits) - 1) } else { (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1) };
         let unbounded = self.input.is_some_and(|input| !input.bounded);
         let largest = range.magnitude() * if unbounded { INPUT_HEADROOM } else { 1.0 };
-        let step = match self.input.and_then(|input| input.grid) {
+        let (step, on_grid) = match self.input.and_then(|input| input.grid) {
             // As fine as the levels allow while every value of the grid stays exact.
             Some(grid) if hi as f64 * grid >= range.magnitude() * (1.0 - 1e-9) => {
-                grid / (hi as f64 * grid / range.magnitude() + 1e-9).floor().max(1.0)
+                (grid / (hi as f64 * grid / range.magnitude() + 1e-9).floor().max(1.0), true)
             }
-            _ => positive(largest / hi as f64),
+            _ => (positive(largest / hi as f64), false),
         };
-        Class { step, lo, hi }
+        Class { step, lo, hi, on_grid }
     }
 }
 
@@ -610,6 +622,8 @@ impl Facts {
             integer: false,
             fine: false,
             leaves: true,
+            resolution: f64::INFINITY,
+            plain: true,
             input: None,
         };
         let mut facts = vec![empty; plan.nodes.len()];
@@ -627,6 +641,7 @@ impl Facts {
             class.fine |= lattice || read.fine || is_share(plan, id);
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
             class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
+            class.plain &= matches!(node.op, PlanOp::Input { .. } | PlanOp::View { .. });
             if node.integer {
                 class.forced = Some(1.0);
                 class.integer = true;
@@ -646,11 +661,35 @@ impl Facts {
                 _ => {}
             }
         }
+        for &id in order {
+            let op = &plan.node(id).op;
+            let plain = matches!(op, PlanOp::View { .. } | PlanOp::Leaves { .. } | PlanOp::Linear { .. });
+            for operand in op.operands() {
+                let class = &mut facts[scales.root(operand)];
+                class.plain &= plain;
+                if let PlanOp::Leaves { resolution, .. } = op {
+                    class.resolution = resolution.iter().copied().fold(class.resolution, f64::min);
+                }
+            }
+        }
         Self(facts)
     }
 }
 
 impl ClassFacts {
+    /// Bits that the trees ask for that read the class.
+    fn resolution_bits(&self, range: Range) -> u32 {
+        // The levels of a grid are told apart as they are.
+        let grid = self.input.is_some_and(|input| input.grid.is_some());
+        if grid || !self.resolution.is_finite() || self.resolution <= 0.0 {
+            return 0;
+        }
+        let room = if self.input.is_some_and(|input| !input.bounded) { INPUT_HEADROOM } else { 1.0 };
+        let levels = (room * range.magnitude() / self.resolution + 1.0).log2().ceil().max(0.0);
+        let most = if self.plain { TREE_INPUT_BITS } else { TREE_BITS };
+        (levels as u32 + u32::from(!self.nonnegative)).min(most)
+    }
+
     fn add_input(&mut self, statistics: &super::calibrate::InputStatistics, bits: u32) {
         // Measured quantities have outliers, which leave few levels to the bulk of the values.
         let outliers = if statistics.bounded || statistics.grid.is_some() { 0 } else { OUTLIER_BITS };
@@ -706,7 +745,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
                 let lo = if known[input.0] { 0.0 } else { lo - far };
                 function.is_nonnegative_on(lo, hi.max(0.0) + far)
             }
-            PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } => true,
+            PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Leaves { .. } => true,
             PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
             PlanOp::QuantizedConv { requantization, .. } => requantization.lo >= 0,

@@ -104,8 +104,16 @@ fn element_type(input: &[u8]) -> Option<u64> {
 
 /// The cases of `cases.zip` by name.
 pub(crate) fn selected_cases() -> BTreeMap<String, Case> {
-    let bytes = include_bytes!("../cases.zip");
-    let mut archive = zip::ZipArchive::new(Cursor::new(&bytes[..])).expect("the selection is a zip archive");
+    cases_of(include_bytes!("../cases.zip"))
+}
+
+/// The cases of `ml_cases.zip` by name.
+pub(crate) fn ml_cases() -> BTreeMap<String, Case> {
+    cases_of(include_bytes!("../ml_cases.zip"))
+}
+
+fn cases_of(bytes: &[u8]) -> BTreeMap<String, Case> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("the selection is a zip archive");
     let mut files: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).expect("the entry exists");

@@ -154,6 +154,7 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::Softmax { axis, .. } => reduce::softmax(operands[0], *axis, false),
         FloatOp::MaskedSoftmax { axis, kept, .. } => reduce::masked_softmax(operands[0], *axis, kept),
         FloatOp::Normalize { axes, centered, epsilon, .. } => reduce::normalize(operands[0], axes, *centered, *epsilon),
+        FloatOp::TreeLeaves { trees, .. } => trees.indicators(&operands[0].data, operands[0].shape[1]),
         FloatOp::Quantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.quantize(v)).collect(),
         FloatOp::Dequantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.dequantize(v)).collect(),
         FloatOp::QuantizedConv { window, groups, requantization, .. } => {

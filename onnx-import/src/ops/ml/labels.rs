@@ -1,9 +1,9 @@
-//! Class labels: integers only.
+//! Class labels, and encoders of labels: integers only.
 
 use super::Result;
 use crate::dtype::{integer_to_f64, DType};
 use crate::error::NodeError;
-use crate::float::graph::ValueId;
+use crate::float::graph::{BinaryFunction, ValueId};
 use crate::lower::Call;
 use crate::ops::gather::gather_along;
 
@@ -40,6 +40,14 @@ impl Labels {
         }
     }
 
+    /// Whether the labels are 0, 1, … in order.
+    pub(super) fn are_positions(&self) -> bool {
+        match self {
+            Self::Integers(list) => list.iter().enumerate().all(|(position, &label)| label == position as f64),
+            Self::Strings(_) => false,
+        }
+    }
+
     /// The label with that index.
     pub(super) fn of(&self, call: &mut Call, index: ValueId) -> Result<ValueId> {
         let Self::Integers(list) = self else {
@@ -48,12 +56,73 @@ impl Labels {
                 "train with integer labels, or export with zipmap off and the scores as the only output",
             ));
         };
-        if list.iter().enumerate().all(|(position, &label)| label == position as f64) {
+        if self.are_positions() {
             return Ok(index);
         }
         let table = call.builder.constant(vec![list.len()], list.clone(), DType::Int64)?;
         gather_along(call, table, index, 0)
     }
+}
+
+/// The numbers of one side of an encoder: integers, floats, or since operator set 4 a tensor.
+fn numbers(call: &Call, side: &str) -> Result<(Vec<f64>, DType)> {
+    let strings = call.attributes.strings(&format!("{side}_strings"))?.is_some_and(|count| count > 0);
+    let integers = call.attributes.ints(&format!("{side}_int64s"))?.filter(|list| !list.is_empty());
+    let floats = call.attributes.floats(&format!("{side}_floats"))?.filter(|list| !list.is_empty());
+    let tensor = if call.version >= 4 { call.attributes.tensor(&format!("{side}_tensor"))? } else { None };
+    match (strings, integers, floats, tensor) {
+        (false, Some(list), None, None) => {
+            let exact = list.iter().map(|&number| integer_to_f64(number.into())).collect::<Option<Vec<f64>>>();
+            let exact = exact.ok_or_else(|| NodeError::attribute(&format!("{side}_int64s"), "one exceeds 2^53"))?;
+            Ok((exact, DType::Int64))
+        }
+        (false, None, Some(list), None) => Ok((list, DType::Float32)),
+        (false, None, None, Some(literal)) => Ok((literal.tensor.data.to_vec(), literal.dtype)),
+        (true, ..) => Err(NodeError::unsupported("it encodes strings", "encode them as integers around the model")),
+        _ => Err(NodeError::attribute(&format!("{side}_int64s"), "exactly one kind of them must be given")),
+    }
+}
+
+/// Replaces each number that is a key by the value of the key, and all others by a default.
+pub(super) fn encoder(call: &mut Call) -> Result<Vec<ValueId>> {
+    let input = call.input(0)?;
+    let ((keys, key_type), (values, value_type)) = (numbers(call, "keys")?, numbers(call, "values")?);
+    // Those of other types are there with their own defaults.
+    let (integer, float) =
+        (call.attributes.int_or("default_int64", -1)?, call.attributes.float_or("default_float", 0.0)?);
+    call.attributes.string("default_string")?;
+    let tensor = if call.version >= 4 { call.attributes.tensor("default_tensor")? } else { None };
+    let default = match tensor.as_ref().map(|literal| &literal.tensor.data[..]) {
+        Some([default]) => *default,
+        Some(_) => return Err(NodeError::attribute("default_tensor", "it is not one number")),
+        None if value_type.is_integer() => integer as f64,
+        None => float,
+    };
+    let mut sorted = keys.clone();
+    sorted.sort_by(f64::total_cmp);
+    if keys.len() != values.len() || sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        let reason = format!("{} values for {} keys, which must differ", values.len(), keys.len());
+        return Err(NodeError::attribute("values_int64s", reason));
+    }
+    if call.dtype(input) != key_type {
+        return Err(NodeError::data_type(format!(
+            "its keys are {}, its operand is {}",
+            key_type.name(),
+            call.dtype(input).name()
+        )));
+    }
+    let (shape, count) = (call.shape(input), call.builder.elements(input));
+    let builder = &mut *call.builder;
+    let column = builder.reshape(input, vec![count, 1])?;
+    let differences = values.iter().map(|value| value - default).collect();
+    let differences = builder.constant(vec![keys.len(), 1], differences, DType::Float64)?;
+    let keys = builder.constant(vec![keys.len()], keys, key_type)?;
+    let equal = builder.binary(BinaryFunction::Equal, column, keys)?;
+    let equal = builder.retype(equal, DType::Float64)?;
+    let encoded = builder.matmul(equal, differences)?;
+    let encoded = builder.affine(encoded, 1.0, default)?;
+    let encoded = builder.reshape(encoded, shape)?;
+    Ok(vec![builder.retype(encoded, value_type)?])
 }
 
 /// Pairs scores with labels for dictionaries of a programming language; the scores alone remain.

@@ -92,7 +92,8 @@ fn both(call: &mut Call, score: ValueId, transform: &str) -> Result<ValueId> {
     builder.concat(&[first, second], 1)
 }
 
-fn transformed(call: &mut Call, scores: ValueId, transform: &str) -> Result<ValueId> {
+/// The function after the scores of several classes.
+pub(super) fn transformed(call: &mut Call, scores: ValueId, transform: &str) -> Result<ValueId> {
     match transform {
         "NONE" => Ok(scores),
         "LOGISTIC" => call.builder.unary(UnaryFunction::Sigmoid, scores),
@@ -104,7 +105,7 @@ fn transformed(call: &mut Call, scores: ValueId, transform: &str) -> Result<Valu
     }
 }
 
-fn refuse_transform(transform: &str) -> NodeError {
+pub(super) fn refuse_transform(transform: &str) -> NodeError {
     NodeError::unsupported(
         format!("post_transform {transform} is not supported here"),
         "export raw scores (post_transform NONE) and apply the function as an operator of ai.onnx",

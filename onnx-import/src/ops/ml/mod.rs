@@ -1,8 +1,10 @@
-//! The linear part of `ai.onnx.ml`: linear models, scalers, encoders and their helpers.
+//! `ai.onnx.ml`: linear models, trees, kernel machines, scalers, encoders and their helpers.
 
 mod features;
+mod kernels;
 mod labels;
 mod linear;
+mod trees;
 
 use crate::dtype::DType;
 use crate::error::NodeError;
@@ -22,6 +24,12 @@ pub(super) const OPERATORS: &[Operator] = &[
     ml("FeatureVectorizer", &[since(1, 1, VARIADIC, 1)], features::vectorizer),
     ml("OneHotEncoder", &[since(1, 1, 1, 1)], features::one_hot),
     ml("ArrayFeatureExtractor", &[since(1, 2, 2, 1)], features::extractor),
+    ml("SVMClassifier", &[since(1, 1, 1, 2)], kernels::classifier),
+    ml("SVMRegressor", &[since(1, 1, 1, 1)], kernels::regressor),
+    ml("TreeEnsembleClassifier", &[since(1, 1, 1, 2)], trees::classifier),
+    ml("TreeEnsembleRegressor", &[since(1, 1, 1, 1)], trees::regressor),
+    ml("TreeEnsemble", &[since(5, 1, 1, 1)], trees::ensemble),
+    ml("LabelEncoder", &[since(2, 1, 1, 1)], labels::encoder),
     ml("ZipMap", &[since(1, 1, 1, 1)], labels::zip_map),
 ];
 

@@ -8,6 +8,7 @@ mod pool;
 mod quantized;
 mod reduce;
 mod softmax;
+mod trees;
 mod views;
 
 use std::sync::Arc;
@@ -157,6 +158,7 @@ impl Lowering<'_> {
                 self.arg_extremum(value, *input, *axis, *smallest, *last)
             }
             FloatOp::Gather { input, indices, axis } => self.gather(value, *input, *indices, *axis),
+            FloatOp::TreeLeaves { input, trees } => self.tree_leaves(value, *input, trees),
             FloatOp::Quantize { input, quantizer } => self.quantize(value, *input, quantizer),
             FloatOp::Dequantize { input, quantizer } => {
                 let input = self.data(*input)?;
