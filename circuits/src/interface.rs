@@ -11,6 +11,11 @@
 //! of a public tensor are instance words. Those of a hashed tensor stay with the prover, and their salted digest
 //! ([`crate::digest`]) is its one instance word. The instance words of all ports follow one another, inputs first, in the
 //! order of the ports, in one instance column.
+//!
+//! A committed tensor has no instance words. Its values fill columns of their own from row 0 on, [`port_rows`] to a column, in the
+//! order of the ports; the proof's commitments to these columns are the commitment to it.
+
+use std::ops::Range;
 
 use ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -23,6 +28,17 @@ use crate::machine::to_field;
 
 /// Bits of an instance word that carry values; well below the 253 that always fit a scalar.
 pub const WORD_BITS: u32 = 248;
+
+/// Rows of a column of `2^k` that hold elements of a committed port: all but an eighth, whatever the machine, so that an element's
+/// place depends on `k` alone. The blinded rows of a machine with such ports are among the others.
+pub fn port_rows(k: u32) -> usize {
+    (1 << k) - (1 << k >> 3)
+}
+
+/// Columns of `2^k` rows that a committed port of some number of elements takes.
+pub fn port_columns(elements: usize, k: u32) -> usize {
+    elements.div_ceil(port_rows(k))
+}
 
 /// Whether a port goes in or comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,12 +103,12 @@ impl InterfacePort {
         self.elements().div_ceil(self.values_per_word())
     }
 
-    /// Instance words that the port takes: none when private.
+    /// Instance words that the port takes: none when private or committed.
     pub fn words(&self) -> usize {
         match self.visibility {
             Visibility::Public => self.packed_words(),
             Visibility::Hashed => 1,
-            Visibility::Private => 0,
+            Visibility::Private | Visibility::Committed => 0,
         }
     }
 
@@ -211,6 +227,21 @@ impl Interface {
         self.seen_as(Visibility::Hashed)
     }
 
+    /// The committed ports in order, each with its position among all ports and the columns of `2^k` rows that hold it.
+    pub fn committed(&self, k: u32) -> impl Iterator<Item = (usize, &InterfacePort, Range<usize>)> {
+        let ports = self.ports.iter().enumerate().filter(|(_, port)| port.visibility == Visibility::Committed);
+        ports.scan(0, move |next, (index, port)| {
+            let first = *next;
+            *next += port_columns(port.elements(), k);
+            Some((index, port, first..*next))
+        })
+    }
+
+    /// Columns of `2^k` rows that hold committed ports.
+    pub fn committed_columns(&self, k: u32) -> usize {
+        self.committed(k).map(|(.., columns)| columns.len()).sum()
+    }
+
     fn seen_as(&self, visibility: Visibility) -> impl Iterator<Item = &InterfacePort> {
         self.ports.iter().filter(move |port| port.visibility == visibility)
     }
@@ -239,7 +270,7 @@ impl Interface {
             match port.visibility {
                 Visibility::Public => words.extend(port.pack(values.next().expect("one for each public port"))?),
                 Visibility::Hashed => words.push(digests.next().expect("one for each hashed port").word()),
-                Visibility::Private => {}
+                Visibility::Private | Visibility::Committed => {}
             }
         }
         Ok(words)
@@ -261,7 +292,7 @@ impl Interface {
             match port.visibility {
                 Visibility::Public => data.values.push(unpack_port(port, mine)?),
                 Visibility::Hashed => data.digests.push(PortDigest::from_word(mine[0])),
-                Visibility::Private => {}
+                Visibility::Private | Visibility::Committed => {}
             }
         }
         Ok(data)

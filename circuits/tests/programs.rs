@@ -103,8 +103,8 @@ fn tables_without_entries() {
     for fold in [Fold::Parallel, Fold::Rows(8)] {
         let options = LayoutOptions { fold: Some(fold), ..LayoutOptions::default() };
         let widths = compile(&b.program, &options).expect("the program has a layout").widths();
-        assert!(lay_out(&b.program, &widths).is_ok());
-        assert!(lay_out(&b.program, &Widths { tables: 16, ..widths }).is_err());
+        assert!(lay_out(&b.program, &LayoutOptions::default(), &widths).is_ok());
+        assert!(lay_out(&b.program, &LayoutOptions::default(), &Widths { tables: 16, ..widths }).is_err());
     }
 }
 
@@ -135,7 +135,8 @@ fn what_was_chosen_lays_a_program_out_again() {
         [support::mlp(1), support::cnn(2), support::zoo(3), support::wide(4), support::attention(5, [3, 4, 2])]
     {
         let layout = compile(&builder.program, &LayoutOptions::default()).expect("the program has a layout");
-        let again = lay_out(&builder.program, &layout.widths()).expect("it was laid out so before");
+        let again =
+            lay_out(&builder.program, &LayoutOptions::default(), &layout.widths()).expect("it was laid out so before");
         assert_eq!(again.skeleton(), layout.skeleton());
         assert_eq!(again.interface(), layout.interface());
         assert_eq!(again.statistics(), layout.statistics());
@@ -155,6 +156,6 @@ fn widths_that_were_not_chosen() {
         Widths { tables: 17, ..chosen },
         Widths { max_table: i64::MAX, ..chosen },
     ] {
-        assert!(lay_out(&program, &widths).is_err(), "{widths:?}");
+        assert!(lay_out(&program, &LayoutOptions::default(), &widths).is_err(), "{widths:?}");
     }
 }

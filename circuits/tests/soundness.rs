@@ -230,6 +230,22 @@ fn one_exact_output() -> Violations {
     victim.system.violations(&wrong_score(&victim))
 }
 
+/// The proof commits to another value than the one that goes in, or that comes out.
+fn committed_to_another_value(column: u32) -> Violations {
+    let victim = Victim::new(targets::committed(), &[&[3, -1, 2]]);
+    let mut assignment = victim.assignment();
+    assignment.set(A::Port(column), 1, assignment.get(A::Port(column), 1) + 1);
+    victim.refuses(assignment)
+}
+
+fn one_committed_input() -> Violations {
+    committed_to_another_value(0)
+}
+
+fn one_committed_output() -> Violations {
+    committed_to_another_value(1)
+}
+
 fn one_multiplicity() -> Violations {
     let victim = dense();
     let mut assignment = victim.assignment();
@@ -1086,6 +1102,8 @@ macro_rules! attacks {
 attacks! {
     one_activation => ["COPY-IDENTITY"],
     one_exact_output => ["COPY-IDENTITY"],
+    one_committed_input => ["COPY-PORT"],
+    one_committed_output => ["COPY-PORT"],
     one_multiplicity => ["M-SUM-END"],
     one_weight => ["COPY-IDENTITY"],
     one_weight_throughout => ["M-W-INNER"],

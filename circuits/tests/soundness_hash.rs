@@ -45,7 +45,7 @@ fn reference(case: &Case) -> Vec<Fr> {
         match described.visibility {
             Visibility::Public => words.extend(packed),
             Visibility::Hashed => words.push(PortDigest::of(&packed, *salts.next().expect("a salt")).word()),
-            Visibility::Private => {}
+            Visibility::Private | Visibility::Committed => {}
         }
     }
     words

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::anyhow;
@@ -58,6 +58,10 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Compute the salted digests of hashed inputs and outputs
     Hash(HashArgs),
+    /// Commit to the values of an input, outside of any proof
+    Commit(CommitArgs),
+    /// Show that two commitments, in proofs or outside of them, are to the same values
+    Link(LinkArgs),
     /// Run the integer program on an input, without a proof
     Run(RunArgs),
     /// Score the integer program on labelled samples beside the float model
@@ -105,6 +109,47 @@ pub(crate) struct ModelOptions {
     /// Size of a dynamic dimension of the model (1 without it); may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub(crate) dims: Vec<Dimension>,
+    /// Lay the program out on 2^K rows instead of as many as are cheapest: committed values can only be compared on equal numbers
+    /// of rows
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(6..=25))]
+    pub(crate) rows: Option<u32>,
+    /// Give an input the integers of an output of another program, by its verifying key, so that it can be linked to it; names may
+    /// be left out where there is one; may be repeated
+    #[arg(long, value_name = "[INPUT=]KEY[#OUTPUT]")]
+    pub(crate) input_like: Vec<InputLike>,
+}
+
+/// An input that takes what an output of another program gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InputLike {
+    /// The input; the only one where `None`.
+    pub(crate) input: Option<String>,
+    /// The other program's verifying key.
+    pub(crate) key: PathBuf,
+    /// Its output; the only one where `None`.
+    pub(crate) output: Option<String>,
+}
+
+impl FromStr for InputLike {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (input, rest) = match text.split_once('=') {
+            Some((input, rest)) => (Some(input.to_owned()), rest),
+            None => (None, text),
+        };
+        let (key, output) = match rest.rsplit_once('#') {
+            Some((key, output)) => (key, Some(output.to_owned())),
+            None => (rest, None),
+        };
+        match key.is_empty() || input.as_deref() == Some("") || output.as_deref() == Some("") {
+            true => {
+                Err("expected a verifying key, with INPUT= before it and #OUTPUT behind it where there are several"
+                    .to_owned())
+            }
+            false => Ok(Self { input, key: key.into(), output }),
+        }
+    }
 }
 
 /// A part of a whole.
@@ -168,7 +213,7 @@ impl From<MetricChoice> for Metric {
     }
 }
 
-/// `public`, `private`, `hashed`, or one of them for a tensor by its name.
+/// `public`, `private`, `hashed`, `committed`, or one of them for a tensor by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibilityRule {
     /// The tensor; all where `None`.
@@ -189,7 +234,8 @@ impl FromStr for VisibilityRule {
             "public" => Visibility::Public,
             "private" => Visibility::Private,
             "hashed" => Visibility::Hashed,
-            _ => return Err("expected public, private or hashed, for all or as NAME=hashed".to_owned()),
+            "committed" => Visibility::Committed,
+            _ => return Err("expected public, private, hashed or committed, for all or as NAME=hashed".to_owned()),
         };
         Ok(Self { name, visibility })
     }
@@ -198,12 +244,12 @@ impl FromStr for VisibilityRule {
 /// Who sees the inputs and outputs, for commands whose `--input` is a file.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct VisibilityOptions {
-    /// Who sees the inputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
-    /// be repeated
+    /// Who sees the inputs: public (default), private, hashed (a salted digest is public), or committed (the proof commits to them,
+    /// for links), for all or as NAME=private; may be repeated
     #[arg(long, value_name = "RULE")]
     pub(crate) input_visibility: Vec<VisibilityRule>,
-    /// Who sees the outputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
-    /// be repeated
+    /// Who sees the outputs: public (default), private, hashed (a salted digest is public), or committed (the proof commits to
+    /// them, for links), for all or as NAME=private; may be repeated
     #[arg(long, value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
 }
@@ -211,7 +257,7 @@ pub(crate) struct VisibilityOptions {
 /// Which values a model is run on.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct InputOptions {
-    /// The input values (.json, .npy or .npz)
+    /// The input values (.json, .npy or .npz), or what opens a commitment to them (.opening)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// Which sample of a file with several
@@ -277,7 +323,8 @@ impl EngineArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Inputs and outputs are public unless said otherwise. Of hashed ones the proof tells a salted digest; the \
-salts are left in proof.zkp.salt for you alone, and whoever gets them with the values can check the digest. Without --srs a development SRS is used, \
+salts are left in proof.zkp.salt for you alone, and whoever gets them with the values can check the digest. To committed ones the \
+proof commits; what opens that is left in proof.zkp.opening for you alone, and `zkinfer link` takes it. Without --srs a development SRS is used, \
 which anyone can forge proofs under.
 
 Examples:
@@ -322,15 +369,22 @@ pub(crate) struct ProveArgs {
 
 Examples:
   zkinfer verify --vk out/model.vk --proof out/proof.zkp
-  zkinfer verify --vk out/model.vk --proof out/proof.zkp --input picture.json --salt out/proof.zkp.salt"
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp --input picture.json --salt out/proof.zkp.salt
+  zkinfer verify --vk one/model.vk --proof one/proof.zkp --vk two/model.vk --proof two/proof.zkp --link chain.zkl"
 )]
 pub(crate) struct VerifyArgs {
-    /// The verifying key
-    #[arg(long, value_name = "FILE")]
-    pub(crate) vk: PathBuf,
-    /// The proof
-    #[arg(long, value_name = "FILE")]
-    pub(crate) proof: PathBuf,
+    /// The verifying key; of several proofs, one for each in their order
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) vk: Vec<PathBuf>,
+    /// The proof; several of a chain may be given
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) proof: Vec<PathBuf>,
+    /// A link between two of the proofs, or a proof and a commitment; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "output", "salt"])]
+    pub(crate) link: Vec<PathBuf>,
+    /// A commitment that a link speaks about; may be repeated
+    #[arg(long, value_name = "FILE", requires = "link")]
+    pub(crate) commitment: Vec<PathBuf>,
     /// Refuse proofs that are marked insecure: made on the development SRS or with a seed
     #[arg(long)]
     pub(crate) require_secure: bool,
@@ -379,6 +433,113 @@ pub(crate) struct HashArgs {
     /// Draw new salts, and leave them in this file for you alone
     #[arg(long, value_name = "FILE")]
     pub(crate) new_salt: Option<PathBuf>,
+}
+
+/// `zkinfer commit`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "What opens the commitment is left in FILE.opening for you alone: it holds the values. With it, `zkinfer link` shows \
+that a proof is about the values that were committed to.
+
+Example:
+  zkinfer commit out/model.vk --input picture.json -o picture.zkc"
+)]
+pub(crate) struct CommitArgs {
+    /// The verifying key whose input is committed to: it says the integers and the number of rows
+    pub(crate) key: PathBuf,
+    /// The input values (.json, .npy or .npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Which sample of a file with several
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub(crate) sample: usize,
+    /// The input; the only one without it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) port: Option<String>,
+    /// The commitment to write
+    #[arg(long = "out", short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The SRS of the key; the development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+/// `zkinfer link`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Both sides must be on one SRS and have equal numbers of rows (--rows), and their values the same scale \
+(--input-like). The link tells nothing of the values; docs/linking.md says what it shows.
+
+Examples:
+  zkinfer link --from one/proof.zkp --to two/proof.zkp -o chain.zkl
+  zkinfer link --from picture.zkc --to out/proof.zkp --to-port image -o picture.zkl"
+)]
+pub(crate) struct LinkArgs {
+    /// A proof or a commitment
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Its committed port; the only output, or the only port, without it
+    #[arg(long, value_name = "NAME")]
+    from_port: Option<String>,
+    /// The verifying key of the proof; model.vk beside it without it
+    #[arg(long, value_name = "FILE")]
+    from_vk: Option<PathBuf>,
+    /// What opens it; the file's name and .opening without it
+    #[arg(long, value_name = "FILE")]
+    from_opening: Option<PathBuf>,
+    /// Another proof or commitment
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Its committed port; the only input, or the only port, without it
+    #[arg(long, value_name = "NAME")]
+    to_port: Option<String>,
+    /// The verifying key of the proof; model.vk beside it without it
+    #[arg(long, value_name = "FILE")]
+    to_vk: Option<PathBuf>,
+    /// What opens it; the file's name and .opening without it
+    #[arg(long, value_name = "FILE")]
+    to_opening: Option<PathBuf>,
+    /// The link to write
+    #[arg(long = "out", short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The SRS of both; the development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+/// A side of a link on the command line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SideArgs<'a> {
+    /// A proof or a commitment.
+    pub(crate) file: &'a Path,
+    /// The port's name.
+    pub(crate) port: Option<&'a str>,
+    /// The proof's key.
+    pub(crate) key: Option<&'a Path>,
+    /// What opens it.
+    pub(crate) opening: Option<&'a Path>,
+}
+
+impl LinkArgs {
+    /// One side.
+    pub(crate) fn from(&self) -> SideArgs<'_> {
+        SideArgs {
+            file: &self.from,
+            port: self.from_port.as_deref(),
+            key: self.from_vk.as_deref(),
+            opening: self.from_opening.as_deref(),
+        }
+    }
+
+    /// The other.
+    pub(crate) fn to(&self) -> SideArgs<'_> {
+        SideArgs {
+            file: &self.to,
+            port: self.to_port.as_deref(),
+            key: self.to_vk.as_deref(),
+            opening: self.to_opening.as_deref(),
+        }
+    }
 }
 
 /// `zkinfer run`
@@ -464,12 +625,12 @@ pub(crate) struct CompileArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) options: ModelOptions,
-    /// Who sees the inputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
-    /// be repeated
+    /// Who sees the inputs: public (default), private, hashed (a salted digest is public), or committed (the proof commits to them,
+    /// for links), for all or as NAME=private; may be repeated
     #[arg(long = "input", visible_alias = "input-visibility", value_name = "RULE")]
     pub(crate) input_visibility: Vec<VisibilityRule>,
-    /// Who sees the outputs: public (default), private, or hashed (a salted digest is public), for all or as NAME=private; may
-    /// be repeated
+    /// Who sees the outputs: public (default), private, hashed (a salted digest is public), or committed (the proof commits to
+    /// them, for links), for all or as NAME=private; may be repeated
     #[arg(long = "output", visible_alias = "output-visibility", value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
 }
@@ -675,6 +836,16 @@ mod tests {
         let named = VisibilityRule { name: Some("a=b".into()), visibility: Visibility::Public };
         assert_eq!(rule("a=b=public"), Ok(named));
         assert_eq!(rule("hashed"), Ok(VisibilityRule { name: None, visibility: Visibility::Hashed }));
+        assert_eq!(rule("committed"), Ok(VisibilityRule { name: None, visibility: Visibility::Committed }));
         assert!(rule("secret").is_err() && rule("a=").is_err());
+    }
+
+    #[test]
+    fn an_input_is_like_an_output_of_a_key() {
+        let like = |text: &str| text.parse::<InputLike>();
+        let whole = InputLike { input: Some("x".into()), key: "one/model.vk".into(), output: Some("y".into()) };
+        assert_eq!(like("x=one/model.vk#y"), Ok(whole));
+        assert_eq!(like("model.vk"), Ok(InputLike { input: None, key: "model.vk".into(), output: None }));
+        assert!(like("").is_err() && like("x=").is_err() && like("model.vk#").is_err() && like("=model.vk").is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use circuits::graph::Program;
 use circuits::layout::{LayoutOptions, Objective};
-use onnx_import::quantize::{Bits, Ranges};
+use onnx_import::quantize::{Bits, InputStep, Ranges};
 use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
 
@@ -26,6 +26,8 @@ pub(crate) struct Folder {
     pub(crate) proof: PathBuf,
     /// `proof.zkp.salt`
     pub(crate) salt: PathBuf,
+    /// `proof.zkp.opening`
+    pub(crate) opening: PathBuf,
     /// `result.json`
     pub(crate) result: PathBuf,
 }
@@ -44,9 +46,17 @@ impl Folder {
             verifying_key: folder.join("model.vk"),
             proof: folder.join("proof.zkp"),
             salt: folder.join("proof.zkp.salt"),
+            opening: opening_of(&folder.join("proof.zkp")),
             result: folder.join("result.json"),
         })
     }
+}
+
+/// Where what opens a proof or a commitment is left.
+pub(crate) fn opening_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".opening");
+    name.into()
 }
 
 /// What the scales of a program were fitted to.
@@ -72,6 +82,8 @@ pub(crate) struct Recipe {
     pub(crate) layout: LayoutOptions,
     /// What the scales were fitted to.
     pub(crate) calibration: Calibration,
+    /// The integers that inputs were given, by their names; under the empty name those of the only input.
+    pub(crate) steps: BTreeMap<String, InputStep>,
 }
 
 /// The names of the options in a program; a dimension's name follows its prefix.
@@ -84,6 +96,8 @@ const KEEPING: &str = "keeping ";
 const RANGES: &str = "ranges";
 const CHOSEN_BITS: &str = "chosen bits";
 const DIMENSION: &str = "dim ";
+const ROWS: &str = "rows";
+const STEP: &str = "step ";
 
 /// Options in a program that this release does not write.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +128,9 @@ impl Recipe {
         let dims = self.dims.iter().map(|(name, size)| (format!("{DIMENSION}{name}"), size.to_string()));
         // Left out where it is the default, as programs had it before there was a choice.
         let ranges = (self.ranges != Ranges::default()).then(|| (RANGES.to_owned(), self.ranges.to_string()));
-        fixed.into_iter().chain(ranges).chain(dims).collect()
+        let rows = self.layout.k.map(|k| (ROWS.to_owned(), k.to_string()));
+        let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
+        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).collect()
     }
 
     /// The recipe and the bits that were chosen.
@@ -152,9 +168,18 @@ impl Recipe {
                     .into_iter()
                     .find(|known| objective_name(*known) == objective)
                     .ok_or_else(|| unknown(OBJECTIVE, objective))?,
+                k: match options.get(ROWS) {
+                    Some(value) => Some(bits(ROWS, value)?),
+                    None => None,
+                },
                 ..LayoutOptions::default()
             },
             calibration,
+            steps: options
+                .iter()
+                .filter_map(|(name, value)| Some((name.strip_prefix(STEP)?, value)))
+                .map(|(name, value)| Ok((name.to_owned(), step_of(value).ok_or_else(|| unknown(STEP, value))?)))
+                .collect::<Result<_, UnknownOption>>()?,
         };
         // Only one form of each option is written, and nothing else.
         let written = recipe.to_options(chosen_bits);
@@ -163,6 +188,21 @@ impl Recipe {
             None => Ok((recipe, chosen_bits)),
         }
     }
+}
+
+/// The integers of an input as programs record them: scale, smallest and largest.
+fn step_text(step: &InputStep) -> String {
+    format!("{:e} {} {}", step.scale, step.lo, step.hi)
+}
+
+fn step_of(text: &str) -> Option<InputStep> {
+    let mut parts = text.split(' ');
+    let step = InputStep {
+        scale: parts.next()?.parse().ok()?,
+        lo: parts.next()?.parse().ok()?,
+        hi: parts.next()?.parse().ok()?,
+    };
+    parts.next().is_none().then_some(step)
 }
 
 /// The name of an objective on the command line and in files.
@@ -248,6 +288,14 @@ pub(crate) fn file_digest(path: &Path) -> Outcome<Digest> {
     fs::read(path).map(|bytes| Digest::of(&bytes)).or_misuse(path.display().to_string())
 }
 
+/// Reads a file whole.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
+    fs::read(path).or_misuse(path.display().to_string())
+}
+
 /// Bytes of a file; nothing where it is not there.
 pub(crate) fn file_bytes(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.len())
@@ -286,8 +334,9 @@ mod tests {
             bits: Bits::Keeping(0.999),
             ranges: Ranges::Percentile(99.9),
             dims: [("batch size".to_owned(), 3)].into(),
-            layout: LayoutOptions { objective: Objective::Gas, ..LayoutOptions::default() },
+            layout: LayoutOptions { objective: Objective::Gas, k: Some(12), ..LayoutOptions::default() },
             calibration: Calibration::Samples(Digest::of(b"samples")),
+            steps: [("x".to_owned(), InputStep { scale: 0.1, lo: -128, hi: 127 })].into(),
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
         for (name, value) in [
@@ -298,6 +347,8 @@ mod tests {
             ("calibration", "ff"),
             ("dim n", "x"),
             ("z", "1"),
+            ("rows", "012"),
+            ("step x", "0.1 0 1"),
         ] {
             let mut options = recipe.to_options(10);
             options.insert(name.into(), value.into());

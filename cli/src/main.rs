@@ -53,6 +53,8 @@ fn dispatch(command: Command, printer: Printer) -> Outcome {
         Command::Prove(args) => commands::prove::run(&args, printer),
         Command::Verify(args) => commands::verify::run(&args, printer),
         Command::Hash(args) => commands::hash::run(&args, printer),
+        Command::Commit(args) => commands::commit::run(&args, printer),
+        Command::Link(args) => commands::link::run(&args, printer),
         Command::Run(args) => commands::run::run(&args, printer),
         Command::Evaluate(args) => commands::evaluate::run(&args, printer),
         Command::Compile(args) => commands::compile::run(&args, printer),

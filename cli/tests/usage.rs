@@ -4,9 +4,11 @@ mod common;
 
 use common::zkinfer;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 16] = [
     &["prove"],
     &["verify"],
+    &["commit"],
+    &["link"],
     &["run"],
     &["evaluate"],
     &["compile"],
@@ -38,6 +40,11 @@ fn wrong_usage_exits_with_two() {
         &[][..],
         &["unknown"],
         &["verify", "--vk", "a.vk"],
+        &["verify", "--vk", "a.vk", "--proof", "a.zkp", "--commitment", "a.zkc"],
+        &["verify", "--vk", "a.vk", "--proof", "a.zkp", "--link", "a.zkl", "--input", "x.json"],
+        &["link", "--from", "a.zkp", "-o", "a.zkl"],
+        &["compile", "m.onnx", "-o", "p.zki", "--rows", "5"],
+        &["compile", "m.onnx", "-o", "p.zki", "--input-like", "x="],
         &["prove", "model.onnx", "-o", "out"],
         &["compile", "m.onnx", "-o", "p.zki", "--bits", "40"],
         &["compile", "m.onnx", "-o", "p.zki", "--accuracy", "1.5"],

@@ -88,7 +88,7 @@ impl Plan {
     fn again(file: &[u8], options: LayoutOptions, widths: &Widths) -> Result<Self, ProvingKeyError> {
         refuse_degree_override().map_err(SetupError::from)?;
         let program = program::from_file(file)?;
-        let layout = layout::lay_out(&program, widths).map_err(SetupError::from)?;
+        let layout = layout::lay_out(&program, &options, widths).map_err(SetupError::from)?;
         Ok(Self { program, digest: Digest::of(file), options, layout })
     }
 
@@ -247,7 +247,11 @@ impl ProvingKey {
         let content: KeyFile = container::decode(Kind::ProvingKey, file)?;
         let key = VerifyingKey::from_file(content.key.0)?;
         let described = key.description();
-        let machine = MachineParams { optional: described.params.optional, ..content.widths.params() };
+        let machine = MachineParams {
+            optional: described.params.optional,
+            port_columns: described.params.port_columns,
+            ..content.widths.params()
+        };
         if described.params != machine {
             return Err(ProvingKeyError::Mismatch("the machines"));
         }

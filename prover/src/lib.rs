@@ -22,6 +22,7 @@
 //! | [`engine`] | what the prover asks of the hardware; the processor as an engine |
 //! | [`field`] | vectorised field arithmetic, chosen by the processor |
 //! | [`keys`] | layout, setup, the proving key and its file |
+//! | [`link`] | commitments to values outside of proofs, and links between commitments |
 //! | [`plonk`] | the rounds of the proof library's protocol, for any constraint system |
 //! | [`memory`] | what a proof takes in memory |
 //! | [`msm`] | sums of points with scalars |
@@ -36,6 +37,7 @@
 pub mod engine;
 pub mod field;
 pub mod keys;
+pub mod link;
 pub mod memory;
 pub mod msm;
 pub mod plonk;

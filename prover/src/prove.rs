@@ -23,6 +23,7 @@ use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Re
 
 use crate::engine::{CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
 use crate::keys::ProvingKey;
+use crate::link::Opening;
 use crate::memory::{MemoryError, MemoryPlan, Spill};
 use crate::plonk::key::{CircuitError, CircuitKey};
 use crate::plonk::machine::{self, MachineWitness};
@@ -153,6 +154,9 @@ pub enum ProveError {
         /// Salts.
         found: usize,
     },
+    /// The stock engine draws the blinding by itself, and nobody could open its commitments.
+    #[error("the program has committed ports, which the stock engine can't open: use the native engine")]
+    StockCommitments,
     /// The public values can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -203,7 +207,7 @@ impl ProveError {
     }
 }
 
-/// A proof and what belongs to it. `Debug` tells nothing of the trace and the salts.
+/// A proof and what belongs to it. `Debug` tells nothing of the trace, the salts and the openings.
 #[derive(Clone)]
 pub struct Proved {
     /// The proof.
@@ -213,6 +217,9 @@ pub struct Proved {
     /// The salts of the hashed ports, in the order of the interface. Private: with them, guesses at the values can be
     /// confirmed. Whoever is to be shown the values takes them.
     pub salts: Vec<Salt>,
+    /// What opens the commitments to committed ports, by the position in the interface. Private: it holds values, and takes part in
+    /// links.
+    pub openings: Vec<(u32, Opening)>,
     /// What the stages cost.
     pub report: Report,
 }
@@ -247,6 +254,13 @@ struct Native {
     key: CircuitKey<CpuEngine>,
     next_power: G1Affine,
     kernels: VectorKernels,
+}
+
+/// A proof's words, what its rounds took, and the last rows of the columns of committed ports.
+struct Made {
+    words: Vec<u8>,
+    rounds: Vec<RoundReport>,
+    tails: Vec<Vec<Fr>>,
 }
 
 impl Stock {
@@ -287,15 +301,19 @@ impl Native {
         seed: [u8; 32],
         check: bool,
         progress: &dyn Progress,
-    ) -> Result<(Vec<u8>, Vec<RoundReport>), ProveError> {
+    ) -> Result<Made, ProveError> {
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
-        let mut witness = MachineWitness::new(assignment, &self.kernels).one_by_one(self.engine.spills());
+        let mut randomness = Randomness::new(seed);
+        let params = assignment.skeleton.params;
+        let tails: Vec<_> = (0..params.port_columns).map(|_| randomness.elements(params.blinded_rows())).collect();
+        let mut witness =
+            MachineWitness::new(assignment, tails.clone(), &self.kernels).one_by_one(self.engine.spills());
         let work = || self.engine.work();
         let mut times = RoundTimes::new(progress, &work);
         let job =
             Job { engine: &self.engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
-        crate::plonk::prove::prove(&job, &mut witness, &mut Randomness::new(seed), &mut transcript, &mut times)?;
-        Ok((transcript.finalize(), times.into_reports()))
+        crate::plonk::prove::prove(&job, &mut witness, &mut randomness, &mut transcript, &mut times)?;
+        Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), tails })
     }
 }
 
@@ -323,6 +341,7 @@ impl<'a> Prover<'a> {
         let mut stages = Stages::new(progress);
         let backend = stages.run(Stage::Derive, || match options.engine {
             Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options)?))),
+            Engine::Stock if description.params.port_columns > 0 => Err(ProveError::StockCommitments),
             Engine::Stock => {
                 let circuit = key.plan().layout().circuit_without_witness();
                 let key = keygen_pk(&srs.library(), transforming(key), &circuit)?;
@@ -387,16 +406,15 @@ impl<'a> Prover<'a> {
         let public = plan.layout().public_data(plan.program(), &trace, salts);
         let instances = plan.layout().interface().pack(&public)?;
         let seed = self.seed(inputs, salts, options.entropy)?;
-        let mut rounds = Vec::new();
-        let words = stages.run(Stage::Prove, || match &self.backend {
-            Backend::Native(native) => {
-                let (words, reports) = native.prove(assignment, &instances, seed, options.check, progress)?;
-                rounds = reports;
-                Ok(words)
+        let Made { words, rounds, tails } = stages.run(Stage::Prove, || match &self.backend {
+            Backend::Native(native) => native.prove(assignment, &instances, seed, options.check, progress),
+            Backend::Stock(stock) => {
+                let words = stock.prove(assignment, &instances, seed)?;
+                Ok(Made { words, rounds: Vec::new(), tails: Vec::new() })
             }
-            Backend::Stock(stock) => stock.prove(assignment, &instances, seed),
         })?;
         stages.add_rounds(rounds);
+        let openings = self.openings(&trace, tails);
         let proof = Proof {
             key: self.key.verifying_key().digest(),
             public,
@@ -411,7 +429,20 @@ impl<'a> Prover<'a> {
                 .run(Stage::Verify, || verify(self.key.verifying_key(), &proof.public, &proof))
                 .map_err(ProveError::NotAccepted)?;
         }
-        Ok(Proved { proof, trace, salts: salts.to_vec(), report: stages.report() })
+        Ok(Proved { proof, trace, salts: salts.to_vec(), openings, report: stages.report() })
+    }
+
+    /// What opens the committed ports, by their position in the interface.
+    fn openings(&self, trace: &Trace, tails: Vec<Vec<Fr>>) -> Vec<(u32, Opening)> {
+        let program = self.key.plan().program();
+        let ports: Vec<_> = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor).collect();
+        let params = self.key.plan().layout().params();
+        let committed = self.key.plan().layout().interface().committed(params.k);
+        let opening = |(index, _, columns): (usize, _, std::ops::Range<usize>)| {
+            let values = trace.tensor(ports[index]).to_vec();
+            (index as u32, Opening { values, blinding: tails[columns].to_vec() })
+        };
+        committed.map(opening).collect()
     }
 
     fn engine(&self) -> Engine {

@@ -3,7 +3,7 @@
 //! | bytes | content |
 //! | --- | --- |
 //! | 8 | `ZKINFER` and a zero byte |
-//! | 4 | the kind: `PROG`, `PKEY`, `VKEY`, `PROF`, `SRS ` |
+//! | 4 | the kind: `PROG`, `PKEY`, `VKEY`, `PROF`, `SRS `, `CMIT`, `OPEN`, `LINK` |
 //! | 4 | format version of that kind, little-endian |
 //! | 8 | length of the payload, little-endian |
 //! | length | the payload |
@@ -47,22 +47,37 @@ pub enum Kind {
     Proof,
     /// Powers of tau.
     Srs,
+    /// A commitment to values outside of proofs.
+    Commitment,
+    /// What opens commitments: values and blinding. Secret.
+    Opening,
+    /// A proof that two commitments are to the same values.
+    Link,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 5] = [Kind::Program, Kind::ProvingKey, Kind::VerifyingKey, Kind::Proof, Kind::Srs];
+    pub const ALL: [Kind; 8] = [
+        Kind::Program,
+        Kind::ProvingKey,
+        Kind::VerifyingKey,
+        Kind::Proof,
+        Kind::Srs,
+        Kind::Commitment,
+        Kind::Opening,
+        Kind::Link,
+    ];
 
     /// The format version that this release writes, and the only one that it reads.
     pub fn version(self) -> u32 {
         match self {
-            // 2: the widths that were chosen are in the file. 4: the program is of version 2.
-            Kind::ProvingKey => 4,
+            // 2: the widths that were chosen are in the file. 4: the program is of version 2. 5: the options hold a number of rows.
+            Kind::ProvingKey => 5,
             // 2: the digests of hashed ports stand beside the public values.
             Kind::Proof => 2,
             // 2: reciprocals have any numerator.
             Kind::Program => 2,
-            Kind::VerifyingKey | Kind::Srs => 1,
+            Kind::VerifyingKey | Kind::Srs | Kind::Commitment | Kind::Opening | Kind::Link => 1,
         }
     }
 
@@ -70,8 +85,9 @@ impl Kind {
     pub fn max_payload(self) -> u64 {
         match self {
             Kind::Program | Kind::ProvingKey => 8 << 30,
-            Kind::VerifyingKey => 4 << 20,
-            Kind::Proof => 256 << 20,
+            Kind::VerifyingKey | Kind::Commitment => 4 << 20,
+            Kind::Proof | Kind::Opening => 256 << 20,
+            Kind::Link => 1 << 20,
             Kind::Srs => 32 << 30,
         }
     }
@@ -83,6 +99,9 @@ impl Kind {
             Kind::VerifyingKey => b"VKEY",
             Kind::Proof => b"PROF",
             Kind::Srs => b"SRS ",
+            Kind::Commitment => b"CMIT",
+            Kind::Opening => b"OPEN",
+            Kind::Link => b"LINK",
         }
     }
 }
@@ -95,6 +114,9 @@ impl std::fmt::Display for Kind {
             Kind::VerifyingKey => "a verifying key",
             Kind::Proof => "a proof",
             Kind::Srs => "an SRS",
+            Kind::Commitment => "a commitment",
+            Kind::Opening => "an opening of commitments",
+            Kind::Link => "a link",
         })
     }
 }

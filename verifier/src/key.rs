@@ -87,6 +87,14 @@ pub enum KeyError {
         /// Usable rows of the circuit.
         rows: usize,
     },
+    /// Another number of columns for committed ports than the ports take.
+    #[error("the committed ports take {expected} columns, and the machine has {found}")]
+    PortColumns {
+        /// Columns that the interface asks for.
+        expected: usize,
+        /// Columns of the machine.
+        found: usize,
+    },
     /// A constraint system that keys of this format can't describe; a fault of the circuit, not of a file.
     #[error("the constraint system has {found} {what}, and must have {expected}")]
     System {
@@ -340,6 +348,11 @@ fn check_interface(description: &KeyDescription) -> Result<(), KeyError> {
     let (words, rows) = (description.interface.words(), description.params.usable_rows());
     if words > rows {
         return Err(KeyError::Instances { words, rows });
+    }
+    let MachineParams { k, port_columns, .. } = description.params;
+    let (expected, found) = (description.interface.committed_columns(k), port_columns as usize);
+    if expected != found {
+        return Err(KeyError::PortColumns { expected, found });
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::FromUniformBytes;
-use halo2_proofs::halo2curves::group::Curve;
+use halo2_proofs::halo2curves::group::{Curve, Group};
+use halo2_proofs::halo2curves::pairing::{Engine, MillerLoopResult, MultiMillerLoop};
 use halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::SerdeFormat;
@@ -101,6 +102,15 @@ impl SrsMark {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+}
+
+/// Whether the product of the pairings of `pairs` is 1.
+pub fn pairing_product_is_one(pairs: &[(G1Affine, G2Affine)]) -> bool {
+    let prepared = |other: &G2Affine| <Bn256 as MultiMillerLoop>::G2Prepared::from(*other);
+    let pairs: Vec<_> = pairs.iter().map(|(point, other)| (*point, prepared(other))).collect();
+    let terms: Vec<_> = pairs.iter().map(|(point, other)| (point, other)).collect();
+    let product: <Bn256 as Engine>::Gt = Bn256::multi_miller_loop(&terms).final_exponentiation();
+    product.is_identity().into()
 }
 
 /// An SRS of `2^k` powers in the form of the proof library. Without `lagrange` the library computes the Lagrange basis.

@@ -5,9 +5,11 @@ use std::fmt;
 use circuits::digest::PortDigest;
 use circuits::graph::{PortKind, Visibility};
 use circuits::interface::{Direction, InterfacePort};
+use circuits::machine::Placement;
 use serde::Serialize;
 
-use crate::{Digest, PublicData, Randomness, VerifyingKey};
+use crate::encoding::POINT_BYTES;
+use crate::{Digest, Proof, PublicData, Randomness, VerifyingKey};
 
 /// Most values of a tensor that the text of a statement lists.
 const LISTED_VALUES: usize = 16;
@@ -52,21 +54,28 @@ pub struct PortStatement {
     /// The port as the key has it.
     #[serde(flatten)]
     pub port: InterfacePort,
-    /// The integers that were proven, row-major; none for a private or hashed port.
+    /// The integers that were proven, row-major; none for a port that only the prover knows.
     pub values: Option<Vec<i64>>,
     /// The reals that the integers stand for (for an index, the integers).
     pub reals: Option<Vec<f64>>,
     /// The salted digest of the integers, for a hashed port.
     pub digest: Option<PortDigest>,
+    /// SHA-256 of the commitments to the columns of a committed port. They are drawn anew for each proof: what compares them with
+    /// others is a link.
+    pub commitment: Option<Digest>,
 }
 
 impl PortStatement {
     fn private(port: &InterfacePort) -> Self {
-        Self { port: port.clone(), values: None, reals: None, digest: None }
+        Self { port: port.clone(), values: None, reals: None, digest: None, commitment: None }
     }
 
     fn hashed(port: &InterfacePort, digest: PortDigest) -> Self {
         Self { digest: Some(digest), ..Self::private(port) }
+    }
+
+    fn committed(port: &InterfacePort, commitment: Digest) -> Self {
+        Self { commitment: Some(commitment), ..Self::private(port) }
     }
 
     fn public(port: &InterfacePort, values: &[i64]) -> Self {
@@ -102,14 +111,15 @@ pub struct Statement {
 
 impl Statement {
     /// The statement of a proof under `key` about `public`, which have been checked to fit the key.
-    pub(crate) fn new(key: &VerifyingKey, public: &PublicData, randomness: Randomness) -> Self {
+    pub(crate) fn new(key: &VerifyingKey, public: &PublicData, proof: &Proof) -> Self {
         let description = key.description();
         let (mut values, mut digests) = (public.values.iter(), public.digests.iter());
         let ports: Vec<_> = description
             .interface
             .ports
             .iter()
-            .map(|port| match port.visibility {
+            .enumerate()
+            .map(|(index, port)| match port.visibility {
                 Visibility::Private => PortStatement::private(port),
                 Visibility::Public => {
                     PortStatement::public(port, values.next().expect("every public port has its values"))
@@ -117,6 +127,7 @@ impl Statement {
                 Visibility::Hashed => {
                     PortStatement::hashed(port, *digests.next().expect("every hashed port has its digest"))
                 }
+                Visibility::Committed => PortStatement::committed(port, commitment_digest(key, proof, index)),
             })
             .collect();
         Self {
@@ -127,9 +138,18 @@ impl Statement {
             srs: description.srs.digest(),
             summary: summary(&ports),
             ports,
-            insecurities: Insecurity::of(key, randomness),
+            insecurities: Insecurity::of(key, proof.randomness),
         }
     }
+}
+
+/// SHA-256 of the commitments of a committed port, which stand together in the proof.
+fn commitment_digest(key: &VerifyingKey, proof: &Proof, port: usize) -> Digest {
+    let params = key.description().params;
+    let (.., columns) =
+        key.interface().committed(params.k).find(|(index, ..)| *index == port).expect("the port is committed");
+    let first = Placement::new(&params).port_column(columns.start as u32);
+    Digest::of(&proof.words.0[POINT_BYTES * first..][..POINT_BYTES * columns.len()])
 }
 
 /// One sentence on who knows what.
@@ -141,14 +161,15 @@ fn summary(ports: &[PortStatement]) -> String {
             names => Some(format!("{names}{after}")),
         }
     };
-    let joined = |parts: [Option<String>; 2]| match parts.into_iter().flatten().collect::<Vec<_>>().join(" and ") {
+    let joined = |parts: [Option<String>; 3]| match parts.into_iter().flatten().collect::<Vec<_>>().join(" and ") {
         text if text.is_empty() => None,
         text => Some(text),
     };
     let secrets = |direction, range: &str| {
         let private = named(direction, Visibility::Private, &format!(" (kept private{range})"));
         let hashed = named(direction, Visibility::Hashed, &format!(" (whose salted digest is given{range})"));
-        joined([private, hashed])
+        let committed = named(direction, Visibility::Committed, &format!(" (committed to in the proof{range})"));
+        joined([private, hashed, committed])
     };
     let (knows, program) = match secrets(Direction::Input, ", in range") {
         Some(inputs) => (format!("The prover knows {inputs}, such that "), "the"),
@@ -189,6 +210,9 @@ impl fmt::Display for PortStatement {
         write!(f, "{direction}   {:?} {:?}", self.port.name, self.port.shape)?;
         if let Some(digest) = &self.digest {
             return write!(f, ": {} values whose salted digest is {digest}", self.port.elements());
+        }
+        if let Some(commitment) = &self.commitment {
+            return write!(f, ": {} values committed to as {commitment}", self.port.elements());
         }
         let Some(reals) = &self.reals else {
             return write!(f, ": private, integers in [{}, {}]", self.port.lo, self.port.hi);

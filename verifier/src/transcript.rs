@@ -58,9 +58,17 @@ impl<S> KeccakTranscript<S> {
         Self { hash: Keccak256::new(), hashed_bytes: 0, proof }
     }
 
-    fn absorb(&mut self, bytes: &[u8]) {
+    /// Appends bytes that are neither a point nor a scalar.
+    pub(crate) fn absorb(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.hashed_bytes += bytes.len();
+    }
+}
+
+impl KeccakTranscript<()> {
+    /// A transcript that neither reads nor writes.
+    pub(crate) fn of_nothing() -> Self {
+        Self::new(())
     }
 }
 

@@ -207,7 +207,7 @@ pub fn verify_under(
     check_same(key, public, &proof.public)?;
     key.proof_shape().check(&proof.words.0)?;
     check_equation(key, &instances, &proof.words.0)?;
-    Ok(Statement::new(key, public, proof.randomness))
+    Ok(Statement::new(key, public, proof))
 }
 
 fn check_marks(policy: Policy, key: &VerifyingKey, proof: &Proof) -> Result<(), Refusal> {
@@ -218,7 +218,7 @@ fn check_marks(policy: Policy, key: &VerifyingKey, proof: &Proof) -> Result<(), 
 }
 
 /// The instance words of `public`. Their number is that of the key, since the transcript absorbs no lengths.
-fn instances(key: &VerifyingKey, public: &PublicData) -> Result<Vec<Fr>, Refusal> {
+pub(crate) fn instances(key: &VerifyingKey, public: &PublicData) -> Result<Vec<Fr>, Refusal> {
     key.interface().pack(public).map_err(|error| match error {
         PackError::TensorCount { expected, found } => Refusal::PublicTensors { expected, found },
         PackError::DigestCount { expected, found } => Refusal::PublicDigests { expected, found },

@@ -147,7 +147,7 @@ fn some_member(random: &mut ChaCha20Rng) -> MachineParams {
     let strides = [1 + pick(16), 1 + pick(6), 1 + pick(12), 1 + pick(12)];
     let arrangement = if pick(3) == 0 { Arrangement::Parallel } else { folded(strides) };
     let (units, weights, tables) = (1 + pick(4), 1 + pick(20), 1 + pick(3));
-    MachineParams { k: 8 + pick(14), units, weights, tables, optional, arrangement }
+    MachineParams { k: 8 + pick(14), units, weights, tables, port_columns: pick(3), optional, arrangement }
 }
 
 /// An interface of so many public words.

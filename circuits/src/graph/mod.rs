@@ -213,6 +213,9 @@ pub enum Visibility {
     Private,
     /// The values are known to the prover alone; their salted digest is a public input of the proof.
     Hashed,
+    /// The values are known to the prover alone; the proof commits to them in columns of their own, which a link can compare
+    /// with those of other commitments.
+    Committed,
 }
 
 impl Visibility {
@@ -222,6 +225,7 @@ impl Visibility {
             Visibility::Public => "public",
             Visibility::Private => "private",
             Visibility::Hashed => "hashed",
+            Visibility::Committed => "committed",
         }
     }
 }

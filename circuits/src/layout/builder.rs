@@ -660,7 +660,7 @@ impl<'a> Builder<'a> {
         Chains { block, units }
     }
 
-    /// The instance words of all ports that are not private.
+    /// The instance words of all ports that have any.
     fn pack(&mut self, interface: &Interface) {
         let ports: Vec<TensorId> =
             self.program.inputs.iter().chain(&self.program.outputs).map(|port| port.tensor).collect();
@@ -668,7 +668,7 @@ impl<'a> Builder<'a> {
             let words = match port.visibility {
                 Visibility::Public => self.words(port, tensor),
                 Visibility::Hashed => vec![self.digest(port, tensor)],
-                Visibility::Private => Vec::new(),
+                Visibility::Private | Visibility::Committed => Vec::new(),
             };
             self.instances.extend(words);
         }

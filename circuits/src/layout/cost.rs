@@ -195,6 +195,9 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasMod
         Fold::Parallel => None,
         Fold::Rows(rows) => Some(rows),
     });
+    if let Some(found) = options.k.filter(|k| !MachineParams::K.contains(k)) {
+        return Err(ParamsError { what: "k", found }.into());
+    }
     for (what, found, most) in [
         ("the number of units per row", options.units, MachineParams::MAX_UNITS),
         ("the number of weights per row", options.weights, MachineParams::MAX_WEIGHTS),
@@ -260,16 +263,15 @@ fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> R
                 let rows = draft.rows(weights, tables);
                 RowUse { units: of_units(rows), ..rows }
             };
-            let plans = plans(&rows, draft.widest(), options, units, max_table)?;
+            let plans = plans(subject, &rows, draft.widest(), options, units, max_table)?;
             let least =
                 plans.iter().map(|widths| options.objective.cost(&bound(&draft, widths), 0, gas)).reduce(f64::min);
             predicted.extend(least.map(|cost| (cost, units, max_table)));
         }
     }
     if predicted.is_empty() {
-        return Err(
-            failure.unwrap_or(LayoutError::TooLarge { rows: subject.elements(), limit: 1 << MachineParams::K.end() })
-        );
+        let limit = 1 << options.k.unwrap_or(*MachineParams::K.end());
+        return Err(failure.unwrap_or(LayoutError::TooLarge { rows: subject.elements(), limit }));
     }
     predicted.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(predicted.into_iter().take(PROMISING).map(|(_, units, max_table)| (units, max_table)).collect())
@@ -325,7 +327,8 @@ fn candidates(
             Ok(choices) if choices.is_empty() => {
                 let rows =
                     draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
-                found.failure = Some(LayoutError::TooLarge { rows, limit: 1 << MachineParams::K.end() });
+                found.failure =
+                    Some(LayoutError::TooLarge { rows, limit: 1 << options.k.unwrap_or(*MachineParams::K.end()) });
             }
             Ok(choices) => found.choices.iter_mut().for_each(|known| known.extend(&choices)),
             Err(error) => return Candidates { choices: Err(error), failure: None },
@@ -351,14 +354,17 @@ fn choices(
     };
     let mut widths = match options.fold {
         Some(Fold::Rows(_)) => Vec::new(),
-        _ => plans(&|weights, tables| draft.rows(weights, tables), draft.widest(), options, units, max_table)?,
+        _ => {
+            let rows = |weights, tables| draft.rows(weights, tables);
+            plans(draft.subject, &rows, draft.widest(), options, units, max_table)?
+        }
     };
     widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, max_table, rows }.plans()));
     let words = draft.builder.instances.len();
     let cost = |widths: Widths| {
         // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
         let params = match gas {
-            true => MachineParams { optional: draft.optional(widths.weights), ..widths.params() },
+            true => draft.params(&widths),
             false => bound(draft, &widths),
         };
         (options.objective.cost(&params, words, gas_model), widths)
@@ -372,11 +378,12 @@ fn bound(draft: &Draft<'_>, widths: &Widths) -> MachineParams {
     let mut optional = ColumnSet::default();
     let rare = FixedColumn::PlaneRho.optional_bit().filter(|_| !draft.switched_on.contains(&FixedColumn::PlaneRho));
     (0..FixedColumn::OPTIONAL).filter(|&bit| Some(bit) != rare).for_each(|bit| optional.insert(bit));
-    MachineParams { optional, ..widths.params() }
+    MachineParams { optional, port_columns: draft.subject.port_columns(widths.k), ..widths.params() }
 }
 
 /// The fewest weights and tables per row for each `k` in reach, with the rows that they give and the most weights of use.
 fn plans(
+    subject: &Subject<'_>,
     draft_rows: &dyn Fn(u32, u32) -> RowUse,
     widest: usize,
     options: &LayoutOptions,
@@ -387,9 +394,12 @@ fn plans(
         // One row stays free behind the last block.
         rows.used(Arrangement::Parallel) < MachineParams { k, ..MachineParams::default() }.usable_rows()
     };
+    let one = MachineParams { units: 1, weights: 1, tables: 1, ..MachineParams::default() };
+    let holds_ports = |k: u32| MachineParams { k, port_columns: subject.port_columns(k), ..one }.validate().is_ok();
+    let asked = |k: &u32| options.k.is_none_or(|asked| asked == *k);
     let widest = widest.clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32;
     let mut plans = Vec::new();
-    for k in MachineParams::K {
+    for k in MachineParams::K.filter(|k| asked(k) && holds_ports(*k)) {
         let weights = match options.weights {
             Some(weights) => Some(weights),
             None => least(widest, |w| fits(RowUse { tables: 0, ..draft_rows(w, 1) }, k)),

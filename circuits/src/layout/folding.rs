@@ -52,6 +52,7 @@ impl Folding<'_> {
             units: self.units,
             weights: 1,
             tables: 1,
+            port_columns: 0,
             optional,
             arrangement: Arrangement::Folded(Strides([self.rows; Region::ALL.len()])),
         };
@@ -85,11 +86,14 @@ impl Folding<'_> {
     /// The least machine that has rows enough.
     fn least_k(&self, widths: &Widths) -> Option<u32> {
         let largest = Widths { k: *MachineParams::K.end(), ..*widths };
-        let params = MachineParams { optional: self.draft.optional(widths.weights), ..largest.params() };
+        let params = self.draft.params(&largest);
         params.validate().ok()?;
         let rows = self.draft.rows(widths.weights, widths.tables).used(widths.arrangement) + params.blinded_rows();
-        let enough = |k: &u32| MachineParams { k: *k, ..params }.validate().is_ok() && rows < 1 << k;
-        MachineParams::K.into_iter().find(enough)
+        let enough = |k: &u32| {
+            let params = MachineParams { k: *k, port_columns: self.draft.subject.port_columns(*k), ..params };
+            rows < 1 << k && params.validate().is_ok()
+        };
+        MachineParams::K.filter(|&k| self.options.k.is_none_or(|asked| asked == k)).find(enough)
     }
 
     /// Weights per row for each stride, the narrowest first.

@@ -28,8 +28,8 @@ use thiserror::Error;
 
 use crate::analysis::{self, AnalysisError, NodeRange};
 use crate::digest::Salt;
-use crate::graph::{Port, Program, ProgramError, TableId, Visibility};
-use crate::interface::{Direction, Interface, InterfacePort, PublicData};
+use crate::graph::{Port, Program, ProgramError, TableId, TensorId, Visibility};
+use crate::interface::{port_rows, Direction, Interface, InterfacePort, PublicData};
 use crate::machine::{
     AdviceColumn, Arrangement, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams,
     ParamsError, Placement, Region, Regions, Skeleton,
@@ -54,6 +54,9 @@ pub struct LayoutOptions {
     pub weights: Option<u32>,
     /// How the columns are placed, instead of what the cost model chooses.
     pub fold: Option<Fold>,
+    /// The machine has `2^k` rows, instead of as many as the cost model chooses. Commitments can only be compared between machines of
+    /// equal `k`.
+    pub k: Option<u32>,
 }
 
 /// A choice among the arrangements of a machine.
@@ -225,7 +228,7 @@ pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, Lay
 /// Those of [`compile`].
 pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) -> Result<Layout, LayoutError> {
     let subject = Subject::new(program)?;
-    let layout = subject.lay_out(cost::choose(&subject, options, gas)?)?;
+    let layout = subject.lay_out(options, cost::choose(&subject, options, gas)?)?;
     audit::audit(program, &layout)?;
     Ok(layout)
 }
@@ -237,9 +240,9 @@ pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) ->
 ///
 /// # Errors
 /// The program is not well formed, its numbers may grow too large, or it does not fit the machine.
-pub fn lay_out(program: &Program, widths: &Widths) -> Result<Layout, LayoutError> {
+pub fn lay_out(program: &Program, options: &LayoutOptions, widths: &Widths) -> Result<Layout, LayoutError> {
     widths.validate()?;
-    Subject::new(program)?.lay_out(*widths)
+    Subject::new(program)?.lay_out(options, *widths)
 }
 
 /// A program that is laid out, with what all layouts of it have in common.
@@ -269,7 +272,12 @@ impl<'a> Subject<'a> {
         TablePlan::new(self.program, &self.ranges, max_table.into())
     }
 
-    fn lay_out(&self, widths: Widths) -> Result<Layout, LayoutError> {
+    /// Columns of `2^k` rows for committed ports.
+    fn port_columns(&self, k: u32) -> u32 {
+        self.interface.committed_columns(k).try_into().unwrap_or(u32::MAX)
+    }
+
+    fn lay_out(&self, options: &LayoutOptions, widths: Widths) -> Result<Layout, LayoutError> {
         let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
         if widths.tables as usize > draft.builder.tables.len() {
             return Err(ParamsError { what: "the number of tables", found: widths.tables }.into());
@@ -279,12 +287,12 @@ impl<'a> Subject<'a> {
             let rows = draft.rows(widths.weights, widths.tables).used(widths.arrangement);
             return Err(LayoutError::TooLarge { rows, limit: widths.params().usable_rows() - 1 });
         }
-        // A machine far too large is never chosen, and would take memory for nothing.
+        // A machine far too large is never chosen unless it is asked for, and would take memory for nothing.
         let least = match widths.arrangement {
             Arrangement::Parallel => MachineParams::K.into_iter().find(|&k| fits(MachineParams::MAX_TABLES, k)),
             Arrangement::Folded(_) => MachineParams::K.into_iter().find(|&k| fits(widths.tables, k)),
         };
-        match least.is_some_and(|least| widths.k <= least + cost::K_SLACK) {
+        match options.k == Some(widths.k) || least.is_some_and(|least| widths.k <= least + cost::K_SLACK) {
             true => Ok(draft.finish(widths)),
             false => Err(ParamsError { what: "k", found: widths.k }.into()),
         }
@@ -384,9 +392,33 @@ impl<'a> Draft<'a> {
 
     /// Whether the machine has rows enough: one stays free behind all that are in use.
     fn fits(&self, widths: &Widths) -> bool {
-        let params = MachineParams { optional: self.optional(widths.weights), ..widths.params() };
+        let params = self.params(widths);
         params.validate().is_ok()
             && self.rows(widths.weights, widths.tables).used(widths.arrangement) < params.usable_rows()
+    }
+
+    /// The member of the machine's family.
+    fn params(&self, widths: &Widths) -> MachineParams {
+        MachineParams {
+            port_columns: self.subject.port_columns(widths.k),
+            optional: self.optional(widths.weights),
+            ..widths.params()
+        }
+    }
+
+    /// The copies of the elements of committed ports to their columns.
+    fn port_copies(&self, k: u32) -> Vec<(Cell, Cell)> {
+        let program = self.subject.program;
+        let ports: Vec<TensorId> = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor).collect();
+        let mut copies = Vec::new();
+        for (port, _, columns) in self.subject.interface.committed(k) {
+            for (index, element) in self.builder.elements(ports[port]).into_iter().enumerate() {
+                let (column, row) = (columns.start + index / port_rows(k), index % port_rows(k));
+                let cell = Cell::Advice(AdviceColumn::Port(column as u32), row as u32);
+                copies.push((self.builder.element_cell(element), cell));
+            }
+        }
+        copies
     }
 
     /// The optional columns of the machine with `weights` weights per row.
@@ -409,8 +441,9 @@ impl<'a> Draft<'a> {
 
     fn finish(self, widths: Widths) -> Layout {
         let rows = self.rows(widths.weights, widths.tables);
-        let params = MachineParams { optional: self.optional(widths.weights), ..widths.params() };
+        let params = self.params(&widths);
         let regions = rows.regions(&params);
+        let port_copies = self.port_copies(widths.k);
         let builder = self.builder;
         let mut cells = FixedCells {
             regions,
@@ -432,6 +465,7 @@ impl<'a> Draft<'a> {
         let result = AdviceColumn::identity_result(&params);
         copies.extend(builder.identities.iter().map(|check| check.copy(result)));
         copies.extend((0..).zip(&builder.instances).map(|(row, word)| (word.cell(), Cell::Instance(row))));
+        copies.extend(port_copies);
         copies.shrink_to_fit();
         Layout {
             skeleton: Arc::new(cells.skeleton(params, copies)),
@@ -461,13 +495,14 @@ impl Widths {
         }
     }
 
-    /// The member of the machine's family, without optional columns.
+    /// The member of the machine's family, without optional columns and those of committed ports.
     pub fn params(&self) -> MachineParams {
         MachineParams {
             k: self.k,
             units: self.units,
             weights: self.weights,
             tables: self.tables,
+            port_columns: 0,
             optional: ColumnSet::default(),
             arrangement: self.arrangement,
         }
@@ -606,10 +641,25 @@ impl Layout {
         let mut filler = Filler { program, trace, salts, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
         columns.copy(&self.skeleton.copies);
-        let mut assignment =
-            Assignment { skeleton: Arc::clone(&self.skeleton), first_phase: columns.named().collect() };
+        let first_phase = columns.named().chain(self.port_columns(program, trace)).collect();
+        let mut assignment = Assignment { skeleton: Arc::clone(&self.skeleton), first_phase };
         assignment.count_lookups();
         assignment
+    }
+
+    /// The columns of committed ports.
+    fn port_columns(&self, program: &Program, trace: &Trace) -> Vec<(AdviceColumn, Integers)> {
+        let k = self.params().k;
+        let ports: Vec<TensorId> = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor).collect();
+        let of_port = |(port, _, columns): (usize, &InterfacePort, std::ops::Range<usize>)| {
+            let values = trace.tensor(ports[port]).chunks(port_rows(k));
+            columns.zip(values).map(|(column, values)| {
+                let mut cells: Integers = values.iter().copied().collect();
+                cells.resize(port_rows(k));
+                (AdviceColumn::Port(column as u32), cells)
+            })
+        };
+        self.interface.committed(k).flat_map(of_port).collect()
     }
 
     /// The circuit that proves a run.
@@ -636,7 +686,7 @@ impl Layout {
                     let salt = *salts.next().expect("they have been counted");
                     data.digests.push(described.digest(values, salt).expect("the values of a run are in range"));
                 }
-                Visibility::Private => {}
+                Visibility::Private | Visibility::Committed => {}
             }
         }
         data

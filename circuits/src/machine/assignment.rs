@@ -13,6 +13,7 @@ use super::lookups::Entries;
 use super::placement::Regions;
 use super::second::Derivation;
 use super::{Arrangement, MachineParams};
+use crate::interface::port_rows;
 
 /// A cell of the permutation argument: a logical column and row, or a row of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +91,10 @@ impl Skeleton {
 
     /// Rows of an advice column.
     pub fn rows_of(&self, column: AdviceColumn) -> usize {
-        self.regions.rows_through(column.regions())
+        match column {
+            AdviceColumn::Port(_) => port_rows(self.params.k),
+            _ => self.regions.rows_through(column.regions()),
+        }
     }
 
     /// A fixed cell that is a small integer; 0 where it is none, or the member lacks the column.

@@ -288,6 +288,8 @@ pub enum AdviceColumn {
     High(u32),
     /// How often a table's entry is looked up; first phase.
     Multiplicity(u32),
+    /// Elements of a committed port, in rows of the circuit; first phase.
+    Port(u32),
     /// Sum of a lane's three fractions; second phase.
     LookupHelper(u32),
     /// Fraction of a table's entry; second phase.
@@ -325,6 +327,7 @@ impl AdviceColumn {
             ]);
         }
         columns.extend((0..params.tables).map(AdviceColumn::Multiplicity));
+        columns.extend((0..params.port_columns).map(AdviceColumn::Port));
         columns
     }
 
@@ -350,10 +353,12 @@ impl AdviceColumn {
             columns.push(AdviceColumn::Plane);
         }
         columns.extend([AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC]);
+        columns.extend((0..params.port_columns).map(AdviceColumn::Port));
         columns
     }
 
-    /// The regions that the column's rows run through, one after the other where the regions are.
+    /// The regions that the column's rows run through, one after the other where the regions are. Columns of committed ports
+    /// belong to none: their rows are those of the circuit.
     pub fn regions(self) -> &'static [Region] {
         use AdviceColumn as A;
         match self {
@@ -369,6 +374,7 @@ impl AdviceColumn {
             A::Multiplicity(_) | A::TableHelper(_) => &[Region::Tables],
             A::WeightInner | A::WeightOuter => &[Region::Weights],
             A::ScalarA | A::ScalarB | A::ScalarC => &[Region::Scalars],
+            A::Port(_) => &[],
         }
     }
 

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::columns::{FixedColumn, Region};
 use super::config::MachineConfig;
+use crate::interface::port_rows;
 
 /// Which optional fixed columns a member has.
 ///
@@ -82,6 +83,8 @@ pub struct MachineParams {
     pub weights: u32,
     /// Lookup tables side by side.
     pub tables: u32,
+    /// Columns that hold committed ports.
+    pub port_columns: u32,
     /// Optional fixed columns.
     pub optional: ColumnSet,
     /// How the columns are placed.
@@ -93,7 +96,11 @@ const STRIDE_BITS: u32 = 5;
 /// The lowest bit of the strides in files; below stand the optional columns.
 const FIRST_STRIDE_BIT: u32 = u64::BITS - STRIDE_BITS * Region::ALL.len() as u32;
 
-/// [`MachineParams`] in files: the strides of a folded machine stand above the optional columns, and are zero in a parallel one.
+/// Bits of the number of tables in files; the columns of committed ports stand above.
+const TABLES_BITS: u32 = 16;
+
+/// [`MachineParams`] in files: the strides of a folded machine stand above the optional columns, and are zero in a parallel one; the
+/// columns of committed ports stand above the tables, and are zero where there are none.
 #[derive(Serialize, Deserialize)]
 struct ParamsFile {
     k: u32,
@@ -105,7 +112,8 @@ struct ParamsFile {
 
 impl From<MachineParams> for ParamsFile {
     fn from(params: MachineParams) -> Self {
-        let MachineParams { k, units, weights, tables, optional, arrangement } = params;
+        let MachineParams { k, units, weights, tables, port_columns, optional, arrangement } = params;
+        let tables = tables | port_columns << TABLES_BITS;
         let strides = match arrangement {
             Arrangement::Parallel => 0,
             Arrangement::Folded(Strides(strides)) => {
@@ -126,7 +134,8 @@ impl From<ParamsFile> for MachineParams {
             _ => Arrangement::Folded(Strides(std::array::from_fn(stride))),
         };
         let optional = ColumnSet(optional & ((1 << FIRST_STRIDE_BIT) - 1));
-        Self { k, units, weights, tables, optional, arrangement }
+        let (tables, port_columns) = (tables & ((1 << TABLES_BITS) - 1), tables >> TABLES_BITS);
+        Self { k, units, weights, tables, port_columns, optional, arrangement }
     }
 }
 
@@ -151,6 +160,8 @@ impl MachineParams {
     pub const MAX_WEIGHTS: u32 = 512;
     /// Most tables side by side.
     pub const MAX_TABLES: u32 = 16;
+    /// Most columns that hold committed ports.
+    pub const MAX_PORT_COLUMNS: u32 = 64;
 
     /// Checks that the widths are ones that the family admits; key parsers call it before anything is allocated.
     ///
@@ -162,6 +173,7 @@ impl MachineParams {
             ("the number of units per row", self.units, 1, Self::MAX_UNITS),
             ("the number of weights per row", self.weights, 1, Self::MAX_WEIGHTS),
             ("the number of tables", self.tables, 1, Self::MAX_TABLES),
+            ("the number of columns of committed ports", self.port_columns, 0, Self::MAX_PORT_COLUMNS),
         ];
         if let Some(&(what, found, ..)) = checks.iter().find(|(_, value, lo, hi)| !(lo..=hi).contains(&value)) {
             return Err(ParamsError { what, found });
@@ -169,9 +181,12 @@ impl MachineParams {
         if !self.optional.within(FixedColumn::OPTIONAL) {
             return Err(ParamsError { what: "the set of optional columns", found: u32::MAX });
         }
-        match self.arrangement {
-            Arrangement::Parallel => Ok(()),
-            Arrangement::Folded(strides) => self.validate_strides(strides),
+        if let Arrangement::Folded(strides) = self.arrangement {
+            self.validate_strides(strides)?;
+        }
+        match self.port_columns == 0 || port_rows(self.k) + self.blinded_rows() <= self.rows() {
+            true => Ok(()),
+            false => Err(ParamsError { what: "k, with committed ports,", found: self.k }),
         }
     }
 
@@ -217,7 +232,15 @@ mod tests {
     use super::*;
 
     fn member(arrangement: Arrangement) -> MachineParams {
-        MachineParams { k: 9, units: 2, weights: 3, tables: 4, optional: ColumnSet(0b1011), arrangement }
+        MachineParams {
+            k: 9,
+            units: 2,
+            weights: 3,
+            tables: 4,
+            port_columns: 0,
+            optional: ColumnSet(0b1011),
+            arrangement,
+        }
     }
 
     fn word(params: MachineParams) -> u64 {
@@ -229,6 +252,11 @@ mod tests {
         assert_eq!(word(member(Arrangement::Parallel)), 0b1011);
         for strides in [[1, 1, 1, 1], [8, 7, 31, 3], [31; 4]] {
             let params = member(Arrangement::Folded(Strides(strides)));
+            assert_eq!(MachineParams::from(ParamsFile::from(params)), params);
+            assert!(params.validate().is_ok());
+        }
+        for port_columns in [1, MachineParams::MAX_PORT_COLUMNS] {
+            let params = MachineParams { port_columns, ..member(Arrangement::Parallel) };
             assert_eq!(MachineParams::from(ParamsFile::from(params)), params);
             assert!(params.validate().is_ok());
         }
@@ -245,12 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn committed_ports_leave_room_for_the_blinding() {
+        let smallest = |k| MachineParams { k, port_columns: 1, ..member(Arrangement::Parallel) };
+        assert!(smallest(6).validate().is_ok() && smallest(5).validate().is_err());
+        let many = MachineParams { port_columns: MachineParams::MAX_PORT_COLUMNS + 1, ..smallest(9) };
+        assert!(many.validate().is_err());
+        for k in 6..10 {
+            let folded = MachineParams { arrangement: Arrangement::Folded(Strides([15; 4])), ..smallest(k) };
+            let room = folded.rows() - port_rows(k);
+            assert_eq!(folded.validate().is_ok(), folded.blinded_rows() <= room, "{k}");
+        }
+    }
+
+    #[test]
     fn blinded_rows_are_those_of_the_library() {
         let parallel = Arrangement::Parallel;
         let folded = [[1, 1, 1, 1], [8, 8, 8, 3], [4, 5, 6, 7]].map(|strides| Arrangement::Folded(Strides(strides)));
         for arrangement in [parallel].into_iter().chain(folded) {
             for optional in [0, (1 << FixedColumn::OPTIONAL) - 1] {
-                let params = MachineParams { optional: ColumnSet(optional), ..member(arrangement) };
+                let params = MachineParams { optional: ColumnSet(optional), port_columns: 3, ..member(arrangement) };
                 let mut system = ConstraintSystem::default();
                 MachineConfig::configure(&mut system, params);
                 assert_eq!(params.blinded_rows(), system.blinding_factors() + 1, "{params:?}");

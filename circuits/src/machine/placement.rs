@@ -16,6 +16,8 @@
 //! * All others fill the columns from offset 0 on, those of the permutation argument first: every permuted column costs the
 //!   verifier two commitments, every other one.
 //!
+//! Columns of committed ports share with nothing, in either machine: their rows are those of the circuit, from row 0 on.
+//!
 //! A fixed column that is zero on all rows is given a 1 in the first row behind all regions, which no gate reads.
 
 use std::borrow::Cow;
@@ -93,7 +95,7 @@ pub struct Slot {
 pub struct ColumnCounts {
     /// Fixed columns.
     pub fixed: usize,
-    /// Advice columns of the first phase.
+    /// Advice columns of the first phase, the last of which hold committed ports.
     pub first_phase: usize,
     /// Advice columns of the second phase.
     pub second_phase: usize,
@@ -164,7 +166,11 @@ impl Placement {
             placement.advice.extend(name.regions().iter().map(|&region| ((name, region), Slot { column, offset: 0 })));
         }
         let permuted = AdviceColumn::permuted(params);
-        placement.permuted = permuted.iter().map(|name| placement.advice[&(*name, name.regions()[0])].column).collect();
+        let column = |name: &AdviceColumn| match *name {
+            AdviceColumn::Port(index) => placement.port_column(index),
+            name => placement.advice[&(name, name.regions()[0])].column,
+        };
+        placement.permuted = permuted.iter().map(column).collect();
         placement.counts.permuted = placement.permuted.len() + 1;
         placement
     }
@@ -193,6 +199,7 @@ impl Placement {
         };
         let (slots, count) = phase(&first, 0);
         placement.advice.extend(slots);
+        let count = count + params.port_columns as usize;
         placement.counts.first_phase = count;
         let (slots, count) = phase(&second, count);
         placement.advice.extend(slots);
@@ -200,7 +207,8 @@ impl Placement {
         placement.place_fixed(strides);
         let columns =
             placement.advice.iter().filter(|((name, _), _)| permuted.contains(name)).map(|(_, slot)| slot.column);
-        placement.permuted = columns.collect::<BTreeSet<_>>().into_iter().collect();
+        let ports = (0..params.port_columns).map(|index| placement.port_column(index));
+        placement.permuted = columns.chain(ports).collect::<BTreeSet<_>>().into_iter().collect();
         placement.counts.permuted = placement.permuted.len() + 1;
         placement
     }
@@ -261,6 +269,11 @@ impl Placement {
         self.advice[&(name, region)]
     }
 
+    /// The physical column with some of the elements of committed ports, by its number among those.
+    pub fn port_column(&self, index: u32) -> usize {
+        self.counts.first_phase - self.params.port_columns as usize + index as usize
+    }
+
     /// The advice columns of the permutation argument, in its order.
     pub fn permuted(&self) -> &[usize] {
         &self.permuted
@@ -299,6 +312,9 @@ impl Placement {
     /// # Panics
     /// The member has no such column.
     pub fn advice_cell(&self, regions: &Regions, name: AdviceColumn, row: usize) -> (usize, usize) {
+        if let AdviceColumn::Port(index) = name {
+            return (self.port_column(index), row);
+        }
         let (region, row) = regions.locate(name.regions(), row);
         self.physical(regions, self.advice(name, region), region, row)
     }
@@ -356,13 +372,16 @@ impl Placement {
             return names.map(|name| Cow::Borrowed(&assignment.first_phase[&name])).collect();
         }
         let regions = &assignment.skeleton.regions;
-        let mut columns = vec![Integers::zeros(self.used_rows(regions)); self.counts.first_phase];
-        for (&name, cells) in &assignment.first_phase {
+        let shared = self.port_column(0);
+        let mut columns = vec![Integers::zeros(self.used_rows(regions)); shared];
+        let is_port = |name: &AdviceColumn| matches!(name, AdviceColumn::Port(_));
+        for (&name, cells) in assignment.first_phase.iter().filter(|(name, _)| !is_port(name)) {
             let region = name.regions()[0];
             let slot = self.advice(name, region);
             self.scatter(regions, slot, region, &mut cells.iter(), |column, row, cell| columns[column].set(row, cell));
         }
-        columns.into_iter().map(Cow::Owned).collect()
+        let ports = (0..self.params.port_columns).map(|index| &assignment.first_phase[&AdviceColumn::Port(index)]);
+        columns.into_iter().map(Cow::Owned).chain(ports.map(Cow::Borrowed)).collect()
     }
 
     /// The physical columns of a second phase, in the order of the constraint system.
@@ -452,7 +471,17 @@ mod tests {
             for (units, weights, tables) in [(1, 1, 1), (2, 35, 7), (5, 3, 16)] {
                 for optional in [ColumnSet::default(), all] {
                     let arrangement = Arrangement::Folded(Strides(strides));
-                    members.push(MachineParams { k: 10, units, weights, tables, optional, arrangement });
+                    for port_columns in [0, 2] {
+                        members.push(MachineParams {
+                            k: 10,
+                            units,
+                            weights,
+                            tables,
+                            port_columns,
+                            optional,
+                            arrangement,
+                        });
+                    }
                 }
             }
         }
@@ -480,7 +509,11 @@ mod tests {
             let phases = [AdviceColumn::first_phase(&params), AdviceColumn::second_phase(&params)];
             for (phase, names) in phases.into_iter().enumerate() {
                 for name in names {
-                    for row in 0..regions.rows_through(name.regions()) {
+                    let rows = match name {
+                        AdviceColumn::Port(_) => used,
+                        _ => regions.rows_through(name.regions()),
+                    };
+                    for row in 0..rows {
                         let (column, at) = placement.advice_cell(&regions, name, row);
                         assert!(at < used && column < counts.first_phase + counts.second_phase);
                         assert_eq!(column < counts.first_phase, phase == 0, "{params:?}: {name:?}");
@@ -498,7 +531,7 @@ mod tests {
             let placement = Placement::new(&params);
             let regions = Regions::new(&params, [3, 2, 4, 5]);
             let phases = [AdviceColumn::first_phase(&params), AdviceColumn::second_phase(&params)];
-            for name in phases.concat() {
+            for name in phases.concat().into_iter().filter(|name| !name.regions().is_empty()) {
                 for row in 1..regions.rows_through(name.regions()) {
                     let (region, local) = regions.locate(name.regions(), row);
                     let slot = placement.advice(name, region);
@@ -521,7 +554,8 @@ mod tests {
             units: 2,
             weights: 9,
             tables: 3,
-            optional: members()[1].optional,
+            port_columns: 0,
+            optional: members()[2].optional,
             arrangement: Arrangement::Folded(Strides([8, 4, 4, 3])),
         };
         assert_eq!(Placement::new(&params).permuted(), [0, 1]);

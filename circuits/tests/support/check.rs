@@ -427,6 +427,7 @@ pub fn copy_kind(source: Cell, destination: Cell) -> &'static str {
     use AdviceColumn as A;
     match (source, destination) {
         (_, Cell::Instance(_)) => "COPY-PUBLIC",
+        (_, Cell::Advice(A::Port(_), _)) => "COPY-PORT",
         (_, Cell::Advice(A::ScalarA, _)) => "COPY-OPERAND-A",
         (_, Cell::Advice(A::ScalarB, _)) => "COPY-OPERAND-B",
         (_, Cell::Advice(A::IdentityInner | A::IdentityOuter, _)) => "COPY-IDENTITY",
@@ -584,6 +585,7 @@ impl Equations {
                     | AdviceColumn::Low(_)
                     | AdviceColumn::High(_)
                     | AdviceColumn::Multiplicity(_)
+                    | AdviceColumn::Port(_)
             )
         };
         self.names[cell as usize].is_some_and(|(name, _)| !first(name))
@@ -625,6 +627,8 @@ impl Equations {
                 let looked_up = match column {
                     AdviceColumn::Value(lane) | AdviceColumn::Pre(lane) => on(FixedColumn::ValueSwitch(lane)),
                     AdviceColumn::Low(lane) | AdviceColumn::High(lane) => on(FixedColumn::LimbSwitch(lane)),
+                    // Read by copies alone: nothing is said of the rows behind the elements.
+                    AdviceColumn::Port(_) => false,
                     _ => true,
                 };
                 let touching = &self.touching[self.id(system.place(column, row)) as usize];

@@ -226,6 +226,15 @@ pub fn hashed() -> ProgramBuilder {
     b
 }
 
+/// dense 3 → 2, exact; committed in and out.
+pub fn committed() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(16);
+    let x = input(&mut b, &[3, 1, 1], [-4, 3], Visibility::Committed);
+    let y = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, 2, -1, 3, -2, 1], &[2, 1, 1], None);
+    b.output(y, Visibility::Committed);
+    b
+}
+
 /// The saturating layers with inputs that leave the tables on both sides, and stay inside.
 pub fn saturating_inputs() -> Vec<Vec<i64>> {
     vec![vec![3, -4, 0]]
@@ -248,5 +257,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("wide input", wide_input()),
         ("matrices", matrices()),
         ("tree", tree()),
+        ("committed", committed()),
     ]
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use circuits::graph::{Op, Port, Program};
+use prover::link::Openings;
 use prover::report::peak_rss_bytes;
 use verifier::container::Kind;
-use verifier::{Proof, VerifyingKey};
+use verifier::{Commitment, Link, Proof, VerifyingKey};
 
 use crate::args::InspectArgs;
 use crate::artifacts::{file_digest, kind, Calibration, ProgramArtifact};
@@ -34,8 +35,41 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Outcome {
             printer.report(&described(report, "verifying-key").with("digest", key.digest().to_string()))
         }
         Kind::Proof => proof(path, printer),
+        Kind::Commitment => commitment(path, printer),
+        Kind::Opening => opening(path, printer),
+        Kind::Link => link(path, printer),
         Kind::Srs => srs::describe(&keys::read_srs(path)?, path, "inspect", printer),
     }
+}
+
+fn commitment(path: &Path, printer: Printer) -> Outcome {
+    let commitment = Commitment::read(path).or_misuse(path.display().to_string())?;
+    file(path, "a commitment", printer)?;
+    let tensor = commitment.tensor();
+    printer.field("values", format_args!("{:?}, scale {:e}", tensor.shape, tensor.scale))?;
+    printer.field("columns", format_args!("{} of 2^{} rows", commitment.side().points().len(), commitment.k()))?;
+    let report = described(Report::new("inspect"), "commitment").with("digest", commitment.digest().to_string());
+    printer.report(&report.with("shape", tensor.shape.clone()).with("scale", tensor.scale))
+}
+
+/// No value is told.
+fn opening(path: &Path, printer: Printer) -> Outcome {
+    let openings = Openings::read(path).or_misuse(path.display().to_string())?;
+    file(path, "what opens commitments; it is secret", printer)?;
+    printer.field("opens", openings.artifact)?;
+    let report = described(Report::new("inspect"), "opening").with("opens", openings.artifact.to_string());
+    printer.report(&report.with("ports", openings.ports.len()))
+}
+
+fn link(path: &Path, printer: Printer) -> Outcome {
+    let link = Link::read(path).or_misuse(path.display().to_string())?;
+    file(path, "a link", printer)?;
+    for (name, side) in [("from", link.from), ("to", link.to)] {
+        printer.field(name, format_args!("port {} of {}", side.port, side.artifact))?;
+    }
+    printer.line("Nothing is verified yet: `zkinfer verify` with the proofs, their keys and --link does that.")?;
+    let report = described(Report::new("inspect"), "link").with("from", link.from.artifact.to_string());
+    printer.report(&report.with("to", link.to.artifact.to_string()))
 }
 
 fn described(report: Report, kind: &str) -> Report {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod commit;
 pub(crate) mod compile;
 pub(crate) mod completions;
 pub(crate) mod estimate;
@@ -7,6 +8,7 @@ pub(crate) mod evaluate;
 pub(crate) mod evm;
 pub(crate) mod hash;
 pub(crate) mod inspect;
+pub(crate) mod link;
 pub(crate) mod prove;
 pub(crate) mod run;
 pub(crate) mod setup;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Instant;
 
+use prover::link::Openings;
 use prover::report::{peak_rss_bytes, restart_peak};
-use verifier::{verify, Proof, Statement, VerifyingKey};
+use verifier::{verify, Digest, Proof, Statement, VerifyingKey};
 
 use crate::args::ProveArgs;
 use crate::artifacts::Folder;
@@ -57,6 +58,12 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         // Before the proof, which nobody could open without them.
         salts::write(&folder.salt, &interface, &salts)?;
     }
+    let committed = !proved.openings.is_empty();
+    if committed {
+        let artifact = Digest::of(&proof.to_file().map_err(artifacts::write_failure)?);
+        let openings = Openings { artifact, ports: proved.openings };
+        openings.write(&folder.opening).map_err(artifacts::write_failure)?;
+    }
     proof.write(&folder.proof).map_err(artifacts::write_failure)?;
 
     let outputs = inference::outputs(program, &trace);
@@ -91,6 +98,13 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         printer.field(
             "salt",
             format_args!("{path}: keep it to yourself, and show it with the values to have a digest checked"),
+        )?;
+    }
+    if committed {
+        let path = folder.opening.display();
+        printer.field(
+            "opening",
+            format_args!("{path}: keep it to yourself, it holds the committed values; `zkinfer link` takes it"),
         )?;
     }
     printer.line("")?;

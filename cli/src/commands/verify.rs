@@ -1,4 +1,4 @@
-//! `zkinfer verify`: judges a proof by a verifying key.
+//! `zkinfer verify`: judges a proof by a verifying key, or a chain of proofs.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,23 +8,37 @@ use circuits::digest::Salt;
 use circuits::interface::Direction;
 use prover::report::peak_rss_bytes;
 use verifier::container::{self, Kind};
-use verifier::{verify_file, verify_under, KeyError, Policy, Proof, Refusal, Statement, VerifyingKey};
+use verifier::link::{verify_chain, Member};
+use verifier::{
+    verify_file, verify_under, Commitment, KeyError, Link, Policy, Proof, Refusal, Statement, VerifyingKey,
+};
 
 use crate::args::VerifyArgs;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::shown::Shown;
 use crate::printer::{seconds, Printer};
 use crate::report::{NamedTensor, Report};
 use crate::{artifacts, present, salts};
 
-/// Verifies and prints the statement.
+/// Verifies and prints the statement, or those of a chain.
 ///
 /// # Errors
-/// The proof is refused (status 1), or a file is not what it should be (status 2).
+/// A proof or link is refused (status 1), or a file is not what it should be (status 2).
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
-    let key = read_key(&args.vk)?;
-    let proof = read_proof(&args.proof)?;
     let policy = if args.require_secure { Policy::RequireSecure } else { Policy::AcceptMarked };
+    match (&args.vk[..], &args.proof[..], args.link.is_empty()) {
+        ([key], [proof], true) => run_one(args, policy, key, proof, printer),
+        (keys, proofs, _) if keys.len() != proofs.len() => {
+            let fault = anyhow!("{} keys are given for {} proofs", keys.len(), proofs.len());
+            Err(Failure::misuse(fault).remedy("give one --vk for each --proof, in their order"))
+        }
+        _ => run_chain(args, policy, printer),
+    }
+}
+
+fn run_one(args: &VerifyArgs, policy: Policy, key_path: &Path, proof: &Path, printer: Printer) -> Outcome {
+    let key = read_key(key_path)?;
+    let proof = read_proof(proof)?;
     let shown = shown(args, &key, printer)?;
     let salts = args.salt.as_ref().map(|source| salts::read(source, key.interface())).transpose()?;
     let start = Instant::now();
@@ -43,10 +57,49 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
     let mut report = report("verify", &key);
     report.verify_ms = Some(took * 1e3);
     report.peak_rss_bytes = peak_rss_bytes();
-    report.verifying_key_bytes = artifacts::file_bytes(&args.vk);
+    report.verifying_key_bytes = artifacts::file_bytes(key_path);
     report.outputs = Some(outputs(&statement));
     let statement = serde_json::to_value(&statement).map_err(Failure::refused)?;
     printer.report(&report.with("accepted", true).with("statement", statement))
+}
+
+/// Verifies several proofs and the links between them.
+fn run_chain(args: &VerifyArgs, policy: Policy, printer: Printer) -> Outcome {
+    let chosen = [args.input.is_some(), args.output.is_some(), args.salt.is_some()];
+    if chosen.contains(&true) {
+        return Err(Failure::misuse(anyhow!("--input, --output and --salt are for one proof"))
+            .remedy("verify that proof by itself, too"));
+    }
+    let keys = args.vk.iter().map(|path| read_key(path)).collect::<Outcome<Vec<_>>>()?;
+    let files = args.proof.iter().map(|path| read_proof(path)).collect::<Outcome<Vec<_>>>()?;
+    let links = args.link.iter().map(|path| Link::read(path).or_misuse(path.display().to_string()));
+    let links = links.collect::<Outcome<Vec<_>>>()?;
+    let commitments = args.commitment.iter().map(|path| Commitment::read(path).or_misuse(path.display().to_string()));
+    let commitments = commitments.collect::<Outcome<Vec<_>>>()?;
+    let members: Vec<_> = keys.iter().zip(&files).map(|(key, file)| Member { key, file }).collect();
+    let start = Instant::now();
+    let verdict = verify_chain(policy, &members, &commitments, &links);
+    let took = start.elapsed().as_secs_f64();
+    let mut report = Report::new("verify");
+    report.verify_ms = Some(took * 1e3);
+    report.peak_rss_bytes = peak_rss_bytes();
+    let chain = match verdict {
+        Ok(chain) => chain,
+        Err(refusal) => {
+            let report = report.with("accepted", false).with("refusal", refusal.code());
+            printer.report(&report.with("reason", refusal.to_string()))?;
+            return Err(Failure::refused(refusal).context("REFUSED"));
+        }
+    };
+    for statement in &chain.statements {
+        print_statement(printer, statement, took)?;
+        printer.line("")?;
+    }
+    for [from, to] in &chain.links {
+        printer.field("linked", format_args!("{from} = {to}"))?;
+    }
+    let chain = serde_json::to_value(&chain).map_err(Failure::refused)?;
+    printer.report(&report.with("accepted", true).with("chain", chain))
 }
 
 /// The values that the proof is to speak about, where there are any.
@@ -66,9 +119,10 @@ fn shown(args: &VerifyArgs, key: &VerifyingKey, printer: Printer) -> Outcome<Opt
     }
     for port in shown.unbound(key.interface()) {
         printer.warn(format_args!(
-            "{} {:?} is private: the proof says nothing of its values",
+            "{} {:?} is {}: the proof does not tell its values",
             port.direction.name(),
-            port.name
+            port.name,
+            port.visibility.name()
         ));
     }
     Ok(Some(shown))
@@ -168,10 +222,11 @@ pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64
     printer.field("model", format_args!("{} ({})", statement.model, statement.source))?;
     printer.field("key", statement.key)?;
     for port in &statement.ports {
-        let text = match (&port.reals, &port.digest) {
-            (Some(reals), _) => present::list(reals),
-            (None, Some(digest)) => format!("hashed, salted digest {digest}"),
-            (None, None) => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
+        let text = match (&port.reals, &port.digest, &port.commitment) {
+            (Some(reals), ..) => present::list(reals),
+            (None, Some(digest), _) => format!("hashed, salted digest {digest}"),
+            (None, None, Some(commitment)) => format!("committed to as {commitment}"),
+            (None, None, None) => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
         };
         printer.field(port.port.direction.name(), format_args!("{} {:?}: {text}", port.port.name, port.port.shape))?;
     }

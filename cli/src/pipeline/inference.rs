@@ -1,15 +1,19 @@
 //! Inputs read from a file, run through the integer program, and shown.
 
+use std::path::Path;
+
+use anyhow::anyhow;
 use circuits::graph::Program;
 use circuits::layout::Layout;
 use circuits::reference::{self, Trace};
 use onnx_import::float::graph::Tensor;
 use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
 use onnx_import::samples::{InputSpec, Samples};
+use prover::link::Openings;
 use prover::memory::Spill;
 
 use crate::args::InputOptions;
-use crate::artifacts::ProgramArtifact;
+use crate::artifacts::{is_artifact, ProgramArtifact};
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::picture::Picture;
 use crate::pipeline::expectation::Expectation;
@@ -33,6 +37,9 @@ pub(crate) struct Inputs {
 /// # Errors
 /// The file can't be read, has no such sample, or does not fit the program's inputs.
 pub(crate) fn read_inputs(program: &Program, options: &InputOptions, printer: Printer) -> Outcome<Inputs> {
+    if is_artifact(&options.input)? {
+        return opened(program, &options.input);
+    }
     let samples = Samples::read(&options.input).map_err(Failure::misuse)?;
     let inputs = sample(program, &samples, options.sample)
         .map_err(|failure| failure.context(options.input.display().to_string()))?;
@@ -44,6 +51,25 @@ pub(crate) fn read_inputs(program: &Program, options: &InputOptions, printer: Pr
         ));
     }
     Ok(inputs)
+}
+
+/// The values that were committed to elsewhere, integer by integer, as the only input.
+fn opened(program: &Program, path: &Path) -> Outcome<Inputs> {
+    let named = || path.display().to_string();
+    let openings = Openings::read(path).or_misuse(named())?;
+    let [port] = &program.inputs[..] else {
+        let fault = anyhow!("an opening holds the values of one input, and the program has {}", program.inputs.len());
+        return Err(Failure::misuse(fault).context(named()).remedy("give all inputs in a file of samples"));
+    };
+    let elements = program.node(port.tensor).elements();
+    let mut fitting = openings.ports.iter().filter(|(_, opening)| opening.values.len() == elements);
+    let (Some((_, opening)), None) = (fitting.next(), fitting.next()) else {
+        let fault = anyhow!("not just one of the {} opened ports has {elements} values", openings.ports.len());
+        return Err(Failure::misuse(fault).context(named()).remedy("give the values in a file of samples"));
+    };
+    let reals = opening.values.iter().map(|&value| value as f64 * port.scale).collect();
+    let tensors = vec![Tensor::new(port.shape.clone(), reals)];
+    Ok(Inputs { tensors, integers: vec![opening.values.clone()], clamped: 0 })
 }
 
 /// Sample `index` of a file.

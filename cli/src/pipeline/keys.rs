@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use circuits::digest::Salt;
+use prover::link::Opening;
 use prover::srs::Srs;
 use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
@@ -189,6 +190,8 @@ pub(crate) fn read_proving_key(path: &Path) -> Outcome<ProvingKey> {
 pub(crate) struct Proved {
     /// The proof, not verified yet.
     pub(crate) proof: Proof,
+    /// What opens the committed ports.
+    pub(crate) openings: Vec<(u32, Opening)>,
     /// CPU seconds of running the program, filling the witness and proving.
     pub(crate) cpu_seconds: Option<f64>,
     /// What the stages and rounds took.
@@ -229,7 +232,8 @@ pub(crate) fn prove(
     let proved = proved.map_err(|error| failed(error, "the proof can't be made"))?;
     let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
-    Ok(Proved { proof: proved.proof, cpu_seconds: spent.map(to_milliseconds), report: proved.report })
+    let cpu_seconds = spent.map(to_milliseconds);
+    Ok(Proved { proof: proved.proof, openings: proved.openings, cpu_seconds, report: proved.report })
 }
 
 /// A failure of the prover, with the ways out where its temporary file is at fault.

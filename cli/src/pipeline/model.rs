@@ -6,17 +6,21 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use circuits::graph::{Port, Program, Visibility};
+use circuits::interface::{Direction, InterfacePort};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
 use onnx_import::float::graph::{FloatGraph, FloatPort};
-use onnx_import::quantize::{self, Bits, CompileReport, Compiled as Compilation, QuantizeError, QuantizeOptions};
+use onnx_import::quantize::{
+    self, Bits, CompileReport, Compiled as Compilation, InputStep, QuantizeError, QuantizeOptions,
+};
 use onnx_import::samples::Samples;
 use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
 use prover::{Plan, SetupError};
 use serde_json::{json, Value};
 
-use crate::args::{ModelOptions, VisibilityOptions, VisibilityRule};
+use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule};
 use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
+use crate::commands::verify::read_key;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::printer::Printer;
 
@@ -198,11 +202,43 @@ impl Recipe {
             dims: options.dims.iter().map(|dimension| (dimension.name.clone(), dimension.size)).collect(),
             layout: LayoutOptions {
                 objective: options.optimize.map_or_else(Objective::default, Objective::from),
+                k: options.rows,
                 ..LayoutOptions::default()
             },
             calibration,
+            steps: options.input_like.iter().map(step).collect::<Outcome<_>>()?,
         })
     }
+}
+
+/// The integers of the output that an input is to take, by the input's name.
+fn step(like: &InputLike) -> Outcome<(String, InputStep)> {
+    let key = read_key(&like.key)?;
+    let outputs = || key.interface().ports.iter().filter(|port| port.direction == Direction::Output);
+    let port = match &like.output {
+        Some(name) => outputs().find(|port| port.name == *name),
+        None => outputs().next().filter(|_| outputs().count() == 1),
+    };
+    let Some(InterfacePort { scale, lo, hi, .. }) = port else {
+        let names: Vec<_> = outputs().map(|port| port.name.as_str()).collect();
+        let fault = anyhow!("{}: the outputs are {}", like.key.display(), names.join(", "));
+        return Err(Failure::misuse(fault).remedy("say by --input-like KEY#OUTPUT which of them is meant"));
+    };
+    Ok((like.input.clone().unwrap_or_default(), InputStep { scale: *scale, lo: *lo, hi: *hi }))
+}
+
+/// The same by the names of the model's inputs, where the name of the only one was left out.
+fn named_steps(steps: &BTreeMap<String, InputStep>, graph: &FloatGraph) -> Outcome<BTreeMap<String, InputStep>> {
+    let named = |(name, step): (&String, &InputStep)| match (name.is_empty(), &graph.inputs[..]) {
+        (false, _) => Ok((name.clone(), *step)),
+        (true, [only]) => Ok((only.name.clone(), *step)),
+        (true, inputs) => {
+            let names: Vec<_> = inputs.iter().map(|port| port.name.as_str()).collect();
+            let fault = anyhow!("the model has the inputs {}", names.join(", "));
+            Err(Failure::misuse(fault).remedy("say by --input-like INPUT=KEY which of them is meant"))
+        }
+    };
+    steps.iter().map(named).collect()
 }
 
 fn compile_with(
@@ -225,6 +261,7 @@ fn compile_with(
         input: audience.input,
         output: audience.output,
         ports: audience.ports.clone(),
+        steps: named_steps(&recipe.steps, &graph)?,
         ..QuantizeOptions::default()
     };
     let compiled = printer.stage("quantize", None, || quantize::compile(&graph, samples.as_ref(), &options));
@@ -288,9 +325,10 @@ fn difference_json(difference: &Difference) -> Value {
 /// Samples and options that do not fit are misuse; models that have no integer form are a failure of the work.
 fn quantize_failure(error: QuantizeError) -> Failure {
     match error {
-        QuantizeError::Samples(_) | QuantizeError::Option { .. } | QuantizeError::NoSuchPort { .. } => {
-            Failure::misuse(error)
-        }
+        QuantizeError::Samples(_)
+        | QuantizeError::Option { .. }
+        | QuantizeError::NoSuchPort { .. }
+        | QuantizeError::InputStep { .. } => Failure::misuse(error),
         _ => Failure::refused(error),
     }
 }
@@ -415,6 +453,8 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--ranges", options.ranges.is_some()),
         ("--optimize", options.optimize.is_some()),
         ("--dim", !options.dims.is_empty()),
+        ("--rows", options.rows.is_some()),
+        ("--input-like", !options.input_like.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),
     ];

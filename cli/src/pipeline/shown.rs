@@ -87,7 +87,8 @@ impl Shown {
     /// The ports whose values are shown and of which a proof tells nothing.
     pub(crate) fn unbound<'a>(&'a self, interface: &'a Interface) -> impl Iterator<Item = &'a InterfacePort> {
         let shown = interface.ports.iter().zip(&self.values).filter(|(_, values)| values.is_some());
-        shown.map(|(port, _)| port).filter(|port| port.visibility == Visibility::Private)
+        let unbound = [Visibility::Private, Visibility::Committed];
+        shown.map(|(port, _)| port).filter(move |port| unbound.contains(&port.visibility))
     }
 
     /// The digests of the hashed ports whose values are shown.
@@ -131,7 +132,7 @@ impl Shown {
                     }
                     digest += 1;
                 }
-                (Visibility::Private, _) => {}
+                (Visibility::Private | Visibility::Committed, _) => {}
             }
         }
         Ok(asked)

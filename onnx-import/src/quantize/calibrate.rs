@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::QuantizeError;
 use super::plan::Range;
 use super::ranges::{Observer, Ranges};
+use super::InputStep;
 use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor, ValueId};
 use crate::samples::{InputSpec, SampleError, Samples};
@@ -54,6 +55,8 @@ pub(super) struct InputStatistics {
     pub bounded: bool,
     /// `log2` of the ratio between the largest feature and the median one, where features differ a lot.
     pub spread_bits: u32,
+    /// The integers that the input takes, where they were not left to calibration.
+    pub given: Option<InputStep>,
 }
 
 /// Runs the float model on at most `limit` samples of the file, or on random ones.
@@ -150,7 +153,7 @@ impl InputStatistics {
         let range = observer.extremes();
         let largest = range.magnitude();
         let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();
-        Self { range, grid: grid(samples), bounded: attained >= 3, spread_bits: spread_bits(samples) }
+        Self { range, grid: grid(samples), bounded: attained >= 3, spread_bits: spread_bits(samples), given: None }
     }
 }
 

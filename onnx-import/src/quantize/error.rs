@@ -75,6 +75,17 @@ pub enum QuantizeError {
         /// Largest divisor.
         hi: f64,
     },
+    /// An input whose step the model fixes.
+    #[error(
+        "input {input:?}: the model itself says that its integers stand for multiples of {scale:e}; \
+         have the other program give its output at that scale"
+    )]
+    InputStep {
+        /// The input.
+        input: String,
+        /// Its scale.
+        scale: f64,
+    },
     /// A number that does not fit the integer program.
     #[error("node {node:?}: {what} does not fit the integer program; {remedy}")]
     TooLarge {

@@ -102,6 +102,20 @@ pub struct QuantizeOptions {
     pub ranges: Ranges,
     /// Most samples of the calibration file that are used.
     pub calibration_limit: usize,
+    /// The integers that single inputs take, by name, where calibration is not to choose them: those of an output of another program,
+    /// which then can be what this one takes.
+    pub steps: BTreeMap<String, InputStep>,
+}
+
+/// The integers that an input takes, and what they stand for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputStep {
+    /// `real = scale · q`; positive and finite.
+    pub scale: f64,
+    /// Smallest integer.
+    pub lo: i64,
+    /// Largest integer.
+    pub hi: i64,
 }
 
 impl Default for QuantizeOptions {
@@ -114,6 +128,7 @@ impl Default for QuantizeOptions {
             ports: BTreeMap::new(),
             ranges: Ranges::Extremes,
             calibration_limit: 256,
+            steps: BTreeMap::new(),
         }
     }
 }
@@ -161,7 +176,10 @@ pub fn compile(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(graph, options)?;
-    let calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.ranges)?;
+    let mut calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.ranges)?;
+    for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
+        statistics.given = options.steps.get(&port.name).copied();
+    }
     let mut tried = Vec::new();
     let mut best = None;
     for bits in options.bits.candidates() {
@@ -211,6 +229,14 @@ fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), Qu
     if options.calibration_limit == 0 {
         return refuse("calibration limit", "0".into(), "the positive integers");
     }
+    let possible = |step: &InputStep| step.scale.is_finite() && step.scale > 0.0 && step.lo <= step.hi;
+    if let Some((_, step)) = options.steps.iter().find(|(_, step)| !possible(step)) {
+        return refuse("input step", format!("{step:?}"), "positive scales with a range");
+    }
+    let is_input = |name: &String| graph.inputs.iter().any(|port| port.name == *name);
+    if let Some(name) = options.steps.keys().find(|name| !is_input(name)) {
+        return Err(QuantizeError::NoSuchPort { direction: "input", name: name.clone() });
+    }
     let known = |name: &String| graph.inputs.iter().chain(&graph.outputs).any(|port| port.name == *name);
     match options.ports.keys().find(|name| !known(name)) {
         Some(name) => Err(QuantizeError::NoSuchPort { direction: "input or output", name: name.clone() }),
@@ -254,7 +280,8 @@ fn compile_at(
         let kind = kind_of(node.element, step);
         Port { name: port.name.clone(), tensor, shape: node.shape.clone(), scale: step, kind, visibility }
     };
-    let inputs = graph.inputs.iter().enumerate().map(input).collect();
+    let inputs: Vec<Port> = graph.inputs.iter().enumerate().map(input).collect();
+    check_steps(&inputs, options)?;
     let outputs = graph.outputs.iter().zip(&emitted.outputs).map(output).collect();
     let program = Program {
         name: graph.name.clone(),
@@ -267,6 +294,18 @@ fn compile_at(
     };
     program.validate()?;
     Ok((program, emitted.origins))
+}
+
+/// An input with a quantizer of its own, or of integers, has the step that the model says.
+fn check_steps(inputs: &[Port], options: &QuantizeOptions) -> Result<(), QuantizeError> {
+    let other = |port: &&Port| {
+        let given = options.steps.get(&port.name);
+        given.is_some_and(|step| step.scale.to_bits() != port.scale.to_bits() || port.kind != PortKind::Real)
+    };
+    match inputs.iter().find(other) {
+        Some(port) => Err(QuantizeError::InputStep { input: port.name.clone(), scale: port.scale }),
+        None => Ok(()),
+    }
 }
 
 fn kind_of(element: Element, step: f64) -> PortKind {

@@ -12,6 +12,7 @@ use super::calibrate::Calibration;
 use super::function::Function;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
 use super::repeated::{self, Group};
+use super::InputStep;
 
 /// Extra bits of classes whose order or differences decide.
 const FINE_BITS: u32 = 2;
@@ -654,9 +655,10 @@ impl Facts {
                     class.fine |= read.ports > 0;
                 }
                 PlanOp::Input { quantizer: Some(quantizer), .. } => class.forced = Some(f64::from(quantizer.scale)),
-                PlanOp::Input { port, quantizer: None } => {
-                    class.add_input(&calibration.inputs[*port], scales.bits);
-                }
+                PlanOp::Input { port, quantizer: None } => match calibration.inputs[*port].given {
+                    Some(InputStep { scale, .. }) => class.forced = Some(scale),
+                    None => class.add_input(&calibration.inputs[*port], scales.bits),
+                },
                 PlanOp::Dequantize { scale, .. } => class.forced = Some(*scale),
                 _ => {}
             }

@@ -39,14 +39,16 @@ pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preproce
 pub struct MachineWitness<'a> {
     assignment: Assignment,
     placement: Placement,
+    tails: Vec<Vec<Fr>>,
     kernels: &'a dyn FieldKernels,
     one_by_one: bool,
 }
 
 impl<'a> MachineWitness<'a> {
-    /// The witness of an assignment; `kernels` do the arithmetic of the second phase.
-    pub fn new(assignment: Assignment, kernels: &'a dyn FieldKernels) -> Self {
-        Self { placement: Placement::new(&assignment.skeleton.params), assignment, kernels, one_by_one: false }
+    /// The witness of an assignment; `kernels` do the arithmetic of the second phase. `tails` are the last rows of each column of
+    /// committed ports, drawn anew for each proof.
+    pub fn new(assignment: Assignment, tails: Vec<Vec<Fr>>, kernels: &'a dyn FieldKernels) -> Self {
+        Self { placement: Placement::new(&assignment.skeleton.params), assignment, tails, kernels, one_by_one: false }
     }
 
     /// Makes the columns of the second phase one after the other, where each is handed out before the next one is made: slower,
@@ -56,8 +58,13 @@ impl<'a> MachineWitness<'a> {
     }
 
     fn first_phase(&self, take: &mut Take<'_>) -> Result<(), PlonkError> {
+        let first_port = self.placement.port_column(0);
         let columns = self.placement.first_phase_columns(&self.assignment).into_iter().enumerate();
-        columns.into_iter().try_for_each(|(index, integers)| take(index, Column::integers(integers.into_owned())))
+        columns.into_iter().try_for_each(|(index, integers)| {
+            let port = index.checked_sub(first_port).and_then(|port| self.tails.get(port));
+            let tail = port.cloned().unwrap_or_default();
+            take(index, Column { tail, ..Column::integers(integers.into_owned()) })
+        })
     }
 
     fn second_phase(&self, challenges: &Challenges, take: &mut Take<'_>) -> Result<(), PlonkError> {

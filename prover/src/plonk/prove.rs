@@ -82,7 +82,7 @@ pub enum PlonkError {
         found: usize,
     },
     /// A column of the witness in a form that leaves no rows to hide it.
-    #[error("advice column {column} has a tail of its own, or speaks about the last rows")]
+    #[error("advice column {column} has a tail of another length than hides it, or speaks about the last rows")]
     WitnessForm {
         /// The column.
         column: usize,
@@ -107,6 +107,9 @@ pub enum PlonkError {
 pub trait Witness {
     /// Hands out the advice columns of a phase, usable rows only, with their index, in any order. `challenges` holds those that
     /// are known.
+    ///
+    /// A column may bring its own last rows, as many as hide it, where the witness needs to know them; then it answers for their being
+    /// drawn anew for each proof.
     ///
     /// # Errors
     /// The witness can't be made ([`PlonkError::Witness`]; no private value is in the reason), or a column is not taken.
@@ -341,13 +344,18 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         let other = |found| PlonkError::WitnessColumns { phase, expected: expected.len(), found };
         witness.columns(phase, challenges, &mut |index, column| {
             let tail = tails.remove(&index).ok_or_else(|| other(columns.len() + 1))?;
-            if column.rows() > limit {
-                return Err(PlonkError::WitnessLength { column: index, limit, found: column.rows() });
+            let found = column.rows() - column.tail.len();
+            if found > limit {
+                return Err(PlonkError::WitnessLength { column: index, limit, found });
             }
-            let own = matches!(column.values, Values::Constant(_) | Values::Sigma(_)) || !column.tail.is_empty();
-            if own {
+            if matches!(column.values, Values::Constant(_) | Values::Sigma(_)) {
                 return Err(PlonkError::WitnessForm { column: index });
             }
+            let tail = match column.tail.len() {
+                0 => tail,
+                own if own == hidden => column.tail,
+                _ => return Err(PlonkError::WitnessForm { column: index }),
+            };
             columns.insert(Name::Advice(index), self.engine.column(Column { tail, ..column })?);
             Ok(())
         })?;

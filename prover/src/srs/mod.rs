@@ -30,11 +30,10 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use halo2_proofs::arithmetic::{best_multiexp, g_to_lagrange};
-use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine, G1};
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine, G2Affine};
 use halo2_proofs::halo2curves::ff::Field;
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
-use halo2_proofs::halo2curves::group::{Curve, Group};
-use halo2_proofs::halo2curves::pairing::{Engine, MillerLoopResult, MultiMillerLoop};
+use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::poly::EvaluationDomain;
@@ -43,7 +42,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use verifier::container::{self, ContainerError, Header, Kind, CHECKSUM_BYTES, HEADER_BYTES};
 use verifier::encoding::{decode_point2, encode_point2, PointError};
-use verifier::srs::{library_srs, SrsMark, SrsMarkError, SrsOrigin};
+use verifier::srs::{library_srs, pairing_product_is_one, SrsMark, SrsMarkError, SrsOrigin};
 
 pub use ptau::PtauError;
 
@@ -301,17 +300,7 @@ fn payload_bytes(k: u32, next_power: bool) -> u64 {
 fn is_geometric(ladder: &[G1Affine], random: &[Fr], tau_g2: G2Affine) -> bool {
     let steps = ladder.len() - 1;
     let [below, above] = [&ladder[..steps], &ladder[1..]].map(|points| best_multiexp(&random[..steps], points));
-    pairing_product_is_one(&[(below, tau_g2), (-above, G2Affine::generator())])
-}
-
-fn pairing_product_is_one(pairs: &[(G1, G2Affine)]) -> bool {
-    let pairs: Vec<_> = pairs
-        .iter()
-        .map(|&(point, other)| (point.to_affine(), <Bn256 as MultiMillerLoop>::G2Prepared::from(other)))
-        .collect();
-    let terms: Vec<_> = pairs.iter().map(|(point, other)| (point, other)).collect();
-    let product: <Bn256 as Engine>::Gt = Bn256::multi_miller_loop(&terms).final_exponentiation();
-    product.is_identity().into()
+    pairing_product_is_one(&[(below.to_affine(), tau_g2), (-above.to_affine(), G2Affine::generator())])
 }
 
 /// Hashes what passes through.

@@ -1,6 +1,6 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Six things are established for every program, independently of the code that laid it out:
+//! Seven things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
 //!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
@@ -17,6 +17,8 @@
 //! 6. **Words** ([`AuditError::Word`]): run on random values of elements and salts, the scalar unit gives the instance words
 //!    that the interface says: packed values, and salted digests of packed values. Fixed cells that are no small integers
 //!    are in the scalar unit alone.
+//! 7. **Committed ports** ([`AuditError::Word`]): every element of one has its cell in the port's columns, a copy of its home, and
+//!    nothing is copied from there.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
@@ -128,6 +130,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     identities.audit_homes()?;
     identities.audit(&mut report)?;
     report.words = words::audit(&identities)?;
+    words::audit_ports(&identities)?;
     Ok(report)
 }
 

@@ -472,3 +472,43 @@ fn an_element_outside_the_scalar_unit() {
     });
     assert!(matches!(found, Err(AuditError::Element { row: 0 })), "{found:?}");
 }
+
+/// The cells of a committed port are copies of its elements, each of its own, and of nothing else.
+#[test]
+fn a_changed_committed_port() {
+    let mut program = program();
+    program.inputs[0].visibility = Visibility::Committed;
+    program.outputs[0].visibility = Visibility::Committed;
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        let copies = &layout.skeleton().copies;
+        let ports = || (0..).zip(copies).filter(|(_, (_, to))| matches!(to, Cell::Advice(AdviceColumn::Port(_), _)));
+        assert_eq!(ports().count(), 32 + 5);
+        let all: Vec<usize> = ports().map(|(index, _)| index).collect();
+        for &index in all.iter().step_by(5) {
+            let other = if index == all[0] { all[1] } else { all[0] };
+            let left_out = verdict(&program, &layout, |skeleton| {
+                skeleton.copies.remove(index);
+            });
+            assert!(matches!(left_out, Err(AuditError::Word { .. })), "{left_out:?}");
+            let of_another = verdict(&program, &layout, |skeleton| {
+                skeleton.copies[index].0 = skeleton.copies[other].0;
+            });
+            assert!(matches!(of_another, Err(AuditError::Word { .. })), "{of_another:?}");
+            let twice = verdict(&program, &layout, |skeleton| {
+                skeleton.copies.push((skeleton.copies[other].0, skeleton.copies[index].1));
+            });
+            assert!(matches!(twice, Err(AuditError::Word { .. })), "{twice:?}");
+            let read = verdict(&program, &layout, |skeleton| {
+                let home = skeleton.copies[other].0;
+                skeleton.copies.push((skeleton.copies[index].1, home));
+            });
+            assert!(matches!(read, Err(AuditError::Frame { .. })), "{read:?}");
+        }
+        let behind = verdict(&program, &layout, |skeleton| {
+            let (home, _) = skeleton.copies[all[0]];
+            skeleton.copies.push((home, Cell::Advice(AdviceColumn::Port(0), 40)));
+        });
+        assert!(matches!(behind, Err(AuditError::Frame { .. })), "{behind:?}");
+    }
+}

@@ -5,6 +5,8 @@
 //! a wrong factor is found unless it is multiplied by zero; a hash that gave the right word for random values and a wrong
 //! one for others would have to be built so.
 
+use std::collections::BTreeMap;
+
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 
@@ -13,7 +15,7 @@ use super::identities::Identities;
 use super::AuditError;
 use crate::digest::{PortDigest, Salt};
 use crate::graph::{Port, TensorId, Visibility};
-use crate::interface::InterfacePort;
+use crate::interface::{port_rows, InterfacePort};
 use crate::machine::{to_field, AdviceColumn, Cell, FixedColumn, Skeleton};
 
 /// The columns whose cells may be any field elements.
@@ -57,6 +59,48 @@ pub(super) fn audit(identities: &Identities<'_>) -> Result<usize, AuditError> {
         }
     }
     Ok(interface.words())
+}
+
+/// Checks that every element of a committed port has its cell in the port's columns, which is one copy of its home and no other's.
+///
+/// # Errors
+/// The first port with a cell that is something else.
+pub(super) fn audit_ports(identities: &Identities<'_>) -> Result<(), AuditError> {
+    let interface = identities.layout.interface();
+    let program = identities.program;
+    let (skeleton, k) = (identities.skeleton, identities.skeleton.params.k);
+    if interface.committed_columns(k) != skeleton.params.port_columns as usize {
+        return Err(AuditError::Frame { what: "the columns of committed ports are those of the interface" });
+    }
+    if skeleton.params.port_columns == 0 {
+        return Ok(());
+    }
+    let run = Run::new(identities);
+    let mut cells: BTreeMap<(u32, u32), Vec<Option<Fr>>> = BTreeMap::new();
+    for &(source, destination) in &skeleton.copies {
+        if let Cell::Advice(AdviceColumn::Port(_), _) = source {
+            return Err(AuditError::Frame { what: "nothing is copied from the columns of committed ports" });
+        }
+        if let Cell::Advice(AdviceColumn::Port(column), row) = destination {
+            cells.entry((column, row)).or_default().push(run.cell(source));
+        }
+    }
+    let ports: Vec<&Port> = program.inputs.iter().chain(&program.outputs).collect();
+    for (port, described, columns) in interface.committed(k) {
+        for index in 0..described.elements() {
+            let (column, row) = (columns.start + index / port_rows(k), index % port_rows(k));
+            let expected = Fr::from(identities.element(ports[port].tensor, index));
+            let found = cells.remove(&(column as u32, row as u32)).unwrap_or_default();
+            if found != [Some(expected)] {
+                let what = "a cell of a committed port is not one copy of its element";
+                return Err(AuditError::Word { port: described.name.clone(), what });
+            }
+        }
+    }
+    match cells.is_empty() {
+        true => Ok(()),
+        false => Err(AuditError::Frame { what: "the columns of committed ports hold their elements alone" }),
+    }
 }
 
 /// A run of the scalar unit on random values.
@@ -109,7 +153,7 @@ impl<'a> Run<'a> {
                 let salt = *salts.next().expect("every hashed port has a salt");
                 vec![PortDigest::of(&self.packed(port.tensor, described), salt).word()]
             }
-            Visibility::Private => Vec::new(),
+            Visibility::Private | Visibility::Committed => Vec::new(),
         }
     }
 

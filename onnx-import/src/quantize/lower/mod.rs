@@ -20,6 +20,7 @@ use super::error::QuantizeError;
 use super::function::Function;
 use super::fuse::{Choice, Fusion};
 use super::plan::{MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
+use super::InputStep;
 use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 use crate::float::quantized::Quantizer;
 
@@ -197,6 +198,9 @@ impl Lowering<'_> {
         let quantizer = self.quantizer_of(value);
         if let Some(Quantizer { scale, lo, hi }) = quantizer {
             range = Range { lo: f64::from(scale) * f64::from(lo), hi: f64::from(scale) * f64::from(hi) };
+        }
+        if let Some(InputStep { scale, lo, hi }) = self.calibration.inputs[port].given {
+            range = Range { lo: scale * lo as f64, hi: scale * hi as f64 };
         }
         let op = PlanOp::Input { port, quantizer };
         let id = self.push(value, op, node.shape.clone(), range);

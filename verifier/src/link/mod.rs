@@ -1,0 +1,371 @@
+//! Links: that columns of two commitments hold the same values, and nothing else about these.
+//!
+//! A proof commits anew to the columns of its committed ports; so does whoever commits to values outside of proofs. The blinding of
+//! two such commitments to the same values differs in the last rows alone, and a [`Link`] is a proof of knowledge of the difference
+//! in the basis of these rows. `docs/linking.md` states what that shows and argues why.
+//!
+//! | item | content |
+//! | --- | --- |
+//! | [`Side`] | columns, and what they stand in |
+//! | [`Commitment`] | columns outside of proofs, and their file |
+//! | [`BlindingBases`] | the basis of the last rows, which nobody has to be trusted for |
+//! | [`LinkTranscript`] | the challenges, for both parties |
+//! | [`Link`] | the proof of knowledge, and its file |
+//! | [`verify_chain`] | several proofs, and the links between them |
+
+mod bases;
+mod chain;
+mod commitment;
+mod side;
+
+use std::path::Path;
+
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G1};
+use halo2_proofs::halo2curves::ff::Field;
+use halo2_proofs::halo2curves::group::Group;
+use halo2_proofs::transcript::{EncodedChallenge, Transcript};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::container::{self, Bytes, ContainerError, Kind};
+use crate::encoding::{
+    decode_point, decode_scalar, encode_point, encode_scalar, PointError, POINT_BYTES, SCALAR_BYTES,
+};
+use crate::srs::SrsMark;
+use crate::transcript::KeccakTranscript;
+use crate::Digest;
+
+pub use bases::{BlindingBases, CertificateChallenges};
+pub use chain::{verify_chain, Chain, ChainRefusal, LinkedSide, Member};
+pub use commitment::{Commitment, CommitmentError, CommittedTensor, COMMITMENT_BLINDED_ROWS};
+pub use side::Side;
+
+/// Opens the hash of a link's challenges.
+const TAG: [u8; 32] = *b"zkinfer link 1: same values     ";
+
+/// Points of a link beside the bases: the certificate and the announcement.
+const OWN_POINTS: usize = 2;
+
+/// Why a link is refused. `from` and `to` are its two sides.
+#[derive(Debug, Error)]
+pub enum LinkRefusal {
+    /// The bytes are no whole and undamaged link file.
+    #[error(transparent)]
+    File(#[from] ContainerError),
+    /// A side is on another SRS than the one at hand.
+    #[error("the link is on the SRS {expected}, and a side on {found}: only commitments on one SRS can be compared")]
+    Srs {
+        /// The SRS at hand.
+        expected: Digest,
+        /// That of the side.
+        found: Digest,
+    },
+    /// The sides have different numbers of rows.
+    #[error(
+        "one side has 2^{from} rows and the other 2^{to}, and only equal ones can be compared: \
+         lay both out on 2^{} rows (--rows {})",
+        from.max(to),
+        from.max(to)
+    )]
+    Domain {
+        /// `k` of one side.
+        from: u32,
+        /// `k` of the other.
+        to: u32,
+    },
+    /// The sides have different numbers of values.
+    #[error("one side has {from} values, and the other {to}")]
+    Elements {
+        /// Values of one side.
+        from: usize,
+        /// Values of the other.
+        to: usize,
+    },
+    /// The integers of the sides stand for different reals.
+    #[error(
+        "one side's integers stand for multiples of {from:e}, the other's of {to:e}: \
+         compile the second program with --input-like, so that its input has the scale of what it takes"
+    )]
+    Scale {
+        /// Scale of one side.
+        from: f64,
+        /// Scale of the other.
+        to: f64,
+    },
+    /// One side holds reals and the other indices.
+    #[error("one side holds real numbers, and the other indices")]
+    NumberKind,
+    /// Another number of bytes than a link of these sides has.
+    #[error("the link has {found} bytes, and must have {expected}")]
+    Length {
+        /// Bytes that the sides ask for.
+        expected: usize,
+        /// Bytes of this link.
+        found: usize,
+    },
+    /// A point of the link is none.
+    #[error("point {index} of the link: {error}")]
+    Point {
+        /// Which of its points.
+        index: usize,
+        /// What is wrong with it.
+        error: PointError,
+    },
+    /// A scalar of the link is none.
+    #[error("scalar {index} of the link is not below the group order")]
+    Scalar {
+        /// Which of its scalars.
+        index: usize,
+    },
+    /// The bases are not those of the last rows.
+    #[error("the link's bases are not those of the blinded rows")]
+    Bases,
+    /// The columns differ, or the link is for other ones.
+    #[error("the link does not show that the sides are equal: its equation fails")]
+    Equation,
+}
+
+impl LinkRefusal {
+    /// A name of the reason for programs; one for each variant.
+    pub fn code(&self) -> &'static str {
+        match self {
+            LinkRefusal::File(_) => "file",
+            LinkRefusal::Srs { .. } => "link-srs",
+            LinkRefusal::Domain { .. } => "link-domain",
+            LinkRefusal::Elements { .. } => "link-elements",
+            LinkRefusal::Scale { .. } => "link-scale",
+            LinkRefusal::NumberKind => "link-kind",
+            LinkRefusal::Length { .. } => "link-length",
+            LinkRefusal::Point { .. } => "link-point",
+            LinkRefusal::Scalar { .. } => "link-scalar",
+            LinkRefusal::Bases => "link-bases",
+            LinkRefusal::Equation => "link-equation",
+        }
+    }
+}
+
+/// Which port of which file a link speaks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LinkedPort {
+    /// SHA-256 of the file of a proof or of a commitment.
+    pub artifact: Digest,
+    /// The port's position in the interface of the proof's key; 0 for a commitment.
+    pub port: u32,
+}
+
+/// A link as it is handed out. The sides in it are named for those who look for them; what counts are the sides that it is
+/// verified against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// One side.
+    pub from: LinkedPort,
+    /// The other.
+    pub to: LinkedPort,
+    /// The words of a [`LinkProof`].
+    pub words: Bytes,
+}
+
+impl Link {
+    /// The bytes of the link's file.
+    ///
+    /// # Errors
+    /// More bytes than a link may have.
+    pub fn to_file(&self) -> Result<Vec<u8>, ContainerError> {
+        container::encode(Kind::Link, self)
+    }
+
+    /// Reads the bytes of a link's file. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The bytes are no whole and undamaged link file.
+    pub fn from_file(file: &[u8]) -> Result<Self, ContainerError> {
+        container::decode(Kind::Link, file)
+    }
+
+    /// Reads a link's file. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The file can't be read or is no whole and undamaged link.
+    pub fn read(path: &Path) -> Result<Self, ContainerError> {
+        Self::from_file(&container::read_file(Kind::Link, path)?)
+    }
+
+    /// Writes the link's file.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), ContainerError> {
+        container::write_atomic(path, &self.to_file()?)
+    }
+
+    /// Verifies that the sides hold the same values. What a side of a proof is worth depends on the proof, which is to be verified
+    /// apart.
+    ///
+    /// # Errors
+    /// The reason why the link is refused.
+    pub fn verify(&self, srs: &SrsMark, from: &Side, to: &Side) -> Result<(), LinkRefusal> {
+        check_sides(srs, from, to)?;
+        LinkProof::from_words(&self.words.0, blinded_rows(from, to))?.verify(srs, from, to)
+    }
+}
+
+/// The rows in which two sides may differ: the last ones, as many as the side with more blinded rows has.
+pub fn blinded_rows(from: &Side, to: &Side) -> usize {
+    from.blinded_rows().max(to.blinded_rows())
+}
+
+/// Checks that sides can be compared.
+///
+/// # Errors
+/// What keeps them from being compared.
+pub fn check_sides(srs: &SrsMark, from: &Side, to: &Side) -> Result<(), LinkRefusal> {
+    let expected = srs.digest();
+    if let Some(found) = [from.srs(), to.srs()].into_iter().find(|&found| found != expected) {
+        return Err(LinkRefusal::Srs { expected, found });
+    }
+    if from.k() != to.k() {
+        return Err(LinkRefusal::Domain { from: from.k(), to: to.k() });
+    }
+    if from.elements() != to.elements() {
+        return Err(LinkRefusal::Elements { from: from.elements(), to: to.elements() });
+    }
+    if from.kind() != to.kind() {
+        return Err(LinkRefusal::NumberKind);
+    }
+    if from.scale().to_bits() != to.scale().to_bits() {
+        return Err(LinkRefusal::Scale { from: from.scale(), to: to.scale() });
+    }
+    Ok(())
+}
+
+/// A proof of knowledge of the difference of two sides in the basis of the last rows.
+///
+/// | words | content |
+/// | --- | --- |
+/// | `R` points | the bases `G_t`, by increasing rows |
+/// | 1 point | their certificate `Q` |
+/// | 1 point | the announcement `P` |
+/// | `R` scalars | the answers `z_t` |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkProof {
+    /// The bases and their certificate.
+    pub bases: BlindingBases,
+    /// `P`
+    pub announcement: G1Affine,
+    /// `z_t`
+    pub responses: Vec<Fr>,
+}
+
+impl LinkProof {
+    /// The words.
+    ///
+    /// # Errors
+    /// A point is the one at infinity.
+    pub fn to_words(&self) -> Result<Vec<u8>, PointError> {
+        let mut words = Vec::with_capacity(words_bytes(self.responses.len()));
+        for point in self.bases.points().iter().chain([self.bases.certificate(), &self.announcement]) {
+            words.extend(encode_point(point)?);
+        }
+        self.responses.iter().for_each(|response| words.extend(encode_scalar(response)));
+        Ok(words)
+    }
+
+    /// Reads the words of a link over `rows` blinded rows.
+    ///
+    /// # Errors
+    /// Another number of words, or a word that is none.
+    pub fn from_words(words: &[u8], rows: usize) -> Result<Self, LinkRefusal> {
+        let expected = words_bytes(rows);
+        if words.len() != expected {
+            return Err(LinkRefusal::Length { expected, found: words.len() });
+        }
+        let (points, scalars) = words.split_at((rows + OWN_POINTS) * POINT_BYTES);
+        let point = |(index, bytes): (usize, &[u8])| {
+            let bytes = bytes.try_into().expect("the chunks have that size");
+            decode_point(bytes).map_err(|error| LinkRefusal::Point { index, error })
+        };
+        let mut points = points.chunks_exact(POINT_BYTES).enumerate().map(point).collect::<Result<Vec<_>, _>>()?;
+        let scalar = |(index, bytes): (usize, &[u8])| {
+            let bytes = bytes.try_into().expect("the chunks have that size");
+            decode_scalar(bytes).ok_or(LinkRefusal::Scalar { index })
+        };
+        let responses = scalars.chunks_exact(SCALAR_BYTES).enumerate().map(scalar).collect::<Result<_, _>>()?;
+        let own = points.split_off(rows);
+        Ok(Self { bases: BlindingBases::new(points, own[0]), announcement: own[1], responses })
+    }
+
+    /// Whether `Σ z_t·G_t = P + e·D` over certified bases. The sides can be compared, and there are as many answers as bases.
+    fn verify(&self, srs: &SrsMark, from: &Side, to: &Side) -> Result<(), LinkRefusal> {
+        if !self.bases.are_certified(srs, from.k()) {
+            return Err(LinkRefusal::Bases);
+        }
+        let transcript = LinkTranscript::new(from, to, self.bases.points());
+        let difference = transcript.combined_difference(from, to);
+        let challenge = transcript.challenge(&self.announcement);
+        let answered = linear_combination(self.bases.points(), &self.responses);
+        match answered == difference * challenge + self.announcement {
+            true => Ok(()),
+            false => Err(LinkRefusal::Equation),
+        }
+    }
+}
+
+fn words_bytes(rows: usize) -> usize {
+    (rows + OWN_POINTS) * POINT_BYTES + rows * SCALAR_BYTES
+}
+
+/// `Σ scalar·point`
+fn linear_combination(points: &[G1Affine], scalars: &[Fr]) -> G1 {
+    points.iter().zip(scalars).fold(G1::identity(), |sum, (point, scalar)| sum + *point * scalar)
+}
+
+/// The hash that the challenges of a link come from: what is linked, then the announcement.
+pub struct LinkTranscript {
+    hash: KeccakTranscript<()>,
+    gamma: Fr,
+}
+
+impl LinkTranscript {
+    /// Absorbs two sides and the bases, and squeezes `γ`. The sides have equal numbers of columns.
+    pub fn new(from: &Side, to: &Side, bases: &[G1Affine]) -> Self {
+        let mut hash = KeccakTranscript::of_nothing();
+        hash.absorb(&TAG);
+        for number in [u64::from(from.k()), bases.len() as u64, from.points().len() as u64] {
+            hash.absorb(&encode_scalar(&Fr::from(number)));
+        }
+        hash.absorb(&from.srs().0);
+        [from, to].iter().for_each(|side| hash.absorb(side.context()));
+        for point in [from.points(), to.points(), bases].concat() {
+            absorb_point(&mut hash, point);
+        }
+        let gamma = hash.squeeze_challenge().get_scalar();
+        Self { hash, gamma }
+    }
+
+    /// `γ`
+    pub fn gamma(&self) -> Fr {
+        self.gamma
+    }
+
+    /// `D = Σ γ^j·(B_j − A_j)`
+    fn combined_difference(&self, from: &Side, to: &Side) -> G1 {
+        let pairs = from.points().iter().zip(to.points()).rev();
+        pairs.fold(G1::identity(), |sum, (from, to)| sum * self.gamma + *to - *from)
+    }
+
+    /// Absorbs the announcement and squeezes `e`.
+    pub fn challenge(mut self, announcement: &G1Affine) -> Fr {
+        absorb_point(&mut self.hash, *announcement);
+        self.hash.squeeze_challenge().get_scalar()
+    }
+}
+
+/// Absorbs a point; the one at infinity, which no side and no link holds once it is read, as zeros.
+fn absorb_point(hash: &mut KeccakTranscript<()>, point: G1Affine) {
+    hash.absorb(&encode_point(&point).unwrap_or([0; POINT_BYTES]));
+}
+
+/// `Σ_j base^j·terms_j`
+fn powers_sum(base: Fr, terms: impl DoubleEndedIterator<Item = Fr>) -> Fr {
+    terms.rev().fold(Fr::ZERO, |sum, term| sum * base + term)
+}

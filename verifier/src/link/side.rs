@@ -1,0 +1,117 @@
+//! A side of a link: columns, and what they stand in.
+
+use std::ops::Range;
+
+use circuits::graph::PortKind;
+use circuits::machine::Placement;
+use halo2_proofs::halo2curves::bn256::G1Affine;
+use sha3::{Digest as _, Keccak256};
+
+use crate::encoding::{decode_point, encode_scalar, POINT_BYTES};
+use crate::{Digest, Proof, Refusal, VerifyingKey};
+
+/// Opens the hash of what the columns of a proof belong to.
+const TAG: &[u8] = b"zkinfer link 1: a port of a proof";
+
+/// Committed columns with what is known of their values, and a hash of all that they belong to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    pub(super) srs: Digest,
+    pub(super) k: u32,
+    pub(super) blinded_rows: usize,
+    pub(super) elements: usize,
+    pub(super) scale: f64,
+    pub(super) kind: PortKind,
+    pub(super) points: Vec<G1Affine>,
+    pub(super) context: [u8; 32],
+}
+
+impl Side {
+    /// A committed port of a proof, by its position in the interface; `None` where no committed port is there. The proof is to be
+    /// verified apart.
+    ///
+    /// # Errors
+    /// The proof is for another key, or does not have the form of its proofs.
+    pub fn of_proof(key: &VerifyingKey, proof: &Proof, port: usize) -> Result<Option<Self>, Refusal> {
+        if proof.key != key.digest() {
+            return Err(Refusal::KeyDigest { expected: key.digest(), found: proof.key });
+        }
+        key.proof_shape().check(&proof.words.0)?;
+        let params = key.description().params;
+        let Some((_, described, columns)) = key.interface().committed(params.k).find(|(index, ..)| *index == port)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            srs: key.description().srs.digest(),
+            k: params.k,
+            blinded_rows: params.blinded_rows(),
+            elements: described.elements(),
+            scale: described.scale,
+            kind: described.kind,
+            points: commitments(key, proof, columns),
+            context: context(key, proof, port)?,
+        }))
+    }
+
+    /// The SRS.
+    pub fn srs(&self) -> Digest {
+        self.srs
+    }
+
+    /// The columns have `2^k` rows.
+    pub fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// The last rows, in which the columns are blinded.
+    pub fn blinded_rows(&self) -> usize {
+        self.blinded_rows
+    }
+
+    /// Number of values.
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// The reals that the integers stand for are multiples of it.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// What the numbers are.
+    pub fn kind(&self) -> PortKind {
+        self.kind
+    }
+
+    /// The commitments, one for each column.
+    pub fn points(&self) -> &[G1Affine] {
+        &self.points
+    }
+
+    /// Keccak-256 of what the columns belong to.
+    pub fn context(&self) -> &[u8; 32] {
+        &self.context
+    }
+}
+
+/// The commitments to some columns of committed ports in a proof whose form has been checked: advice commitments come first in a
+/// proof, in the order of the columns.
+fn commitments(key: &VerifyingKey, proof: &Proof, columns: Range<usize>) -> Vec<G1Affine> {
+    let placement = Placement::new(&key.description().params);
+    let point = |column: usize| {
+        let index = placement.port_column(column as u32);
+        let bytes = proof.words.0[POINT_BYTES * index..][..POINT_BYTES].try_into().expect("a point has that size");
+        decode_point(bytes).expect("the form has been checked")
+    };
+    columns.map(point).collect()
+}
+
+/// Keccak-256 of the key's digest, the instance words, the words of the proof, and the port.
+fn context(key: &VerifyingKey, proof: &Proof, port: usize) -> Result<[u8; 32], Refusal> {
+    let instances = crate::verify::instances(key, &proof.public)?;
+    let words = instances.iter().fold(Keccak256::new(), |hash, word| hash.chain_update(encode_scalar(word))).finalize();
+    let hash = Keccak256::new().chain_update(TAG).chain_update(key.digest().0).chain_update(words);
+    let hash = hash.chain_update(Keccak256::digest(&proof.words.0)).chain_update((port as u64).to_be_bytes());
+    Ok(hash.finalize().into())
+}
