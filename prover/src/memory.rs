@@ -133,7 +133,7 @@ struct ProofMemory {
     products: usize,
     /// Fixed columns of elements.
     constants: usize,
-    /// Columns of elements that the allocator keeps between those in use.
+    /// Columns of elements that the allocator keeps between those in use, where these stay in memory.
     spare: usize,
     constraints: Constraints,
     /// Pieces of the quotient.
@@ -193,16 +193,16 @@ impl ProofMemory {
         let room = Room { columns, elsewhere: spill == Spill::Quotient };
         let quotient = QuotientPlan::new(&self.constraints, self.pieces, room);
         let (elements, rounds, disk) = match spill {
-            Spill::Nothing => (self.second_phase + self.products, self.sums, 0),
+            Spill::Nothing => (self.second_phase + self.products + self.spare, self.sums, 0),
             Spill::Columns | Spill::Quotient => {
                 let kept = if room.elsewhere { quotient.kept() } else { self.pieces };
                 let disk = self.constants + self.second_phase + self.products + kept.max(OPENING_COLUMNS);
                 // A column is brought to be summed over points.
-                (0, self.filling.max(self.column + self.sums), disk)
+                (SPARE_COLUMNS, self.filling.max(self.column + self.sums), disk)
             }
         };
         MemoryPlan {
-            elements: self.column * (elements + self.spare) as u64,
+            elements: self.column * elements as u64,
             quotient: rounds.max(self.column * quotient.memory as u64),
             spill,
             disk: self.column * disk as u64,
