@@ -192,6 +192,9 @@ fn matrix_products_of_every_form() {
         (vec![2, 5, 4], vec![4], vec![2, 5], false),
         (vec![3, 4], vec![4, 6], vec![3, 6], true),
         (vec![3, 4], vec![2, 4, 6], vec![2, 3, 6], true),
+        (vec![2, 3, 4], vec![2, 4, 6], vec![2, 3, 6], true),
+        (vec![2, 1, 3, 4], vec![3, 4, 2], vec![2, 3, 3, 2], true),
+        (vec![2, 3, 4], vec![4, 2], vec![2, 3, 2], true),
         (vec![2, 3, 4], vec![2, 4, 5], vec![2, 3, 5], false),
         (vec![3, 4], vec![2, 4, 5], vec![2, 3, 5], false),
     ] {

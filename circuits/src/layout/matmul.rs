@@ -93,14 +93,15 @@ impl Product {
     }
 }
 
-/// The cells of a product: for each channel a run of `cells`, the elements among them from `first` on.
+/// The cells of a product: runs of `cells`, the elements of each from `first` on.
 struct Shape {
-    channels: usize,
+    /// One for each channel, or one for all.
+    runs: usize,
     cells: usize,
     first: usize,
     /// Factors `ρ` that both sides have in common.
     tail: usize,
-    /// Whether the channels are read with powers of `ρ` one after the other: each is one cell.
+    /// Whether channels are single cells, which are read with powers of `ρ` one after the other.
     flat: bool,
 }
 
@@ -111,17 +112,17 @@ impl Shape {
         let [tail, behind] = tails;
         if product.positions.width == 1 {
             let cells = (channels + tail).div_ceil(units) * units;
-            return Self { channels: 1, cells, first: cells - channels - tail, tail, flat: true };
+            return Self { runs: 1, cells, first: cells - channels - tail, tail, flat: true };
         }
         let reach = product.positions.width + behind;
         let cells = reach.div_ceil(units) * units;
-        Self { channels, cells, first: cells - reach, tail, flat: false }
+        Self { runs: channels, cells, first: cells - reach, tail, flat: false }
     }
 
     /// Rows that the accumulators take.
     fn rows(&self, stride: usize, units: usize) -> usize {
         let steps = if self.flat { 0 } else { self.tail };
-        self.channels * self.cells / units * stride + steps
+        self.runs * self.cells / units * stride + steps
     }
 
     /// The element at an address, as its channel and position.
@@ -270,10 +271,10 @@ impl Builder<'_> {
         rows: &Accumulated,
     ) -> (Block, Vec<Place>, Vec<Place>) {
         let units = self.rows.units();
-        let block = self.rows.block(shape.channels * shape.cells / units, Self::stride_of(rows));
+        let block = self.rows.block(shape.runs * shape.cells / units, Self::stride_of(rows));
         let mut places = vec![Place { row: 0, lane: 0 }; product.all_channels() * product.positions.width];
         let mut borders = Vec::new();
-        for address in 0..shape.channels * shape.cells {
+        for address in 0..shape.runs * shape.cells {
             let place = self.rows.place(block, address);
             match shape.at(product, address) {
                 Some((channel, position)) => {
@@ -292,7 +293,7 @@ impl Builder<'_> {
     /// The identity reader over channels, and the steps by `ρ` that the planes of the other side make; returns the row of its
     /// result.
     fn read_stepped(&mut self, block: Block, shape: &Shape, rows: &Accumulated) -> u32 {
-        let last = self.read_channels(block, shape.channels, rows);
+        let last = self.read_channels(block, shape.runs, rows);
         if shape.tail == 0 {
             return last;
         }

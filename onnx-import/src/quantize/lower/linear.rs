@@ -63,8 +63,9 @@ impl Lowering<'_> {
                 let x = self.data(a)?;
                 self.stack_by_stack(value, x, &left, &right, &weights)
             }
-            (Some(_), None) => {
-                self.unsupported(value, "a stack of constant matrices on the left", "transpose the product")
+            (Some(weights), None) => {
+                let x = self.value(b);
+                self.stack_on_the_left(value, x, &left, &weights, &right)
             }
             (None, None) => self.data_product(value, [self.value(a), self.value(b)], &left, &right),
         }
@@ -130,6 +131,34 @@ impl Lowering<'_> {
         let weight = |i: usize| weights.data[stacked[(i / (n * k) * k + i % k) * n + i / k % n]];
         let y = self.pointwise(value, x, [groups * n, m], groups, (0..groups * n * k).map(weight).collect());
         let back = (0..groups * m * n).map(|i| (i / (m * n) * n + i % n) * m + i / n % m).collect();
+        Ok(self.view_of(value, y, vec![groups, m, n], elements(back)))
+    }
+
+    /// A stack of constant matrices by one of data matrices, as the transposed product of the transposed matrices.
+    fn stack_on_the_left(
+        &mut self,
+        value: ValueId,
+        x: PlanId,
+        left: &Matrices,
+        weights: &Tensor,
+        right: &Matrices,
+    ) -> Result<PlanId, QuantizeError> {
+        let at = |i: usize, rows: usize, columns: usize| {
+            (i / (rows * columns) * rows + i % rows) * columns + i / rows % columns
+        };
+        let (count, k, n, m) = (right.count(), right.rows, right.columns, left.rows);
+        self.within_budget(value, &[count, k, n])?;
+        let x = self.view_of(value, x, vec![count, n, k], elements((0..count * k * n).map(|i| at(i, k, n)).collect()));
+        let transposed = |matrices: &Matrices| Matrices {
+            batch: matrices.batch.clone(),
+            rows: matrices.columns,
+            columns: matrices.rows,
+        };
+        let columns = transposed(left);
+        let data = (0..weights.data.len()).map(|i| weights.data[at(i, left.rows, left.columns)]).collect();
+        let y = self.stack_by_stack(value, x, &transposed(right), &columns, &Tensor::new(columns.full(), data))?;
+        let groups = self.plan.node(y).elements() / (m * n);
+        let back = (0..groups * m * n).map(|i| at(i, n, m)).collect();
         Ok(self.view_of(value, y, vec![groups, m, n], elements(back)))
     }
 
