@@ -727,6 +727,28 @@ fn rows_of_a_table_picked_by_an_input() {
     }
 }
 
+/// A vocabulary too large for a table of all its entries: every token has an indicator for each word.
+#[test]
+fn rows_of_a_large_table_are_picked_by_indicators() {
+    let mut b = Builder::new();
+    let indices = b.input(&[3], Element::Integer);
+    let input = b.random(&[700, 190]);
+    let picked = b.real(FloatOp::Gather { input, indices, axis: 0 }, &[3, 190]);
+    let compiled = check(&b.finish(picked));
+    let program = &compiled.program;
+    assert!(matches!(program.nodes[0].op, Op::Input { lo: 0, hi: 699 }));
+    assert!(program.tables.iter().all(|table| table.values().len() < 700 * 190), "no table has the entries");
+    // The first and the last word, and words whose digits differ in one place.
+    for words in [[0, 699, 31], [32, 33, 64], [672, 698, 1]] {
+        let trace = reference::run(program, &[words.to_vec()]).expect("the words are in range");
+        let picked = trace.outputs(program).swap_remove(0);
+        let rows: Vec<&[i64]> = picked.chunks(190).collect();
+        let again = reference::run(program, &[vec![words[1]; 3]]).expect("the word is in range");
+        assert_eq!(rows[1], &again.outputs(program)[0][..190], "a row depends on its word alone");
+        assert!(rows[0] != rows[1] && rows[1] != rows[2]);
+    }
+}
+
 #[test]
 fn labels_from_an_index() {
     let mut b = Builder::new();

@@ -24,6 +24,10 @@ pub(super) const LEAST_ROWS: usize = 4;
 /// Largest magnitude of factors and biases.
 const MAX_FACTOR: f64 = (1u64 << 48) as f64;
 
+/// Entries up to which rows of a table are picked by lookups of its entries, each of which takes a row of the circuit; beyond
+/// that an indicator for each of its rows is cheaper.
+const MAX_ADDRESSED: usize = 1 << 17;
+
 /// An integer tensor and what its unit stands for.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
@@ -371,32 +375,108 @@ impl Emitter<'_> {
     /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries.
     fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &[f64]) -> Result<(), QuantizeError> {
         let Class { step, lo, hi, .. } = self.scales.class(id);
-        let entries = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
-        let table = self.store(Table::new(format!("entries of {}", self.label(id)), 0, entries).expect("not empty"));
+        let entries: Vec<i32> = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
+        let bounds = entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &v| (lo.min(v.into()), hi.max(v.into())));
         let operand = self.read(input);
         let count = self.plan.node(input).elements();
-        let bounds = self.out.tables[table.0 as usize].image(i64::MIN, i64::MAX);
         if columns == 1 {
+            let table = self.entries(id, entries);
             self.emit_small(id, Op::Lookup { input: operand, table }, vec![count], bounds);
             return Ok(());
         }
-        let input = self.reshape(operand, vec![1, count, 1]);
-        let address = Op::Conv {
-            input,
-            geometry: ConvGeometry::POINTWISE,
-            weights: vec![columns as i32; columns].into(),
-            bias: (0..columns as i64).collect(),
-            requantize: Some(Requantize { shift: 0, table }),
+        let op = match entries.len() > MAX_ADDRESSED {
+            true => self.picked_by_indicators(id, operand, columns, &entries, (lo, hi)),
+            false => self.picked_by_address(id, operand, columns, entries),
         };
         let node = self.plan.node(id);
-        let picked = self.emit(node, address, vec![columns, count, 1], step, bounds);
+        let picked = self.emit(node, op, vec![columns, count, 1], step, bounds);
         if count == 1 {
             self.small[id.0] = Some(picked);
             return Ok(());
         }
+        // Its elements are not in the order of the value.
+        self.out.origins[picked.0 as usize] = None;
         let map = (0..count * columns).map(|i| element(i % columns * count + i / columns)).collect();
         self.emit_small(id, Op::View { sources: vec![picked], map }, node.shape.clone(), bounds);
         Ok(())
+    }
+
+    fn entries(&mut self, id: PlanId, entries: Vec<i32>) -> TableId {
+        self.store(Table::new(format!("entries of {}", self.label(id)), 0, entries).expect("not empty"))
+    }
+
+    /// Entries of a table by their addresses `columns·index + column`.
+    fn picked_by_address(&mut self, id: PlanId, operand: TensorId, columns: usize, entries: Vec<i32>) -> Op {
+        let table = self.entries(id, entries);
+        let count = self.out.nodes[operand.0 as usize].elements();
+        Op::Conv {
+            input: self.reshape(operand, vec![1, count, 1]),
+            geometry: ConvGeometry::POINTWISE,
+            weights: vec![columns as i32; columns].into(),
+            bias: (0..columns as i64).collect(),
+            requantize: Some(Requantize { shift: 0, table }),
+        }
+    }
+
+    /// Rows of a table that is too long for a lookup, as the product of the table and one indicator for each of its rows:
+    /// `[index = r] = [⌊index / 2^b⌋ = ⌊r / 2^b⌋] · [index mod 2^b = r mod 2^b]`, so that a token takes one product for
+    /// each row of the table, and tables of half the digits. The table is a matrix of weights like any other.
+    fn picked_by_indicators(
+        &mut self,
+        id: PlanId,
+        operand: TensorId,
+        columns: usize,
+        entries: &[i32],
+        (lo, hi): (i64, i64),
+    ) -> Op {
+        let rows = entries.len() / columns;
+        let count = self.out.nodes[operand.0 as usize].elements();
+        let bits = (usize::BITS - (rows - 1).leading_zeros()).div_ceil(2);
+        let digits: [&dyn Fn(usize) -> usize; 2] = [&|row| row >> bits, &|row| row & ((1 << bits) - 1)];
+        let digits = digits.map(|digit| {
+            let indicators = self.indicators(id, operand, &(0..rows).map(digit).collect::<Vec<_>>());
+            let map = (0..rows * count).map(|i| element(digit(i / count) * count + i % count)).collect();
+            self.auxiliary(id, Op::View { sources: vec![indicators], map }, vec![rows, count, 1], (0, 1))
+        });
+        let picks = Op::Product { operands: digits, requantize: None };
+        let input = self.auxiliary(id, picks, vec![rows, count, 1], (0, 1));
+        // Exactly one indicator is 1, which the analysis of intervals does not see.
+        let name = format!("bounds of {}", self.label(id));
+        let table = self.store(Table::new(name, lo, (lo..=hi).map(|v| v as i32).collect()).expect("not empty"));
+        Op::Conv {
+            input,
+            geometry: ConvGeometry::POINTWISE,
+            weights: (0..entries.len()).map(|i| entries[i % rows * columns + i / rows]).collect(),
+            bias: vec![0; columns].into(),
+            requantize: Some(Requantize { shift: 0, table }),
+        }
+    }
+
+    /// `[digit of the index = d]` for each digit `d`, as `[digits, count, 1]`; `digits` holds the digit of each index.
+    fn indicators(&mut self, id: PlanId, operand: TensorId, digits: &[usize]) -> TensorId {
+        let count = self.out.nodes[operand.0 as usize].elements();
+        let most = digits.iter().max().copied().unwrap_or(0) as i64;
+        let label = self.label(id);
+        let table = digits.iter().map(|&digit| digit as i32).collect();
+        let table = self.store(Table::new(format!("digits of {label}"), 0, table).expect("not empty"));
+        let digit = self.auxiliary(id, Op::Lookup { input: operand, table }, vec![count], (0, most));
+        let zero = (-most..=most).map(|difference| i32::from(difference == 0)).collect();
+        let table = self.store(Table::new(format!("indicator of {label}"), -most, zero).expect("not empty"));
+        let differences = Op::Conv {
+            input: self.reshape(digit, vec![1, count, 1]),
+            geometry: ConvGeometry::POINTWISE,
+            weights: vec![1; most as usize + 1].into(),
+            bias: (0..=most).map(|digit| -digit).collect(),
+            requantize: Some(Requantize { shift: 0, table }),
+        };
+        self.auxiliary(id, differences, vec![most as usize + 1, count, 1], (0, 1))
+    }
+
+    /// Integers on the way to a node, which stand for no value of the float model.
+    fn auxiliary(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) -> TensorId {
+        let tensor = self.emit(self.plan.node(id), op, shape, 1.0, bounds);
+        self.out.origins[tensor.0 as usize] = None;
+        tensor
     }
 
     fn accumulator(&mut self, id: PlanId) -> Result<(), QuantizeError> {

@@ -22,8 +22,10 @@ impl Lowering<'_> {
         let before: usize = values.shape[..axis].iter().product();
         let after: usize = values.shape[axis + 1..].iter().product();
         let columns = before * after;
-        if values.data.len() > Limits::MAX_TABLE {
-            return self.unsupported(value, format!("a table of {} entries", values.data.len()), "use fewer than 2^20");
+        let count = self.node(indices).elements();
+        if rows > Limits::MAX_TABLE || rows.saturating_mul(count) > Limits::MAX_ELEMENTS {
+            let what = format!("picking {count} of {rows} rows");
+            return self.unsupported(value, what, "pick fewer rows, of a table of at most 2^20");
         }
         let index = self.index(value, indices, rows);
         // Row `r` of the plan's table holds everything that index `r` picks.
@@ -32,7 +34,6 @@ impl Lowering<'_> {
             values.data[(column / after * rows + row) * after + column % after]
         };
         let picked: Vec<f64> = (0..rows * columns).map(entry).collect();
-        let count = self.plan.node(index).elements();
         let range = picked.iter().fold(Range { lo: picked[0], hi: picked[0] }, |r, &v| r.union(Range { lo: v, hi: v }));
         let op = PlanOp::Pick { input: index, columns, values: picked.into() };
         let integer = self.node(value).element != crate::float::graph::Element::Real;
