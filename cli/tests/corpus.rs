@@ -1,4 +1,4 @@
-//! Every model of the corpus that the first stage takes is proved by the native engine, and accepted by the library's verifier
+//! Every model of the corpus that compiles is proved by the native engine, and accepted by the library's verifier
 //! and by the contract in an EVM, in the layout for time and in the one for gas.
 
 mod common;
@@ -12,11 +12,11 @@ fn corpus() -> PathBuf {
     given.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models").into())
 }
 
-/// The models of the bench's definition: a name a line, and comments.
-fn names() -> Vec<String> {
-    let definition = include_str!("../../benches/definitions/stage-one.txt");
+/// The models of the bench's definition: a name a line with options of the compiler, and comments.
+fn models() -> Vec<Vec<&'static str>> {
+    let definition = include_str!("../../benches/definitions/corpus.txt");
     let lines = definition.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    lines.map(|line| line.split_whitespace().collect()).collect()
 }
 
 #[test]
@@ -26,16 +26,17 @@ fn every_model_is_proved_and_accepted() {
         println!("skipped: no model corpus (set ZKINFER_CORPUS)");
         return;
     }
-    let names = names();
-    assert!(names.len() >= 32);
-    for name in names {
+    let models = models();
+    assert!(models.len() >= 70);
+    for model in models {
+        let (name, options) = (model[0], &model[1..]);
         let folder = tempfile::tempdir().expect("a folder");
-        let file = |file: &str| text(&corpus.join(&name).join(file));
+        let file = |file: &str| text(&corpus.join(name).join(file));
         let (model, input, calibration) = (file("model.onnx"), file("io.npz"), file("test.npz"));
         let out = text(folder.path());
         for objective in ["time", "gas"] {
             let arguments = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--json"];
-            let report = zkinfer(&[&arguments[..], &["--optimize", objective]].concat()).done().json();
+            let report = zkinfer(&[&arguments[..], options, &["--optimize", objective]].concat()).done().json();
             assert!(report["proof_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{name}: {report}");
             // The proof on disk, judged by a process of its own.
             let (key, proof) = (format!("{out}/model.vk"), format!("{out}/proof.zkp"));
