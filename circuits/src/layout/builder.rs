@@ -17,7 +17,7 @@ use crate::machine::{AdviceColumn, Cell, FixedColumn};
 use crate::origin::Origin;
 
 /// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
-const ACCUMULATOR_BITS: u32 = 61;
+pub const ACCUMULATOR_BITS: u32 = 61;
 
 /// Bits of an overflow from which on it takes several limbs: a table of that size costs more than the further rows.
 const WIDE_BITS: u32 = 10;

@@ -41,6 +41,7 @@ use fill::{Fill, Filler, UnitColumns};
 use tables::TablePlan;
 use weights::Strips;
 
+pub use builder::ACCUMULATOR_BITS;
 pub use cost::{Estimate, GasModel, Objective};
 
 /// What a layout is chosen for.

@@ -29,7 +29,9 @@ mod thresholds;
 
 use std::collections::BTreeMap;
 
+use circuits::analysis::{self, Interval};
 use circuits::graph::{Op, Port, PortKind, Program, Visibility};
+use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
 pub use error::QuantizeError;
@@ -41,10 +43,10 @@ use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::samples::Samples;
 use calibrate::Calibration;
 
-/// Widths that [`Bits::Auto`] tries, in this order.
-const AUTO_BITS: [u32; 4] = [8, 9, 10, 12];
-/// Widths that [`Bits::Keeping`] tries, in this order.
-const KEEPING_BITS: [u32; 6] = [8, 9, 10, 12, 14, 16];
+/// Widths that are tried, in this order, where none is given.
+const WIDTHS: [u32; 6] = [8, 9, 10, 12, 14, 16];
+/// The width that is taken where none is good: wider ones cost more than they help.
+const FALLBACK: u32 = 12;
 /// Multiply-adds that the choice of a width may take; large models are judged on fewer samples.
 const AUTO_WORK: u64 = 1 << 29;
 /// Fewest samples that a width is judged on.
@@ -57,10 +59,11 @@ const WORST_NODES: usize = 3;
 /// How many bits activations have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Bits {
-    /// The fewest of 8, 9, 10 and 12 that keep the accuracy of the float model on the calibration samples.
+    /// The fewest of 8, 9, 10, 12, 14 and 16 that keep the accuracy of the float model on the calibration samples; 12 if none
+    /// does.
     #[default]
     Auto,
-    /// The fewest of 8, 9, 10, 12, 14 and 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1.
+    /// The fewest of 8, 9, 10, 12, 14 and 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; 12 if for none.
     Keeping(f64),
     /// So many, 8 to 16.
     Fixed(u32),
@@ -70,8 +73,7 @@ impl Bits {
     /// The widths to try until one is [good](Self::is_good).
     fn candidates(self) -> Vec<u32> {
         match self {
-            Self::Auto => AUTO_BITS.to_vec(),
-            Self::Keeping(_) => KEEPING_BITS.to_vec(),
+            Self::Auto | Self::Keeping(_) => WIDTHS.to_vec(),
             Self::Fixed(bits) => vec![bits],
         }
     }
@@ -180,19 +182,7 @@ pub fn compile(
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
-    let mut tried = Vec::new();
-    let mut best = None;
-    for bits in options.bits.candidates() {
-        let (program, origins) = compile_at(graph, &calibrated, bits, options)?;
-        let fidelity = fidelity(graph, &program, &calibrated)?;
-        let good = options.bits.is_good(&fidelity);
-        tried.push((bits, fidelity));
-        best = Some((bits, program, origins));
-        if good {
-            break;
-        }
-    }
-    let (bits, program, origins) = best.expect("at least one width is tried");
+    let Chosen { bits, program, origins, tried } = choose_bits(graph, &calibrated, options)?;
     let worst = worst_nodes(graph, &program, &origins, &calibrated)?;
     let report = CompileReport {
         bits,
@@ -203,6 +193,51 @@ pub fn compile(
         tried,
     };
     Ok(Compiled { program, origins, report })
+}
+
+/// A program of the width that was chosen.
+struct Chosen {
+    bits: u32,
+    program: Program,
+    origins: Vec<Option<ValueId>>,
+    /// That of [`CompileReport`].
+    tried: Vec<(u32, Fidelity)>,
+}
+
+/// The first width that is good enough, or else the [fallback](FALLBACK).
+fn choose_bits(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+) -> Result<Chosen, QuantizeError> {
+    let mut tried: Vec<(u32, Fidelity)> = Vec::new();
+    let mut fallback = None;
+    for bits in options.bits.candidates() {
+        let (program, origins) = match compile_at(graph, calibration, bits, options) {
+            // Wider integers may not fit where narrower ones did.
+            Err(_) if fallback.is_some() => break,
+            Ok((program, _)) if fallback.is_some() && !accumulators_fit(&program) => break,
+            compiled => compiled?,
+        };
+        tried.push((bits, fidelity(graph, &program, calibration)?));
+        let chosen = options.bits.is_good(&tried.last().expect("it was just pushed").1);
+        if chosen {
+            return Ok(Chosen { bits, program, origins, tried });
+        }
+        if bits <= FALLBACK {
+            fallback = Some((bits, program, origins));
+        }
+    }
+    let (bits, program, origins) = fallback.expect("the narrowest width is tried, and good or a fallback");
+    let chosen = tried.iter().position(|(width, _)| *width == bits).expect("it was tried");
+    tried[chosen..].rotate_left(1);
+    Ok(Chosen { bits, program, origins, tried })
+}
+
+/// Whether the circuit admits all accumulators.
+fn accumulators_fit(program: &Program) -> bool {
+    let fits = |interval: Interval| interval.magnitude() < 1 << ACCUMULATOR_BITS;
+    analysis::ranges(program).is_ok_and(|ranges| ranges.iter().filter_map(|range| range.accumulator).all(fits))
 }
 
 fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), QuantizeError> {
@@ -385,8 +420,9 @@ fn warnings(
             ));
         }
     }
-    if let Some((bits, fidelity)) = tried.last().filter(|(_, fidelity)| !options.bits.is_good(fidelity)) {
-        warnings.push(format!("even {bits} bits do not keep the accuracy of the float model: {fidelity}"));
+    if let Some((_, fidelity)) = tried.last().filter(|(_, fidelity)| !options.bits.is_good(fidelity)) {
+        let most = tried.iter().map(|(bits, _)| bits).max().expect("a width was tried");
+        warnings.push(format!("even {most} bits do not keep the accuracy of the float model: {fidelity}"));
     }
     warnings
 }
