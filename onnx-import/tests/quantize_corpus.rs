@@ -12,81 +12,6 @@ use support::corpus;
 /// Rows of the test file that calibration sees.
 const CALIBRATION_ROWS: usize = 100;
 
-/// Models whose operators belong to the stages that are supported: dense, convolutional, recurrent, linear, transformers, trees,
-/// kernel machines.
-const MODELS: &[&str] = &[
-    "autoencoder_convtranspose_8",
-    "autoencoder_resize_16",
-    "autoencoder_vae_dense",
-    "bilstm_2layer_digits",
-    "cnn_batchnorm_8",
-    "cnn_dynamo_16",
-    "cnn_tiny_8",
-    "conv1d_rows_8",
-    "gpt_char",
-    "gpt_char_dynamo",
-    "gru_digits",
-    "keras_attention_digits",
-    "keras_autoencoder_8",
-    "keras_cnn_bn_12",
-    "keras_gru_digits",
-    "keras_lstm_digits",
-    "keras_mlp_digits",
-    "keras_resgap_12",
-    "lenet_28",
-    "lenet_tanh_avgpool_28",
-    "lgbm_cancer",
-    "lgbm_diabetes",
-    "lgbm_digits",
-    "llama_char",
-    "lstm_digits",
-    "lstm_dynamo_digits",
-    "mlp_acts_digits",
-    "mlp_dynbatch_digits",
-    "mlp_gelu_digits",
-    "mlp_gelu_erf_digits",
-    "mlp_relu_diabetes",
-    "mlp_relu_digits",
-    "mlp_sigmoid_cancer",
-    "mlp_tanh_wine",
-    "mobilenet_block_16",
-    "nn_transformer_layer_digits",
-    "norms_cnn_8",
-    "qdq_int8_cnn_16",
-    "qdq_uint8_cnn_16",
-    "qoperator_cnn_16",
-    "resnet_gap_16",
-    "rnn_tanh_digits",
-    "sk_extratrees_wine",
-    "sk_forest_diabetes",
-    "sk_forest_digits",
-    "sk_forest_iris",
-    "sk_gaussiannb_wine",
-    "sk_gboost_cancer",
-    "sk_gboost_wine",
-    "sk_kmeans_iris",
-    "sk_lasso_diabetes",
-    "sk_linearsvc_cancer",
-    "sk_logreg_cancer",
-    "sk_logreg_iris",
-    "sk_mlp_digits",
-    "sk_poly_logreg_iris",
-    "sk_ridge_diabetes",
-    "sk_scaler_pca_logreg_cancer",
-    "sk_svc_linear_iris",
-    "sk_svc_poly_cancer",
-    "sk_svc_rbf_wine",
-    "sk_svr_diabetes",
-    "sk_tree_iris",
-    "transformer_encoder_digits",
-    "transformer_encoder_dynamo_digits",
-    "two_inputs_verify_digits",
-    "vit_16",
-    "xgb_cancer",
-    "xgb_diabetes",
-    "xgb_wine",
-];
-
 /// The first rows of every input, with their labels left out: calibration by inputs alone is the harder case.
 fn calibration(samples: &Samples, specs: &[InputSpec]) -> Samples {
     let rows = samples.count(specs).unwrap().min(CALIBRATION_ROWS);
@@ -161,7 +86,7 @@ fn trained_models_keep_their_accuracy() {
         "model", "bits", "nodes", "tables", "entries", "float", "integer", "largest", "rel", "clamp"
     );
     let mut failures = Vec::new();
-    for &name in MODELS {
+    for name in support::corpus_models() {
         match row(name) {
             Ok(row) => {
                 let program = &row.compiled.program;

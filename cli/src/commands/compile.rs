@@ -10,6 +10,9 @@ use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, model};
 use crate::printer::Printer;
 
+/// How many of the nodes that are farthest off are told.
+const WORST_NODES: usize = 3;
+
 /// Compiles, prints what the quantization cost, and writes the program.
 ///
 /// # Errors
@@ -19,7 +22,7 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
         input_visibility: args.input_visibility.clone(),
         output_visibility: args.output_visibility.clone(),
     };
-    let compiled = model::compile(&args.model, &args.options, &visibility, printer)?;
+    let compiled = model::compile(&args.model, &args.options, &visibility, WORST_NODES, printer)?;
     model::print_differences(printer, &compiled)?;
     let plan = model::plan(&compiled.artifact, printer)?;
     let expected = Expectation::of(&compiled.artifact, plan.layout(), &EngineOptions::default(), printer)?;

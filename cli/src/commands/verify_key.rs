@@ -47,7 +47,7 @@ fn rebuild(args: &VerifyKeyArgs, printer: Printer) -> Outcome<ProgramArtifact> {
         return ProgramArtifact::read(&args.model);
     }
     let Some(path) = &args.program else {
-        return Ok(model::compile(&args.model, &args.options, &args.visibility, printer)?.artifact);
+        return Ok(model::compile(&args.model, &args.options, &args.visibility, 0, printer)?.artifact);
     };
     let recorded = ProgramArtifact::read(path)?;
     let again = model::compile_again(&args.model, &recorded, args.options.calibration.as_deref(), printer)?;

@@ -49,7 +49,7 @@ pub(crate) fn load(
         refuse_options(path, options, visibility)?;
         return ProgramArtifact::read(path);
     }
-    Ok(compile(path, options, visibility, printer)?.artifact)
+    Ok(compile(path, options, visibility, 0, printer)?.artifact)
 }
 
 /// Like [`load`], and leaves the program in the folder. Tells whether the one there could be kept.
@@ -80,12 +80,12 @@ pub(crate) fn load_into(
             return Ok((there, true));
         }
     }
-    let compiled = compile(path, options, visibility, printer)?;
+    let compiled = compile(path, options, visibility, 0, printer)?;
     artifacts::write(&folder.program, &compiled.file)?;
     Ok((compiled.artifact, false))
 }
 
-/// Imports, calibrates and quantizes a model.
+/// Imports, calibrates and quantizes a model; so many of the worst nodes are found for the report.
 ///
 /// # Errors
 /// The model or the calibration samples can't be used.
@@ -93,6 +93,7 @@ pub(crate) fn compile(
     path: &Path,
     options: &ModelOptions,
     visibility: &VisibilityOptions,
+    worst_nodes: usize,
     printer: Printer,
 ) -> Outcome<Compiled> {
     if is_artifact(path)? {
@@ -100,7 +101,7 @@ pub(crate) fn compile(
         return Err(Failure::misuse(fault));
     }
     let recipe = Recipe::of(options)?;
-    compile_with(path, recipe, options.calibration.as_deref(), &Audience::of(visibility), printer)
+    compile_with(path, recipe, options.calibration.as_deref(), &Audience::of(visibility), worst_nodes, printer)
 }
 
 /// Imports a model as a float graph.
@@ -145,7 +146,7 @@ pub(crate) fn compile_again(
         (Calibration::Samples(_), Some(_)) => {}
     }
     let audience = Audience::of_program(&recorded.program);
-    Ok(compile_with(path, recipe, calibration, &audience, printer)?.artifact)
+    Ok(compile_with(path, recipe, calibration, &audience, 0, printer)?.artifact)
 }
 
 /// Lays a program out as its recipe says.
@@ -246,6 +247,7 @@ fn compile_with(
     recipe: Recipe,
     calibration: Option<&Path>,
     audience: &Audience,
+    worst_nodes: usize,
     printer: Printer,
 ) -> Outcome<Compiled> {
     let named = || path.display().to_string();
@@ -262,6 +264,7 @@ fn compile_with(
         output: audience.output,
         ports: audience.ports.clone(),
         steps: named_steps(&recipe.steps, &graph)?,
+        worst_nodes,
         ..QuantizeOptions::default()
     };
     let compiled = printer.stage("quantize", None, || quantize::compile(&graph, samples.as_ref(), &options));

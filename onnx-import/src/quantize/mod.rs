@@ -52,9 +52,8 @@ const AUTO_WORK: u64 = 1 << 29;
 /// Fewest samples that a width is judged on.
 const AUTO_LEAST_SAMPLES: usize = 4;
 
-/// Samples that the worst nodes are found on, and how many of them are told.
+/// Samples that the worst nodes are found on.
 const WORST_SAMPLES: usize = 4;
-const WORST_NODES: usize = 3;
 
 /// How many bits activations have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -104,6 +103,8 @@ pub struct QuantizeOptions {
     pub ranges: Ranges,
     /// Most samples of the calibration file that are used.
     pub calibration_limit: usize,
+    /// How many of the worst nodes are reported; finding them takes further runs of the model and the program.
+    pub worst_nodes: usize,
     /// The integers that single inputs take, by name, where calibration is not to choose them: those of an output of another program,
     /// which then can be what this one takes.
     pub steps: BTreeMap<String, InputStep>,
@@ -130,6 +131,7 @@ impl Default for QuantizeOptions {
             ports: BTreeMap::new(),
             ranges: Ranges::Extremes,
             calibration_limit: 256,
+            worst_nodes: 0,
             steps: BTreeMap::new(),
         }
     }
@@ -159,7 +161,7 @@ pub struct CompileReport {
     /// How close the program is to the float model on calibration samples, for each width that was tried, the chosen one
     /// last.
     pub tried: Vec<(u32, Fidelity)>,
-    /// The nodes of the program that are farthest off, relative to their range, the worst first.
+    /// The nodes of the program that are farthest off, relative to their range, the worst first; as many as were asked for.
     pub worst: Vec<NodeDifference>,
     /// Things to know about, for people.
     pub warnings: Vec<String>,
@@ -183,7 +185,7 @@ pub fn compile(
         statistics.given = options.steps.get(&port.name).copied();
     }
     let Chosen { bits, program, origins, tried } = choose_bits(graph, &calibrated, options)?;
-    let worst = worst_nodes(graph, &program, &origins, &calibrated)?;
+    let worst = worst_nodes(graph, &program, &origins, &calibrated, options.worst_nodes)?;
     let report = CompileReport {
         bits,
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
@@ -370,14 +372,18 @@ fn worst_nodes(
     program: &Program,
     origins: &[Option<ValueId>],
     calibration: &Calibration,
+    most: usize,
 ) -> Result<Vec<NodeDifference>, QuantizeError> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let mut differences = NodeDifferences::new(graph, program, origins);
     let count = affordable(program, 1, WORST_SAMPLES.min(calibration.samples.len()));
     for inputs in &calibration.samples[..count] {
         differences.add(inputs, &run(program, inputs)?)?;
     }
     let mut worst = differences.worst();
-    worst.truncate(WORST_NODES);
+    worst.truncate(most);
     Ok(worst)
 }
 

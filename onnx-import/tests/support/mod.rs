@@ -38,6 +38,13 @@ pub(crate) fn options_of(meta: &Value) -> ImportOptions {
     options
 }
 
+/// The models of the corpus that compile, as the benches and the tests of the command have them.
+pub(crate) fn corpus_models() -> Vec<&'static str> {
+    let definition = include_str!("../../../benches/definitions/corpus.txt");
+    let lines = definition.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_whitespace().next()).collect()
+}
+
 /// All arrays of an `.npz` file by name.
 pub(crate) fn read_npz(path: &Path) -> BTreeMap<String, Tensor> {
     read_npz_bytes(std::fs::read(path).expect("the file is readable"))

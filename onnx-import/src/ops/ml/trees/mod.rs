@@ -13,6 +13,7 @@ use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::ValueId;
 use crate::lower::Call;
+use classes::Classifier;
 use forest::Forest;
 use scores::{Aggregate, Leaves};
 
@@ -31,7 +32,7 @@ pub(super) fn classifier(call: &mut Call) -> Result<Vec<ValueId>> {
     let (forest, nodes) = nodes::read(call, input)?;
     let leaves = Leaves { scores: nodes.scores(call, "class", labels.count())?, forest };
     let base = nodes::numbers(call, "base_values")?.unwrap_or_default();
-    classes::classify(call, input, &leaves, &labels, base, &transform)
+    Classifier { input, leaves: &leaves, labels: &labels, base: &base, transform: &transform }.classify(call)
 }
 
 /// A score for each target.
