@@ -44,8 +44,14 @@ struct Builder {
 
 impl Builder {
     fn new() -> Self {
-        let graph =
-            FloatGraph { name: "test".into(), source_digest: [0; 32], nodes: vec![], inputs: vec![], outputs: vec![] };
+        let graph = FloatGraph {
+            name: "test".into(),
+            source_digest: [0; 32],
+            nodes: vec![],
+            inputs: vec![],
+            outputs: vec![],
+            remarks: vec![],
+        };
         Self { graph, numbers: Numbers(7) }
     }
 

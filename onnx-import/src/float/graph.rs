@@ -449,4 +449,6 @@ pub struct FloatGraph {
     pub inputs: Vec<FloatPort>,
     /// Outputs in the order of the model.
     pub outputs: Vec<FloatPort>,
+    /// In what the graph differs from the model by intent, for people; empty where it does not.
+    pub remarks: Vec<String>,
 }

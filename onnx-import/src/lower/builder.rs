@@ -7,7 +7,7 @@
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::apply;
-use crate::float::graph::{FloatNode, FloatOp, Tensor, ValueId};
+use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, ValueId};
 use crate::parse::tensor::Literal;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,12 +45,43 @@ pub(crate) struct MatrixProduct {
     pub(crate) transposed: bool,
 }
 
+/// What a tensor stands for where scales depend on the data; its own values are those of the model, as reals.
+#[derive(Clone, Debug)]
+pub(crate) enum Dynamic {
+    /// Integers of a scale and a zero point that were computed from the reals which they approximate.
+    Integers {
+        /// The reals.
+        real: ValueId,
+        /// The scale.
+        scale: ValueId,
+        /// The zero point.
+        zero_point: ValueId,
+    },
+    /// Reals over a product of scales.
+    Quotient {
+        /// The reals.
+        real: ValueId,
+        /// The scales.
+        scales: Vec<ValueId>,
+    },
+    /// A product of scales and perhaps of a constant.
+    Scales {
+        /// The scales.
+        scales: Vec<ValueId>,
+        /// The constant.
+        factor: Option<ValueId>,
+    },
+}
+
 /// A float graph under construction.
 pub(crate) struct Builder {
     nodes: Vec<FloatNode>,
     dtypes: Vec<DType>,
     dequantized: HashMap<ValueId, Dequantized>,
     products: HashMap<ValueId, MatrixProduct>,
+    dynamic: HashMap<ValueId, Dynamic>,
+    /// How many tensors of dynamic scales were taken for the reals that they approximate.
+    approximated: usize,
     label: String,
     elements_left: u64,
     elements_limit: u64,
@@ -65,6 +96,8 @@ impl Builder {
             dtypes: vec![],
             dequantized: HashMap::new(),
             products: HashMap::new(),
+            dynamic: HashMap::new(),
+            approximated: 0,
             label: String::new(),
             elements_left: elements_limit,
             elements_limit,
@@ -90,6 +123,45 @@ impl Builder {
     /// The matrix product that a value is, where it is one.
     pub(crate) fn product(&self, value: ValueId) -> Option<&MatrixProduct> {
         self.products.get(&value)
+    }
+
+    /// Remembers what a tensor stands for.
+    pub(crate) fn note_dynamic(&mut self, value: ValueId, meaning: Dynamic) {
+        self.dynamic.insert(value, meaning);
+    }
+
+    /// What a tensor stands for, where dynamic scales are in it.
+    pub(crate) fn dynamic(&self, value: ValueId) -> Option<&Dynamic> {
+        self.dynamic.get(&value)
+    }
+
+    /// The label of a node whose dynamic scale, or integers of one, `outputs` still depend on.
+    pub(crate) fn dynamic_left(&self, outputs: &[FloatPort]) -> Option<&str> {
+        let mut live = vec![false; self.nodes.len()];
+        outputs.iter().for_each(|port| live[port.value.0] = true);
+        for index in (0..self.nodes.len()).rev() {
+            if live[index] {
+                self.nodes[index].op.operands().iter().for_each(|operand| live[operand.0] = true);
+            }
+        }
+        let is_left = |value: &&ValueId| live[value.0] && self.tensor(**value).is_none();
+        let left = self.dynamic.keys().filter(is_left).min()?;
+        self.nodes[left.0].provenance.first().map(String::as_str)
+    }
+
+    /// Counts a tensor that was taken for the reals which it approximates.
+    pub(crate) fn note_approximation(&mut self) {
+        self.approximated += 1;
+    }
+
+    /// In what the graph differs from the model by intent.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let dynamic = format!(
+            "{} results of dynamic quantization are computed with the model's integer weights and calibrated scales of \
+             activations: close to the runtime's results, not equal to the bit",
+            self.approximated
+        );
+        Vec::from_iter((self.approximated > 0).then_some(dynamic))
     }
 
     /// Names the ONNX node, or the tensor, that what follows comes from.

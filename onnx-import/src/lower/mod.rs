@@ -7,6 +7,6 @@ pub(crate) mod emit;
 mod scope;
 mod walk;
 
-pub(crate) use builder::{Builder, Dequantized, MatrixProduct};
+pub(crate) use builder::{Builder, Dequantized, Dynamic, MatrixProduct};
 pub(crate) use call::Call;
 pub(crate) use walk::lower;

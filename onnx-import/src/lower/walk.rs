@@ -41,10 +41,18 @@ pub(crate) fn lower(
             Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value }),
             _ => Err(ImportError::Output { name: (*name).to_owned(), reason: "no node defines it".into() }),
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(node) = walk.builder.dynamic_left(&outputs) {
+        let error = NodeError::unsupported(
+            "scales that depend on the data are read other than by a product of integers and its scales",
+            "quantize the model statically",
+        );
+        return Err(ImportError::Node { node: node.to_owned(), operator: "DynamicQuantizeLinear".into(), error });
+    }
     Ok(FloatGraph {
         name: graph.name.clone(),
         source_digest: model.digest,
+        remarks: walk.builder.remarks(),
         nodes: walk.builder.into_nodes(),
         inputs,
         outputs,

@@ -1,6 +1,7 @@
 //! Arithmetic with broadcasting. Integers of a model are held as exact reals; where run-time integers could wrap around
 //! their type, or division would have to truncate, the node is refused.
 
+use super::dynamic;
 use crate::dtype::UNBOUNDED;
 use crate::error::NodeError;
 use crate::float::evaluate::{strides_for, Odometer};
@@ -13,7 +14,7 @@ type Result<T = Vec<ValueId>> = std::result::Result<T, NodeError>;
 pub(super) const OPERATORS: &[Operator] = &[
     onnx("Add", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Add)),
     onnx("Sub", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Sub)),
-    onnx("Mul", &[since(6, 2, 2, 1)], |call| binary(call, BinaryFunction::Mul)),
+    onnx("Mul", &[since(6, 2, 2, 1)], mul),
     onnx("Div", &[since(6, 2, 2, 1)], div),
     onnx("Mod", &[since(10, 2, 2, 1)], modulo),
     onnx("Pow", &[since(6, 2, 2, 1)], pow),
@@ -74,6 +75,15 @@ fn binary(call: &mut Call, function: BinaryFunction) -> Result {
     let (a, b) = two_operands(call)?;
     check_wrap(call, &[a, b])?;
     Ok(vec![call.builder.binary(function, a, b)?])
+}
+
+/// A product of an exact accumulator and the dynamic scales of its operands is the real that it stands for.
+fn mul(call: &mut Call) -> Result {
+    let (a, b) = two_operands(call)?;
+    match dynamic::product(call, a, b)? {
+        Some(result) => Ok(vec![result]),
+        None => binary(call, BinaryFunction::Mul),
+    }
 }
 
 fn variadic(call: &mut Call, function: BinaryFunction) -> Result {

@@ -2,6 +2,7 @@
 //!
 //! Constants are converted. Run-time data keeps its value: a cast that would have to round or wrap it is refused.
 
+use super::dynamic;
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
@@ -50,7 +51,11 @@ fn convert(call: &mut Call, to: DType) -> Result<Vec<ValueId>> {
             let data = tensor.data.iter().map(|&value| convert_number(value, to)).collect();
             call.builder.constant(tensor.shape, data, to)?
         }
-        None => convert_data(call.builder, input, from, to)?,
+        None => {
+            let result = convert_data(call.builder, input, from, to)?;
+            dynamic::pass(call.builder, input, result);
+            result
+        }
     };
     Ok(vec![result])
 }

@@ -1,6 +1,6 @@
 //! ConvTranspose over one or two spatial axes.
 
-use super::conv::{bias, groups};
+use super::conv::{check_bias, groups};
 use super::window::{self, AutoPad, Geometry};
 use crate::error::NodeError;
 use crate::float::graph::{FloatOp, ValueId};
@@ -38,7 +38,8 @@ fn conv_transpose(call: &mut Call) -> Result<Vec<ValueId>> {
         size[axis] =
             resolve_axis(&mut geometry, axis, from[axis + 2], wanted.map(|size| size[axis]), &mut output_padding)?;
     }
-    let bias = bias(call, channels)?;
+    let bias = call.optional(2);
+    check_bias(call, bias, channels)?;
     let op = FloatOp::ConvTranspose { input, weights, bias, window: geometry.window, output_padding, groups };
     let dtype = call.dtype(input);
     let result = call.builder.emit(op, vec![from[0], channels, size[0], size[1]], dtype)?;

@@ -54,7 +54,12 @@ fn gemm(call: &mut Call) -> Result {
 
 /// NumPy `matmul`: an operand with one axis is a row on the left, a column on the right.
 fn matmul(call: &mut Call) -> Result {
-    let (mut a, mut b) = (call.input(0)?, call.input(1)?);
+    let (a, b) = (call.input(0)?, call.input(1)?);
+    Ok(vec![product(call, a, b)?])
+}
+
+/// The product that [`matmul`] gives.
+pub(super) fn product(call: &mut Call, mut a: ValueId, mut b: ValueId) -> std::result::Result<ValueId, NodeError> {
     check_wrap(call, &[a, b])?;
     let (left, right) = (call.shape(a), call.shape(b));
     if left.is_empty() || right.is_empty() {
@@ -77,5 +82,5 @@ fn matmul(call: &mut Call) -> Result {
     if left.len() == 1 {
         shape.remove(shape.len() - if right.len() == 1 { 1 } else { 2 });
     }
-    Ok(vec![call.builder.reshape(product, shape)?])
+    call.builder.reshape(product, shape)
 }

@@ -11,6 +11,7 @@ mod conv;
 mod conv_transpose;
 mod cumulate;
 mod depth;
+mod dynamic;
 mod einsum;
 mod expand;
 mod extremum;
@@ -51,6 +52,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     conv_transpose::OPERATORS,
     cumulate::OPERATORS,
     depth::OPERATORS,
+    dynamic::OPERATORS,
     einsum::OPERATORS,
     expand::OPERATORS,
     extremum::OPERATORS,

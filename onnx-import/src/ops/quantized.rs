@@ -4,7 +4,7 @@
 //! point added again; where the next operator subtracts it, both vanish. As onnxruntime does, an operator between
 //! DequantizeLinear and QuantizeLinear becomes the operator on integers.
 
-use super::{conv, window};
+use super::{conv, dynamic, window};
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId, Window};
@@ -41,7 +41,7 @@ impl Parameters {
             Some(zero) => call.dtype(zero),
             None => DType::Uint8,
         };
-        let (scales, zeros) = (scales(call, scale)?, zeros(call, scale + 1, dtype)?);
+        let (scales, zeros) = (scales(call, call.input(scale)?)?, zeros(call, call.optional(scale + 1), dtype)?);
         let ([scale], [zero]) = (&scales[..], &zeros[..]) else {
             return Err(NodeError::shape("its scale and zero point must be one number each"));
         };
@@ -71,9 +71,8 @@ fn small_range(dtype: DType) -> Result<(i32, i32)> {
     }
 }
 
-/// The scales that operand `index` holds, each positive and finite.
-fn scales(call: &Call, index: usize) -> Result<Vec<f32>> {
-    let value = call.input(index)?;
+/// The scales that a value holds, each positive and finite.
+pub(super) fn scales(call: &Call, value: ValueId) -> Result<Vec<f32>> {
     if call.dtype(value) != DType::Float32 {
         return Err(NodeError::data_type(format!("its scale is {}, and must be float32", call.dtype(value).name())));
     }
@@ -91,9 +90,9 @@ fn scales(call: &Call, index: usize) -> Result<Vec<f32>> {
     }
 }
 
-/// The zero points that operand `index` holds, zero where there is none.
-fn zeros(call: &Call, index: usize, dtype: DType) -> Result<Vec<i32>> {
-    let Some(value) = call.optional(index) else { return Ok(vec![0]) };
+/// The zero points that a value holds, zero where there is none.
+pub(super) fn zeros(call: &Call, value: Option<ValueId>, dtype: DType) -> Result<Vec<i32>> {
+    let Some(value) = value else { return Ok(vec![0]) };
     if call.dtype(value) != dtype {
         let (found, expected) = (call.dtype(value).name(), dtype.name());
         return Err(NodeError::data_type(format!("its zero point is {found}, and its tensor {expected}")));
@@ -179,7 +178,7 @@ fn quantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
             return Err(NodeError::attribute(name, "give the type by the zero point"));
         }
     }
-    if scales(call, 1)?.len() > 1 {
+    if scales(call, call.input(1)?)?.len() > 1 {
         return Err(NodeError::unsupported("activations with a scale per axis", "quantize activations per tensor"));
     }
     let parameters = Parameters::read(call, 1)?;
@@ -200,6 +199,10 @@ fn quantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
 fn dequantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     refuse_blocks(call)?;
     let value = call.input(0)?;
+    let operands = [0, 1, 2].map(|index| call.optional(index));
+    if let Some(real) = dynamic::dequantized(call, operands) {
+        return Ok(vec![real]);
+    }
     let rank = call.rank(value);
     let axis = if call.version >= 13 { call.attributes.int_or("axis", 1)? } else { 1 };
     let axis = if axis < 0 { axis + rank as i64 } else { axis };
@@ -208,7 +211,7 @@ fn dequantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     if !matches!(dtype, DType::Int8 | DType::Uint8 | DType::Int16 | DType::Uint16 | DType::Int32) {
         return Err(NodeError::data_type(format!("it dequantizes {}", dtype.name())));
     }
-    let (scales, zeros) = (scales(call, 1)?, zeros(call, 2, dtype)?);
+    let (scales, zeros) = (scales(call, call.input(1)?)?, zeros(call, call.optional(2), dtype)?);
     if zeros.len() != 1 && zeros.len() != scales.len() {
         return Err(NodeError::shape(format!("{} zero points for {} scales", zeros.len(), scales.len())));
     }
@@ -422,8 +425,8 @@ fn qlinear_conv(call: &mut Call) -> Result<Vec<ValueId>> {
     let (from, to) = (Parameters::read(call, 1)?, Parameters::read(call, 6)?);
     let (value, kernel) = (call.input(0)?, call.input(3)?);
     check_type(call, value, from.dtype)?;
-    let scales = scales(call, 4)?;
-    let zeros = zeros(call, 5, call.dtype(kernel))?;
+    let scales = scales(call, call.input(4)?)?;
+    let zeros = zeros(call, call.optional(5), call.dtype(kernel))?;
     let centered_kernel = centered_weights(call, kernel, &zeros, 0)?;
     let x = centered(call, value, from.zero)?;
     let axes = call.rank(x).saturating_sub(2);
@@ -498,11 +501,11 @@ fn matrix_product(
     let Some(&channels) = call.shape(b).get(axis) else {
         return Err(NodeError::shape(format!("weights of shape {:?}, not a matrix", call.shape(b))));
     };
-    let scales = scales(call, 4)?;
+    let scales = scales(call, call.input(4)?)?;
     if scales.len() != 1 && scales.len() != channels {
         return Err(NodeError::shape(format!("{} scales for {channels} columns", scales.len())));
     }
-    let zeros = zeros(call, 5, call.dtype(b))?;
+    let zeros = zeros(call, call.optional(5), call.dtype(b))?;
     let weights = centered_weights(call, b, &zeros, axis)?;
     let bias = match bias {
         Some(index) => integer_bias(call, index, channels)?,

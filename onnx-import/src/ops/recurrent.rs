@@ -406,7 +406,7 @@ impl Candidate {
 
 /// Input gate `i`, output gate `o`, forget gate `f` and candidate `g`: `c' = f·c + i·g`, `h' = o·act(c')`. Peepholes add
 /// multiples of the cell state to the gates, to the output gate of the new one.
-fn lstm(call: &mut Call) -> Result {
+pub(super) fn lstm(call: &mut Call) -> Result {
     let sequence = Sequence::read(call, 4, &["Sigmoid", "Tanh", "Tanh"])?;
     let coupled = call.attributes.flag("input_forget", false)?;
     let directions = sequence.reversed.len();

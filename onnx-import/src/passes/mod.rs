@@ -62,6 +62,7 @@ mod tests {
             inputs: vec![FloatPort { name: "x".into(), value: ValueId(0) }],
             outputs: vec![FloatPort { name: "y".into(), value: last }],
             nodes,
+            remarks: vec![],
         }
     }
 

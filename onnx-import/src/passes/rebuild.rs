@@ -59,6 +59,7 @@ pub(super) fn rebuild(graph: FloatGraph, mut step: impl FnMut(&mut Output, usize
         outputs: graph.outputs.into_iter().map(port).collect(),
         name: graph.name,
         source_digest: graph.source_digest,
+        remarks: graph.remarks,
     }
 }
 

@@ -409,7 +409,7 @@ fn warnings(
     options: &QuantizeOptions,
     tried: &[(u32, Fidelity)],
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = graph.remarks.clone();
     if calibration.random {
         warnings.push(format!(
             "no calibration samples were given: ranges come from {} random inputs in [-1, 1]; give a sample file for an \
