@@ -59,6 +59,9 @@ pub enum EngineError {
     /// A column can't be kept in a temporary file.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The device of an engine outside of this crate fails.
+    #[error(transparent)]
+    Device(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A factor of a [`Engine::grand_product`]: `Σ scalar·column + identity·X + constant` in every row.

@@ -1,0 +1,186 @@
+/* The C interface of the kernels' library, the same for the one that runs on devices and for its host twin.
+ *
+ * Addresses of device memory are integers: nothing but this library reads behind them. Field elements are four words of 64 bits,
+ * least significant first, of the residue `a * 2^256 mod p` below `p`: the form in which the curve library holds them. Lengths are
+ * in elements or cells unless a name says `bytes`.
+ *
+ * Every function that takes a context returns a status. After another one than ZKINFER_OK, zkinfer_error_text has a line about it,
+ * until the next call with that context. A context takes one call at a time. What a call does to device memory happens in the order of
+ * the calls; zkinfer_download, zkinfer_synchronize and functions that return values wait for it.
+ */
+#ifndef ZKINFER_ABI_H
+#define ZKINFER_ABI_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define ZKINFER_EXPORT __declspec(dllexport)
+#else
+#define ZKINFER_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised with every change of this file that a caller notices. */
+#define ZKINFER_ABI_VERSION 1
+
+typedef struct zkinfer_context zkinfer_context;
+typedef uint64_t zkinfer_address;
+
+enum zkinfer_status {
+    ZKINFER_OK = 0,
+    /* An argument that the function does not take. */
+    ZKINFER_INVALID = 1,
+    /* The context's limit or the device's memory is used up. */
+    ZKINFER_OUT_OF_MEMORY = 2,
+    /* There is no such device, or no usable driver. */
+    ZKINFER_NO_DEVICE = 3,
+    /* The device or its driver fails. */
+    ZKINFER_DEVICE_FAILURE = 4,
+};
+
+/* ---- The library and its devices ---- */
+
+/* ZKINFER_ABI_VERSION of the library. */
+ZKINFER_EXPORT uint32_t zkinfer_abi_version(void);
+
+/* 1 where "device" is the processor itself: the host twin. */
+ZKINFER_EXPORT uint32_t zkinfer_is_host(void);
+
+/* Devices that there are. Where there are none, `reason` says why, ended by a zero byte, cut to `reason_bytes`. */
+ZKINFER_EXPORT uint32_t zkinfer_device_count(char *reason, uint64_t reason_bytes);
+
+typedef struct {
+    /* Ended by a zero byte. */
+    char name[256];
+    uint64_t memory_bytes;
+    uint64_t free_bytes;
+    uint32_t multiprocessors;
+    /* 90 for compute capability 9.0. */
+    uint32_t architecture;
+    /* 13000 for 13.0; of the driver, and of the toolkit that the library was built with. */
+    uint32_t driver_version;
+    uint32_t toolkit_version;
+} zkinfer_device_info;
+
+ZKINFER_EXPORT int32_t zkinfer_describe_device(uint32_t device, zkinfer_device_info *info);
+
+/* ---- Contexts and memory ---- */
+
+/* A context on a device whose memory never takes more than `memory_limit` bytes; 0 is no limit. */
+ZKINFER_EXPORT int32_t zkinfer_create(uint32_t device, uint64_t memory_limit, zkinfer_context **context);
+
+/* Takes everything back that was allocated; the context may be null. */
+ZKINFER_EXPORT void zkinfer_destroy(zkinfer_context *context);
+
+/* The line about the last failure of a call, valid until the next one. A null context: about zkinfer_create. */
+ZKINFER_EXPORT const char *zkinfer_error_text(const zkinfer_context *context);
+
+/* Bytes that are allocated, and the most that ever were, those within the library's own functions included. */
+ZKINFER_EXPORT int32_t zkinfer_memory(zkinfer_context *context, uint64_t *used_bytes, uint64_t *peak_bytes);
+
+/* Memory of any content, aligned for every type; 0 bytes are allowed. */
+ZKINFER_EXPORT int32_t zkinfer_allocate(zkinfer_context *context, uint64_t bytes, zkinfer_address *address);
+ZKINFER_EXPORT int32_t zkinfer_free(zkinfer_context *context, zkinfer_address address);
+ZKINFER_EXPORT int32_t zkinfer_upload(zkinfer_context *context, zkinfer_address to, const void *from, uint64_t bytes);
+ZKINFER_EXPORT int32_t zkinfer_download(zkinfer_context *context, void *to, zkinfer_address from, uint64_t bytes);
+/* The regions do not overlap. */
+ZKINFER_EXPORT int32_t zkinfer_copy(zkinfer_context *context, zkinfer_address to, zkinfer_address from, uint64_t bytes);
+ZKINFER_EXPORT int32_t zkinfer_zero(zkinfer_context *context, zkinfer_address to, uint64_t bytes);
+ZKINFER_EXPORT int32_t zkinfer_synchronize(zkinfer_context *context);
+
+/* ---- Elements ---- */
+
+enum zkinfer_field {
+    ZKINFER_SCALARS = 0,
+    ZKINFER_COORDINATES = 1,
+};
+
+enum zkinfer_operation {
+    /* a + b */
+    ZKINFER_ADD = 0,
+    /* a - b */
+    ZKINFER_SUBTRACT = 1,
+    /* a * b */
+    ZKINFER_MULTIPLY = 2,
+    /* a + scalar * b */
+    ZKINFER_ADD_SCALED = 3,
+    /* scalar * a; b is not read */
+    ZKINFER_SCALE = 4,
+};
+
+/* `count` elements of a field; `to` may be `a` or `b`. `scalar` is on the host. */
+ZKINFER_EXPORT int32_t zkinfer_elementwise(zkinfer_context *context, uint32_t field, uint32_t operation, zkinfer_address to,
+                                           zkinfer_address a, zkinfer_address b, const uint64_t scalar[4],
+                                           uint64_t count);
+
+/* The inverses of `count` elements of a field, that of zero being zero; `to` may be `from`. */
+ZKINFER_EXPORT int32_t zkinfer_invert(zkinfer_context *context, uint32_t field, zkinfer_address to, zkinfer_address from,
+                                      uint64_t count);
+
+/* ---- Columns of 2^k rows ---- */
+
+enum zkinfer_form {
+    /* `cells` are signed integers of `width` bytes. */
+    ZKINFER_INTEGERS = 0,
+    /* `cells` are scalars. */
+    ZKINFER_ELEMENTS = 1,
+    /* `cells` are scalars of the rows that `rows` lists in increasing order; all others are zero. */
+    ZKINFER_SPARSE = 2,
+    /* `constant` in every row. */
+    ZKINFER_CONSTANT = 3,
+    /* delta^column * omega^row, but for the rows that `rows` lists in increasing order: their `cells` are pairs (column, row) of 32
+     * bits each, which stand for the same of these. */
+    ZKINFER_SIGMA = 4,
+};
+
+typedef struct {
+    /* Entries of `cells`; those of `rows`, where the form has any. */
+    uint64_t count;
+    zkinfer_address cells;
+    /* 32 bits each. */
+    zkinfer_address rows;
+    /* Scalars of the last rows, whatever the form says of these. */
+    zkinfer_address tail;
+    uint32_t tail_count;
+    uint32_t form;
+    uint32_t width;
+    uint32_t column;
+    uint64_t constant[4];
+} zkinfer_column;
+
+/* The column's values in all rows of the domain that `domain` (zkinfer_domain) was made for. */
+ZKINFER_EXPORT int32_t zkinfer_expand(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                      const zkinfer_column *column, zkinfer_address to);
+
+/* ---- Transforms ---- */
+
+/* Elements of a table of powers for exponents below 2^k. */
+ZKINFER_EXPORT uint64_t zkinfer_powers_length(uint32_t k);
+
+/* A table of powers of `base` (on the host) for exponents below 2^k. */
+ZKINFER_EXPORT int32_t zkinfer_powers(zkinfer_context *context, uint32_t k, const uint64_t base[4], zkinfer_address to);
+
+/* Elements of a domain's tables. */
+ZKINFER_EXPORT uint64_t zkinfer_domain_length(uint32_t k);
+
+/* The tables of the domain of 2^k powers of halo2's root of unity, k <= 28: powers of omega (a table of powers), then roots of
+ * unity of a tile, then powers of delta. */
+ZKINFER_EXPORT int32_t zkinfer_domain(zkinfer_context *context, uint32_t k, zkinfer_address to);
+
+/* Transforms `count` columns of 2^k elements that lie one behind the other; natural order on both sides.
+ *
+ * Forward: coefficients to values at shift * omega^i. Inverse: such values to coefficients. `shift` is a table of the powers of the
+ * shift (of its inverse for the inverse) for exponents below 2^k, or 0 for the domain itself. `to` may be `from`, which is kept
+ * otherwise. Takes scratch memory of as many bytes as the columns have, where k is above 8. */
+ZKINFER_EXPORT int32_t zkinfer_transform(zkinfer_context *context, zkinfer_address domain, uint32_t k, uint32_t inverse,
+                                         zkinfer_address shift, zkinfer_address to, zkinfer_address from,
+                                         uint64_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

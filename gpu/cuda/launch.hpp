@@ -1,0 +1,95 @@
+// How kernels are written, so that the same body runs on a device and on the processor.
+//
+// A kernel is a struct of its arguments:
+//
+//     struct Kernel {
+//         static constexpr unsigned THREADS = 256;        // threads of a block
+//         struct Shared { ... };                          // what they share; no constructors
+//         struct Locals { ... };                          // what a thread keeps from phase to phase; no constructors
+//         HD unsigned phases() const;
+//         HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &locals) const;
+//     };
+//
+// `launch` runs all phases of all blocks; between two phases all threads of a block have met (a barrier). Within a phase threads must
+// not depend on each other but through the atomics below; blocks must not at all. nvcc makes a kernel of it; the host twin runs the
+// threads of each phase one after the other, last to first where ZKINFER_TWIN_ORDER is `reverse`: a body that depends on an order
+// gives two results. Neither shared memory nor locals start at zero; the twin fills them with rubbish.
+#pragma once
+
+#include <cstdint>
+
+#include "compilers.hpp"
+#include "context.hpp"
+
+namespace zkinfer {
+
+// Who runs.
+struct Thread {
+    // Within its block.
+    uint32_t index;
+    uint32_t count;
+    uint64_t block;
+
+    HD uint64_t global() const { return block * count + index; }
+};
+
+// For kernels that share or keep nothing.
+struct Nothing {};
+
+// Adds to a counter that other threads add to; returns what it was.
+HD uint32_t atomic_add(uint32_t *counter, uint32_t value) {
+#ifdef __CUDA_ARCH__
+    return atomicAdd(counter, value);
+#else
+    uint32_t before = *counter;
+    *counter = before + value;
+    return before;
+#endif
+}
+
+#ifdef __CUDACC__
+
+template <typename Kernel>
+__global__ void __launch_bounds__(Kernel::THREADS) run_kernel(const Kernel kernel) {
+    __shared__ typename Kernel::Shared shared;
+    typename Kernel::Locals locals;
+    const Thread thread{threadIdx.x, Kernel::THREADS, blockIdx.x};
+    const unsigned phases = kernel.phases();
+    for (unsigned phase = 0; phase < phases; ++phase) {
+        if (phase != 0) __syncthreads();
+        kernel.phase(phase, thread, shared, locals);
+    }
+}
+
+template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
+    static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
+    if (blocks == 0) return;
+    if (blocks > 0x7fffffff) throw Failure(ZKINFER_INVALID, "too many blocks for one kernel");
+    run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::THREADS, 0, context.stream()>>>(kernel);
+    check(cudaGetLastError(), "starting a kernel");
+}
+
+#else
+
+template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
+    HostBlock<Kernel> block;
+    const unsigned phases = kernel.phases();
+    const bool reverse = context.reverse();
+    for (uint64_t step = 0; step < blocks; ++step) {
+        block.spoil();
+        for (unsigned phase = 0; phase < phases; ++phase) {
+            for (uint32_t turn = 0; turn < Kernel::THREADS; ++turn) {
+                const uint32_t index = reverse ? Kernel::THREADS - 1 - turn : turn;
+                const Thread thread{index, Kernel::THREADS, reverse ? blocks - 1 - step : step};
+                kernel.phase(phase, thread, block.shared(), block.locals(index));
+            }
+        }
+    }
+}
+
+#endif
+
+// Blocks for so many threads.
+inline uint64_t blocks_for(uint64_t threads, uint64_t block) { return (threads + block - 1) / block; }
+
+} // namespace zkinfer

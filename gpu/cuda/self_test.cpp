@@ -1,0 +1,166 @@
+// Runs all kernels on the processor, so that sanitizers see every access; compares the devices' arithmetic, which the host only
+// imitates, with the host's; and prints a line for each part. Ends with 1 where something differs.
+
+#include <cstdio>
+#include <random>
+
+#include "columns.hpp"
+
+namespace zkinfer {
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char *what) {
+    std::printf("%s: %s\n", what, holds ? "ok" : "WRONG");
+    failures += holds ? 0 : 1;
+}
+
+std::mt19937_64 words(20);
+
+// Residues below p: edges, residues of few words, and random ones.
+template <typename P> Field<P> draw() {
+    const Field<P> one_unit{{1, 0, 0, 0}};
+    const uint64_t kind = words() % 8;
+    if (kind == 0) return Field<P>::zero() - one_unit;
+    if (kind == 1) return Field<P>{{words(), 0, 0, 0}};
+    if (kind == 2) return Field<P>::zero() - Field<P>{{words() >> 32, 0, 0, 0}};
+    if (kind == 3) return Field<P>{{0, 0, 0, words() % P::modulus(3)}};
+    return Field<P>{{words(), words(), words(), words() % P::modulus(3)}};
+}
+
+template <typename P> void compare_products(const char *what) {
+    bool same = true;
+    for (int i = 0; i < 200000; ++i) {
+        const Field<P> a = draw<P>(), b = draw<P>();
+        Field<P> product;
+        chains::multiply<P>(product.words, a.words, b.words);
+        uint64_t difference[4];
+        const uint64_t modulus[4] = {P::modulus(0), P::modulus(1), P::modulus(2), P::modulus(3)};
+        // The chains leave what is below 2p.
+        if (chains::subtract(difference, product.words, modulus) == 0) {
+            for (int word = 0; word < 4; ++word) product.words[word] = difference[word];
+        }
+        same = same && product == a * b;
+    }
+    expect(same, what);
+}
+
+// A context and what is on it; whatever fails ends the program.
+class Bench {
+  public:
+    Bench() { must(zkinfer_create(0, 0, &context_)); }
+    ~Bench() { zkinfer_destroy(context_); }
+
+    void must(int32_t status) {
+        if (status == ZKINFER_OK) return;
+        std::printf("status %d: %s\n", status, zkinfer_error_text(context_));
+        std::exit(1);
+    }
+
+    template <typename T> zkinfer_address upload(const std::vector<T> &values) {
+        zkinfer_address address = 0;
+        must(zkinfer_allocate(context_, values.size() * sizeof(T), &address));
+        must(zkinfer_upload(context_, address, values.data(), values.size() * sizeof(T)));
+        return address;
+    }
+
+    std::vector<Fr> take(zkinfer_address address, uint64_t count) {
+        std::vector<Fr> values(count);
+        must(zkinfer_download(context_, values.data(), address, count * sizeof(Fr)));
+        must(zkinfer_free(context_, address));
+        return values;
+    }
+
+    zkinfer_context *context() { return context_; }
+
+  private:
+    zkinfer_context *context_ = nullptr;
+};
+
+std::vector<Fr> draw_scalars(uint64_t count) {
+    std::vector<Fr> values(count);
+    for (Fr &value : values) value = draw<ScalarParameters>();
+    return values;
+}
+
+void elementwise(Bench &bench) {
+    bool same = true;
+    const Fr factor = draw<ScalarParameters>();
+    for (const uint64_t count : {0, 1, 255, 256, 300}) {
+        const std::vector<Fr> a = draw_scalars(count), b = draw_scalars(count);
+        const zkinfer_address left = bench.upload(a), right = bench.upload(b);
+        bench.must(zkinfer_elementwise(bench.context(), ZKINFER_SCALARS, ZKINFER_ADD_SCALED, left, left, right, factor.words, count));
+        bench.must(zkinfer_invert(bench.context(), ZKINFER_SCALARS, right, right, count));
+        const std::vector<Fr> sums = bench.take(left, count), inverses = bench.take(right, count);
+        for (uint64_t i = 0; i < count; ++i) {
+            same = same && sums[i] == a[i] + factor * b[i] && inverses[i] == b[i].inverse();
+        }
+    }
+    expect(same, "element-wise operations");
+}
+
+// Values by Horner's rule.
+void transforms(Bench &bench) {
+    bool same = true;
+    for (const uint32_t k : {0, 1, 2, 5, 8, 9, 10}) {
+        const uint64_t size = uint64_t{1} << k;
+        const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(k)));
+        const zkinfer_address shift = bench.upload(std::vector<Fr>(zkinfer_powers_length(k)));
+        const Fr coset = draw<ScalarParameters>() + Fr::one();
+        bench.must(zkinfer_domain(bench.context(), k, domain));
+        bench.must(zkinfer_powers(bench.context(), k, coset.words, shift));
+        const std::vector<Fr> coefficients = draw_scalars(2 * size);
+        const zkinfer_address columns = bench.upload(coefficients);
+        bench.must(zkinfer_transform(bench.context(), domain, k, 0, shift, columns, columns, 2));
+        const std::vector<Fr> values = bench.take(columns, 2 * size);
+        Fr omega = scalar_root_of_unity();
+        for (uint32_t bits = ScalarParameters::TWO_ADICITY; bits > k; --bits) omega = omega.square();
+        for (const uint64_t place : {uint64_t{0}, size / 3, size - 1, 2 * size - 1}) {
+            const Fr point = coset * omega.power(place % size);
+            Fr value = Fr::zero();
+            for (uint64_t i = size; i-- > 0;) value = value * point + coefficients[place / size * size + i];
+            same = same && value == values[place];
+        }
+        bench.must(zkinfer_free(bench.context(), domain));
+        bench.must(zkinfer_free(bench.context(), shift));
+    }
+    expect(same, "transforms");
+}
+
+void columns(Bench &bench) {
+    const uint32_t k = 5;
+    const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(k)));
+    bench.must(zkinfer_domain(bench.context(), k, domain));
+    zkinfer_column column{};
+    const std::vector<int16_t> integers{-32768, 32767, 0, -1, 5};
+    const std::vector<Fr> tail = draw_scalars(2);
+    column.count = integers.size();
+    column.width = 2;
+    column.cells = bench.upload(integers);
+    column.tail = bench.upload(tail);
+    column.tail_count = 2;
+    const zkinfer_address to = bench.upload(std::vector<Fr>(32));
+    bench.must(zkinfer_expand(bench.context(), domain, k, &column, to));
+    const std::vector<Fr> values = bench.take(to, 32);
+    const bool same = values[0] == -Fr::integer(32768) && values[4] == Fr::integer(5) && values[7] == Fr::zero() &&
+                      values[30] == tail[0] && values[31] == tail[1];
+    expect(same, "columns");
+    bench.must(zkinfer_free(bench.context(), column.cells));
+    bench.must(zkinfer_free(bench.context(), column.tail));
+    bench.must(zkinfer_free(bench.context(), domain));
+}
+
+} // namespace
+} // namespace zkinfer
+
+int main() {
+    using namespace zkinfer;
+    compare_products<ScalarParameters>("products of scalars by chains");
+    compare_products<CoordinateParameters>("products of coordinates by chains");
+    Bench bench;
+    elementwise(bench);
+    transforms(bench);
+    columns(bench);
+    return failures == 0 ? 0 : 1;
+}

@@ -1,0 +1,132 @@
+//! Columns in a device's memory, as narrow as on the host.
+
+use circuits::machine::Integers;
+use halo2_proofs::halo2curves::bn256::Fr;
+use prover::engine::{Column, SigmaColumn, Values};
+
+use crate::{Device, DeviceBuffer, DeviceError};
+
+/// A column of a [`GpuEngine`](crate::GpuEngine).
+#[derive(Debug)]
+pub struct DeviceColumn {
+    pub(crate) form: Form,
+    /// The last rows.
+    pub(crate) tail: Option<DeviceBuffer<Fr>>,
+}
+
+/// What the first rows are; see [`Values`].
+#[derive(Debug)]
+pub(crate) enum Form {
+    Integers(DeviceIntegers),
+    Elements(DeviceBuffer<Fr>),
+    Sparse { rows: DeviceBuffer<u32>, values: DeviceBuffer<Fr> },
+    Constant(Fr),
+    Sigma { column: u32, rows: DeviceBuffer<u32>, images: DeviceBuffer<[u32; 2]> },
+}
+
+/// Signed integers of 1, 2, 4 or 8 bytes.
+#[derive(Debug)]
+pub(crate) enum DeviceIntegers {
+    I8(DeviceBuffer<i8>),
+    I16(DeviceBuffer<i16>),
+    I32(DeviceBuffer<i32>),
+    I64(DeviceBuffer<i64>),
+}
+
+impl DeviceIntegers {
+    fn upload(device: &Device, integers: &Integers) -> Result<Self, DeviceError> {
+        Ok(match integers {
+            Integers::I8(cells) => Self::I8(device.upload(cells)?),
+            Integers::I16(cells) => Self::I16(device.upload(cells)?),
+            Integers::I32(cells) => Self::I32(device.upload(cells)?),
+            Integers::I64(cells) => Self::I64(device.upload(cells)?),
+        })
+    }
+
+    fn download(&self) -> Result<Integers, DeviceError> {
+        Ok(match self {
+            Self::I8(cells) => Integers::I8(cells.download()?.into()),
+            Self::I16(cells) => Integers::I16(cells.download()?.into()),
+            Self::I32(cells) => Integers::I32(cells.download()?.into()),
+            Self::I64(cells) => Integers::I64(cells.download()?.into()),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::I8(cells) => cells.len(),
+            Self::I16(cells) => cells.len(),
+            Self::I32(cells) => cells.len(),
+            Self::I64(cells) => cells.len(),
+        }
+    }
+
+    /// Bytes of an integer.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::I8(_) => 1,
+            Self::I16(_) => 2,
+            Self::I32(_) => 4,
+            Self::I64(_) => 8,
+        }
+    }
+}
+
+impl DeviceColumn {
+    /// Takes a column over to a device.
+    ///
+    /// # Errors
+    /// There is no memory, or the device fails.
+    pub fn upload(device: &Device, column: &Column) -> Result<Self, DeviceError> {
+        let form = match &column.values {
+            Values::Integers(integers) => Form::Integers(DeviceIntegers::upload(device, integers)?),
+            Values::Field(elements) => Form::Elements(device.upload(elements)?),
+            Values::Sparse { rows, values } => {
+                Form::Sparse { rows: device.upload(rows)?, values: device.upload(values)? }
+            }
+            Values::Constant(element) => Form::Constant(*element),
+            Values::Sigma(sigma) => {
+                let images: Vec<[u32; 2]> = sigma.images.iter().map(|&(column, row)| [column, row]).collect();
+                Form::Sigma { column: sigma.column, rows: device.upload(&sigma.rows)?, images: device.upload(&images)? }
+            }
+        };
+        let tail = (!column.tail.is_empty()).then(|| device.upload(&column.tail)).transpose()?;
+        Ok(Self { form, tail })
+    }
+
+    /// A column of elements that lie on the device, without a tail.
+    pub fn elements(elements: DeviceBuffer<Fr>) -> Self {
+        Self { form: Form::Elements(elements), tail: None }
+    }
+
+    /// The column on the host, in the same form.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn download(&self) -> Result<Column, DeviceError> {
+        let values = match &self.form {
+            Form::Integers(integers) => Values::Integers(integers.download()?.into()),
+            Form::Elements(elements) => Values::Field(elements.download()?),
+            Form::Sparse { rows, values } => Values::Sparse { rows: rows.download()?, values: values.download()? },
+            Form::Constant(element) => Values::Constant(*element),
+            Form::Sigma { column, rows, images } => {
+                let images: Vec<_> = images.download()?.into_iter().map(|[column, row]| (column, row)).collect();
+                Values::Sigma(SigmaColumn { column: *column, rows: rows.download()?.into(), images: images.into() })
+            }
+        };
+        let tail = self.tail.as_ref().map_or(Ok(Vec::new()), DeviceBuffer::download)?;
+        Ok(Column { values, tail })
+    }
+
+    /// Bytes of the device's memory.
+    pub fn bytes(&self) -> usize {
+        let cells = match &self.form {
+            Form::Integers(integers) => integers.len() * integers.width(),
+            Form::Elements(elements) => elements.bytes(),
+            Form::Sparse { rows, values } => rows.bytes() + values.bytes(),
+            Form::Constant(_) => 0,
+            Form::Sigma { rows, images, .. } => rows.bytes() + images.bytes(),
+        };
+        cells + self.tail.as_ref().map_or(0, DeviceBuffer::bytes)
+    }
+}

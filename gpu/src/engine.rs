@@ -1,0 +1,116 @@
+//! The device as an engine of the prover.
+//!
+//! Columns lie on the device. An operation that has no kernel yet brings the columns that it reads to the host, lets the processor's
+//! engine do it, and takes the result back ([`host`]): the whole prover always runs, and gives the same bytes.
+
+mod host;
+
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
+use prover::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct};
+use prover::plonk::constraints::NodeId;
+use prover::plonk::quotient::{QuotientPlan, Room};
+
+use crate::{Device, DeviceColumn, DeviceDomain, DeviceError};
+
+/// The engine of a device.
+pub struct GpuEngine {
+    device: Device,
+    domain: DeviceDomain,
+    /// For what has no kernel.
+    host: CpuEngine,
+}
+
+impl From<DeviceError> for EngineError {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(Box::new(error))
+    }
+}
+
+impl GpuEngine {
+    /// An engine for the domain of `lagrange.len()` points, a power of two and 8 at least, with the Lagrange basis
+    /// `[ℓ_i(τ)]₁` and `[τ]₁`.
+    ///
+    /// # Errors
+    /// There is no memory on the device, or it fails.
+    pub fn new(device: Device, lagrange: &[G1Affine], tau: G1Affine, options: CpuOptions) -> Result<Self, EngineError> {
+        let domain = device.domain(lagrange.len().ilog2())?;
+        Ok(Self { device, domain, host: CpuEngine::new(lagrange, tau, options) })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn rows(&self) -> usize {
+        self.domain.size()
+    }
+}
+
+impl Engine for GpuEngine {
+    type Column = DeviceColumn;
+
+    fn k(&self) -> u32 {
+        self.domain.k()
+    }
+
+    fn quotient_room(&self) -> Room {
+        self.host.quotient_room()
+    }
+
+    fn column(&self, column: Column) -> Result<DeviceColumn, EngineError> {
+        match column.rows() {
+            found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
+            _ => Ok(DeviceColumn::upload(&self.device, &column)?),
+        }
+    }
+
+    fn commit(&self, columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, EngineError> {
+        self.host_commit(columns)
+    }
+
+    fn pointwise(
+        &self,
+        node: NodeId,
+        environment: &Environment<'_, DeviceColumn>,
+    ) -> Result<DeviceColumn, EngineError> {
+        self.host_pointwise(node, environment)
+    }
+
+    fn permute_pair(
+        &self,
+        input: &DeviceColumn,
+        table: &DeviceColumn,
+        tails: [Vec<Fr>; 2],
+    ) -> Result<[DeviceColumn; 2], EngineError> {
+        self.host_permute_pair(input, table, tails)
+    }
+
+    fn grand_product(&self, product: GrandProduct<'_, DeviceColumn>) -> Result<(DeviceColumn, Fr), EngineError> {
+        self.host_grand_product(product)
+    }
+
+    fn quotient(
+        &self,
+        plan: &QuotientPlan,
+        environment: &Environment<'_, DeviceColumn>,
+    ) -> Result<Vec<DeviceColumn>, EngineError> {
+        self.host_quotient(plan, environment)
+    }
+
+    fn evaluate(&self, x: Fr, queries: &[(&DeviceColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
+        self.host_evaluate(x, queries)
+    }
+
+    fn combine(&self, terms: &[(&DeviceColumn, Fr)], constant: Fr) -> Result<DeviceColumn, EngineError> {
+        self.host_combine(terms, constant)
+    }
+
+    fn divide(&self, dividends: &[Dividend<'_, DeviceColumn>]) -> Result<DeviceColumn, EngineError> {
+        self.host_divide(dividends)
+    }
+
+    fn values(&self, column: &DeviceColumn) -> Result<Vec<Fr>, EngineError> {
+        Ok(self.domain.expand(column)?.download()?)
+    }
+}

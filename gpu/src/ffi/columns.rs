@@ -1,0 +1,96 @@
+//! Columns in full.
+
+use halo2_proofs::halo2curves::bn256::Fr;
+
+use super::transform::DeviceDomain;
+use super::{Device, DeviceBuffer, DeviceError, RawContext};
+use crate::column::{DeviceColumn, DeviceIntegers, Form};
+
+functions! {
+    /// Columns.
+    Functions {
+        fn zkinfer_expand(context: *mut RawContext, domain: u64, k: u32, column: *const RawColumn, to: u64) -> i32;
+    }
+}
+
+/// A column as the library takes it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawColumn {
+    count: u64,
+    cells: u64,
+    rows: u64,
+    tail: u64,
+    tail_count: u32,
+    form: u32,
+    width: u32,
+    column: u32,
+    constant: Fr,
+}
+
+impl RawColumn {
+    /// A column of `device`, for as long as it is there.
+    pub(super) fn new(device: &Device, column: &DeviceColumn) -> Self {
+        let raw = Self {
+            count: 0,
+            cells: 0,
+            rows: 0,
+            tail: column.tail.as_ref().map_or(0, |tail| tail.address_on(device)),
+            tail_count: column.tail.as_ref().map_or(0, |tail| tail.len() as u32),
+            form: 0,
+            width: 0,
+            column: 0,
+            constant: Fr::zero(),
+        };
+        match &column.form {
+            Form::Integers(integers) => {
+                let cells = match integers {
+                    DeviceIntegers::I8(cells) => cells.address_on(device),
+                    DeviceIntegers::I16(cells) => cells.address_on(device),
+                    DeviceIntegers::I32(cells) => cells.address_on(device),
+                    DeviceIntegers::I64(cells) => cells.address_on(device),
+                };
+                Self { count: integers.len() as u64, cells, width: integers.width() as u32, ..raw }
+            }
+            Form::Elements(elements) => {
+                Self { form: 1, count: elements.len() as u64, cells: elements.address_on(device), ..raw }
+            }
+            Form::Sparse { rows, values } => Self {
+                form: 2,
+                count: values.len() as u64,
+                cells: values.address_on(device),
+                rows: rows.address_on(device),
+                ..raw
+            },
+            Form::Constant(constant) => Self { form: 3, constant: *constant, ..raw },
+            Form::Sigma { column, rows, images } => Self {
+                form: 4,
+                count: rows.len() as u64,
+                cells: images.address_on(device),
+                rows: rows.address_on(device),
+                column: *column,
+                ..raw
+            },
+        }
+    }
+}
+
+impl DeviceDomain {
+    /// The column's values in all rows.
+    ///
+    /// # Errors
+    /// There is no memory, the column is longer than the domain, or the device fails.
+    ///
+    /// # Panics
+    /// The column is another device's.
+    pub fn expand(&self, column: &DeviceColumn) -> Result<DeviceBuffer<Fr>, DeviceError> {
+        let device = self.device();
+        let values = device.buffer(self.size())?;
+        let raw = RawColumn::new(device, column);
+        // SAFETY: the column's buffers are there, as long as it says; the domain's tables are those of `k`.
+        device.call(|tables, context| unsafe {
+            (tables.columns.zkinfer_expand)(context, self.address(), self.k(), &raw, values.address_on(device))
+        })?;
+        Ok(values)
+    }
+}

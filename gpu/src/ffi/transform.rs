@@ -1,0 +1,150 @@
+//! Domains and transforms.
+
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::PrimeField;
+
+use super::{Device, DeviceBuffer, DeviceError, RawContext};
+
+functions! {
+    /// Domains and transforms.
+    Functions {
+        fn zkinfer_powers_length(k: u32) -> u64;
+        fn zkinfer_powers(context: *mut RawContext, k: u32, base: *const Fr, to: u64) -> i32;
+        fn zkinfer_domain_length(k: u32) -> u64;
+        fn zkinfer_domain(context: *mut RawContext, k: u32, to: u64) -> i32;
+        fn zkinfer_transform(
+            context: *mut RawContext,
+            domain: u64,
+            k: u32,
+            inverse: u32,
+            shift: u64,
+            to: u64,
+            from: u64,
+            count: u64,
+        ) -> i32;
+    }
+}
+
+/// The tables of the domain of `2^k` powers of halo2's root of unity, in a device's memory: about `64·√n` bytes.
+#[derive(Debug)]
+pub struct DeviceDomain {
+    k: u32,
+    tables: DeviceBuffer<Fr>,
+}
+
+/// The powers of a coset's shift and of its inverse, in a device's memory.
+#[derive(Debug)]
+pub struct DeviceCoset {
+    k: u32,
+    powers: DeviceBuffer<Fr>,
+    inverse_powers: DeviceBuffer<Fr>,
+}
+
+impl Device {
+    /// The domain of `2^k` points.
+    ///
+    /// # Errors
+    /// `k` is above 28, there is no memory, or the device fails.
+    pub fn domain(&self, k: u32) -> Result<DeviceDomain, DeviceError> {
+        if k > Fr::S {
+            return Err(DeviceError::Invalid(format!("the field has no root of unity of order 2^{k}")));
+        }
+        // SAFETY: it computes a number.
+        let length = unsafe { (self.context.tables.transform.zkinfer_domain_length)(k) };
+        let tables = self.buffer::<Fr>(length as usize)?;
+        // SAFETY: the buffer is as long as the library asks for.
+        self.call(|functions, context| unsafe {
+            (functions.transform.zkinfer_domain)(context, k, tables.address_on(self))
+        })?;
+        Ok(DeviceDomain { k, tables })
+    }
+
+    fn powers(&self, k: u32, base: Fr) -> Result<DeviceBuffer<Fr>, DeviceError> {
+        // SAFETY: it computes a number.
+        let length = unsafe { (self.context.tables.transform.zkinfer_powers_length)(k) };
+        let table = self.buffer::<Fr>(length as usize)?;
+        // SAFETY: the buffer is as long as the library asks for.
+        self.call(|functions, context| unsafe {
+            (functions.transform.zkinfer_powers)(context, k, &base, table.address_on(self))
+        })?;
+        Ok(table)
+    }
+}
+
+impl DeviceDomain {
+    /// The logarithm of the size.
+    pub fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// The number of points.
+    pub fn size(&self) -> usize {
+        1 << self.k
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        self.tables.device()
+    }
+
+    /// Where the tables are; for functions of the library.
+    pub(super) fn address(&self) -> u64 {
+        self.tables.address_on(self.device())
+    }
+
+    /// Prepares transforms over `shift·ω^i`.
+    ///
+    /// # Errors
+    /// There is no memory, or the device fails.
+    ///
+    /// # Panics
+    /// The shift is zero.
+    pub fn coset(&self, shift: Fr) -> Result<DeviceCoset, DeviceError> {
+        let inverse = shift.invert().expect("a shift that is not zero");
+        let powers = |base| self.device().powers(self.k, base);
+        Ok(DeviceCoset { k: self.k, powers: powers(shift)?, inverse_powers: powers(inverse)? })
+    }
+
+    /// Coefficients of one or more polynomials to their values on the domain, or on a coset, in place: columns of `2^k` elements
+    /// one behind the other.
+    ///
+    /// # Errors
+    /// There is no memory for as much again, or the device fails.
+    ///
+    /// # Panics
+    /// The elements are no whole columns, or the coset or a buffer is another's.
+    pub fn forward(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
+        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), columns)
+    }
+
+    /// Values on the domain, or on a coset, to coefficients, in place.
+    ///
+    /// # Errors
+    /// There is no memory for as much again, or the device fails.
+    ///
+    /// # Panics
+    /// The elements are no whole columns, or the coset or a buffer is another's.
+    pub fn inverse(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
+        self.transform(true, coset.map(|coset| (coset.k, &coset.inverse_powers)), columns)
+    }
+
+    fn transform(
+        &self,
+        inverse: bool,
+        shift: Option<(u32, &DeviceBuffer<Fr>)>,
+        columns: &mut DeviceBuffer<Fr>,
+    ) -> Result<(), DeviceError> {
+        assert_eq!(columns.len() % self.size(), 0, "whole columns");
+        let device = self.device();
+        let shift = shift.map_or(0, |(k, powers)| {
+            assert_eq!(k, self.k, "a coset of another size");
+            powers.address_on(device)
+        });
+        let (place, count) = (columns.address_on(device), (columns.len() / self.size()) as u64);
+        // SAFETY: the tables are those of `k`, and so many columns are there.
+        device.call(|functions, context| unsafe {
+            let function = functions.transform.zkinfer_transform;
+            function(context, self.address(), self.k, u32::from(inverse), shift, place, place, count)
+        })
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod column;
+mod engine;
+mod ffi;
+mod library;
+pub mod twin;
+
+pub use column::DeviceColumn;
+pub use engine::GpuEngine;
+pub use ffi::{
+    Device, DeviceBuffer, DeviceCoset, DeviceDomain, DeviceError, DeviceField, DeviceInfo, ElementOperation, Kernels,
+    LibraryError, Plain, ABI_VERSION,
+};
+pub use library::{LIBRARY_VARIABLE, REQUIRE_VARIABLE};
