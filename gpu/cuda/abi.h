@@ -179,6 +179,36 @@ ZKINFER_EXPORT int32_t zkinfer_transform(zkinfer_context *context, zkinfer_addre
                                          zkinfer_address shift, zkinfer_address to, zkinfer_address from,
                                          uint64_t count);
 
+/* ---- Commitments ---- */
+
+/* Points of the curve's group, and multiples of them: `levels` lists of `count` points, one behind the other; the one with the number
+ * `l` has the points times 2^(l * width * sets). A point is its coordinates x and y, zeros at infinity. */
+typedef struct {
+    zkinfer_address points;
+    uint64_t count;
+    /* 1: there are no multiples, and the other two mean nothing. */
+    uint32_t levels;
+    /* Bits of the digits that scalars are cut into where multiples are used. */
+    uint32_t width;
+    /* Digits with the places `i` and `i + sets` share buckets, which multiples make possible. */
+    uint32_t sets;
+} zkinfer_bases;
+
+/* Chooses `levels`, `width` and `sets` for `count` points with scalars of full width, so that multiples take a quarter of the free
+ * memory at most; none are chosen where they save little. */
+ZKINFER_EXPORT int32_t zkinfer_choose_multiples(zkinfer_context *context, zkinfer_bases *bases);
+
+/* Writes all lists but the first, which is there. */
+ZKINFER_EXPORT int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *bases);
+
+/* The sums of a basis with the values of `count` columns of 2^k rows; writes the coordinates x and y of each, on the host. `bases` are the
+ * basis, then the sum of its points (the group's generator), then their sum with the powers of omega. A column that has a value in every
+ * row, ZKINFER_CONSTANT or ZKINFER_SIGMA, has no tail here. Takes scratch memory as far as there is, and more passes where it is
+ * short. */
+ZKINFER_EXPORT int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, zkinfer_address domain,
+                                      uint32_t k, const zkinfer_column *columns, uint64_t count,
+                                      uint64_t *commitments);
+
 #ifdef __cplusplus
 }
 #endif

@@ -92,6 +92,12 @@ void DeviceMemory::zero(void *to, uint64_t bytes) {
 
 void DeviceMemory::synchronize() { check(cudaStreamSynchronize(stream_), "waiting for the device"); }
 
+uint64_t DeviceMemory::left() const {
+    size_t available = 0, total = 0;
+    check(cudaMemGetInfo(&available, &total), "asking for the free memory");
+    return available;
+}
+
 #else
 
 DeviceMemory::DeviceMemory(uint32_t device) {
@@ -117,6 +123,7 @@ void DeviceMemory::download(void *to, const void *from, uint64_t bytes) { std::m
 void DeviceMemory::copy(void *to, const void *from, uint64_t bytes) { std::memcpy(to, from, bytes); }
 void DeviceMemory::zero(void *to, uint64_t bytes) { std::memset(to, 0, bytes); }
 void DeviceMemory::synchronize() {}
+uint64_t DeviceMemory::left() const { return UINT64_MAX / 2; }
 
 #endif
 
@@ -174,6 +181,8 @@ void *zkinfer_context::allocate(uint64_t asked) {
     peak_ = std::max(peak_, used_);
     return memory;
 }
+
+uint64_t zkinfer_context::available() const { return std::min(limit_ - used_, memory_.left() + kept_); }
 
 void zkinfer_context::free(void *memory) {
     if (memory == nullptr) return;

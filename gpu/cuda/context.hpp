@@ -53,6 +53,8 @@ class DeviceMemory {
     void copy(void *to, const void *from, uint64_t bytes);
     void zero(void *to, uint64_t bytes);
     void synchronize();
+    // Bytes that the runtime has left; on the host, no bound is known.
+    uint64_t left() const;
 #ifdef __CUDACC__
     cudaStream_t stream() const { return stream_; }
 #endif
@@ -78,6 +80,8 @@ struct zkinfer_context {
     zkinfer::DeviceMemory &memory() { return memory_; }
     uint64_t used() const { return used_; }
     uint64_t peak() const { return peak_; }
+    // Bytes that may still be allocated, as far as is known.
+    uint64_t available() const;
 #ifdef __CUDACC__
     cudaStream_t stream() const { return memory_.stream(); }
 #else

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "columns.hpp"
+#include "curve.hpp"
 
 namespace zkinfer {
 namespace {
@@ -151,6 +152,88 @@ void columns(Bench &bench) {
     bench.must(zkinfer_free(bench.context(), domain));
 }
 
+// `scalar * point`, bit by bit.
+Affine multiple(const Affine &point, const Fr &scalar) {
+    uint64_t integer[4];
+    scalar.integer_words(integer);
+    Point product = Point::infinity();
+    for (int bit = 255; bit >= 0; --bit) {
+        product = product.doubled();
+        if ((integer[bit / 64] >> bit % 64 & 1) != 0) product += point;
+    }
+    return product.affine();
+}
+
+void group() {
+    const Affine generator{Fq::one(), Fq::one().doubled()};
+    const Fr a = draw<ScalarParameters>() + Fr::one();
+    const Affine point = multiple(generator, a);
+    Point sum = Point::from(point), twice = sum;
+    bool same = multiple(generator, Fr::zero() - Fr::one()) == -generator && sum.affine() == point;
+    twice += point;
+    same = same && twice.affine() == sum.doubled().affine() && twice.affine() == multiple(point, Fr::integer(2));
+    Point both = twice;
+    both += twice;
+    same = same && both.affine() == multiple(point, Fr::integer(4));
+    both += Affine::infinity();
+    both += Point::infinity();
+    same = same && both.affine() == multiple(point, Fr::integer(4));
+    both += -both.affine();
+    same = same && both.is_infinity() && both.affine() == Affine::infinity();
+    both += twice;
+    twice.y = -twice.y;
+    both += twice;
+    expect(same && both.is_infinity(), "sums of points");
+}
+
+// Columns of each width, of elements, and a permutation, against sums bit by bit.
+void commitments(Bench &bench) {
+    constexpr uint32_t K = 6;
+    constexpr uint64_t ROWS = 1 << K;
+    bool same = true;
+    const Affine generator{Fq::one(), Fq::one().doubled()};
+    const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(K)));
+    bench.must(zkinfer_domain(bench.context(), K, domain));
+    std::vector<Fr> factors(ROWS + 2);
+    for (Fr &factor : factors) factor = Fr::integer(static_cast<int64_t>(words() % 9) - 4);
+    for (uint32_t sets = 0; sets < 3; ++sets) {
+        zkinfer_bases bases{0, factors.size(), 1, 5, sets};
+        if (sets != 0) bases.levels = (253 / bases.width + sets) / sets;
+        std::vector<Affine> points(bases.levels * factors.size());
+        for (uint64_t i = 0; i < factors.size(); ++i) points[i] = multiple(generator, factors[i]);
+        bases.points = bench.upload(points);
+        bench.must(zkinfer_make_multiples(bench.context(), &bases));
+        const std::vector<int8_t> integers{-128, 127, 0, -1, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
+        const std::vector<Fr> elements = draw_scalars(ROWS - 3), tail = draw_scalars(3);
+        zkinfer_column columns[3]{};
+        Fr expected[3] = {Fr::zero(), Fr::zero(), factors[ROWS + 1]};
+        columns[0].count = integers.size();
+        columns[0].width = 1;
+        columns[0].cells = bench.upload(integers);
+        columns[1].form = ZKINFER_ELEMENTS;
+        columns[1].count = elements.size();
+        columns[1].cells = bench.upload(elements);
+        columns[2].form = ZKINFER_SIGMA;
+        for (uint64_t i = 0; i < integers.size(); ++i) expected[0] += Fr::integer(integers[i]) * factors[i];
+        for (uint64_t i = 0; i < elements.size(); ++i) expected[1] += elements[i] * factors[i];
+        for (int column = 0; column < 2; ++column) {
+            columns[column].tail = bench.upload(tail);
+            columns[column].tail_count = 3;
+            for (uint64_t i = 0; i < 3; ++i) expected[column] += tail[i] * factors[ROWS - 3 + i];
+        }
+        Affine found[3];
+        bench.must(zkinfer_commit(bench.context(), &bases, domain, K, columns, 3, found[0].x.words));
+        for (int column = 0; column < 3; ++column) same = same && found[column] == multiple(generator, expected[column]);
+        bench.must(zkinfer_free(bench.context(), bases.points));
+        for (int column = 0; column < 2; ++column) {
+            bench.must(zkinfer_free(bench.context(), columns[column].cells));
+            bench.must(zkinfer_free(bench.context(), columns[column].tail));
+        }
+    }
+    bench.must(zkinfer_free(bench.context(), domain));
+    expect(same, "commitments");
+}
+
 } // namespace
 } // namespace zkinfer
 
@@ -162,5 +245,7 @@ int main() {
     elementwise(bench);
     transforms(bench);
     columns(bench);
+    group();
+    commitments(bench);
     return failures == 0 ? 0 : 1;
 }

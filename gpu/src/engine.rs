@@ -10,12 +10,13 @@ use prover::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineErro
 use prover::plonk::constraints::NodeId;
 use prover::plonk::quotient::{QuotientPlan, Room};
 
-use crate::{Device, DeviceColumn, DeviceDomain, DeviceError};
+use crate::{Device, DeviceBases, DeviceColumn, DeviceDomain, DeviceError};
 
 /// The engine of a device.
 pub struct GpuEngine {
     device: Device,
     domain: DeviceDomain,
+    bases: DeviceBases,
     /// For what has no kernel.
     host: CpuEngine,
 }
@@ -34,7 +35,8 @@ impl GpuEngine {
     /// There is no memory on the device, or it fails.
     pub fn new(device: Device, lagrange: &[G1Affine], tau: G1Affine, options: CpuOptions) -> Result<Self, EngineError> {
         let domain = device.domain(lagrange.len().ilog2())?;
-        Ok(Self { device, domain, host: CpuEngine::new(lagrange, tau, options) })
+        let bases = DeviceBases::new(&device, lagrange, tau)?;
+        Ok(Self { device, domain, bases, host: CpuEngine::new(lagrange, tau, options) })
     }
 
     /// The device.
@@ -66,7 +68,7 @@ impl Engine for GpuEngine {
     }
 
     fn commit(&self, columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, EngineError> {
-        self.host_commit(columns)
+        Ok(self.domain.commit(&self.bases, columns)?)
     }
 
     fn pointwise(

@@ -9,7 +9,7 @@ pub mod twin;
 pub use column::DeviceColumn;
 pub use engine::GpuEngine;
 pub use ffi::{
-    Device, DeviceBuffer, DeviceCoset, DeviceDomain, DeviceError, DeviceField, DeviceInfo, ElementOperation, Kernels,
-    LibraryError, Plain, ABI_VERSION,
+    Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceDomain, DeviceError, DeviceField, DeviceInfo,
+    ElementOperation, Kernels, LibraryError, Plain, ABI_VERSION,
 };
 pub use library::{LIBRARY_VARIABLE, REQUIRE_VARIABLE};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
+use halo2_proofs::halo2curves::bn256::Fr;
 use prover::engine::{Column, CpuColumn, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
 use prover::plonk::constraints::{self, NodeId};
 use prover::plonk::program::columns_of;
@@ -53,11 +53,6 @@ impl GpuEngine {
             }
         }
         Ok(held)
-    }
-
-    pub(super) fn host_commit(&self, columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, EngineError> {
-        let held = self.all_to_host(columns.iter().copied())?;
-        self.host.commit(&held.iter().collect::<Vec<_>>())
     }
 
     pub(super) fn host_pointwise(

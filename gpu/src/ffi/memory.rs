@@ -43,7 +43,7 @@ macro_rules! plain {
 // The fields' elements are four words each; whatever is in them, nothing but a wrong result comes of it.
 plain! {
     u8 => 0, i8 => 0, i16 => 0, i32 => 0, i64 => 0, u32 => 0, u64 => 0, [u32; 2] => [0; 2],
-    Fr => Fr::zero(), Fq => Fq::zero(),
+    Fr => Fr::zero(), Fq => Fq::zero(), [Fq; 2] => [Fq::zero(); 2],
 }
 
 /// Values in a device's memory. Freed when dropped.

@@ -32,6 +32,7 @@ macro_rules! functions {
 mod columns;
 mod elements;
 mod memory;
+mod msm;
 mod transform;
 
 use std::ffi::{c_char, CStr, OsStr};
@@ -41,6 +42,7 @@ use thiserror::Error;
 
 pub use elements::{DeviceField, ElementOperation};
 pub use memory::{DeviceBuffer, Plain};
+pub use msm::DeviceBases;
 pub use transform::{DeviceCoset, DeviceDomain};
 
 /// The version of `cuda/abi.h`.
@@ -145,6 +147,7 @@ struct Tables {
     memory: memory::Functions,
     elements: elements::Functions,
     columns: columns::Functions,
+    msm: msm::Functions,
     transform: transform::Functions,
     /// The functions are there for as long as it is open.
     _handle: libloading::Library,
@@ -205,6 +208,7 @@ impl Kernels {
             memory: memory::Functions::load(&handle)?,
             elements: elements::Functions::load(&handle)?,
             columns: columns::Functions::load(&handle)?,
+            msm: msm::Functions::load(&handle)?,
             transform: transform::Functions::load(&handle)?,
             _handle: handle,
         };

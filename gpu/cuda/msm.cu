@@ -1,0 +1,678 @@
+// Commitments: sums over points with the scalars of columns, in passes that keep to the memory there is.
+
+#include "msm.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace zkinfer {
+namespace msm {
+namespace {
+
+// A copy of a list on the device.
+template <typename T> class Uploaded {
+  public:
+    Uploaded(Context &context, const std::vector<T> &values) : memory_(context, values.size()), count_(values.size()) {
+        if (count_ != 0) context.memory().upload(memory_.get(), values.data(), count_ * sizeof(T));
+    }
+    const T *get() const { return memory_.get(); }
+    uint32_t count() const { return static_cast<uint32_t>(count_); }
+
+  private:
+    Scratch<T> memory_;
+    uint64_t count_;
+};
+
+// Products of an addition into a bucket, and what sorting an entry takes, in products; those of the two additions that a bucket costs in
+// the end.
+constexpr uint64_t ENTRY_COST = 10 + 2;
+constexpr uint64_t BUCKET_COST = 2 * 14;
+constexpr uint32_t WIDEST = 16;
+
+// Memory of a pass at most, where there is more: nothing is gained beyond.
+constexpr uint64_t PASS_BYTES = uint64_t{2} << 30;
+// Allocations of a pass are rounded up by less than this.
+constexpr uint64_t PASS_ROUNDING = 16 << 10;
+// A pass does not take fewer places.
+constexpr uint64_t LEAST_PLACES = 1 << 12;
+
+// Entries that a thread sums, for so many: chunks enough for a large device, and not so short that merging them matters.
+uint32_t chunk_length(uint64_t entries) {
+    return static_cast<uint32_t>(std::clamp<uint64_t>(entries >> 17, 8, 64));
+}
+// Partial sums that a thread sums: merging equal ones takes this many additions for each quarter of the list.
+constexpr uint32_t MERGE_LENGTH = 8;
+
+// Points, and their multiples where these are stored.
+struct Bases {
+    const Affine *points;
+    uint64_t count;
+    uint32_t width;
+    uint32_t sets;
+    uint32_t levels;
+
+    explicit Bases(const zkinfer_bases &bases)
+        : points(at<Affine>(bases.points)), count(bases.count), width(bases.width), sets(bases.sets), levels(bases.levels) {
+        const bool multiples = levels != 1;
+        if (levels == 0 || (multiples && (width < 2 || width > WIDEST || sets == 0 || sets > 128 || levels > 128))) {
+            throw Failure(ZKINFER_INVALID, "multiples of no known kind");
+        }
+        if (count >> 31 != 0 || count * levels >> 31 != 0) throw Failure(ZKINFER_INVALID, "2^31 points or more");
+    }
+};
+
+// Scalars that take part in a sum, and how they are cut.
+struct Job {
+    Scalars scalars;
+    uint32_t sum;
+    Windows windows{};
+    // Windows that lie so far apart share buckets; 0: none do.
+    uint32_t sets = 0;
+    // Scalars that are not zero.
+    uint64_t filled = 0;
+
+    uint32_t set_of(uint32_t window) const { return sets == 0 ? window : window % sets; }
+    uint32_t level_of(uint32_t window) const { return sets == 0 ? 0 : window / sets; }
+    uint32_t buckets(uint32_t set) const { return windows.buckets(set); }
+
+    uint64_t cost() const {
+        const uint32_t own = sets == 0 ? windows.count : std::min(sets, windows.count);
+        uint64_t buckets_cost = 0;
+        for (uint32_t set = 0; set < own; ++set) buckets_cost += BUCKET_COST * buckets(set);
+        return ENTRY_COST * filled * windows.count + buckets_cost;
+    }
+
+    // Takes the cheapest windows for magnitudes up to 2^bits.
+    void choose_windows(uint32_t bits, const Bases &bases) {
+        uint64_t least = UINT64_MAX;
+        const Job job = *this;
+        const auto consider = [&](Windows windows, uint32_t sets) {
+            Job candidate = job;
+            candidate.windows = windows;
+            candidate.sets = sets;
+            const uint64_t cost = candidate.cost();
+            if (cost < least) {
+                least = cost;
+                *this = candidate;
+            }
+        };
+        for (uint32_t width = 2; width <= WIDEST; ++width) {
+            const uint32_t count = std::max(1u, (bits + width - 1) / width);
+            consider(Windows::of(bits, width, count), 0);
+            // The top window takes the carry alone.
+            if (bits == width * count) consider(Windows::of(bits, width, count + 1), 0);
+        }
+        if (bases.levels == 1) return;
+        // No window has more buckets than those that it shares them with.
+        const uint32_t count = bits / bases.width + 1;
+        if (count <= bases.sets * bases.levels) consider(Windows::of(bits, bases.width, count), bases.sets);
+    }
+};
+
+// A window of some places of a job.
+struct Piece {
+    uint32_t job;
+    uint32_t window;
+    uint64_t start;
+    uint64_t count;
+};
+
+// Places of a chunk in sorting: so many that there are no more counters than places.
+uint32_t sort_chunk(uint32_t buckets) { return std::max<uint32_t>(4096, 4 * buckets); }
+
+// How much a pass does at once.
+struct PassSize {
+    uint64_t pieces = 0;
+    uint64_t entries = 0;
+    uint64_t counters = 0;
+    uint64_t buckets = 0;
+
+    uint64_t bytes() const {
+        const uint64_t parts = 2 * blocks_for(entries, chunk_length(entries));
+        // Two lists at a time, the second one a quarter of the first.
+        const uint64_t summing = (parts + parts / 4 + 8) * (sizeof(Point) + 4) + buckets * (sizeof(Point) + 4);
+        const uint64_t sorting = 4 * entries + 4 * counters + counters / 512;
+        const uint64_t descriptions = pieces * (sizeof(SortPart) + sizeof(RecodePart) + sizeof(Set));
+        return 4 * entries + std::max(sorting, summing) + descriptions + PASS_ROUNDING;
+    }
+};
+
+// A job and one of its sets.
+using SetKey = std::pair<uint32_t, uint32_t>;
+
+// What is done at once.
+class Pass {
+  public:
+    explicit Pass(const std::vector<Job> &jobs) : jobs_(&jobs) {}
+
+    bool is_empty() const { return pieces_.empty(); }
+    const std::vector<Piece> &pieces() const { return pieces_; }
+    uint64_t entries() const { return size_.entries; }
+    // With the buckets of each.
+    const std::map<SetKey, uint32_t> &sets() const { return sets_; }
+    SetKey set_of(const Piece &piece) const { return {piece.job, (*jobs_)[piece.job].set_of(piece.window)}; }
+
+    // Adds a piece, unless the pass would take more memory.
+    bool add(const Piece &piece, uint64_t budget) {
+        if (with(piece).bytes() > budget) return false;
+        take(piece);
+        return true;
+    }
+
+    void take(const Piece &piece) {
+        size_ = with(piece);
+        sets_.emplace(set_of(piece), buckets(piece));
+        pieces_.push_back(piece);
+    }
+
+  private:
+    uint32_t buckets(const Piece &piece) const { return (*jobs_)[piece.job].buckets(set_of(piece).second); }
+
+    PassSize with(const Piece &piece) const {
+        PassSize size = size_;
+        const uint32_t own = buckets(piece);
+        size.pieces += 1;
+        size.entries += piece.count;
+        size.counters += blocks_for(piece.count, sort_chunk(own)) * own;
+        size.buckets += sets_.count(set_of(piece)) == 0 ? own : 0;
+        return size;
+    }
+
+    const std::vector<Job> *jobs_;
+    std::vector<Piece> pieces_;
+    std::map<SetKey, uint32_t> sets_;
+    PassSize size_;
+};
+
+std::vector<Pass> plan(const std::vector<Job> &jobs, uint64_t budget) {
+    std::vector<Pass> passes{Pass(jobs)};
+    for (uint32_t index = 0; index < jobs.size(); ++index) {
+        const Job &job = jobs[index];
+        if (job.filled == 0) continue;
+        for (uint32_t window = 0; window < job.windows.count; ++window) {
+            uint64_t start = 0, count = job.scalars.count;
+            while (start < job.scalars.count) {
+                count = std::min(count, job.scalars.count - start);
+                const Piece piece{index, window, start, count};
+                if (passes.back().add(piece, budget)) {
+                    start += count;
+                } else if (!passes.back().is_empty()) {
+                    passes.emplace_back(jobs);
+                } else if (count > LEAST_PLACES) {
+                    count = (count + 1) / 2;
+                } else {
+                    // There may be more memory than it seems; if not, the allocation fails.
+                    passes.back().take(piece);
+                    start += count;
+                }
+            }
+        }
+    }
+    return passes;
+}
+
+// The descriptions that the kernels of a pass read.
+struct Layout {
+    std::vector<RecodePart> recodes;
+    std::vector<SortPart> sorts;
+    std::vector<Set> sets;
+    uint64_t recode_blocks = 0;
+    uint64_t sort_blocks = 0;
+    uint64_t counters = 0;
+    uint32_t buckets = 0;
+
+    // Terms get places from `first_term` on, and are described in `terms`, by sum.
+    Layout(const std::vector<Job> &jobs, const Bases &bases, const Pass &pass, uint32_t first_term,
+           std::vector<std::vector<Term>> &terms) {
+        std::map<SetKey, uint32_t> places;
+        place_sets(pass, places);
+        for (const Piece &piece : pass.pieces()) {
+            Set &set = sets[places.at(pass.set_of(piece))];
+            set.chunks += static_cast<uint32_t>(blocks_for(piece.count, sort_chunk(set.buckets())));
+        }
+        for (Set &set : sets) {
+            set.first_counter = counters;
+            counters += uint64_t{set.chunks} * set.buckets();
+        }
+        for (const auto &[key, place] : places) {
+            const Job &job = jobs[key.first];
+            sets[place].term = first_term + place;
+            terms[job.sum].push_back({sets[place].term, job.windows.width * key.second});
+        }
+        std::vector<uint32_t> chunks(sets.size(), 0);
+        const Piece *before = nullptr;
+        uint64_t digits = 0;
+        for (const Piece &piece : pass.pieces()) {
+            const uint32_t place = places.at(pass.set_of(piece));
+            add_recode(jobs[piece.job], piece, before, digits);
+            add_sort(jobs[piece.job], bases, piece, sets[place], chunks[place], digits);
+            digits += piece.count;
+            before = &piece;
+        }
+    }
+
+  private:
+    // Largest sets first.
+    void place_sets(const Pass &pass, std::map<SetKey, uint32_t> &places) {
+        std::vector<std::pair<SetKey, uint32_t>> keys(pass.sets().begin(), pass.sets().end());
+        std::stable_sort(keys.begin(), keys.end(), [](const auto &a, const auto &b) { return a.second > b.second; });
+        for (const auto &[key, size] : keys) {
+            uint32_t bits = 0;
+            while (1u << bits < size) ++bits;
+            places[key] = static_cast<uint32_t>(sets.size());
+            sets.push_back(Set{0, 0, buckets, bits, 0});
+            buckets += size;
+        }
+    }
+
+    // The windows of the same places are cut together.
+    void add_recode(const Job &job, const Piece &piece, const Piece *before, uint64_t digits) {
+        const bool same = before != nullptr && before->job == piece.job && before->start == piece.start;
+        if (same && before->count == piece.count && before->window + 1 == piece.window) {
+            ++recodes.back().window_count;
+            return;
+        }
+        recodes.push_back({job.scalars, piece.start, piece.count, job.windows, piece.window, 1, digits, recode_blocks});
+        recode_blocks += blocks_for(piece.count, Recode::THREADS);
+    }
+
+    void add_sort(const Job &job, const Bases &bases, const Piece &piece, const Set &set, uint32_t &first_chunk,
+                  uint64_t digits) {
+        SortPart part{};
+        part.rows = job.scalars.rows == nullptr ? nullptr : job.scalars.rows + piece.start;
+        part.first = job.scalars.first + static_cast<uint32_t>(piece.start);
+        part.offset = static_cast<uint32_t>(job.level_of(piece.window) * bases.count);
+        part.count = piece.count;
+        part.first_digit = digits;
+        part.first_counter = set.first_counter;
+        part.set_chunks = set.chunks;
+        part.first_chunk = first_chunk;
+        part.chunk = sort_chunk(set.buckets());
+        part.buckets = set.buckets();
+        part.ranges = static_cast<uint32_t>(blocks_for(part.buckets, Sort<false>::RANGE));
+        part.first_block = sort_blocks;
+        const uint64_t chunks = blocks_for(piece.count, part.chunk);
+        first_chunk += static_cast<uint32_t>(chunks);
+        sort_blocks += chunks * part.ranges;
+        sorts.push_back(part);
+    }
+};
+
+// Replaces counters by the sums of those before them.
+void scan(Context &context, uint32_t *counters, uint64_t count) {
+    const uint64_t tiles = blocks_for(count, ScanTiles::TILE);
+    Scratch<uint32_t> totals(context, tiles);
+    launch(context, tiles, ScanTiles{counters, count, totals.get()});
+    if (tiles == 1) return;
+    scan(context, totals.get(), tiles);
+    launch(context, blocks_for(count, AddTotals::THREADS), AddTotals{counters, count, totals.get()});
+}
+
+// Partial sums and their buckets.
+struct Parts {
+    Scratch<Point> sums;
+    Scratch<uint32_t> buckets;
+
+    Parts(Context &context, uint64_t count) : sums(context, count), buckets(context, count) {}
+};
+
+template <typename Source>
+std::unique_ptr<Parts> sum_chunks(Context &context, const Source &source, uint64_t chunks, uint32_t length, Point *buckets) {
+    auto parts = std::make_unique<Parts>(context, 2 * chunks);
+    const SumChunks<Source> kernel{source, chunks, length, buckets, parts->sums.get(), parts->buckets.get()};
+    launch(context, blocks_for(chunks, SumChunks<Source>::THREADS), kernel);
+    return parts;
+}
+
+// Sums the entries of each bucket.
+void sum_buckets(Context &context, const SortedEntries &entries, uint64_t most, Point *buckets) {
+    const uint32_t length = chunk_length(most);
+    uint64_t chunks = blocks_for(most, length);
+    std::unique_ptr<Parts> parts = sum_chunks(context, entries, chunks, length, buckets);
+    while (chunks > 1) {
+        const PartialSums source{parts->sums.get(), parts->buckets.get(), 2 * chunks};
+        chunks = blocks_for(2 * chunks, MERGE_LENGTH);
+        std::unique_ptr<Parts> next = sum_chunks(context, source, chunks, MERGE_LENGTH, buckets);
+        parts = std::move(next);
+    }
+}
+
+void weigh(Context &context, const std::vector<Set> &sets, const Set *device_sets, Point *buckets, Point *terms) {
+    const uint32_t rounds = sets.empty() ? 0 : sets.front().bits;
+    for (uint32_t round = 0; round < rounds; ++round) {
+        uint64_t groups = 0;
+        for (const Set &set : sets) groups += set.bits > round ? uint64_t{set.buckets()} >> (round + 1) : 0;
+        const uint64_t additions = groups * (round + 1);
+        launch(context, blocks_for(additions, WeighRound::THREADS), WeighRound{buckets, round, additions});
+    }
+    const uint32_t count = static_cast<uint32_t>(sets.size());
+    launch(context, blocks_for(count, CollectSets::THREADS), CollectSets{device_sets, count, buckets, terms});
+}
+
+// Sorts the entries of a pass: where each bucket's start goes to `starts`, entries to `entries`.
+void sort(Context &context, const Layout &layout, uint64_t entry_count, const Set *sets, uint32_t *entries, uint32_t *starts) {
+    Scratch<int32_t> digits(context, entry_count);
+    Scratch<uint32_t> counters(context, layout.counters + 1);
+    {
+        const Uploaded<RecodePart> parts(context, layout.recodes);
+        launch(context, layout.recode_blocks, Recode{parts.get(), parts.count(), digits.get()});
+    }
+    const Uploaded<SortPart> parts(context, layout.sorts);
+    context.memory().zero(counters.get() + layout.counters, sizeof(uint32_t));
+    launch(context, layout.sort_blocks, Sort<false>{parts.get(), parts.count(), digits.get(), counters.get(), entries});
+    scan(context, counters.get(), layout.counters + 1);
+    const uint32_t set_count = static_cast<uint32_t>(layout.sets.size());
+    launch(context, blocks_for(layout.buckets + uint64_t{1}, FindStarts::THREADS),
+           FindStarts{sets, set_count, counters.get(), layout.counters, starts, layout.buckets});
+    launch(context, layout.sort_blocks, Sort<true>{parts.get(), parts.count(), digits.get(), counters.get(), entries});
+}
+
+void run(Context &context, const Bases &bases, const Pass &pass, const Layout &layout, Point *terms) {
+    const Uploaded<Set> sets(context, layout.sets);
+    Scratch<uint32_t> entries(context, pass.entries());
+    Scratch<uint32_t> starts(context, layout.buckets + uint64_t{1});
+    sort(context, layout, pass.entries(), sets.get(), entries.get(), starts.get());
+    Scratch<Point> buckets(context, layout.buckets);
+    context.memory().zero(buckets.get(), layout.buckets * sizeof(Point));
+    const SortedEntries sorted{bases.points, entries.get(), starts.get(), layout.buckets};
+    sum_buckets(context, sorted, pass.entries(), buckets.get());
+    weigh(context, layout.sets, sets.get(), buckets.get(), terms);
+}
+
+// Bits of a number of four words.
+uint32_t bit_length(const uint64_t (&words)[4]) {
+    uint32_t length = 256;
+    while (length > 0 && (words[(length - 1) / 64] >> (length - 1) % 64 & 1) == 0) --length;
+    return length;
+}
+
+// Looks at all scalars, and chooses how they are cut.
+void survey(Context &context, const Bases &bases, std::vector<Job> &jobs) {
+    std::vector<SurveyPart> parts;
+    uint64_t blocks = 0;
+    for (const Job &job : jobs) {
+        const uint64_t own = std::clamp<uint64_t>(job.scalars.count >> 11, 1, 256);
+        parts.push_back({job.scalars, blocks, own});
+        blocks += own;
+    }
+    std::vector<Survey> surveys(blocks);
+    const Uploaded<SurveyPart> uploaded(context, parts);
+    Scratch<Survey> found(context, blocks);
+    launch(context, blocks, SurveyScalars{uploaded.get(), uploaded.count(), found.get()});
+    context.memory().download(surveys.data(), found.get(), blocks * sizeof(Survey));
+    for (uint64_t job = 0; job < jobs.size(); ++job) {
+        Survey survey{{0, 0, 0, 0}, 0};
+        for (uint64_t block = 0; block < parts[job].blocks; ++block) survey.join(surveys[parts[job].first_block + block]);
+        jobs[job].filled = survey.count;
+        jobs[job].choose_windows(bit_length(survey.bits), bases);
+    }
+}
+
+// The sums of jobs, `count` of them.
+std::vector<Affine> sums(Context &context, const Bases &bases, std::vector<Job> jobs, uint64_t count) {
+    std::vector<Affine> sums(count);
+    if (count == 0) return sums;
+    if (!jobs.empty()) survey(context, bases, jobs);
+    const uint64_t available = context.available();
+    const uint64_t fixed = (jobs.size() * 256 + count) * (sizeof(Point) + sizeof(Term));
+    const std::vector<Pass> passes = plan(jobs, std::min(PASS_BYTES, available > fixed ? available - fixed : 0));
+    std::vector<std::vector<Term>> terms(count);
+    std::vector<Layout> layouts;
+    uint32_t term_count = 0;
+    for (const Pass &pass : passes) {
+        layouts.emplace_back(jobs, bases, pass, term_count, terms);
+        term_count += static_cast<uint32_t>(layouts.back().sets.size());
+    }
+    Scratch<Point> points(context, term_count);
+    for (uint64_t pass = 0; pass < passes.size(); ++pass) {
+        if (!passes[pass].is_empty()) run(context, bases, passes[pass], layouts[pass], points.get());
+    }
+    std::vector<Term> all;
+    std::vector<uint32_t> starts{0};
+    for (std::vector<Term> &own : terms) {
+        std::sort(own.begin(), own.end(), [](const Term &a, const Term &b) { return a.power > b.power; });
+        all.insert(all.end(), own.begin(), own.end());
+        starts.push_back(static_cast<uint32_t>(all.size()));
+    }
+    const Uploaded<Term> uploaded(context, all);
+    const Uploaded<uint32_t> ranges(context, starts);
+    Scratch<Affine> found(context, count);
+    const Fold fold{points.get(), uploaded.get(), ranges.get(), static_cast<uint32_t>(count), found.get()};
+    launch(context, blocks_for(count, Fold::THREADS), fold);
+    context.memory().download(sums.data(), found.get(), count * sizeof(Affine));
+    return sums;
+}
+
+// ---- Columns ----
+
+// `differences[i] = delta^(image's column) * omega^(image's row) - delta^column * omega^row` of the moved cells of a permutation column.
+struct SigmaDifferences {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    DomainTables domain;
+    const uint32_t *rows;
+    const uint32_t *images;
+    uint64_t count;
+    uint32_t column;
+    Fr *differences;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t i = thread.global();
+        if (i >= count) return;
+        const Fr image = domain.delta().at(images[2 * i]) * domain.omega().at(images[2 * i + 1]);
+        differences[i] = image - domain.delta().at(column) * domain.omega().at(rows[i]);
+    }
+};
+
+// Columns as scalars: their cells, their last rows, and what has a closed form, on points that come after those of the rows.
+class Columns {
+  public:
+    Columns(Context &context, const Bases &bases, const DomainTables &domain, const zkinfer_column *columns, uint64_t count)
+        : context_(context), domain_(domain), rows_(uint64_t{1} << domain.k()), constants_(context, count) {
+        if (bases.count != rows_ + 2) throw Failure(ZKINFER_INVALID, "bases of another domain");
+        std::vector<Fr> constants(count, Fr::zero());
+        for (uint32_t i = 0; i < count; ++i) add(i, columns[i], constants[i]);
+        if (count != 0) context.memory().upload(constants_.get(), constants.data(), count * sizeof(Fr));
+    }
+
+    const std::vector<Job> &jobs() const { return jobs_; }
+
+  private:
+    void add(uint32_t index, const zkinfer_column &column, Fr &constant) {
+        const ColumnView view(column, rows_);
+        const uint32_t limit = static_cast<uint32_t>(view.tail_start());
+        const uint32_t *marks = at<uint32_t>(column.rows);
+        switch (column.form) {
+        case ZKINFER_INTEGERS: push(index, at<void>(column.cells), nullptr, column.count, limit, column.width); break;
+        case ZKINFER_ELEMENTS: push(index, at<void>(column.cells), nullptr, column.count, limit, Scalars::ELEMENTS); break;
+        case ZKINFER_SPARSE: push(index, at<void>(column.cells), marks, column.count, limit, Scalars::ELEMENTS); break;
+        case ZKINFER_CONSTANT:
+            constant = Fr::from_words(column.constant);
+            push_constant(index, rows_, column);
+            break;
+        default:
+            constant = delta_power(column.column);
+            push_constant(index, rows_ + 1, column);
+            push_sigma(index, column);
+        }
+        if (column.tail_count != 0) {
+            jobs_.push_back({{at<void>(column.tail), nullptr, column.tail_count, limit, static_cast<uint32_t>(rows_),
+                              Scalars::ELEMENTS},
+                             index});
+        }
+    }
+
+    void push(uint32_t index, const void *cells, const uint32_t *rows, uint64_t count, uint32_t limit, uint32_t width) {
+        if (count != 0) jobs_.push_back({{cells, rows, count, 0, limit, width}, index});
+    }
+
+    // A column's constant on the point with a given place.
+    void push_constant(uint32_t index, uint64_t point, const zkinfer_column &column) {
+        if (column.tail_count != 0) throw Failure(ZKINFER_INVALID, "a column of all rows with a tail");
+        const uint32_t first = static_cast<uint32_t>(point);
+        jobs_.push_back({{constants_.get() + index, nullptr, 1, first, first + 1, Scalars::ELEMENTS}, index});
+    }
+
+    void push_sigma(uint32_t index, const zkinfer_column &column) {
+        if (column.count == 0) return;
+        differences_.push_back(std::make_unique<Scratch<Fr>>(context_, column.count));
+        Fr *differences = differences_.back()->get();
+        const uint32_t *rows = at<uint32_t>(column.rows);
+        launch(context_, blocks_for(column.count, SigmaDifferences::THREADS),
+               SigmaDifferences{domain_, rows, at<uint32_t>(column.cells), column.count, column.column, differences});
+        push(index, differences, rows, column.count, static_cast<uint32_t>(rows_), Scalars::ELEMENTS);
+    }
+
+    static Fr delta_power(uint32_t exponent) { return scalar_delta().power(exponent); }
+
+    Context &context_;
+    DomainTables domain_;
+    uint64_t rows_;
+    Scratch<Fr> constants_;
+    std::vector<std::unique_ptr<Scratch<Fr>>> differences_;
+    std::vector<Job> jobs_;
+};
+
+// ---- Multiples ----
+
+// `2^doublings` times each point.
+struct Double {
+    static constexpr unsigned THREADS = 128;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const Affine *points;
+    uint64_t count;
+    uint32_t doublings;
+    Point *multiples;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t i = thread.global();
+        if (i >= count) return;
+        Point point = Point::from(points[i]);
+        for (uint32_t doubling = 0; doubling < doublings; ++doubling) point = point.doubled();
+        multiples[i] = point;
+    }
+};
+
+// Points by their coordinates. Those of a thread lie as far apart as there are threads, and share an inversion.
+struct Normalise {
+    static constexpr unsigned THREADS = 128;
+    static constexpr uint32_t EACH = 16;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const Point *points;
+    uint64_t count;
+    uint64_t threads;
+    Affine *to;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t first = thread.global();
+        if (first >= threads) return;
+        Fq before[EACH];
+        Fq product = Fq::one();
+        uint32_t length = 0;
+        for (uint64_t i = first; i < count; i += threads) {
+            before[length++] = product;
+            if (!points[i].is_infinity()) product *= points[i].zzz;
+        }
+        Fq inverse = product.inverse();
+        while (length-- > 0) {
+            const uint64_t i = first + length * threads;
+            const Point &point = points[i];
+            if (point.is_infinity()) {
+                to[i] = Affine::infinity();
+                continue;
+            }
+            to[i] = point.affine(inverse * before[length]);
+            inverse *= point.zzz;
+        }
+    }
+};
+
+// The part of the memory that is free which multiples may take.
+constexpr uint64_t MULTIPLES_SHARE = 4;
+// What a table of multiples must save to be made: this part of a sum's cost.
+constexpr uint64_t WORTH_A_TABLE = 8;
+
+// Chooses multiples for sums with scalars of full width, of so many bytes at most; none where they save little.
+void choose_multiples(zkinfer_bases &bases, uint64_t bytes) {
+    constexpr uint32_t BITS = 253;
+    bases.levels = 1;
+    bases.width = bases.sets = 0;
+    Job job{};
+    job.filled = bases.count;
+    job.choose_windows(BITS, Bases(bases));
+    uint64_t least = job.cost() - job.cost() / WORTH_A_TABLE;
+    for (uint32_t width = 2; width <= WIDEST; ++width) {
+        const uint32_t windows = BITS / width + 1;
+        job.windows = Windows::of(BITS, width, windows);
+        for (job.sets = 1; job.sets < windows; ++job.sets) {
+            const uint32_t levels = (windows + job.sets - 1) / job.sets;
+            const bool fits = (levels - 1) * bases.count <= bytes / sizeof(Affine) && levels * bases.count < 1u << 31;
+            if (!fits || job.cost() >= least) continue;
+            least = job.cost();
+            bases.levels = levels;
+            bases.width = width;
+            bases.sets = job.sets;
+        }
+    }
+}
+
+// Points whose multiples are made at once.
+constexpr uint64_t MULTIPLES_AT_ONCE = 1 << 18;
+
+void make_multiples(Context &context, const Bases &bases) {
+    if (bases.levels == 1) return;
+    const uint64_t most = std::min(MULTIPLES_AT_ONCE, bases.count);
+    Scratch<Point> multiples(context, most);
+    Affine *points = const_cast<Affine *>(bases.points);
+    const uint64_t total = bases.count * (bases.levels - 1);
+    for (uint64_t start = 0; start < total;) {
+        // No level begins within a step, so that what is read has been written.
+        const uint64_t count = std::min(most, bases.count - start % bases.count);
+        launch(context, blocks_for(count, Double::THREADS),
+               Double{points + start, count, bases.width * bases.sets, multiples.get()});
+        const uint64_t threads = blocks_for(count, Normalise::EACH);
+        launch(context, blocks_for(threads, Normalise::THREADS),
+               Normalise{multiples.get(), count, threads, points + start + bases.count});
+        start += count;
+    }
+}
+
+} // namespace
+} // namespace msm
+} // namespace zkinfer
+
+using namespace zkinfer;
+
+int32_t zkinfer_choose_multiples(zkinfer_context *context, zkinfer_bases *bases) {
+    return guarded(context, [&](Context &context) {
+        msm::choose_multiples(*bases, context.available() / msm::MULTIPLES_SHARE);
+    });
+}
+
+int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *bases) {
+    return guarded(context, [&](Context &context) { msm::make_multiples(context, msm::Bases(*bases)); });
+}
+
+int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, zkinfer_address domain, uint32_t k,
+                       const zkinfer_column *columns, uint64_t count, uint64_t *commitments) {
+    return guarded(context, [&](Context &context) {
+        if (k > ScalarParameters::TWO_ADICITY) throw Failure(ZKINFER_INVALID, "a domain larger than 2^28");
+        if (count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 columns or more");
+        const msm::Bases points(*bases);
+        const msm::Columns jobs(context, points, DomainTables(at<Fr>(domain), k), columns, count);
+        const std::vector<Affine> sums = msm::sums(context, points, jobs.jobs(), count);
+        std::memcpy(commitments, sums.data(), count * sizeof(Affine));
+    });
+}

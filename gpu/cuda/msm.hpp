@@ -1,0 +1,646 @@
+// Kernels of sums over points with scalars, `sum of s_i * P_i` (Pippenger, *On the evaluation of powers and monomials*, 1980, with signed
+// digits).
+//
+// A scalar is a sign and a magnitude, whichever of `s` and `r - s` is shorter; a magnitude is cut into signed digits of some bits, its
+// *windows*. Entries (a point with a sign) go into the *buckets* of their digits' absolute values, by a counting sort; buckets are
+// summed; then the sums, with their values as weights. Windows whose points are multiples by the window's power of two share
+// buckets: a *set* of these.
+//
+// Nothing here takes longer for some distributions of scalars than for others: blocks sort equal parts of the places, and threads sum
+// equal parts of the sorted list, whatever buckets these lie in. What a bucket has in several parts is merged by the same rule
+// applied to the list of these sums.
+#pragma once
+
+#include "columns.hpp"
+#include "curve.hpp"
+
+namespace zkinfer {
+namespace msm {
+
+// The part with the highest `first_block` up to `block`.
+template <typename Part> HD const Part &part_of(const Part *parts, uint32_t count, uint64_t block) {
+    uint32_t low = 0, high = count;
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (parts[middle].first_block <= block) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return parts[low];
+}
+
+// A sign, and an absolute value of at most 253 bits.
+struct Magnitude {
+    uint64_t words[4];
+    bool negative;
+
+    static HD Magnitude integer(int64_t value) {
+        const bool negative = value < 0;
+        const uint64_t bits = static_cast<uint64_t>(value);
+        return {{negative ? 0 - bits : bits, 0, 0, 0}, negative};
+    }
+
+    static HD Magnitude element(const Fr &element) {
+        using P = ScalarParameters;
+        const uint64_t modulus[4] = {P::modulus(0), P::modulus(1), P::modulus(2), P::modulus(3)};
+        uint64_t own[4], opposite[4], difference[4];
+        element.integer_words(own);
+        chains::subtract(opposite, modulus, own);
+        const bool negative = chains::subtract(difference, opposite, own) != 0;
+        return {{negative ? opposite[0] : own[0], negative ? opposite[1] : own[1], negative ? opposite[2] : own[2],
+                 negative ? opposite[3] : own[3]},
+                negative};
+    }
+
+    HD bool is_zero() const { return (words[0] | words[1] | words[2] | words[3]) == 0; }
+};
+
+// Scalars, and the points that they belong to.
+struct Scalars {
+    static constexpr uint32_t ELEMENTS = 32;
+
+    // Signed integers of `width` bytes, or elements.
+    const void *cells;
+    // The point of each scalar; without, they are those from `first` on.
+    const uint32_t *rows;
+    uint64_t count;
+    uint32_t first;
+    // Points from here on do not take part.
+    uint32_t limit;
+    uint32_t width;
+
+    HD uint32_t row(uint64_t place) const { return rows == nullptr ? first + static_cast<uint32_t>(place) : rows[place]; }
+
+    // Zero for a point that does not take part.
+    HD Magnitude magnitude(uint64_t place) const {
+        if (row(place) >= limit) return Magnitude::integer(0);
+        switch (width) {
+        case 1: return Magnitude::integer(static_cast<const int8_t *>(cells)[place]);
+        case 2: return Magnitude::integer(static_cast<const int16_t *>(cells)[place]);
+        case 4: return Magnitude::integer(static_cast<const int32_t *>(cells)[place]);
+        case 8: return Magnitude::integer(static_cast<const int64_t *>(cells)[place]);
+        default: return Magnitude::element(static_cast<const Fr *>(cells)[place]);
+        }
+    }
+};
+
+// How magnitudes up to `2^bits` are cut into windows of `width` bits: digits `-2^(width - 1) < d <= 2^(width - 1)` below the top window,
+// and `0 <= d <= 2^rest` there. The bias, `2^(width - 1) - 1` in every window but the top one, makes them the windows of one sum less the
+// bias, so that no carry is passed on.
+struct Windows {
+    uint32_t width;
+    uint32_t count;
+    uint32_t rest;
+    uint64_t bias[4];
+
+    static Windows of(uint32_t bits, uint32_t width, uint32_t count) {
+        Windows windows{width, count, bits - width * (count - 1), {0, 0, 0, 0}};
+        for (uint32_t window = 0; window + 1 < count; ++window) {
+            for (uint32_t bit = 0; bit + 1 < width; ++bit) {
+                const uint32_t place = width * window + bit;
+                windows.bias[place / 64] |= uint64_t{1} << place % 64;
+            }
+        }
+        return windows;
+    }
+
+    // The largest absolute value of a digit: a power of two.
+    uint32_t buckets(uint32_t window) const { return uint32_t{1} << (window + 1 == count ? rest : width - 1); }
+};
+
+// ---- What scalars are like ----
+
+// Scalars that are not zero, and the bits that some magnitude less one has.
+struct Survey {
+    uint64_t bits[4];
+    uint64_t count;
+
+    HD void join(const Survey &other) {
+        for (int word = 0; word < 4; ++word) bits[word] |= other.bits[word];
+        count += other.count;
+    }
+};
+
+struct SurveyPart {
+    Scalars scalars;
+    uint64_t first_block;
+    uint64_t blocks;
+};
+
+// Each block surveys a part of a list.
+struct SurveyScalars {
+    static constexpr unsigned THREADS = 256;
+    static constexpr unsigned ROUNDS = 8;
+    struct Shared {
+        Survey surveys[THREADS];
+    };
+    using Locals = Nothing;
+
+    const SurveyPart *parts;
+    uint32_t part_count;
+    // One for each block.
+    Survey *surveys;
+
+    HD unsigned phases() const { return 2 + ROUNDS; }
+
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        if (phase == 0) {
+            const SurveyPart &part = part_of(parts, part_count, thread.block);
+            Survey survey{{0, 0, 0, 0}, 0};
+            const uint64_t stride = part.blocks * THREADS;
+            uint64_t place = (thread.block - part.first_block) * THREADS + thread.index;
+            for (; place < part.scalars.count; place += stride) take(survey, part.scalars.magnitude(place));
+            shared.surveys[thread.index] = survey;
+        } else if (phase <= ROUNDS) {
+            const uint32_t distance = THREADS >> phase;
+            if (thread.index < distance) shared.surveys[thread.index].join(shared.surveys[thread.index + distance]);
+        } else if (thread.index == 0) {
+            surveys[thread.block] = shared.surveys[0];
+        }
+    }
+
+  private:
+    static HD void take(Survey &survey, const Magnitude &magnitude) {
+        if (magnitude.is_zero()) return;
+        const uint64_t one[4] = {1, 0, 0, 0};
+        Survey own{{0, 0, 0, 0}, 1};
+        chains::subtract(own.bits, magnitude.words, one);
+        survey.join(own);
+    }
+};
+
+static_assert(SurveyScalars::THREADS == 1 << SurveyScalars::ROUNDS, "halved so many times");
+
+// ---- Digits ----
+
+// Some windows of some places of a list. The digits of a window lie side by side, and windows one behind the other.
+struct RecodePart {
+    Scalars scalars;
+    // Places.
+    uint64_t start;
+    uint64_t count;
+    Windows windows;
+    uint32_t first_window;
+    uint32_t window_count;
+    uint64_t first_digit;
+    uint64_t first_block;
+};
+
+// Cuts scalars into digits, a scalar a thread.
+struct Recode {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const RecodePart *parts;
+    uint32_t part_count;
+    int32_t *digits;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const RecodePart &part = part_of(parts, part_count, thread.block);
+        const uint64_t place = (thread.block - part.first_block) * THREADS + thread.index;
+        if (place >= part.count) return;
+        const Magnitude magnitude = part.scalars.magnitude(part.start + place);
+        const Windows &windows = part.windows;
+        uint64_t biased[4];
+        chains::add(biased, magnitude.words, windows.bias);
+        move_down(biased, windows.width * part.first_window);
+        const int32_t bias = (1 << (windows.width - 1)) - 1;
+        int32_t *to = digits + part.first_digit + place;
+        for (uint32_t i = 0; i < part.window_count; ++i) {
+            const bool top = part.first_window + i + 1 == windows.count;
+            const int32_t low = static_cast<int32_t>(biased[0]);
+            const int32_t digit = top ? low : (low & ((1 << windows.width) - 1)) - bias;
+            to[i * part.count] = magnitude.negative ? -digit : digit;
+            move_down(biased, windows.width);
+        }
+    }
+
+  private:
+    static HD void move_down(uint64_t (&words)[4], uint32_t bits) {
+        for (; bits >= 64; bits -= 64) {
+            for (int word = 0; word < 3; ++word) words[word] = words[word + 1];
+            words[3] = 0;
+        }
+        if (bits == 0) return;
+        for (int word = 0; word < 3; ++word) words[word] = words[word] >> bits | words[word + 1] << (64 - bits);
+        words[3] >>= bits;
+    }
+};
+
+// ---- Sorting ----
+
+// A window's digits to be sorted into a set of buckets. Counters are those of the set: for each bucket one for each chunk of places of
+// each of its windows.
+struct SortPart {
+    // See `Scalars`; for the digit at place 0.
+    const uint32_t *rows;
+    uint32_t first;
+    // Added to a point's place: that of the multiples.
+    uint32_t offset;
+    uint64_t count;
+    uint64_t first_digit;
+    uint64_t first_counter;
+    // Chunks of the set, and those of its windows before this one.
+    uint32_t set_chunks;
+    uint32_t first_chunk;
+    // Places of a chunk.
+    uint32_t chunk;
+    uint32_t buckets;
+    // Ranges of buckets: each block has the counters of one.
+    uint32_t ranges;
+    uint64_t first_block;
+};
+
+// Counts digits by bucket and chunk, or, with the counters' running sums in their place, writes each digit's entry where it belongs. The
+// order of entries within a chunk's part of a bucket is arbitrary, and so are the bits of projective sums; points are the same.
+template <bool PLACES> struct Sort {
+    static constexpr unsigned THREADS = 512;
+    static constexpr uint32_t RANGE = 8192;
+    struct Shared {
+        uint32_t counters[RANGE];
+    };
+    using Locals = Nothing;
+
+    const SortPart *parts;
+    uint32_t part_count;
+    const int32_t *digits;
+    uint32_t *counters;
+    // Points' places, doubled, plus one for a negative digit.
+    uint32_t *entries;
+
+    HD unsigned phases() const { return PLACES ? 2 : 3; }
+
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        const SortPart &part = part_of(parts, part_count, thread.block);
+        const uint64_t block = thread.block - part.first_block;
+        const uint32_t chunk = static_cast<uint32_t>(block / part.ranges);
+        const uint32_t low = static_cast<uint32_t>(block % part.ranges) * RANGE;
+        const uint32_t range = part.buckets - low < RANGE ? part.buckets - low : RANGE;
+        uint32_t *own = counters + part.first_counter + uint64_t{low} * part.set_chunks + part.first_chunk + chunk;
+        if (phase == 0) {
+            for (uint32_t i = thread.index; i < range; i += THREADS) {
+                shared.counters[i] = PLACES ? own[uint64_t{i} * part.set_chunks] : 0;
+            }
+        } else if (phase == 1) {
+            const uint64_t start = uint64_t{chunk} * part.chunk;
+            const uint64_t end = part.count - start < part.chunk ? part.count : start + part.chunk;
+            for (uint64_t place = start + thread.index; place < end; place += THREADS) {
+                const int32_t digit = digits[part.first_digit + place];
+                const uint32_t bucket = static_cast<uint32_t>(digit < 0 ? -digit : digit) - 1 - low;
+                // Zero and what lies in other ranges is above.
+                if (bucket >= range) continue;
+                const uint32_t at = atomic_add(&shared.counters[bucket], 1);
+                if (PLACES) {
+                    const uint32_t row = part.rows == nullptr ? part.first + static_cast<uint32_t>(place) : part.rows[place];
+                    entries[at] = (row + part.offset) << 1 | (digit < 0 ? 1 : 0);
+                }
+            }
+        } else {
+            for (uint32_t i = thread.index; i < range; i += THREADS) {
+                own[uint64_t{i} * part.set_chunks] = shared.counters[i];
+            }
+        }
+    }
+};
+
+// ---- Running sums of counters ----
+
+// Replaces counters of a tile by the sums of those before them in it, and writes the sum of all.
+struct ScanTiles {
+    static constexpr unsigned THREADS = 256;
+    static constexpr unsigned ROUNDS = 8;
+    static constexpr uint32_t EACH = 16;
+    static constexpr uint32_t TILE = THREADS * EACH;
+    struct Shared {
+        uint32_t counters[TILE];
+        uint32_t sums[2][THREADS];
+    };
+    using Locals = Nothing;
+
+    uint32_t *counters;
+    uint64_t count;
+    uint32_t *totals;
+
+    HD unsigned phases() const { return ROUNDS + 4; }
+
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        const uint64_t first = thread.block * TILE;
+        const uint32_t own = thread.index * EACH;
+        if (phase == 0) {
+            for (uint32_t i = thread.index; i < TILE; i += THREADS) {
+                shared.counters[i] = first + i < count ? counters[first + i] : 0;
+            }
+        } else if (phase == 1) {
+            uint32_t sum = 0;
+            for (uint32_t i = 0; i < EACH; ++i) sum += shared.counters[own + i];
+            shared.sums[0][thread.index] = sum;
+        } else if (phase < ROUNDS + 2) {
+            const uint32_t distance = 1u << (phase - 2);
+            const uint32_t *from = shared.sums[phase % 2];
+            const uint32_t before = thread.index < distance ? 0 : from[thread.index - distance];
+            shared.sums[(phase + 1) % 2][thread.index] = from[thread.index] + before;
+        } else if (phase == ROUNDS + 2) {
+            uint32_t sum = thread.index == 0 ? 0 : shared.sums[ROUNDS % 2][thread.index - 1];
+            for (uint32_t i = 0; i < EACH; ++i) {
+                const uint32_t next = sum + shared.counters[own + i];
+                shared.counters[own + i] = sum;
+                sum = next;
+            }
+            if (thread.index == THREADS - 1) totals[thread.block] = sum;
+        } else {
+            for (uint32_t i = thread.index; i < TILE; i += THREADS) {
+                if (first + i < count) counters[first + i] = shared.counters[i];
+            }
+        }
+    }
+};
+
+static_assert(ScanTiles::THREADS == 1 << ScanTiles::ROUNDS, "doubled so many times");
+
+// Adds to each tile the sum of those before it.
+struct AddTotals {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    uint32_t *counters;
+    uint64_t count;
+    const uint32_t *totals;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t i = thread.global();
+        if (i < count) counters[i] += totals[i / ScanTiles::TILE];
+    }
+};
+
+// ---- Buckets ----
+
+// The buckets of windows whose points are multiples of each other by the windows' powers of two.
+struct Set {
+    uint64_t first_counter;
+    uint32_t chunks;
+    // Places of buckets among those of all sets.
+    uint32_t first_bucket;
+    // A power of two, 2^bits.
+    uint32_t bits;
+    // Where the set's sum goes.
+    uint32_t term;
+
+    HD uint32_t buckets() const { return 1u << bits; }
+};
+
+// Writes where each bucket's entries start, and after them where the last ones end.
+struct FindStarts {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const Set *sets;
+    uint32_t set_count;
+    const uint32_t *counters;
+    uint64_t counter_count;
+    uint32_t *starts;
+    uint32_t buckets;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t bucket = thread.global();
+        if (bucket > buckets) return;
+        uint32_t low = 0, high = set_count;
+        while (high - low > 1) {
+            const uint32_t middle = (low + high) / 2;
+            if (sets[middle].first_bucket <= bucket) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        const Set &set = sets[low];
+        const uint64_t counter = set.first_counter + (bucket - set.first_bucket) * set.chunks;
+        starts[bucket] = counters[bucket == buckets ? counter_count : counter];
+    }
+};
+
+// Entries in the order of their buckets.
+struct SortedEntries {
+    const Affine *points;
+    const uint32_t *entries;
+    const uint32_t *starts;
+    uint32_t buckets;
+
+    struct Cursor {
+        uint32_t bucket;
+        uint32_t end;
+    };
+
+    HD uint64_t count() const { return starts[buckets]; }
+
+    HD Cursor enter(uint64_t place) const {
+        uint32_t low = 0, high = buckets;
+        while (high - low > 1) {
+            const uint32_t middle = low + (high - low) / 2;
+            if (starts[middle] <= place) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        return {low, starts[low + 1]};
+    }
+
+    // Whether a place lies behind the cursor's bucket.
+    HD bool leaves(const Cursor &cursor, uint64_t place) const { return place >= cursor.end; }
+    HD bool begins_before(const Cursor &cursor, uint64_t place) const { return starts[cursor.bucket] < place; }
+
+    HD void add(Point &sum, uint64_t place) const {
+        const uint32_t entry = entries[place];
+        const Affine point = points[entry >> 1];
+        sum += (entry & 1) != 0 ? -point : point;
+    }
+};
+
+// Sums of parts of buckets in the order of these.
+struct PartialSums {
+    // No bucket: after the last one.
+    static constexpr uint32_t NONE = 0xffffffff;
+
+    const Point *sums;
+    const uint32_t *buckets;
+    uint64_t length;
+
+    struct Cursor {
+        uint32_t bucket;
+    };
+
+    HD uint64_t count() const { return length; }
+    HD Cursor enter(uint64_t place) const { return {buckets[place]}; }
+    HD bool leaves(const Cursor &cursor, uint64_t place) const { return place >= length || buckets[place] != cursor.bucket; }
+    HD bool begins_before(const Cursor &cursor, uint64_t place) const {
+        return place > 0 && buckets[place - 1] == cursor.bucket;
+    }
+    HD void add(Point &sum, uint64_t place) const { sum += sums[place]; }
+};
+
+// Sums a sorted list in equal chunks, one for each thread. A bucket that lies within a chunk is written; of those that go beyond it, and
+// there are two at most, the parts are written to the next list, which has two places for each chunk. A place of that list that is not
+// needed has a bucket next to it in order, and the point at infinity. Buckets are at infinity before.
+template <typename Source> struct SumChunks {
+    static constexpr unsigned THREADS = 128;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    Source source;
+    uint64_t chunks;
+    uint32_t length;
+    Point *buckets;
+    Point *parts;
+    uint32_t *part_buckets;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t chunk = thread.global();
+        if (chunk >= chunks) return;
+        const uint64_t count = source.count(), first = chunk * length;
+        Point sum = Point::infinity();
+        if (first >= count) {
+            write_part(2 * chunk, PartialSums::NONE, sum);
+            write_part(2 * chunk + 1, PartialSums::NONE, sum);
+            return;
+        }
+        const uint64_t end = count - first < length ? count : first + length;
+        typename Source::Cursor cursor = source.enter(first);
+        bool open = source.begins_before(cursor, first);
+        if (!open) write_part(2 * chunk, cursor.bucket, sum);
+        for (uint64_t place = first; place < end; ++place) {
+            if (source.leaves(cursor, place)) {
+                finish(chunk, open, cursor.bucket, sum);
+                cursor = source.enter(place);
+                sum = Point::infinity();
+                open = false;
+            }
+            source.add(sum, place);
+        }
+        // A part that comes from before is the first one of its chunk, wherever it ends.
+        const bool goes_on = !open && !source.leaves(cursor, end);
+        if (!goes_on) finish(chunk, open, cursor.bucket, sum);
+        write_part(2 * chunk + 1, cursor.bucket, goes_on ? sum : Point::infinity());
+    }
+
+  private:
+    HD void write_part(uint64_t place, uint32_t bucket, const Point &sum) const {
+        parts[place] = sum;
+        part_buckets[place] = bucket;
+    }
+
+    HD void finish(uint64_t chunk, bool open, uint32_t bucket, const Point &sum) const {
+        if (open) {
+            write_part(2 * chunk, bucket, sum);
+        } else if (!sum.is_infinity()) {
+            buckets[bucket] = sum;
+        }
+    }
+};
+
+// ---- Buckets with their weights ----
+
+// Bucket `s` of a set of `m = 2^k` has the weight `s + 1`. Halving, `sum of s * B_s = 2 * sum of i * (B_2i + B_2i+1) + sum of B_2i+1`; so with
+// `O_l` the sum of the nodes at odd places of level `l` of the tree of sums and `T` its root, what is wanted is `T + sum of 2^l * O_l`. Nodes
+// stay in place, and the tree that sums up `O_l`, in place `2^l`, starts one round later: in the round with distance `d = 2^round`, places
+// `i` and `i + d` are added for `i` zero or a power of two below `d`, modulo `2 * d`. Two additions a bucket.
+//
+// Sets come by decreasing size, so each starts at a multiple of its size, and those of `2 * d` buckets and more are the first ones.
+struct WeighRound {
+    static constexpr unsigned THREADS = 128;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    Point *buckets;
+    uint32_t round;
+    uint64_t additions;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t addition = thread.global();
+        if (addition >= additions) return;
+        const uint64_t group = addition / (round + 1);
+        const uint32_t which = static_cast<uint32_t>(addition % (round + 1));
+        const uint64_t place = (group << (round + 1)) + (which == 0 ? 0 : uint64_t{1} << (which - 1));
+        buckets[place] += buckets[place + (uint64_t{1} << round)];
+    }
+};
+
+// `T + sum of 2^l * O_l` of each set, a set a thread.
+struct CollectSets {
+    static constexpr unsigned THREADS = 32;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const Set *sets;
+    uint32_t set_count;
+    const Point *buckets;
+    Point *terms;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        if (thread.global() >= set_count) return;
+        const Set &set = sets[thread.global()];
+        const Point *own = buckets + set.first_bucket;
+        Point sum = Point::infinity();
+        for (uint32_t level = set.bits; level-- > 0;) {
+            sum = sum.doubled();
+            sum += own[uint32_t{1} << level];
+        }
+        sum += own[0];
+        terms[set.term] = sum;
+    }
+};
+
+// A term `2^power * terms[place]` of a sum.
+struct Term {
+    uint32_t place;
+    uint32_t power;
+};
+
+// The sums of terms, a sum a thread; those of a sum come by decreasing powers.
+struct Fold {
+    static constexpr unsigned THREADS = 32;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const Point *points;
+    const Term *terms;
+    // Where each sum's terms start, and the last one's end.
+    const uint32_t *starts;
+    uint32_t count;
+    Affine *sums;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t own = thread.global();
+        if (own >= count) return;
+        Point sum = Point::infinity();
+        uint32_t power = 0;
+        for (uint32_t i = starts[own]; i < starts[own + 1]; ++i) {
+            for (; power > terms[i].power; --power) sum = sum.doubled();
+            power = terms[i].power;
+            sum += points[terms[i].place];
+        }
+        for (; power > 0; --power) sum = sum.doubled();
+        sums[own] = sum.affine();
+    }
+};
+
+} // namespace msm
+} // namespace zkinfer
