@@ -9,6 +9,7 @@
 //! | [`layout`] | which cell holds what, and the cost model |
 //! | [`machine`] | the family of constraint systems |
 //! | [`poseidon`] | the hash of digests |
+//! | [`registration`] | the constraint system of registered weights |
 //! | [`mod@reference`] | the plain interpreter; its result is the definition |
 
 pub mod analysis;
@@ -20,3 +21,4 @@ pub mod machine;
 mod origin;
 pub mod poseidon;
 pub mod reference;
+pub mod registration;

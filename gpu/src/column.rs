@@ -115,7 +115,7 @@ impl DeviceColumn {
             }
         };
         let tail = self.tail.as_ref().map_or(Ok(Vec::new()), DeviceBuffer::download)?;
-        Ok(Column { values, tail })
+        Ok(Column { tail, ..Column::new(values) })
     }
 
     /// Bytes of the device's memory.

@@ -28,6 +28,7 @@
 //! | [`msm`] | sums of points with scalars |
 //! | [`program`] | the program's file |
 //! | [`prove`](mod@prove) | making proofs |
+//! | [`registration`] | registering weights, and what opens a registration |
 //! | [`report`] | what stages cost, and progress |
 //! | [`srs`] | the structured reference string |
 //! | [`transform`] | number-theoretic transforms |
@@ -43,6 +44,7 @@ pub mod msm;
 pub mod plonk;
 pub mod program;
 pub mod prove;
+pub mod registration;
 pub mod report;
 pub mod srs;
 pub mod transform;

@@ -16,7 +16,7 @@ use verifier::container::{self, Bytes, ContainerError, Kind};
 use verifier::encoding::{decode_scalar, encode_scalar, PointError, SCALAR_BYTES};
 use verifier::link::{
     blinded_rows, check_sides, BlindingBases, CertificateChallenges, Commitment, CommitmentError, CommittedTensor,
-    Link, LinkProof, LinkRefusal, LinkTranscript, LinkedPort, Side, COMMITMENT_BLINDED_ROWS,
+    Content, Link, LinkProof, LinkRefusal, LinkTranscript, LinkedPort, Side, COMMITMENT_BLINDED_ROWS,
 };
 use verifier::Digest;
 
@@ -160,7 +160,8 @@ impl Openings {
     }
 }
 
-fn scalars(bytes: &[u8]) -> Option<Vec<Fr>> {
+/// Scalars one after the other; `None` where bytes are none.
+pub(crate) fn scalars(bytes: &[u8]) -> Option<Vec<Fr>> {
     let scalar = |bytes: &[u8]| decode_scalar(bytes.try_into().ok()?);
     bytes.chunks(SCALAR_BYTES).map(scalar).collect()
 }
@@ -219,7 +220,7 @@ pub fn blinding_bases(srs: &Srs, rows: usize) -> Result<BlindingBases, LinkError
     let value = challenges.combined_value(srs.k(), rows).ok_or(LinkRefusal::Bases)?;
     let engine = engine(srs);
     let tail = crate::field::powers_of(challenges.mu).take(rows).collect();
-    let combined = engine.column(Column { values: Values::ZERO, tail })?;
+    let combined = engine.column(Column { tail, ..Column::new(Values::ZERO) })?;
     let dividend =
         Dividend { column: &combined, remainder: vec![value], points: vec![challenges.zeta], scale: Fr::ONE };
     let quotient = engine.divide(&[dividend])?;
@@ -260,7 +261,7 @@ pub fn link(srs: &Srs, from: Opened<'_>, to: Opened<'_>) -> Result<Link, LinkErr
 
 fn check_opening(opened: &Opened<'_>) -> Result<(), LinkError> {
     let Opened { side, opening, .. } = opened;
-    let fits = opening.values.len() == side.elements()
+    let fits = matches!(side.content(), Content::Port { elements, .. } if elements == opening.values.len())
         && opening.blinding.len() == side.points().len()
         && opening.blinding.iter().all(|tail| tail.len() == side.blinded_rows());
     fits.then_some(()).ok_or(LinkError::Opening)
@@ -297,7 +298,7 @@ fn add_last(sums: &mut [Fr], tail: &[Fr], factor: Fr) {
 
 /// Randomness from the system, hedged with what it is used for: an announcement that came twice with different challenges would
 /// give the blinding away.
-fn randomness(purpose: &[u8], context: impl FnOnce(&mut Sha256)) -> Result<Randomness, LinkError> {
+pub(crate) fn randomness(purpose: &[u8], context: impl FnOnce(&mut Sha256)) -> Result<Randomness, LinkError> {
     let mut system = [0; 32];
     OsRng.try_fill_bytes(&mut system).map_err(LinkError::Entropy)?;
     let mut hash = Sha256::new();

@@ -25,7 +25,9 @@ use prover::{Engine, EngineOptions, Plan, ProveError, ProveOptions, Proved, Prov
 use support::ProgramBuilder;
 use verifier::container::Bytes;
 use verifier::encoding::{decode_scalar, POINT_BYTES, SCALAR_BYTES};
-use verifier::link::{verify_chain, Chain, ChainRefusal, CommittedTensor, LinkedPort, LinkedSide, Member, Side};
+use verifier::link::{
+    verify_chain, Chain, ChainRefusal, CommittedTensor, Content, LinkedPort, LinkedSide, Member, Side,
+};
 use verifier::transcript::KeccakTranscript;
 use verifier::{verify, Commitment, Digest, Link, LinkRefusal, Policy, Proof, Refusal, VerifyingKey};
 
@@ -159,7 +161,8 @@ fn ports_larger_than_a_column_take_several() {
     let k = model.key.plan().k();
     let made = model.prove(&values);
     assert_eq!(made.side(0).points().len(), elements.div_ceil(port_rows(k)));
-    let tensor = CommittedTensor { shape: vec![elements], scale: made.side(0).scale(), kind: made.side(0).kind() };
+    let Content::Port { scale, kind, .. } = made.side(0).content() else { panic!("it is a port") };
+    let tensor = CommittedTensor { shape: vec![elements], scale, kind };
     let (commitment, opening) = commit(&model.srs, tensor, &values).expect("they fit");
     let side = commitment.side();
     let from = Opened { port: LinkedPort { artifact: commitment.digest(), port: 0 }, side: &side, opening: &opening };

@@ -252,7 +252,7 @@ fn what_does_not_fit_the_circuit_is_refused_by_name() {
     let found = with(Column::new(Values::Field(vec![Fr::one(); rows])));
     assert!(matches!(found, PlonkError::WitnessLength { column: 0, found, .. } if found == rows), "{found}");
     for own in [
-        Column { values: Values::ZERO, tail: vec![Fr::one()] },
+        Column { tail: vec![Fr::one()], ..Column::new(Values::ZERO) },
         Column::new(Values::Constant(Fr::one())),
         Column::new(Values::Sigma(SigmaColumn { column: 0, rows: [].into(), images: [].into() })),
     ] {

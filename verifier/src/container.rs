@@ -3,7 +3,7 @@
 //! | bytes | content |
 //! | --- | --- |
 //! | 8 | `ZKINFER` and a zero byte |
-//! | 4 | the kind: `PROG`, `PKEY`, `VKEY`, `PROF`, `SRS `, `CMIT`, `OPEN`, `LINK` |
+//! | 4 | the kind: `PROG`, `PKEY`, `VKEY`, `PROF`, `SRS `, `CMIT`, `OPEN`, `LINK`, `REGI`, `WGTS` |
 //! | 4 | format version of that kind, little-endian |
 //! | 8 | length of the payload, little-endian |
 //! | length | the payload |
@@ -53,11 +53,15 @@ pub enum Kind {
     Opening,
     /// A proof that two commitments are to the same values.
     Link,
+    /// Commitments to the weights of a model, with proofs that they are in range.
+    Registration,
+    /// What opens a registration. Secret.
+    Weights,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Program,
         Kind::ProvingKey,
         Kind::VerifyingKey,
@@ -66,6 +70,8 @@ impl Kind {
         Kind::Commitment,
         Kind::Opening,
         Kind::Link,
+        Kind::Registration,
+        Kind::Weights,
     ];
 
     /// The format version that this release writes, and the only one that it reads.
@@ -77,7 +83,13 @@ impl Kind {
             Kind::Proof => 2,
             // 2: reciprocals have any numerator.
             Kind::Program => 2,
-            Kind::VerifyingKey | Kind::Srs | Kind::Commitment | Kind::Opening | Kind::Link => 1,
+            Kind::VerifyingKey
+            | Kind::Srs
+            | Kind::Commitment
+            | Kind::Opening
+            | Kind::Link
+            | Kind::Registration
+            | Kind::Weights => 1,
         }
     }
 
@@ -85,7 +97,7 @@ impl Kind {
     pub fn max_payload(self) -> u64 {
         match self {
             Kind::Program | Kind::ProvingKey => 8 << 30,
-            Kind::VerifyingKey | Kind::Commitment => 4 << 20,
+            Kind::VerifyingKey | Kind::Commitment | Kind::Registration | Kind::Weights => 4 << 20,
             Kind::Proof | Kind::Opening => 256 << 20,
             Kind::Link => 1 << 20,
             Kind::Srs => 32 << 30,
@@ -102,6 +114,8 @@ impl Kind {
             Kind::Commitment => b"CMIT",
             Kind::Opening => b"OPEN",
             Kind::Link => b"LINK",
+            Kind::Registration => b"REGI",
+            Kind::Weights => b"WGTS",
         }
     }
 }
@@ -117,6 +131,8 @@ impl std::fmt::Display for Kind {
             Kind::Commitment => "a commitment",
             Kind::Opening => "an opening of commitments",
             Kind::Link => "a link",
+            Kind::Registration => "a registration of a model",
+            Kind::Weights => "an opening of registered weights",
         })
     }
 }

@@ -302,13 +302,13 @@ impl VerifyingKey {
 
     /// What the proof library's verifier reads of the SRS: one power.
     pub(crate) fn srs(&self) -> ParamsKZG<Bn256> {
-        library_srs(
-            self.description.params.k,
-            vec![G1Affine::generator()],
-            Some(Vec::new()),
-            self.description.srs.tau_g2(),
-        )
+        srs_for_verifying(self.description.params.k, &self.description.srs)
     }
+}
+
+/// What the proof library's verifier reads of an SRS of `2^k` rows: one power.
+pub(crate) fn srs_for_verifying(k: u32, srs: &SrsMark) -> ParamsKZG<Bn256> {
+    library_srs(k, vec![G1Affine::generator()], Some(Vec::new()), srs.tau_g2())
 }
 
 /// The constraint system that `params` choose, selectors replaced, as the proof library derives it.
@@ -401,7 +401,7 @@ fn decode_commitments(what: &'static str, bytes: &Bytes) -> Result<Vec<G1Affine>
 
 /// The evaluation domain of the proof library less its tables for transforms: those take time and memory in proportion
 /// to the number of rows, and a verifier transforms nothing.
-fn domain_without_tables(degree: usize, k: u32) -> EvaluationDomain<Fr> {
+pub(crate) fn domain_without_tables(degree: usize, k: u32) -> EvaluationDomain<Fr> {
     // The domain of the smallest circuit has the fields that do not depend on k.
     let smallest: EvaluationDomain<Fr> = EvaluationDomain::new(degree as u32, 1);
     let extended_k = smallest.extended_k - smallest.k + k;

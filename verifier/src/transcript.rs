@@ -54,7 +54,8 @@ pub struct KeccakTranscript<S> {
 }
 
 impl<S> KeccakTranscript<S> {
-    fn new(proof: S) -> Self {
+    /// A transcript that nothing has been absorbed into.
+    pub(crate) fn new(proof: S) -> Self {
         Self { hash: Keccak256::new(), hashed_bytes: 0, proof }
     }
 

@@ -1,9 +1,9 @@
 //! The judgement on a proof.
 
 use circuits::interface::PackError;
-use halo2_proofs::halo2curves::bn256::{Bn256, Fr};
-use halo2_proofs::plonk::verify_proof;
-use halo2_proofs::poly::kzg::commitment::KZGCommitmentScheme;
+use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
+use halo2_proofs::plonk::{self, verify_proof};
+use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::TranscriptReadBuffer;
@@ -206,7 +206,8 @@ pub fn verify_under(
     let instances = instances(key, public)?;
     check_same(key, public, &proof.public)?;
     key.proof_shape().check(&proof.words.0)?;
-    check_equation(key, &instances, &proof.words.0)?;
+    let transcript = TranscriptReadBuffer::init(&proof.words.0[..]);
+    check_equation(&key.srs(), key.plonk(), &[&instances], transcript).map_err(|_| Refusal::Equation)?;
     Ok(Statement::new(key, public, proof))
 }
 
@@ -261,15 +262,20 @@ fn check_values(key: &VerifyingKey, asked: &[Vec<i64>], told: &[Vec<i64>]) -> Re
 ///
 /// With the form checked, the library can only panic where a challenge is a root of unity of the domain or where two
 /// challenges coincide; challenges are hashes, so that takes about 2^220 hashes to find.
-fn check_equation(key: &VerifyingKey, instances: &[Fr], proof: &[u8]) -> Result<(), Refusal> {
-    let srs = key.srs();
-    let mut transcript = <KeccakTranscript<_> as TranscriptReadBuffer<_, _, Challenge>>::init(proof);
-    verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<Bn256>, _, _, _>(
-        &srs,
-        key.plonk(),
-        SingleStrategy::new(&srs),
-        &[&[instances]],
+///
+/// # Errors
+/// The proof is not accepted; the library does not say more.
+pub(crate) fn check_equation(
+    srs: &ParamsKZG<Bn256>,
+    key: &plonk::VerifyingKey<G1Affine>,
+    instances: &[&[Fr]],
+    mut transcript: KeccakTranscript<&[u8]>,
+) -> Result<(), plonk::Error> {
+    verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<Bn256>, Challenge, _, _>(
+        srs,
+        key,
+        SingleStrategy::new(srs),
+        &[instances],
         &mut transcript,
     )
-    .map_err(|_| Refusal::Equation)
 }

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use circuits::graph::{Op, Port, Program};
 use prover::link::Openings;
+use prover::registration::RegisteredWeights;
 use prover::report::peak_rss_bytes;
 use verifier::container::Kind;
-use verifier::{Commitment, Link, Proof, VerifyingKey};
+use verifier::link::LinkedPort;
+use verifier::registration::RegistrationTerms;
+use verifier::{Commitment, Link, Proof, Registration, VerifyingKey};
 
 use crate::args::InspectArgs;
 use crate::artifacts::{file_digest, kind, Calibration, ProgramArtifact};
@@ -38,6 +41,8 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Outcome {
         Kind::Commitment => commitment(path, printer),
         Kind::Opening => opening(path, printer),
         Kind::Link => link(path, printer),
+        Kind::Registration => registration(path, printer),
+        Kind::Weights => weights(path, printer),
         Kind::Srs => srs::describe(&keys::read_srs(path)?, path, "inspect", printer),
     }
 }
@@ -65,11 +70,36 @@ fn link(path: &Path, printer: Printer) -> Outcome {
     let link = Link::read(path).or_misuse(path.display().to_string())?;
     file(path, "a link", printer)?;
     for (name, side) in [("from", link.from), ("to", link.to)] {
-        printer.field(name, format_args!("port {} of {}", side.port, side.artifact))?;
+        match side.port {
+            LinkedPort::WEIGHTS => printer.field(name, format_args!("the weights of {}", side.artifact))?,
+            port => printer.field(name, format_args!("port {port} of {}", side.artifact))?,
+        }
     }
     printer.line("Nothing is verified yet: `zkinfer verify` with the proofs, their keys and --link does that.")?;
     let report = described(Report::new("inspect"), "link").with("from", link.from.artifact.to_string());
     printer.report(&report.with("to", link.to.artifact.to_string()))
+}
+
+fn registration(path: &Path, printer: Printer) -> Outcome {
+    let registration = Registration::read(path).or_misuse(path.display().to_string())?;
+    file(path, "a registration of a model", printer)?;
+    let RegistrationTerms { srs, k, columns, name } = registration.terms();
+    printer.field("model", format_args!("{name:?}"))?;
+    printer.field("columns", format_args!("{columns} of 2^{k} rows"))?;
+    printer.field("SRS", srs)?;
+    printer.line("Nothing is verified yet: `zkinfer verify` with a proof, its key, --model and --link does that.")?;
+    let report = described(Report::new("inspect"), "registration").with("digest", registration.digest().to_string());
+    printer.report(&report.with("model", name.clone()).with("k", *k).with("columns", *columns))
+}
+
+/// No weight is told.
+fn weights(path: &Path, printer: Printer) -> Outcome {
+    let weights = RegisteredWeights::read(path).or_misuse(path.display().to_string())?;
+    file(path, "what opens a registration; it is secret", printer)?;
+    let registration = weights.registration();
+    printer.field("opens", registration.digest())?;
+    let report = described(Report::new("inspect"), "weights").with("opens", registration.digest().to_string());
+    printer.report(&report.with("model", registration.terms().name.clone()))
 }
 
 fn described(report: Report, kind: &str) -> Report {

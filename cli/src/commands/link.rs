@@ -32,7 +32,10 @@ pub(crate) fn run(args: &LinkArgs, printer: Printer) -> Outcome {
     let made = printer.stage("link", None, || prover::link::link(&srs, from.opened(), to.opened()));
     let link = made.or_refused("the link can't be made")?;
     link.write(&args.out).map_err(write_failure)?;
-    printer.field("linked", format_args!("{} and {}: the same {} values", from.name, to.name, from.side.elements()))?;
+    printer.field(
+        "linked",
+        format_args!("{} and {}: the same {} values", from.name, to.name, from.opening.values.len()),
+    )?;
     printer.field("written", format_args!("{} ({})", args.out.display(), bytes(link.words.0.len() as u64)))?;
     let mut report = Report::new("link");
     report.k = Some(from.side.k());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use circuits::machine::Integers;
-use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 
 /// The values of a column's first rows; the rows behind them are zero. They may be a witness: `Debug` tells their form only.
@@ -50,6 +50,37 @@ pub struct Column {
     pub values: Values,
     /// The last rows. Where there are any, `values` ends before them, and is no constant.
     pub tail: Vec<Fr>,
+    /// A commitment to a column that differs from this one in the last rows alone, where one is known. Whoever hands the column over
+    /// answers for it.
+    pub known: Option<KnownCommitment>,
+}
+
+/// A commitment to a column by which a column with other last rows is committed to without a sum over its values: with `δ` the
+/// differences of the last rows, the new commitment is the known one and `Σ_t δ_t·[ℓ_t(τ)]₁`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KnownCommitment {
+    /// The commitment.
+    pub point: G1Affine,
+    /// The last rows of the column that it is to.
+    pub tail: Vec<Fr>,
+}
+
+impl KnownCommitment {
+    /// What the last rows of another column have more, up to the longer of both tails.
+    pub fn differences(&self, tail: &[Fr]) -> Vec<Fr> {
+        let mut differences = vec![Fr::ZERO; tail.len().max(self.tail.len())];
+        let last = |tail: &[Fr]| differences.len() - tail.len();
+        let (own, known) = (last(tail), last(&self.tail));
+        differences[own..].copy_from_slice(tail);
+        differences[known..].iter_mut().zip(&self.tail).for_each(|(difference, element)| *difference -= element);
+        differences
+    }
+}
+
+impl fmt::Debug for KnownCommitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownCommitment").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Values {
@@ -73,7 +104,7 @@ impl fmt::Debug for Column {
 impl Column {
     /// A column without a tail.
     pub fn new(values: Values) -> Self {
-        Self { values, tail: Vec::new() }
+        Self { values, tail: Vec::new(), known: None }
     }
 
     /// A column of integers.

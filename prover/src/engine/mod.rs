@@ -35,7 +35,7 @@ use crate::plonk::constraints::{self, Graph, NodeId};
 use crate::plonk::quotient::{QuotientPlan, Room};
 use crate::plonk::scalar::{ScalarId, ScalarValues};
 
-pub use column::{Column, SigmaColumn, Values};
+pub use column::{Column, KnownCommitment, SigmaColumn, Values};
 pub use cpu::{CpuColumn, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels, Work};
 pub use naive::NaiveEngine;
 

@@ -12,7 +12,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
 use super::{
-    Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, NaiveEngine, SigmaColumn, Values,
+    Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, KnownCommitment, NaiveEngine,
+    SigmaColumn, Values,
 };
 use crate::plonk::constraints::{Column as Name, Constraints};
 use crate::plonk::quotient::{QuotientPlan, Room};
@@ -89,16 +90,17 @@ impl Draw {
             Column::integers(Integers::repeat(-7, 3)),
             Column::integers(Integers::zeros(0)),
             Column::new(Values::Field(self.elements(rows))),
-            Column { values: Values::Field(self.elements(usable)), tail: self.elements(TAIL) },
+            Column { tail: self.elements(TAIL), ..Column::new(Values::Field(self.elements(usable))) },
             Column::new(Values::Field(vec![-Fr::ONE; rows])),
             Column::new(Values::Field(vec![])),
             Column::new(Values::Constant(self.element())),
-            Column { values: Values::ZERO, tail: self.elements(1) },
-            Column { values: Values::ZERO, tail: self.elements(rows.min(20)) },
+            Column { tail: self.elements(1), ..Column::new(Values::ZERO) },
+            Column { tail: self.elements(rows.min(20)), ..Column::new(Values::ZERO) },
         ]);
         let filled: Vec<u32> = (0..usable as u32).step_by(5).collect();
         let values = self.elements(filled.len());
-        columns.push(Column { values: Values::Sparse { rows: filled, values }, tail: self.elements(TAIL - 1) });
+        let sparse = Values::Sparse { rows: filled, values };
+        columns.push(Column { tail: self.elements(TAIL - 1), ..Column::new(sparse) });
         let moved: Vec<u32> = (0..rows as u32).filter(|row| row % 3 != 1).collect();
         let images = self.cells(4, moved.len());
         columns.push(Column::new(Values::Sigma(SigmaColumn { column: 2, rows: moved.into(), images: images.into() })));
@@ -133,6 +135,7 @@ pub fn check<E: Engine>(engine: &E, srs: &KnownSrs, seed: u64) {
     bench.holds_columns();
     bench.refuses_long_columns();
     bench.commits();
+    bench.commits_by_known_commitments();
     bench.evaluates();
     bench.combines();
     bench.divides();
@@ -164,6 +167,29 @@ impl<E: Engine> Bench<'_, E> {
             assert_eq!(found, expected, "the commitment to column {index}");
         }
         assert!(self.engine.commit(&[]).expect("none").is_empty());
+    }
+
+    /// Columns of which a commitment with other last rows is known, as many of them as there are, fewer, or more.
+    fn commits_by_known_commitments(&mut self) {
+        let rows = self.draw.rows;
+        for (own, other) in [(TAIL, TAIL), (TAIL, 2), (2, TAIL), (rows.min(12), TAIL)] {
+            let values = Integers::from(self.draw.integers(16, rows - own.max(other)));
+            let column = |tail: Vec<Fr>| Column { tail, ..Column::integers(values.clone()) };
+            let naive = |column: Column| {
+                let elements = self.naive.column(column).expect("it fits");
+                (self.naive.commit(&[&elements]).expect("a point")[0], elements)
+            };
+            let (before, tail) = (self.draw.elements(other), self.draw.elements(own));
+            let (point, _) = naive(column(before.clone()));
+            let (expected, elements) = naive(column(tail.clone()));
+            let known = Some(KnownCommitment { point, tail: before });
+            let found = self.engine.column(Column { known, ..column(tail) }).expect("it fits");
+            self.same(&found, &elements, "a column whose commitment is known");
+            // Beside a column of which nothing is known.
+            let found = self.engine.commit(&[&self.columns[0], &found, &self.columns[12]]).expect("points");
+            let others = self.naive.commit(&[&self.expected[0], &self.expected[12]]).expect("points");
+            assert_eq!(found, [others[0], expected, others[1]], "a commitment from a known one");
+        }
     }
 
     fn evaluates(&mut self) {
@@ -280,8 +306,8 @@ impl<E: Engine> Bench<'_, E> {
             (Name::Fixed(1), Column::integers(weight.into())),
             (Name::Advice(0), Column { tail: self.draw.elements(TAIL), ..Column::integers(a.into()) }),
             (Name::Advice(1), Column { tail: self.draw.elements(TAIL), ..Column::integers(b.into()) }),
-            (Name::Advice(2), Column { values: Values::Field(c), tail: self.draw.elements(TAIL) }),
-            (Name::Advice(3), Column { values: Values::Field(d), tail: self.draw.elements(TAIL) }),
+            (Name::Advice(2), Column { tail: self.draw.elements(TAIL), ..Column::new(Values::Field(c)) }),
+            (Name::Advice(3), Column { tail: self.draw.elements(TAIL), ..Column::new(Values::Field(d)) }),
         ];
         let scalars = constraints.graph.scalars().values(&challenges);
         let held: std::collections::BTreeMap<_, _> =

@@ -531,7 +531,7 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         let Self { mut session, columns, mut challenges } = self;
         session.observer.begin(Round::Quotient);
         let tail = session.randomness.elements(session.key.system.blinding_factors() + 1);
-        let mask = session.engine.column(Column { values: Values::ZERO, tail })?;
+        let mask = session.engine.column(Column { tail, ..Column::new(Values::ZERO) })?;
         session.write_commitments(&[&mask])?;
         challenges.y = session.squeeze();
         let scalars = session.key.constraints.graph.scalars().values(&challenges);

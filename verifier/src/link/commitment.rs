@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha3::{Digest as _, Keccak256};
 use thiserror::Error;
 
-use super::Side;
+use super::{Content, Side};
 use crate::container::{self, Bytes, ContainerError, Kind};
 use crate::encoding::{decode_point, encode_point, PointError, POINT_BYTES};
 use crate::Digest;
@@ -172,9 +172,7 @@ impl Commitment {
             srs: self.content.srs,
             k: self.content.k,
             blinded_rows: COMMITMENT_BLINDED_ROWS,
-            elements: shape.iter().product(),
-            scale: *scale,
-            kind: *kind,
+            content: Content::Port { elements: shape.iter().product(), scale: *scale, kind: *kind },
             points: self.points.clone(),
             context: Keccak256::new().chain_update(TAG).chain_update(self.digest().0).finalize().into(),
         }

@@ -38,7 +38,7 @@ use crate::Digest;
 pub use bases::{BlindingBases, CertificateChallenges};
 pub use chain::{verify_chain, Chain, ChainRefusal, LinkedSide, Member};
 pub use commitment::{Commitment, CommitmentError, CommittedTensor, COMMITMENT_BLINDED_ROWS};
-pub use side::Side;
+pub use side::{Content, Side};
 
 /// Opens the hash of a link's challenges.
 const TAG: [u8; 32] = *b"zkinfer link 1: same values     ";
@@ -95,6 +95,17 @@ pub enum LinkRefusal {
     /// One side holds reals and the other indices.
     #[error("one side holds real numbers, and the other indices")]
     NumberKind,
+    /// One side is a port and the other weights.
+    #[error("one side holds the values of a port, and the other weights")]
+    Content,
+    /// The sides have different numbers of columns.
+    #[error("one side has {from} columns, and the other {to}")]
+    Columns {
+        /// Columns of one side.
+        from: usize,
+        /// Columns of the other.
+        to: usize,
+    },
     /// Another number of bytes than a link of these sides has.
     #[error("the link has {found} bytes, and must have {expected}")]
     Length {
@@ -135,6 +146,8 @@ impl LinkRefusal {
             LinkRefusal::Elements { .. } => "link-elements",
             LinkRefusal::Scale { .. } => "link-scale",
             LinkRefusal::NumberKind => "link-kind",
+            LinkRefusal::Content => "link-content",
+            LinkRefusal::Columns { .. } => "link-columns",
             LinkRefusal::Length { .. } => "link-length",
             LinkRefusal::Point { .. } => "link-point",
             LinkRefusal::Scalar { .. } => "link-scalar",
@@ -147,10 +160,21 @@ impl LinkRefusal {
 /// Which port of which file a link speaks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkedPort {
-    /// SHA-256 of the file of a proof or of a commitment.
+    /// SHA-256 of the file of a proof, a commitment or a registration.
     pub artifact: Digest,
-    /// The port's position in the interface of the proof's key; 0 for a commitment.
+    /// The port's position in the interface of the proof's key; 0 for a commitment, [`Self::WEIGHTS`] for private weights and for
+    /// a registration of some.
     pub port: u32,
+}
+
+impl LinkedPort {
+    /// Stands for weights in the place of a port.
+    pub const WEIGHTS: u32 = u32::MAX;
+
+    /// The weights of a proof or of a registration.
+    pub fn weights(artifact: Digest) -> Self {
+        Self { artifact, port: Self::WEIGHTS }
+    }
 }
 
 /// A link as it is handed out. The sides in it are named for those who look for them; what counts are the sides that it is
@@ -226,16 +250,27 @@ pub fn check_sides(srs: &SrsMark, from: &Side, to: &Side) -> Result<(), LinkRefu
     if from.k() != to.k() {
         return Err(LinkRefusal::Domain { from: from.k(), to: to.k() });
     }
-    if from.elements() != to.elements() {
-        return Err(LinkRefusal::Elements { from: from.elements(), to: to.elements() });
+    check_contents(from.content(), to.content())?;
+    match (from.points().len(), to.points().len()) {
+        (from, to) if from != to => Err(LinkRefusal::Columns { from, to }),
+        _ => Ok(()),
     }
-    if from.kind() != to.kind() {
-        return Err(LinkRefusal::NumberKind);
+}
+
+fn check_contents(from: Content, to: Content) -> Result<(), LinkRefusal> {
+    use Content::{Port, Weights};
+    match (from, to) {
+        (Weights, Weights) => Ok(()),
+        (Port { .. }, Weights) | (Weights, Port { .. }) => Err(LinkRefusal::Content),
+        (Port { elements: from, .. }, Port { elements: to, .. }) if from != to => {
+            Err(LinkRefusal::Elements { from, to })
+        }
+        (Port { kind: from, .. }, Port { kind: to, .. }) if from != to => Err(LinkRefusal::NumberKind),
+        (Port { scale: from, .. }, Port { scale: to, .. }) if from.to_bits() != to.to_bits() => {
+            Err(LinkRefusal::Scale { from, to })
+        }
+        (Port { .. }, Port { .. }) => Ok(()),
     }
-    if from.scale().to_bits() != to.scale().to_bits() {
-        return Err(LinkRefusal::Scale { from: from.scale(), to: to.scale() });
-    }
-    Ok(())
 }
 
 /// A proof of knowledge of the difference of two sides in the basis of the last rows.

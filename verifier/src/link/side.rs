@@ -19,11 +19,25 @@ pub struct Side {
     pub(super) srs: Digest,
     pub(super) k: u32,
     pub(super) blinded_rows: usize,
-    pub(super) elements: usize,
-    pub(super) scale: f64,
-    pub(super) kind: PortKind,
+    pub(super) content: Content,
     pub(super) points: Vec<G1Affine>,
     pub(super) context: [u8; 32],
+}
+
+/// What the columns of a side hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Content {
+    /// The values of a port, one after the other.
+    Port {
+        /// Number of values.
+        elements: usize,
+        /// The reals that the integers stand for are multiples of it.
+        scale: f64,
+        /// What the numbers are.
+        kind: PortKind,
+    },
+    /// Weights, in all rows but the last.
+    Weights,
 }
 
 impl Side {
@@ -46,11 +60,9 @@ impl Side {
             srs: key.description().srs.digest(),
             k: params.k,
             blinded_rows: params.blinded_rows(),
-            elements: described.elements(),
-            scale: described.scale,
-            kind: described.kind,
+            content: Content::Port { elements: described.elements(), scale: described.scale, kind: described.kind },
             points: commitments(key, proof, columns),
-            context: context(key, proof, port)?,
+            context: context(TAG, key, proof, port as u64)?,
         }))
     }
 
@@ -69,19 +81,9 @@ impl Side {
         self.blinded_rows
     }
 
-    /// Number of values.
-    pub fn elements(&self) -> usize {
-        self.elements
-    }
-
-    /// The reals that the integers stand for are multiples of it.
-    pub fn scale(&self) -> f64 {
-        self.scale
-    }
-
-    /// What the numbers are.
-    pub fn kind(&self) -> PortKind {
-        self.kind
+    /// What the columns hold.
+    pub fn content(&self) -> Content {
+        self.content
     }
 
     /// The commitments, one for each column.
@@ -108,10 +110,10 @@ fn commitments(key: &VerifyingKey, proof: &Proof, columns: Range<usize>) -> Vec<
 }
 
 /// Keccak-256 of the key's digest, the instance words, the words of the proof, and the port.
-fn context(key: &VerifyingKey, proof: &Proof, port: usize) -> Result<[u8; 32], Refusal> {
+fn context(tag: &[u8], key: &VerifyingKey, proof: &Proof, port: u64) -> Result<[u8; 32], Refusal> {
     let instances = crate::verify::instances(key, &proof.public)?;
     let words = instances.iter().fold(Keccak256::new(), |hash, word| hash.chain_update(encode_scalar(word))).finalize();
-    let hash = Keccak256::new().chain_update(TAG).chain_update(key.digest().0).chain_update(words);
-    let hash = hash.chain_update(Keccak256::digest(&proof.words.0)).chain_update((port as u64).to_be_bytes());
+    let hash = Keccak256::new().chain_update(tag).chain_update(key.digest().0).chain_update(words);
+    let hash = hash.chain_update(Keccak256::digest(&proof.words.0)).chain_update(port.to_be_bytes());
     Ok(hash.finalize().into())
 }

@@ -1,9 +1,9 @@
 //! Columns as this engine holds them: in memory, or those of elements on disk.
 
-use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 
-use super::super::{Column, EngineError, Values};
+use super::super::{Column, EngineError, KnownCommitment, Values};
 use super::disk::Stored;
 use super::CpuEngine;
 
@@ -12,6 +12,22 @@ pub struct CpuColumn {
     pub(super) values: Place,
     /// The last rows.
     pub(super) tail: Vec<Fr>,
+    /// What its commitment is known to be.
+    pub(super) known: Option<KnownSum>,
+}
+
+/// A commitment that is the sum of a known one and multiples of the bases of the last rows.
+pub(super) struct KnownSum {
+    pub(super) point: G1Affine,
+    /// The multiples, up to the last row.
+    pub(super) differences: Vec<Fr>,
+}
+
+impl KnownSum {
+    /// For a column with the last rows `tail`.
+    pub(super) fn new(known: KnownCommitment, tail: &[Fr]) -> Self {
+        Self { differences: known.differences(tail), point: known.point }
+    }
 }
 
 /// Where the first rows of a column are.
@@ -24,7 +40,8 @@ pub(super) enum Place {
 impl CpuEngine {
     /// Takes a column over: elements go to the disk where columns do.
     pub(super) fn hold(&self, column: Column) -> Result<CpuColumn, EngineError> {
-        let Column { values, tail } = column;
+        let Column { values, tail, known } = column;
+        let known = known.map(|known| KnownSum::new(known, &tail));
         let values = match (values, &self.spill) {
             (Values::Field(elements), Some(spill)) => {
                 let stored = spill.disk.column(elements.len(), self.rows());
@@ -33,7 +50,7 @@ impl CpuEngine {
             }
             (values, _) => Place::Memory(values),
         };
-        Ok(CpuColumn { values, tail })
+        Ok(CpuColumn { values, tail, known })
     }
 
     /// The elements of a column on disk, for as long as something is done with them.

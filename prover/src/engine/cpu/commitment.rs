@@ -11,31 +11,54 @@ use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::{Curve, Group};
 
 use super::super::{EngineError, Values};
-use super::column::{CpuColumn, Place};
-use super::CpuEngine;
+use super::column::{CpuColumn, KnownSum, Place};
+use super::{CpuEngine, TAIL};
 use crate::msm::{multi_scalar_batch, Scalars};
 
 impl CpuEngine {
-    /// Commits to the columns that are in memory together, and to each of the others while it is.
+    /// Commits to the columns that are in memory together, and to each of the others while it is. Where a commitment is known but for
+    /// the last rows, the sum is over these alone.
     pub(super) fn commitments(&self, columns: &[&CpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
         let mut sums = vec![G1::identity(); columns.len()];
+        let differences: Vec<_> = columns.iter().map(|column| column.known.as_ref().map(|k| self.last(k))).collect();
         let (mut places, mut values) = (Vec::new(), Vec::new());
-        for (place, column) in columns.iter().enumerate() {
-            match &column.values {
-                Place::Memory(held) => {
+        for (place, (column, differences)) in columns.iter().zip(&differences).enumerate() {
+            match (differences, &column.values) {
+                (Some((values_differ, tail)), _) => {
+                    places.push(place);
+                    values.push((values_differ, &tail[..]));
+                }
+                (None, Place::Memory(held)) => {
                     places.push(place);
                     values.push((held, &column.tail[..]));
                 }
-                Place::Disk(stored) => {
+                (None, Place::Disk(stored)) => {
                     let elements = Values::Field(self.fetch(stored)?);
                     sums[place] = self.sums(&[(&elements, &column.tail)])[0];
                 }
             }
         }
         places.into_iter().zip(self.sums(&values)).for_each(|(place, sum)| sums[place] = sum);
+        for (sum, column) in sums.iter_mut().zip(columns) {
+            if let Some(known) = &column.known {
+                *sum += known.point;
+            }
+        }
         let mut points = vec![G1Affine::identity(); sums.len()];
         G1::batch_normalize(&sums, &mut points);
         Ok(points)
+    }
+
+    /// The differences from a known commitment as values and a tail: the tail takes as many rows as there are tables for.
+    fn last(&self, known: &KnownSum) -> (Values, Vec<Fr>) {
+        let rows = self.rows() as u32;
+        match known.differences.len() {
+            count if count <= TAIL => (Values::ZERO, known.differences.clone()),
+            count => {
+                let rows = (rows - count as u32..rows).collect();
+                (Values::Sparse { rows, values: known.differences.clone() }, Vec::new())
+            }
+        }
     }
 
     /// The commitments to values with their tails.

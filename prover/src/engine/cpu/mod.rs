@@ -44,7 +44,7 @@ use crate::transform::Domain;
 
 use block::SmallElements;
 pub use column::CpuColumn;
-use column::Place;
+use column::{KnownSum, Place};
 pub use disk::{Disk, DiskError};
 pub use kernels::VectorKernels;
 use work::Counters;
@@ -179,9 +179,12 @@ impl Engine for CpuEngine {
         match column.rows() {
             found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
             _ if column.tail.len() > TAIL => {
-                let Column { values, tail } = column;
-                let column = CpuColumn { values: Place::Memory(values), tail };
-                self.fill_blocks(|first, values| self.fill(&column, first, values))
+                let Column { values, tail, known } = column;
+                // Its last rows become values, so that the differences from the known ones are taken now.
+                let known = known.map(|known| KnownSum::new(known, &tail));
+                let column = CpuColumn { values: Place::Memory(values), tail, known: None };
+                let filled = self.fill_blocks(|first, values| self.fill(&column, first, values))?;
+                Ok(CpuColumn { known, ..filled })
             }
             _ => self.hold(column),
         }
@@ -238,6 +241,7 @@ impl Engine for CpuEngine {
 #[cfg(test)]
 mod tests {
     use super::super::suite::{check, KnownSrs};
+    use super::super::KnownCommitment;
     use super::*;
 
     #[test]
@@ -256,5 +260,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn known_commitments_take_no_sums_over_values() {
+        let srs = KnownSrs::new(7);
+        let engine = CpuEngine::new(&srs.lagrange, srs.tau, CpuOptions::default());
+        let tail = |first: u64| (first..first + 6).map(Fr::from).collect::<Vec<_>>();
+        let column = || Column::integers((0..100).map(|row| 300 * row - 15_000).collect());
+        let before = Column { tail: tail(1), ..column() };
+        let point = engine.commit(&[&engine.column(before).expect("it fits")]).expect("a point")[0];
+        let spent = engine.work();
+        assert_eq!(spent.additions, 200);
+        let known = Some(KnownCommitment { point, tail: tail(1) });
+        let after = engine.column(Column { tail: tail(9), known, ..column() }).expect("it fits");
+        engine.commit(&[&after]).expect("a point");
+        assert_eq!(engine.work(), spent);
     }
 }

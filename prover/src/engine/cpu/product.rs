@@ -32,7 +32,7 @@ impl CpuEngine {
             .zip(starts)
             .for_each(|(values, start)| field::scale(self.instructions(), values, start));
         let last = values[usable - 1];
-        Ok((Column { values: Values::Field(values), tail: product.tail }, last))
+        Ok((Column { tail: product.tail, ..Column::new(Values::Field(values)) }, last))
     }
 
     /// `Π numerators / Π denominators` in the rows from `first` on.

@@ -64,7 +64,11 @@ impl CpuEngine {
         }
         drop(workspace);
         let mut columns = self.piece_columns(pieces)?;
-        columns.resize_with(plan.pieces, || CpuColumn { values: Place::Memory(Values::ZERO), tail: Vec::new() });
+        columns.resize_with(plan.pieces, || CpuColumn {
+            values: Place::Memory(Values::ZERO),
+            tail: Vec::new(),
+            known: None,
+        });
         self.domain.release_scratch();
         Ok(columns)
     }
