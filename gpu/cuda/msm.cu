@@ -27,7 +27,7 @@ template <typename T> class Uploaded {
 // the end.
 constexpr uint64_t ENTRY_COST = 10 + 2;
 constexpr uint64_t BUCKET_COST = 2 * 14;
-constexpr uint32_t WIDEST = 16;
+constexpr uint32_t WIDEST = 21;
 
 // Memory of a pass at most, where there is more: nothing is gained beyond.
 constexpr uint64_t PASS_BYTES = uint64_t{2} << 30;
@@ -117,8 +117,14 @@ struct Piece {
     uint64_t count;
 };
 
-// Places of a chunk in sorting: so many that there are no more counters than places.
-uint32_t sort_chunk(uint32_t buckets) { return std::max<uint32_t>(4096, 4 * buckets); }
+// Places of a chunk in sorting: several times as many as it has counters.
+uint32_t sort_chunk(const Set &set) { return std::max<uint32_t>(1 << 14, 4 * set.ranges()); }
+
+Set set_of_size(uint32_t buckets) {
+    Set set{};
+    while (set.buckets() < buckets) ++set.bits;
+    return set;
+}
 
 // How much a pass does at once.
 struct PassSize {
@@ -126,14 +132,23 @@ struct PassSize {
     uint64_t entries = 0;
     uint64_t counters = 0;
     uint64_t buckets = 0;
+    // Of wide sets alone.
+    uint64_t wide_entries = 0;
+    uint64_t bins = 0;
+
+    // Chunks of bins at most.
+    uint64_t chunks() const { return wide_entries / Bins::CHUNK + bins; }
 
     uint64_t bytes() const {
         const uint64_t parts = 2 * blocks_for(entries, chunk_length(entries));
         // Two lists at a time, the second one a quarter of the first.
-        const uint64_t summing = (parts + parts / 4 + 8) * (sizeof(Point) + 4) + buckets * (sizeof(Point) + 4);
-        const uint64_t sorting = 4 * entries + 4 * counters + counters / 512;
+        const uint64_t summing = (parts + parts / 4 + 8) * (sizeof(Point) + 4) + buckets * sizeof(Point);
+        const uint64_t binning = 4 * entries + 4 * counters + counters / 512;
+        const uint64_t bin_counters = chunks() * COUNTERS;
+        const uint64_t refining = 4 * bin_counters + bin_counters / 512 + 16 * bins;
+        const uint64_t sorting = 6 * wide_entries + std::max(binning, refining);
         const uint64_t descriptions = pieces * (sizeof(SortPart) + sizeof(RecodePart) + sizeof(Set));
-        return 4 * entries + std::max(sorting, summing) + descriptions + PASS_ROUNDING;
+        return 4 * entries + 4 * buckets + std::max(sorting, summing) + descriptions + PASS_ROUNDING;
     }
 };
 
@@ -147,7 +162,7 @@ class Pass {
 
     bool is_empty() const { return pieces_.empty(); }
     const std::vector<Piece> &pieces() const { return pieces_; }
-    uint64_t entries() const { return size_.entries; }
+    const PassSize &size() const { return size_; }
     // With the buckets of each.
     const std::map<SetKey, uint32_t> &sets() const { return sets_; }
     SetKey set_of(const Piece &piece) const { return {piece.job, (*jobs_)[piece.job].set_of(piece.window)}; }
@@ -170,11 +185,16 @@ class Pass {
 
     PassSize with(const Piece &piece) const {
         PassSize size = size_;
-        const uint32_t own = buckets(piece);
+        const Set set = set_of_size(buckets(piece));
+        const bool fresh = sets_.count(set_of(piece)) == 0;
         size.pieces += 1;
         size.entries += piece.count;
-        size.counters += blocks_for(piece.count, sort_chunk(own)) * own;
-        size.buckets += sets_.count(set_of(piece)) == 0 ? own : 0;
+        size.counters += blocks_for(piece.count, sort_chunk(set)) * set.ranges();
+        size.buckets += fresh ? set.buckets() : 0;
+        if (set.is_wide()) {
+            size.wide_entries += piece.count;
+            size.bins += fresh ? set.ranges() : 0;
+        }
         return size;
     }
 
@@ -220,6 +240,11 @@ struct Layout {
     uint64_t sort_blocks = 0;
     uint64_t counters = 0;
     uint32_t buckets = 0;
+    // Sets, ranges, buckets and counters of wide sets.
+    uint32_t wide_sets = 0;
+    uint32_t bins = 0;
+    uint32_t wide_buckets = 0;
+    uint64_t wide_counters = 0;
 
     // Terms get places from `first_term` on, and are described in `terms`, by sum.
     Layout(const std::vector<Job> &jobs, const Bases &bases, const Pass &pass, uint32_t first_term,
@@ -228,11 +253,12 @@ struct Layout {
         place_sets(pass, places);
         for (const Piece &piece : pass.pieces()) {
             Set &set = sets[places.at(pass.set_of(piece))];
-            set.chunks += static_cast<uint32_t>(blocks_for(piece.count, sort_chunk(set.buckets())));
+            set.chunks += static_cast<uint32_t>(blocks_for(piece.count, sort_chunk(set)));
         }
         for (Set &set : sets) {
             set.first_counter = counters;
-            counters += uint64_t{set.chunks} * set.buckets();
+            counters += uint64_t{set.chunks} * set.ranges();
+            if (set.is_wide()) wide_counters = counters;
         }
         for (const auto &[key, place] : places) {
             const Job &job = jobs[key.first];
@@ -257,11 +283,19 @@ struct Layout {
         std::vector<std::pair<SetKey, uint32_t>> keys(pass.sets().begin(), pass.sets().end());
         std::stable_sort(keys.begin(), keys.end(), [](const auto &a, const auto &b) { return a.second > b.second; });
         for (const auto &[key, size] : keys) {
-            uint32_t bits = 0;
-            while (1u << bits < size) ++bits;
-            places[key] = static_cast<uint32_t>(sets.size());
-            sets.push_back(Set{0, 0, buckets, bits, 0});
+            Set set = set_of_size(size);
+            set.first_bucket = buckets;
             buckets += size;
+            if (set.is_wide()) {
+                set.first_range = bins;
+                bins += set.ranges();
+                wide_buckets = buckets;
+                ++wide_sets;
+            } else {
+                set.first_range = set.first_bucket - wide_buckets;
+            }
+            places[key] = static_cast<uint32_t>(sets.size());
+            sets.push_back(set);
         }
     }
 
@@ -287,13 +321,13 @@ struct Layout {
         part.first_counter = set.first_counter;
         part.set_chunks = set.chunks;
         part.first_chunk = first_chunk;
-        part.chunk = sort_chunk(set.buckets());
-        part.buckets = set.buckets();
-        part.ranges = static_cast<uint32_t>(blocks_for(part.buckets, Sort<false>::RANGE));
+        part.chunk = sort_chunk(set);
+        part.ranges = set.ranges();
+        part.wide = set.is_wide();
         part.first_block = sort_blocks;
         const uint64_t chunks = blocks_for(piece.count, part.chunk);
         first_chunk += static_cast<uint32_t>(chunks);
-        sort_blocks += chunks * part.ranges;
+        sort_blocks += chunks;
         sorts.push_back(part);
     }
 };
@@ -349,33 +383,65 @@ void weigh(Context &context, const std::vector<Set> &sets, const Set *device_set
     launch(context, blocks_for(count, CollectSets::THREADS), CollectSets{device_sets, count, buckets, terms});
 }
 
+// Writes where ranges of sets start.
+void find_ranges(Context &context, const Set *sets, uint32_t set_count, const uint32_t *counters, uint32_t ranges,
+                 uint64_t counter_count, uint32_t *starts) {
+    launch(context, blocks_for(ranges + uint64_t{1}, FindRanges::THREADS),
+           FindRanges{sets, set_count, counters, ranges, counter_count, starts});
+}
+
+// Sorts the entries of wide sets within their bins.
+void sort_bins(Context &context, const Layout &layout, const PassSize &size, const uint32_t *bin_starts,
+               const BinnedEntries &binned, uint32_t *entries, uint32_t *starts) {
+    Scratch<uint32_t> chunks(context, layout.bins + uint64_t{1});
+    launch(context, blocks_for(layout.bins + uint64_t{1}, CountChunks::THREADS),
+           CountChunks{bin_starts, chunks.get(), layout.bins});
+    scan(context, chunks.get(), layout.bins + uint64_t{1});
+    const Bins bins{bin_starts, chunks.get(), layout.bins};
+    const uint64_t blocks = size.chunks(), counter_count = blocks * COUNTERS + 1;
+    Scratch<uint32_t> counters(context, counter_count);
+    context.memory().zero(counters.get(), counter_count * sizeof(uint32_t));
+    launch(context, blocks, SortBins<false>{bins, binned, counters.get(), entries});
+    scan(context, counters.get(), counter_count);
+    launch(context, blocks_for(layout.wide_buckets, FindStarts::THREADS), FindStarts{bins, counters.get(), starts});
+    launch(context, blocks, SortBins<true>{bins, binned, counters.get(), entries});
+}
+
 // Sorts the entries of a pass: where each bucket's start goes to `starts`, entries to `entries`.
-void sort(Context &context, const Layout &layout, uint64_t entry_count, const Set *sets, uint32_t *entries, uint32_t *starts) {
-    Scratch<int32_t> digits(context, entry_count);
-    Scratch<uint32_t> counters(context, layout.counters + 1);
+void sort(Context &context, const Layout &layout, const PassSize &size, const Set *sets, uint32_t *entries,
+          uint32_t *starts) {
+    Scratch<uint32_t> binned_entries(context, size.wide_entries), bin_starts(context, layout.bins + uint64_t{1});
+    Scratch<uint16_t> binned_places(context, size.wide_entries);
+    const BinnedEntries binned{binned_entries.get(), binned_places.get()};
     {
-        const Uploaded<RecodePart> parts(context, layout.recodes);
-        launch(context, layout.recode_blocks, Recode{parts.get(), parts.count(), digits.get()});
+        Scratch<int32_t> digits(context, size.entries);
+        Scratch<uint32_t> counters(context, layout.counters + 1);
+        const Uploaded<RecodePart> recodes(context, layout.recodes);
+        const Uploaded<SortPart> parts(context, layout.sorts);
+        launch(context, layout.recode_blocks, Recode{recodes.get(), recodes.count(), digits.get()});
+        context.memory().zero(counters.get() + layout.counters, sizeof(uint32_t));
+        const Sort<false> count{parts.get(), parts.count(), digits.get(), counters.get(), entries, binned};
+        launch(context, layout.sort_blocks, count);
+        scan(context, counters.get(), layout.counters + 1);
+        find_ranges(context, sets, layout.wide_sets, counters.get(), layout.bins, layout.wide_counters, bin_starts.get());
+        find_ranges(context, sets + layout.wide_sets, static_cast<uint32_t>(layout.sets.size()) - layout.wide_sets,
+                    counters.get(), layout.buckets - layout.wide_buckets, layout.counters, starts + layout.wide_buckets);
+        const Sort<true> place{parts.get(), parts.count(), digits.get(), counters.get(), entries, binned};
+        launch(context, layout.sort_blocks, place);
     }
-    const Uploaded<SortPart> parts(context, layout.sorts);
-    context.memory().zero(counters.get() + layout.counters, sizeof(uint32_t));
-    launch(context, layout.sort_blocks, Sort<false>{parts.get(), parts.count(), digits.get(), counters.get(), entries});
-    scan(context, counters.get(), layout.counters + 1);
-    const uint32_t set_count = static_cast<uint32_t>(layout.sets.size());
-    launch(context, blocks_for(layout.buckets + uint64_t{1}, FindStarts::THREADS),
-           FindStarts{sets, set_count, counters.get(), layout.counters, starts, layout.buckets});
-    launch(context, layout.sort_blocks, Sort<true>{parts.get(), parts.count(), digits.get(), counters.get(), entries});
+    if (layout.bins != 0) sort_bins(context, layout, size, bin_starts.get(), binned, entries, starts);
 }
 
 void run(Context &context, const Bases &bases, const Pass &pass, const Layout &layout, Point *terms) {
+    const PassSize &size = pass.size();
     const Uploaded<Set> sets(context, layout.sets);
-    Scratch<uint32_t> entries(context, pass.entries());
+    Scratch<uint32_t> entries(context, size.entries);
     Scratch<uint32_t> starts(context, layout.buckets + uint64_t{1});
-    sort(context, layout, pass.entries(), sets.get(), entries.get(), starts.get());
+    sort(context, layout, size, sets.get(), entries.get(), starts.get());
     Scratch<Point> buckets(context, layout.buckets);
     context.memory().zero(buckets.get(), layout.buckets * sizeof(Point));
     const SortedEntries sorted{bases.points, entries.get(), starts.get(), layout.buckets};
-    sum_buckets(context, sorted, pass.entries(), buckets.get());
+    sum_buckets(context, sorted, size.entries, buckets.get());
     weigh(context, layout.sets, sets.get(), buckets.get(), terms);
 }
 

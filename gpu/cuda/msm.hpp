@@ -31,6 +31,20 @@ template <typename Part> HD const Part &part_of(const Part *parts, uint32_t coun
     return parts[low];
 }
 
+// The last place up to `count - 1` with an element up to `value`, in an increasing list that starts with such a one.
+HD uint32_t last_up_to(const uint32_t *list, uint32_t count, uint32_t value) {
+    uint32_t low = 0, high = count;
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (list[middle] <= value) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 // A sign, and an absolute value of at most 253 bits.
 struct Magnitude {
     uint64_t words[4];
@@ -234,8 +248,12 @@ struct Recode {
 
 // ---- Sorting ----
 
-// A window's digits to be sorted into a set of buckets. Counters are those of the set: for each bucket one for each chunk of places of
-// each of its windows.
+// Counters of a block: 32 KiB.
+constexpr uint32_t COUNTER_BITS = 13;
+constexpr uint32_t COUNTERS = 1 << COUNTER_BITS;
+
+// A window's digits to be sorted into a set of buckets, or, where there are more than a block has counters, into *bins* of as many
+// buckets. Counters are those of the set: for each bucket or bin one for each chunk of places of each of its windows.
 struct SortPart {
     // See `Scalars`; for the digit at place 0.
     const uint32_t *rows;
@@ -250,19 +268,25 @@ struct SortPart {
     uint32_t first_chunk;
     // Places of a chunk.
     uint32_t chunk;
-    uint32_t buckets;
-    // Ranges of buckets: each block has the counters of one.
+    // Buckets or bins.
     uint32_t ranges;
+    bool wide;
     uint64_t first_block;
 };
 
-// Counts digits by bucket and chunk, or, with the counters' running sums in their place, writes each digit's entry where it belongs. The
-// order of entries within a chunk's part of a bucket is arbitrary, and so are the bits of projective sums; points are the same.
+// Entries that lie in their bins, with their buckets' places in these.
+struct BinnedEntries {
+    uint32_t *entries;
+    uint16_t *places;
+};
+
+// Counts digits by bucket (or bin) and chunk, or, with the counters' running sums in their place, writes each digit's entry where it
+// belongs. The order of entries within a chunk's part of a bucket is arbitrary, and so are the bits of projective sums; points are
+// the same.
 template <bool PLACES> struct Sort {
     static constexpr unsigned THREADS = 512;
-    static constexpr uint32_t RANGE = 8192;
     struct Shared {
-        uint32_t counters[RANGE];
+        uint32_t counters[COUNTERS];
     };
     using Locals = Nothing;
 
@@ -272,18 +296,17 @@ template <bool PLACES> struct Sort {
     uint32_t *counters;
     // Points' places, doubled, plus one for a negative digit.
     uint32_t *entries;
+    // Those of wide sets, which come first.
+    BinnedEntries binned;
 
     HD unsigned phases() const { return PLACES ? 2 : 3; }
 
     HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
         const SortPart &part = part_of(parts, part_count, thread.block);
-        const uint64_t block = thread.block - part.first_block;
-        const uint32_t chunk = static_cast<uint32_t>(block / part.ranges);
-        const uint32_t low = static_cast<uint32_t>(block % part.ranges) * RANGE;
-        const uint32_t range = part.buckets - low < RANGE ? part.buckets - low : RANGE;
-        uint32_t *own = counters + part.first_counter + uint64_t{low} * part.set_chunks + part.first_chunk + chunk;
+        const uint32_t chunk = static_cast<uint32_t>(thread.block - part.first_block);
+        uint32_t *own = counters + part.first_counter + part.first_chunk + chunk;
         if (phase == 0) {
-            for (uint32_t i = thread.index; i < range; i += THREADS) {
+            for (uint32_t i = thread.index; i < part.ranges; i += THREADS) {
                 shared.counters[i] = PLACES ? own[uint64_t{i} * part.set_chunks] : 0;
             }
         } else if (phase == 1) {
@@ -291,19 +314,99 @@ template <bool PLACES> struct Sort {
             const uint64_t end = part.count - start < part.chunk ? part.count : start + part.chunk;
             for (uint64_t place = start + thread.index; place < end; place += THREADS) {
                 const int32_t digit = digits[part.first_digit + place];
-                const uint32_t bucket = static_cast<uint32_t>(digit < 0 ? -digit : digit) - 1 - low;
-                // Zero and what lies in other ranges is above.
-                if (bucket >= range) continue;
-                const uint32_t at = atomic_add(&shared.counters[bucket], 1);
-                if (PLACES) {
-                    const uint32_t row = part.rows == nullptr ? part.first + static_cast<uint32_t>(place) : part.rows[place];
-                    entries[at] = (row + part.offset) << 1 | (digit < 0 ? 1 : 0);
-                }
+                if (digit == 0) continue;
+                const uint32_t bucket = static_cast<uint32_t>(digit < 0 ? -digit : digit) - 1;
+                const uint32_t at = atomic_add(&shared.counters[part.wide ? bucket >> COUNTER_BITS : bucket], 1);
+                if (PLACES) write(part, at, place, bucket, digit < 0);
             }
         } else {
-            for (uint32_t i = thread.index; i < range; i += THREADS) {
+            for (uint32_t i = thread.index; i < part.ranges; i += THREADS) {
                 own[uint64_t{i} * part.set_chunks] = shared.counters[i];
             }
+        }
+    }
+
+  private:
+    HD void write(const SortPart &part, uint32_t at, uint64_t place, uint32_t bucket, bool negative) const {
+        const uint32_t row = part.rows == nullptr ? part.first + static_cast<uint32_t>(place) : part.rows[place];
+        const uint32_t entry = (row + part.offset) << 1 | (negative ? 1 : 0);
+        if (part.wide) {
+            binned.entries[at] = entry;
+            binned.places[at] = static_cast<uint16_t>(bucket & (COUNTERS - 1));
+        } else {
+            entries[at] = entry;
+        }
+    }
+};
+
+// The bins of wide sets, which are cut into chunks of entries, as many as they have when it is known.
+struct Bins {
+    static constexpr uint32_t CHUNK = 4 * COUNTERS;
+
+    // Where each bin's entries start, and the last one's end.
+    const uint32_t *starts;
+    // Chunks of the bins before each, and of all.
+    const uint32_t *chunks;
+    uint32_t count;
+
+    // Counters of a bin come by bucket, then by chunk.
+    HD uint64_t first_counter(uint32_t bin) const { return uint64_t{chunks[bin]} * COUNTERS; }
+    HD uint32_t chunk_count(uint32_t bin) const { return chunks[bin + 1] - chunks[bin]; }
+};
+
+// Writes how many chunks each bin has, and after them zero.
+struct CountChunks {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    const uint32_t *starts;
+    uint32_t *chunks;
+    uint32_t count;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t bin = thread.global();
+        if (bin > count) return;
+        chunks[bin] = bin == count ? 0 : (starts[bin + 1] - starts[bin] + Bins::CHUNK - 1) / Bins::CHUNK;
+    }
+};
+
+// As `Sort`, within bins; a block for each chunk. There may be more blocks than chunks.
+template <bool PLACES> struct SortBins {
+    static constexpr unsigned THREADS = 512;
+    struct Shared {
+        uint32_t counters[COUNTERS];
+    };
+    using Locals = Nothing;
+
+    Bins bins;
+    BinnedEntries binned;
+    uint32_t *counters;
+    uint32_t *entries;
+
+    HD unsigned phases() const { return PLACES ? 2 : 3; }
+
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        if (thread.block >= bins.chunks[bins.count]) return;
+        const uint32_t bin = last_up_to(bins.chunks, bins.count, static_cast<uint32_t>(thread.block));
+        const uint32_t chunk = static_cast<uint32_t>(thread.block) - bins.chunks[bin];
+        const uint32_t stride = bins.chunk_count(bin);
+        uint32_t *own = counters + bins.first_counter(bin) + chunk;
+        if (phase == 0) {
+            for (uint32_t i = thread.index; i < COUNTERS; i += THREADS) {
+                shared.counters[i] = PLACES ? own[uint64_t{i} * stride] : 0;
+            }
+        } else if (phase == 1) {
+            const uint32_t start = bins.starts[bin] + chunk * Bins::CHUNK, last = bins.starts[bin + 1];
+            const uint32_t end = last - start < Bins::CHUNK ? last : start + Bins::CHUNK;
+            for (uint32_t place = start + thread.index; place < end; place += THREADS) {
+                const uint32_t at = atomic_add(&shared.counters[binned.places[place]], 1);
+                if (PLACES) entries[at] = binned.entries[place];
+            }
+        } else {
+            for (uint32_t i = thread.index; i < COUNTERS; i += THREADS) own[uint64_t{i} * stride] = shared.counters[i];
         }
     }
 };
@@ -386,18 +489,21 @@ struct AddTotals {
 struct Set {
     uint64_t first_counter;
     uint32_t chunks;
-    // Places of buckets among those of all sets.
+    // The first bucket among those of all sets; the first range (see `FindRanges`) among those of the wide ones, or of the others.
     uint32_t first_bucket;
+    uint32_t first_range;
     // A power of two, 2^bits.
     uint32_t bits;
     // Where the set's sum goes.
     uint32_t term;
 
     HD uint32_t buckets() const { return 1u << bits; }
+    HD bool is_wide() const { return bits > COUNTER_BITS; }
+    HD uint32_t ranges() const { return is_wide() ? buckets() >> COUNTER_BITS : buckets(); }
 };
 
-// Writes where each bucket's entries start, and after them where the last ones end.
-struct FindStarts {
+// Writes where each range's entries start, and after them where the last ones end. A range is a bucket, or a bin of a wide set.
+struct FindRanges {
     static constexpr unsigned THREADS = 256;
     using Shared = Nothing;
     using Locals = Nothing;
@@ -405,27 +511,51 @@ struct FindStarts {
     const Set *sets;
     uint32_t set_count;
     const uint32_t *counters;
+    // Ranges of these sets, and the counters of those of all.
+    uint32_t ranges;
     uint64_t counter_count;
     uint32_t *starts;
-    uint32_t buckets;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t range = thread.global();
+        if (range > ranges) return;
+        uint64_t counter = counter_count;
+        if (range < ranges) {
+            uint32_t low = 0, high = set_count;
+            while (high - low > 1) {
+                const uint32_t middle = (low + high) / 2;
+                if (sets[middle].first_range <= range) {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            counter = sets[low].first_counter + (range - sets[low].first_range) * sets[low].chunks;
+        }
+        starts[range] = counters[counter];
+    }
+};
+
+// The same for the buckets of all bins, but for the end.
+struct FindStarts {
+    static constexpr unsigned THREADS = 256;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    Bins bins;
+    const uint32_t *counters;
+    uint32_t *starts;
 
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
         const uint64_t bucket = thread.global();
-        if (bucket > buckets) return;
-        uint32_t low = 0, high = set_count;
-        while (high - low > 1) {
-            const uint32_t middle = (low + high) / 2;
-            if (sets[middle].first_bucket <= bucket) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        const Set &set = sets[low];
-        const uint64_t counter = set.first_counter + (bucket - set.first_bucket) * set.chunks;
-        starts[bucket] = counters[bucket == buckets ? counter_count : counter];
+        const uint32_t bin = static_cast<uint32_t>(bucket >> COUNTER_BITS);
+        if (bin >= bins.count) return;
+        // An empty bin has no counter; where the next one's first would be, there is what all before it have.
+        starts[bucket] = counters[bins.first_counter(bin) + (bucket & (COUNTERS - 1)) * bins.chunk_count(bin)];
     }
 };
 
@@ -444,16 +574,8 @@ struct SortedEntries {
     HD uint64_t count() const { return starts[buckets]; }
 
     HD Cursor enter(uint64_t place) const {
-        uint32_t low = 0, high = buckets;
-        while (high - low > 1) {
-            const uint32_t middle = low + (high - low) / 2;
-            if (starts[middle] <= place) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        return {low, starts[low + 1]};
+        const uint32_t bucket = last_up_to(starts, buckets, static_cast<uint32_t>(place));
+        return {bucket, starts[bucket + 1]};
     }
 
     // Whether a place lies behind the cursor's bucket.

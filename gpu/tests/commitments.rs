@@ -194,6 +194,21 @@ fn skewed_columns() {
     Points::new(factors).check(&device, &columns);
 }
 
+/// Digits with more buckets than a block has counters are sorted in two steps.
+#[test]
+fn wide_windows() {
+    let Some(device) = device(None) else { return };
+    let k = 14;
+    let rows = 1 << k;
+    let full = elements(25, rows);
+    let constant = vec![full[0]; rows];
+    let tens = (0..rows).map(|row| if row % 10 == 3 { full[row] } else { Fr::ZERO }).collect();
+    let two = (0..rows).map(|row| full[row % 2]).collect();
+    let mut columns = [full, constant, tens, two].map(field).to_vec();
+    columns.extend([16, 30, 60].map(|bits| drawn(bits.into(), bits, rows - 5)));
+    Points::new((1..=rows as u64).map(Fr::from).collect()).check(&device, &columns);
+}
+
 #[test]
 fn columns_of_every_form() {
     let Some(device) = device(None) else { return };
