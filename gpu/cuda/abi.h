@@ -202,12 +202,13 @@ ZKINFER_EXPORT int32_t zkinfer_choose_multiples(zkinfer_context *context, zkinfe
 ZKINFER_EXPORT int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *bases);
 
 /* The sums of a basis with the values of `count` columns of 2^k rows; writes the coordinates x and y of each, on the host. `bases` are the
- * basis, then the sum of its points (the group's generator), then their sum with the powers of omega. A column that has a value in every
- * row, ZKINFER_CONSTANT or ZKINFER_SIGMA, has no tail here. Takes scratch memory as far as there is, and more passes where it is
- * short. */
-ZKINFER_EXPORT int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, zkinfer_address domain,
-                                      uint32_t k, const zkinfer_column *columns, uint64_t count,
-                                      uint64_t *commitments);
+ * basis, then the sum of its points (the group's generator), then their sum with the powers of omega. `ends` are the last of these
+ * points, up to ten, with their multiples by 2^(8 * l), 32 lists: tails of so few rows are summed over them. A column that has a value in
+ * every row, ZKINFER_CONSTANT or ZKINFER_SIGMA, has no tail here. Takes scratch memory as far as there is, and more passes where it
+ * is short. */
+ZKINFER_EXPORT int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
+                                      zkinfer_address domain, uint32_t k, const zkinfer_column *columns,
+                                      uint64_t count, uint64_t *commitments);
 
 #ifdef __cplusplus
 }

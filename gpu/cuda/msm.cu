@@ -474,13 +474,38 @@ void survey(Context &context, const Bases &bases, std::vector<Job> &jobs) {
     }
 }
 
-// The sums of jobs, `count` of them.
-std::vector<Affine> sums(Context &context, const Bases &bases, std::vector<Job> jobs, uint64_t count) {
+// A few scalars of a sum, on the last points of the bases.
+struct Ends {
+    EndsPart part;
+    uint32_t sum;
+};
+
+// Computes sums over a few points, and describes their terms, from `first_term` on.
+void run_ends(Context &context, const Bases &bases, const std::vector<Ends> &ends, uint32_t first_term, Point *points) {
+    std::vector<EndsPart> parts;
+    for (const Ends &own : ends) {
+        parts.push_back(own.part);
+        parts.back().term = first_term++;
+    }
+    const Uploaded<EndsPart> uploaded(context, parts);
+    launch(context, parts.size(), SumEnds{uploaded.get(), bases.points, bases.count, points});
+}
+
+// What is summed: `count` sums.
+struct Work {
+    std::vector<Job> jobs;
+    std::vector<Ends> ends;
+    uint64_t count;
+};
+
+std::vector<Affine> sums(Context &context, const Bases &bases, const Bases &end_bases, const Work &work) {
+    std::vector<Job> jobs = work.jobs;
+    const uint64_t count = work.count;
     std::vector<Affine> sums(count);
     if (count == 0) return sums;
     if (!jobs.empty()) survey(context, bases, jobs);
     const uint64_t available = context.available();
-    const uint64_t fixed = (jobs.size() * 256 + count) * (sizeof(Point) + sizeof(Term));
+    const uint64_t fixed = (jobs.size() * 256 + 2 * count) * (sizeof(Point) + sizeof(Term));
     const std::vector<Pass> passes = plan(jobs, std::min(PASS_BYTES, available > fixed ? available - fixed : 0));
     std::vector<std::vector<Term>> terms(count);
     std::vector<Layout> layouts;
@@ -489,7 +514,10 @@ std::vector<Affine> sums(Context &context, const Bases &bases, std::vector<Job> 
         layouts.emplace_back(jobs, bases, pass, term_count, terms);
         term_count += static_cast<uint32_t>(layouts.back().sets.size());
     }
+    const uint32_t first_end = term_count;
+    for (const Ends &own : work.ends) terms[own.sum].push_back({term_count++, 0});
     Scratch<Point> points(context, term_count);
+    run_ends(context, end_bases, work.ends, first_end, points.get());
     for (uint64_t pass = 0; pass < passes.size(); ++pass) {
         if (!passes[pass].is_empty()) run(context, bases, passes[pass], layouts[pass], points.get());
     }
@@ -534,20 +562,29 @@ struct SigmaDifferences {
     }
 };
 
-// Columns as scalars: their cells, their last rows, and what has a closed form, on points that come after those of the rows.
+// Columns as scalars: their cells, their last rows, and what has a closed form, on the points that come after those of the rows.
 class Columns {
   public:
-    Columns(Context &context, const Bases &bases, const DomainTables &domain, const zkinfer_column *columns, uint64_t count)
-        : context_(context), domain_(domain), rows_(uint64_t{1} << domain.k()), constants_(context, count) {
-        if (bases.count != rows_ + 2) throw Failure(ZKINFER_INVALID, "bases of another domain");
+    Columns(Context &context, const Bases &bases, const Bases &ends, const DomainTables &domain, const zkinfer_column *columns,
+            uint64_t count)
+        : context_(context), domain_(domain), rows_(uint64_t{1} << domain.k()), ends_(ends.count - CLOSED),
+          constants_(context, count) {
+        if (bases.count != rows_ + CLOSED) throw Failure(ZKINFER_INVALID, "bases of another domain");
+        if (ends.count < CLOSED || ends_ > rows_ || ends.levels != SumEnds::BYTES || ends.width * ends.sets != 8) {
+            throw Failure(ZKINFER_INVALID, "ends of other bases");
+        }
+        work_.count = count;
         std::vector<Fr> constants(count, Fr::zero());
         for (uint32_t i = 0; i < count; ++i) add(i, columns[i], constants[i]);
         if (count != 0) context.memory().upload(constants_.get(), constants.data(), count * sizeof(Fr));
     }
 
-    const std::vector<Job> &jobs() const { return jobs_; }
+    const Work &work() const { return work_; }
 
   private:
+    // Points after those of the rows.
+    static constexpr uint64_t CLOSED = 2;
+
     void add(uint32_t index, const zkinfer_column &column, Fr &constant) {
         const ColumnView view(column, rows_);
         const uint32_t limit = static_cast<uint32_t>(view.tail_start());
@@ -558,29 +595,35 @@ class Columns {
         case ZKINFER_SPARSE: push(index, at<void>(column.cells), marks, column.count, limit, Scalars::ELEMENTS); break;
         case ZKINFER_CONSTANT:
             constant = Fr::from_words(column.constant);
-            push_constant(index, rows_, column);
+            push_constant(index, ends_, column);
             break;
         default:
-            constant = delta_power(column.column);
-            push_constant(index, rows_ + 1, column);
+            constant = scalar_delta().power(column.column);
+            push_constant(index, ends_ + 1, column);
             push_sigma(index, column);
         }
-        if (column.tail_count != 0) {
-            jobs_.push_back({{at<void>(column.tail), nullptr, column.tail_count, limit, static_cast<uint32_t>(rows_),
-                              Scalars::ELEMENTS},
-                             index});
-        }
+        push_tail(index, column, limit);
     }
 
     void push(uint32_t index, const void *cells, const uint32_t *rows, uint64_t count, uint32_t limit, uint32_t width) {
-        if (count != 0) jobs_.push_back({{cells, rows, count, 0, limit, width}, index});
+        if (count != 0) work_.jobs.push_back({{cells, rows, count, 0, limit, width}, index});
     }
 
-    // A column's constant on the point with a given place.
-    void push_constant(uint32_t index, uint64_t point, const zkinfer_column &column) {
+    void push_tail(uint32_t index, const zkinfer_column &column, uint32_t limit) {
+        if (column.tail_count == 0) return;
+        const Fr *tail = at<Fr>(column.tail);
+        if (column.tail_count <= std::min<uint64_t>(ends_, SumEnds::MOST)) {
+            work_.ends.push_back({{tail, static_cast<uint32_t>(ends_) - column.tail_count, column.tail_count, 0}, index});
+        } else {
+            const uint32_t rows = static_cast<uint32_t>(rows_);
+            work_.jobs.push_back({{tail, nullptr, column.tail_count, limit, rows, Scalars::ELEMENTS}, index});
+        }
+    }
+
+    // A column's constant on the end with a given place.
+    void push_constant(uint32_t index, uint64_t end, const zkinfer_column &column) {
         if (column.tail_count != 0) throw Failure(ZKINFER_INVALID, "a column of all rows with a tail");
-        const uint32_t first = static_cast<uint32_t>(point);
-        jobs_.push_back({{constants_.get() + index, nullptr, 1, first, first + 1, Scalars::ELEMENTS}, index});
+        work_.ends.push_back({{constants_.get() + index, static_cast<uint32_t>(end), 1, 0}, index});
     }
 
     void push_sigma(uint32_t index, const zkinfer_column &column) {
@@ -593,14 +636,14 @@ class Columns {
         push(index, differences, rows, column.count, static_cast<uint32_t>(rows_), Scalars::ELEMENTS);
     }
 
-    static Fr delta_power(uint32_t exponent) { return scalar_delta().power(exponent); }
-
     Context &context_;
     DomainTables domain_;
     uint64_t rows_;
+    // Rows among the ends.
+    uint64_t ends_;
     Scratch<Fr> constants_;
     std::vector<std::unique_ptr<Scratch<Fr>>> differences_;
-    std::vector<Job> jobs_;
+    Work work_;
 };
 
 // ---- Multiples ----
@@ -731,14 +774,15 @@ int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *ba
     return guarded(context, [&](Context &context) { msm::make_multiples(context, msm::Bases(*bases)); });
 }
 
-int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, zkinfer_address domain, uint32_t k,
-                       const zkinfer_column *columns, uint64_t count, uint64_t *commitments) {
+int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
+                       zkinfer_address domain, uint32_t k, const zkinfer_column *columns, uint64_t count,
+                       uint64_t *commitments) {
     return guarded(context, [&](Context &context) {
         if (k > ScalarParameters::TWO_ADICITY) throw Failure(ZKINFER_INVALID, "a domain larger than 2^28");
         if (count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 columns or more");
-        const msm::Bases points(*bases);
-        const msm::Columns jobs(context, points, DomainTables(at<Fr>(domain), k), columns, count);
-        const std::vector<Affine> sums = msm::sums(context, points, jobs.jobs(), count);
+        const msm::Bases points(*bases), last(*ends);
+        const msm::Columns work(context, points, last, DomainTables(at<Fr>(domain), k), columns, count);
+        const std::vector<Affine> sums = msm::sums(context, points, last, work.work());
         std::memcpy(commitments, sums.data(), count * sizeof(Affine));
     });
 }

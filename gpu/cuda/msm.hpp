@@ -672,6 +672,73 @@ template <typename Source> struct SumChunks {
     }
 };
 
+// ---- Sums of a few points ----
+
+// Scalars of full width on points next to each other, which are the last ones of a basis.
+struct EndsPart {
+    const Fr *scalars;
+    uint32_t first;
+    uint32_t count;
+    // Where the sum goes.
+    uint32_t term;
+};
+
+// Sums over points whose multiples by 2^(8 * i) are stored, a sum a block: each thread multiplies one of these by a byte of a scalar, in
+// eight doublings and eight additions at most; then they are added in pairs. Takes as long as thirty additions in a row.
+struct SumEnds {
+    static constexpr unsigned THREADS = 256;
+    static constexpr unsigned ROUNDS = 8;
+    static constexpr uint32_t BYTES = 32;
+    // Scalars of a sum at most.
+    static constexpr uint32_t MOST = THREADS / BYTES;
+    struct Shared {
+        Point sums[THREADS];
+    };
+    using Locals = Nothing;
+
+    const EndsPart *parts;
+    // 32 lists of `count` points.
+    const Affine *points;
+    uint64_t count;
+    Point *terms;
+
+    HD unsigned phases() const { return 2 + ROUNDS; }
+
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        const EndsPart &part = parts[thread.block];
+        if (phase == 0) {
+            shared.sums[thread.index] = product(part, thread.index / BYTES, thread.index % BYTES);
+        } else if (phase <= ROUNDS) {
+            const uint32_t distance = THREADS >> phase;
+            if (thread.index < distance) shared.sums[thread.index] += shared.sums[thread.index + distance];
+        } else if (thread.index == 0) {
+            terms[part.term] = shared.sums[0];
+        }
+    }
+
+  private:
+    HD Point product(const EndsPart &part, uint32_t place, uint32_t byte) const {
+        Point product = Point::infinity();
+        if (place >= part.count) return product;
+        uint64_t integer[4];
+        part.scalars[place].integer_words(integer);
+        for (uint32_t word = 0; word < byte / 8; ++word) {
+            integer[0] = integer[1];
+            integer[1] = integer[2];
+            integer[2] = integer[3];
+        }
+        const uint32_t digit = static_cast<uint32_t>(integer[0] >> byte % 8 * 8) & 0xff;
+        const Affine point = points[byte * count + part.first + place];
+        for (uint32_t bit = 8; bit-- > 0;) {
+            product = product.doubled();
+            if ((digit >> bit & 1) != 0) product += point;
+        }
+        return product;
+    }
+};
+
+static_assert(SumEnds::THREADS == 1 << SumEnds::ROUNDS, "halved so many times");
+
 // ---- Buckets with their weights ----
 
 // Bucket `s` of a set of `m = 2^k` has the weight `s + 1`. Halving, `sum of s * B_s = 2 * sum of i * (B_2i + B_2i+1) + sum of B_2i+1`; so with

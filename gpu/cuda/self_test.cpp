@@ -204,6 +204,12 @@ void commitments(Bench &bench) {
         for (uint64_t i = 0; i < factors.size(); ++i) points[i] = multiple(generator, factors[i]);
         bases.points = bench.upload(points);
         bench.must(zkinfer_make_multiples(bench.context(), &bases));
+        // Three rows and the two points after them; more rows are summed as others are.
+        zkinfer_bases ends{0, sets == 0 ? 4u : 5u, 32, 8, 1};
+        std::vector<Affine> last(32 * ends.count);
+        for (uint64_t i = 0; i < ends.count; ++i) last[i] = points[factors.size() - ends.count + i];
+        ends.points = bench.upload(last);
+        bench.must(zkinfer_make_multiples(bench.context(), &ends));
         const std::vector<int8_t> integers{-128, 127, 0, -1, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
         const std::vector<Fr> elements = draw_scalars(ROWS - 3), tail = draw_scalars(3);
         zkinfer_column columns[3]{};
@@ -223,9 +229,10 @@ void commitments(Bench &bench) {
             for (uint64_t i = 0; i < 3; ++i) expected[column] += tail[i] * factors[ROWS - 3 + i];
         }
         Affine found[3];
-        bench.must(zkinfer_commit(bench.context(), &bases, domain, K, columns, 3, found[0].x.words));
+        bench.must(zkinfer_commit(bench.context(), &bases, &ends, domain, K, columns, 3, found[0].x.words));
         for (int column = 0; column < 3; ++column) same = same && found[column] == multiple(generator, expected[column]);
         bench.must(zkinfer_free(bench.context(), bases.points));
+        bench.must(zkinfer_free(bench.context(), ends.points));
         for (int column = 0; column < 2; ++column) {
             bench.must(zkinfer_free(bench.context(), columns[column].cells));
             bench.must(zkinfer_free(bench.context(), columns[column].tail));

@@ -15,6 +15,7 @@ functions! {
         fn zkinfer_commit(
             context: *mut RawContext,
             bases: *const RawBases,
+            ends: *const RawBases,
             domain: u64,
             k: u32,
             columns: *const RawColumn,
@@ -35,18 +36,46 @@ pub(crate) struct RawBases {
     sets: u32,
 }
 
+/// Points of a list, and lists of their multiples.
+#[derive(Debug)]
+struct DevicePoints {
+    points: DeviceBuffer<[Fq; 2]>,
+    raw: RawBases,
+}
+
+/// Rows whose points have tables of their own: tails of so many rows at most cost a few additions.
+const ENDS: usize = 8;
+
 /// The points that commitments are sums of, in a device's memory: the Lagrange basis, 64 bytes a row, and as many again for each list
-/// of multiples that is kept beside it, where this makes sums cheaper by an eighth and takes a quarter of the free memory at most.
+/// of multiples that is kept beside it, where this makes sums cheaper by an eighth and takes a quarter of the free memory at most; and
+/// tables of the last rows' points.
 #[derive(Debug)]
 pub struct DeviceBases {
     k: u32,
-    points: DeviceBuffer<[Fq; 2]>,
-    raw: RawBases,
+    all: DevicePoints,
+    ends: DevicePoints,
 }
 
 /// Coordinates; zeros at infinity, as the curve library has them.
 fn coordinates(point: &G1Affine) -> [Fq; 2] {
     [point.x, point.y]
+}
+
+impl DevicePoints {
+    /// Points with the multiples that `raw` tells.
+    fn new(device: &Device, points: &[[Fq; 2]], raw: RawBases) -> Result<Self, DeviceError> {
+        let mut buffer = device.buffer(points.len() * raw.levels as usize)?;
+        buffer.upload(0, points)?;
+        let raw = RawBases { points: buffer.address_on(device), count: points.len() as u64, ..raw };
+        // SAFETY: there is room for as many lists, and the first one is there.
+        device.call(|tables, context| unsafe { (tables.msm.zkinfer_make_multiples)(context, &raw) })?;
+        Ok(Self { points: buffer, raw })
+    }
+
+    /// The points of `device`, for as long as they are there.
+    fn raw_on(&self, device: &Device) -> RawBases {
+        RawBases { points: self.points.address_on(device), ..self.raw }
+    }
 }
 
 impl DeviceBases {
@@ -60,26 +89,25 @@ impl DeviceBases {
     pub fn new(device: &Device, lagrange: &[G1Affine], tau: G1Affine) -> Result<Self, DeviceError> {
         assert!(lagrange.len().is_power_of_two(), "a point for each row of a domain");
         let closed = [G1Affine::generator(), tau];
-        let count = lagrange.len() + closed.len();
-        let mut raw = RawBases { points: 0, count: count as u64, levels: 1, width: 0, sets: 0 };
+        let points: Vec<_> = lagrange.iter().chain(&closed).map(coordinates).collect();
+        let mut raw = RawBases { points: 0, count: points.len() as u64, levels: 1, width: 0, sets: 0 };
         // SAFETY: `raw` has the header's layout, and only its last numbers are written.
         device.call(|tables, context| unsafe { (tables.msm.zkinfer_choose_multiples)(context, &mut raw) })?;
-        let mut points = device.buffer(count * raw.levels as usize)?;
-        points.upload(0, &lagrange.iter().chain(&closed).map(coordinates).collect::<Vec<_>>())?;
-        raw.points = points.address_on(device);
-        // SAFETY: there is room for as many lists, and the first one is there.
-        device.call(|tables, context| unsafe { (tables.msm.zkinfer_make_multiples)(context, &raw) })?;
-        Ok(Self { k: lagrange.len().ilog2(), points, raw })
+        let all = DevicePoints::new(device, &points, raw)?;
+        // A list for each byte of a scalar.
+        let by_bytes = RawBases { points: 0, count: 0, levels: 32, width: 8, sets: 1 };
+        let last = &points[lagrange.len().saturating_sub(ENDS)..];
+        Ok(Self { k: lagrange.len().ilog2(), all, ends: DevicePoints::new(device, last, by_bytes)? })
     }
 
     /// Lists of points: that of the basis, and those of its multiples.
     pub fn lists(&self) -> usize {
-        self.raw.levels as usize
+        self.all.raw.levels as usize
     }
 
     /// Bytes of the device's memory.
     pub fn bytes(&self) -> usize {
-        self.points.bytes()
+        self.all.points.bytes() + self.ends.points.bytes()
     }
 }
 
@@ -96,13 +124,13 @@ impl DeviceDomain {
         assert_eq!(self.k(), bases.k, "points of another domain");
         let device = self.device();
         let raw: Vec<_> = columns.iter().map(|column| RawColumn::new(device, column)).collect();
-        let raw_bases = RawBases { points: bases.points.address_on(device), ..bases.raw };
+        let (all, ends) = (bases.all.raw_on(device), bases.ends.raw_on(device));
         let mut commitments = vec![[Fq::zero(); 2]; columns.len()];
         // SAFETY: the points, the tables of `k` and the columns' buffers are there, as long as they say; two coordinates are written for
         // each column.
         device.call(|tables, context| unsafe {
             let (count, to) = (raw.len() as u64, commitments.as_mut_ptr());
-            (tables.msm.zkinfer_commit)(context, &raw_bases, self.address(), self.k(), raw.as_ptr(), count, to)
+            (tables.msm.zkinfer_commit)(context, &all, &ends, self.address(), self.k(), raw.as_ptr(), count, to)
         })?;
         Ok(commitments.into_iter().map(|[x, y]| G1Affine { x, y }).collect())
     }
