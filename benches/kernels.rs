@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use halo2_proofs::arithmetic::{best_fft, best_multiexp};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G1};
 use halo2_proofs::halo2curves::ff::{BatchInvert, Field};
-use halo2_proofs::halo2curves::group::{Curve, Group};
+use halo2_proofs::halo2curves::group::Group;
 use halo2_proofs::poly::EvaluationDomain;
 use prover::field::{self, Instructions, Kernel, Lanes};
 use prover::msm::{multi_scalar, Bases, Scalars};
@@ -30,6 +30,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkinfer_benches::clock::alternate;
 use zkinfer_benches::record::{self, figure, Record};
+use zkinfer_benches::samples::{elements, points};
 use zkinfer_benches::table::{digits, markdown, shown, times, Show};
 
 /// Elements of a column that stays in the nearest cache.
@@ -496,26 +497,6 @@ fn signed(value: i64) -> Fr {
     }
 }
 
-/// Pseudo-random elements.
-fn elements(seed: u64, n: usize) -> Vec<Fr> {
-    let mut random = ChaCha20Rng::seed_from_u64(seed);
-    (0..n).map(|_| Fr::random(&mut random)).collect()
-}
-
-/// Different points: the sums `P_i + Q_j` of a thousand pseudo-random points each.
-fn points(n: usize) -> Vec<G1Affine> {
-    const SIDE: usize = 1 << 10;
-    let mut random = ChaCha20Rng::seed_from_u64(9);
-    let mut side = |count: usize| -> Vec<G1> { (0..count).map(|_| G1::random(&mut random)).collect() };
-    let (rows, columns) = (side(n.div_ceil(SIDE)), side(SIDE.min(n)));
-    let mut columns_affine = vec![G1Affine::default(); columns.len()];
-    G1::batch_normalize(&columns, &mut columns_affine);
-    let sums: Vec<G1> = rows.iter().flat_map(|row| columns_affine.iter().map(move |column| row + column)).collect();
-    let mut points = vec![G1Affine::default(); sums.len()];
-    G1::batch_normalize(&sums, &mut points);
-    points
-}
-
 /// The columns of the table.
 const TABLE: [(&str, &str, Show); 5] = [
     ("library ms", "library_cpu_s", |seconds| digits(seconds * 1e3)),
@@ -557,12 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_different_and_columns_are_what_they_say() {
-        let mut points: Vec<String> = points(1 << 11).iter().map(|point| format!("{point:?}")).collect();
-        assert_eq!(points.len(), 1 << 11);
-        points.sort();
-        points.dedup();
-        assert_eq!(points.len(), 1 << 11);
+    fn columns_are_what_they_say() {
         let nonzero: Vec<(&str, usize)> =
             Column::all(1000).iter().map(|column| (column.name, column.nonzero())).collect();
         assert!(nonzero[0].1 > 50 && nonzero[0].1 < 150, "{nonzero:?}");

@@ -6,10 +6,12 @@
 //! | [`networks`] | synthetic integer programs |
 //! | [`plot`] | plots as SVG |
 //! | [`record`] | records as CSV, and where and on what they were taken |
+//! | [`samples`] | pseudo-random elements and points |
 //! | [`table`] | records as Markdown |
 
 pub mod clock;
 pub mod networks;
 pub mod plot;
 pub mod record;
+pub mod samples;
 pub mod table;

@@ -79,6 +79,8 @@ pub(crate) enum Command {
     VerifyKey(VerifyKeyArgs),
     /// Tell the rows, columns, memory, time and proof size that a model will take
     Estimate(EstimateArgs),
+    /// Tell what this machine has for proofs: instructions, memory, devices, and why no more
+    Doctor(DoctorArgs),
     /// Make and try the contracts that verify proofs on an Ethereum chain
     #[command(subcommand)]
     Evm(EvmCommand),
@@ -284,6 +286,18 @@ impl From<EngineChoice> for Engine {
     }
 }
 
+/// Where proofs are computed.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DeviceChoice {
+    /// A CUDA device where there is one, the processor otherwise
+    #[default]
+    Auto,
+    /// The processor
+    Cpu,
+    /// A CUDA device
+    Cuda,
+}
+
 /// What makes proofs, and within what.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct EngineArgs {
@@ -297,6 +311,12 @@ pub(crate) struct EngineArgs {
     /// system's folder for such files
     #[arg(long, value_name = "FOLDER", requires = "max_memory")]
     pub(crate) spill_folder: Option<PathBuf>,
+    /// Where the native engine computes
+    #[arg(long, value_enum, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
+    /// Memory of the device that the engine may take; what does not fit is done on the processor
+    #[arg(long, value_name = "SIZE", conflicts_with = "max_memory")]
+    pub(crate) max_device_memory: Option<ByteSize>,
 }
 
 impl EngineArgs {
@@ -310,7 +330,7 @@ impl EngineArgs {
                 let fault = anyhow!("--max-memory is given, and the stock engine takes what it takes");
                 Err(Failure::misuse(fault).remedy("leave --max-memory out, or use --engine native"))
             }
-            Self { engine, max_memory, spill_folder } => Ok(EngineOptions {
+            Self { engine, max_memory, spill_folder, .. } => Ok(EngineOptions {
                 engine: (*engine).into(),
                 max_memory: max_memory.map(|size| size.0),
                 spill_folder: spill_folder.clone(),
@@ -779,6 +799,18 @@ pub(crate) struct VerifyKeyArgs {
     pub(crate) srs: Option<PathBuf>,
 }
 
+/// `zkinfer doctor`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Without a device that can be used it tells why. ZKINFER_CUDA_LIB=FILE takes kernels from a file instead of those that are \
+built in.
+
+Examples:
+  zkinfer doctor
+  zkinfer doctor --json"
+)]
+pub(crate) struct DoctorArgs {}
+
 /// `zkinfer estimate`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -818,8 +850,10 @@ mod tests {
     #[test]
     fn only_the_native_engine_keeps_a_limit() {
         let spill_folder = Some(PathBuf::from("spill"));
-        let limited =
-            |engine| EngineArgs { engine, max_memory: Some(ByteSize(7)), spill_folder: spill_folder.clone() }.options();
+        let limited = |engine| {
+            let (max_memory, spill_folder) = (Some(ByteSize(7)), spill_folder.clone());
+            EngineArgs { engine, max_memory, spill_folder, ..EngineArgs::default() }.options()
+        };
         let native = limited(EngineChoice::Native).expect("it keeps one");
         assert_eq!(
             native,

@@ -5,6 +5,7 @@
 mod args;
 mod artifacts;
 mod commands;
+mod device;
 mod exit;
 mod interrupt;
 mod picture;
@@ -63,6 +64,7 @@ fn dispatch(command: Command, printer: Printer) -> Outcome {
         Command::Inspect(args) => commands::inspect::run(&args, printer),
         Command::VerifyKey(args) => commands::verify_key::run(&args, printer),
         Command::Estimate(args) => commands::estimate::run(&args, printer),
+        Command::Doctor(_) => commands::doctor::run(printer),
         Command::Evm(command) => commands::evm::run(&command, printer),
         Command::Completions(args) => commands::completions::run(&args),
     }

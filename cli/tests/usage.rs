@@ -4,7 +4,7 @@ mod common;
 
 use common::zkinfer;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["prove"],
     &["verify"],
     &["commit"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["inspect"],
     &["verify-key"],
     &["estimate"],
+    &["doctor"],
     &["evm", "export"],
     &["completions"],
 ];

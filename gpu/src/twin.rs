@@ -55,6 +55,18 @@ pub fn build_self_test(folder: &Path) -> io::Result<Twin> {
     Ok(Twin::Built(file))
 }
 
+/// Builds a library of one C++ source, for tests of what is refused; `None` without a compiler.
+#[cfg(test)]
+pub(crate) fn shared_library(folder: &Path, source: &str) -> io::Result<Option<PathBuf>> {
+    let Some(compiler) = compiler() else { return Ok(None) };
+    // A loader that has opened a file takes another one of that name for the same.
+    let name = format!("other-{}", source.len());
+    let (text, file) = (folder.join(&name).with_extension("cpp"), folder.join(&name).with_extension("so"));
+    std::fs::write(&text, source)?;
+    compile(&compiler, &["-shared", "-fPIC"], &[text], &file)?;
+    Ok(Some(file))
+}
+
 /// Says that a test is left out for want of `what`; ends it as failed where `ZKINFER_REQUIRE_GPU` is 1.
 ///
 /// # Panics

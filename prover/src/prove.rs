@@ -21,7 +21,8 @@ use verifier::container::Bytes;
 use verifier::transcript::KeccakTranscript;
 use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Refusal};
 
-use crate::engine::{CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
+use crate::engine::{self, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
+use crate::field::Instructions;
 use crate::keys::ProvingKey;
 use crate::link::Opening;
 use crate::memory::{MemoryError, MemoryPlan, Spill};
@@ -238,8 +239,22 @@ pub struct Prover<'a> {
 }
 
 enum Backend {
-    Native(Box<Native>),
+    Native(Box<dyn MachineProver>),
     Stock(Box<Stock>),
+}
+
+/// A key on an engine, whichever that is.
+trait MachineProver: Send + Sync {
+    fn prove(
+        &self,
+        assignment: Assignment,
+        instances: &[Fr],
+        seed: [u8; 32],
+        check: bool,
+        progress: &dyn Progress,
+    ) -> Result<Made, ProveError>;
+
+    fn spilled_bytes(&self) -> u64;
 }
 
 /// A key of the proof library and its SRS.
@@ -248,10 +263,10 @@ struct Stock {
     srs: ParamsKZG<Bn256>,
 }
 
-/// A key on the native engine.
-struct Native {
-    engine: CpuEngine,
-    key: CircuitKey<CpuEngine>,
+/// A key on the native prover and its engine.
+struct Native<E: engine::Engine> {
+    engine: E,
+    key: CircuitKey<E>,
     next_power: G1Affine,
     kernels: VectorKernels,
 }
@@ -278,22 +293,30 @@ impl Stock {
     }
 }
 
-impl Native {
-    fn new(key: &ProvingKey, srs: &Srs, limits: &EngineOptions) -> Result<Self, ProveError> {
-        let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
-        let layout = key.plan().layout();
-        let plan = limits.max_memory.map(|budget| MemoryPlan::new(layout, Some(budget))).transpose()?;
-        let options = CpuOptions { quotient_bytes: plan.map(|plan| plan.quotient), ..CpuOptions::default() };
-        let mut engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
-        if let Some(plan) = plan.filter(|plan| plan.spill != Spill::Nothing) {
+/// The processor's engine for a key, within the limits.
+fn cpu_engine(key: &ProvingKey, srs: &Srs, limits: &EngineOptions) -> Result<CpuEngine, ProveError> {
+    let plan = limits.max_memory.map(|budget| MemoryPlan::new(key.plan().layout(), Some(budget))).transpose()?;
+    let options = CpuOptions { quotient_bytes: plan.map(|plan| plan.quotient), ..CpuOptions::default() };
+    let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], options);
+    match plan.filter(|plan| plan.spill != Spill::Nothing) {
+        Some(plan) => {
             let folder = limits.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
-            engine = engine.spill(Disk::new(&folder, plan.disk)?, plan.spill == Spill::Quotient);
+            Ok(engine.spill(Disk::new(&folder, plan.disk)?, plan.spill == Spill::Quotient))
         }
-        let (_, preprocessed) = machine::preprocess(layout.skeleton())?;
-        let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
-        Ok(Self { engine, key, next_power, kernels: VectorKernels(options.instructions) })
+        None => Ok(engine),
     }
+}
 
+impl<E: engine::Engine> Native<E> {
+    fn new(key: &ProvingKey, srs: &Srs, engine: E) -> Result<Self, ProveError> {
+        let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
+        let (_, preprocessed) = machine::preprocess(key.plan().layout().skeleton())?;
+        let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
+        Ok(Self { engine, key, next_power, kernels: VectorKernels(Instructions::detected()) })
+    }
+}
+
+impl<E: engine::Engine + Send> MachineProver for Native<E> {
     fn prove(
         &self,
         assignment: Assignment,
@@ -315,6 +338,10 @@ impl Native {
         crate::plonk::prove::prove(&job, &mut witness, &mut randomness, &mut transcript, &mut times)?;
         Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), tails })
     }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.engine.spilled_bytes()
+    }
 }
 
 impl<'a> Prover<'a> {
@@ -329,6 +356,43 @@ impl<'a> Prover<'a> {
         progress: &dyn Progress,
     ) -> Result<Self, ProveError> {
         let srs = srs.borrow();
+        Self::derive(key, srs, progress, || match options.engine {
+            Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, cpu_engine(key, srs, options)?)?))),
+            Engine::Stock if key.verifying_key().description().params.port_columns > 0 => {
+                Err(ProveError::StockCommitments)
+            }
+            Engine::Stock => {
+                let circuit = key.plan().layout().circuit_without_witness();
+                let key = keygen_pk(&srs.library(), transforming(key), &circuit)?;
+                Ok(Backend::Stock(Box::new(Stock { key, srs: srs.library() })))
+            }
+        })
+    }
+
+    /// Puts `key` onto an engine of the caller's, which `make` makes once the SRS is known to be the key's. Proofs are those of
+    /// the native engine.
+    ///
+    /// # Errors
+    /// The SRS is not the one of the key, or has another size; the engine fails.
+    pub fn on_engine<E: engine::Engine + Send + 'static>(
+        key: &'a ProvingKey,
+        srs: impl Borrow<Srs>,
+        make: impl FnOnce(&Srs) -> Result<E, engine::EngineError>,
+        progress: &dyn Progress,
+    ) -> Result<Self, ProveError> {
+        let srs = srs.borrow();
+        Self::derive(key, srs, progress, || {
+            let engine = make(srs).map_err(CircuitError::Engine)?;
+            Ok(Backend::Native(Box::new(Native::new(key, srs, engine)?)))
+        })
+    }
+
+    fn derive(
+        key: &'a ProvingKey,
+        srs: &Srs,
+        progress: &dyn Progress,
+        backend: impl FnOnce() -> Result<Backend, ProveError>,
+    ) -> Result<Self, ProveError> {
         refuse_degree_override()?;
         let description = key.verifying_key().description();
         if srs.k() != description.params.k {
@@ -339,15 +403,7 @@ impl<'a> Prover<'a> {
             return Err(ProveError::SrsDigest { expected, found });
         }
         let mut stages = Stages::new(progress);
-        let backend = stages.run(Stage::Derive, || match options.engine {
-            Engine::Native => Ok(Backend::Native(Box::new(Native::new(key, srs, options)?))),
-            Engine::Stock if description.params.port_columns > 0 => Err(ProveError::StockCommitments),
-            Engine::Stock => {
-                let circuit = key.plan().layout().circuit_without_witness();
-                let key = keygen_pk(&srs.library(), transforming(key), &circuit)?;
-                Ok::<_, ProveError>(Backend::Stock(Box::new(Stock { key, srs: srs.library() })))
-            }
-        })?;
+        let backend = stages.run(Stage::Derive, backend)?;
         Ok(Self { key, backend, derived: stages.report() })
     }
 
@@ -359,7 +415,7 @@ impl<'a> Prover<'a> {
     /// Bytes of a temporary file that columns have taken so far, at most.
     pub fn spilled_bytes(&self) -> u64 {
         match &self.backend {
-            Backend::Native(native) => native.engine.spilled_bytes(),
+            Backend::Native(native) => native.spilled_bytes(),
             Backend::Stock(_) => 0,
         }
     }

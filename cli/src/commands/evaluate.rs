@@ -8,6 +8,7 @@ use prover::report::peak_rss_bytes;
 use crate::args::{EvaluateArgs, VisibilityOptions};
 use crate::artifacts::{is_artifact, ProgramArtifact};
 use crate::commands::prove::check;
+use crate::device::Hardware;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::expectation::Expectation;
 use crate::pipeline::{inference, keys, model};
@@ -100,13 +101,14 @@ fn prove(
         return Err(Failure::misuse(anyhow::anyhow!("{count} samples are to be proved, and the data have {there}")));
     }
     let options = args.engine.options()?;
+    let hardware = Hardware::choose(&args.engine, printer)?;
     let plan = model::plan(artifact, printer)?;
     let expected = Expectation::of(artifact, plan.layout(), &options, printer)?;
     inference::print_plan(printer, artifact, plan.layout(), &expected)?;
     let mut report = inference::report("evaluate", plan.layout());
     let srs = keys::srs(args.srs.as_deref(), plan.k(), printer)?;
     let (key, setup_cpu_seconds) = keys::in_memory(plan, &srs, printer)?;
-    let (prover, _) = keys::prover(&key, srs, &options, printer)?;
+    let (prover, _) = keys::prover(&key, srs, &options, &hardware, printer)?;
     let bar = printer.steps("proofs", count as u64);
     let (mut cpu, mut verify) = (Some(0.0), 0.0);
     for index in 0..count {

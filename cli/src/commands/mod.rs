@@ -3,6 +3,7 @@
 pub(crate) mod commit;
 pub(crate) mod compile;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
 pub(crate) mod evm;

@@ -10,6 +10,7 @@ use verifier::{verify, Digest, Proof, Statement, VerifyingKey};
 use crate::args::ProveArgs;
 use crate::artifacts::Folder;
 use crate::commands::verify::refused;
+use crate::device::Hardware;
 use crate::exit::Outcome;
 use crate::pipeline::expectation::Expectation;
 use crate::pipeline::keys::Candidate;
@@ -25,6 +26,7 @@ use crate::{artifacts, salts};
 /// A file can't be used, or a stage fails.
 pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let options = args.engine.options()?;
+    let hardware = Hardware::choose(&args.engine, printer)?;
     let folder = Folder::create(&args.out)?;
     let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     let program = &artifact.program;
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
 
     restart_peak();
     let insecure_srs = srs.mark().is_insecure();
-    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, printer)?;
+    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, &hardware, printer)?;
     let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;
     let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
     let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
@@ -76,6 +78,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     report.outputs = Some(outputs.clone());
     let report = report.with("program_reused", program_reused).with("keys_reused", keys.reused);
     let report = report.with("derive_cpu_seconds", derive_cpu_seconds).with("insecure_srs", insecure_srs);
+    let report = report.with("device", hardware.name());
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
     let digests: Vec<String> = proof.public.digests.iter().map(ToString::to_string).collect();
     let report = report.with("digests", digests);

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use circuits::digest::Salt;
+use gpu::GpuEngine;
+use prover::engine::CpuOptions;
 use prover::link::Opening;
 use prover::srs::Srs;
 use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Stage};
@@ -10,6 +12,7 @@ use verifier::srs::SrsOrigin;
 use verifier::{Proof, VerifyingKey};
 
 use crate::artifacts::{file_bytes, write_failure, Folder, ProgramArtifact};
+use crate::device::Hardware;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::expectation::Expectation;
 use crate::pipeline::model;
@@ -206,10 +209,19 @@ pub(crate) fn prover<'a>(
     key: &'a ProvingKey,
     srs: Srs,
     options: &EngineOptions,
+    hardware: &Hardware,
     printer: Printer,
 ) -> Outcome<(Prover<'a>, Option<f64>)> {
     let bars = Bars::new(printer, None);
-    let prover = Prover::new(key, srs, options, &bars).map_err(|error| failed(error, "the key can't be used"))?;
+    let prover = match hardware {
+        Hardware::Processor => Prover::new(key, srs, options, &bars),
+        Hardware::Device(device) => {
+            let make =
+                |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+            Prover::on_engine(key, srs, make, &bars)
+        }
+    };
+    let prover = prover.map_err(|error| failed(error, "the key can't be used"))?;
     let spent = prover.derived().cpu_seconds(Stage::Derive).map(to_milliseconds);
     Ok((prover, spent))
 }

@@ -193,6 +193,21 @@ pub trait Engine: Sync {
     /// # Errors
     /// The engine fails.
     fn values(&self, column: &Self::Column) -> Result<Vec<Fr>, EngineError>;
+
+    /// What has been done so far, where the engine counts it.
+    fn work(&self) -> Work {
+        Work::default()
+    }
+
+    /// Whether columns of elements lie on a disk while nothing is done with them: then they had better come one by one.
+    fn spills(&self) -> bool {
+        false
+    }
+
+    /// Bytes of that disk that columns have taken so far, at most.
+    fn spilled_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// The terms of a combination.

@@ -125,21 +125,6 @@ impl CpuEngine {
         Self { spill: Some(Spill { disk: Arc::new(disk), quotient }), ..self }
     }
 
-    /// Whether columns of elements are on a disk.
-    pub fn spills(&self) -> bool {
-        self.spill.is_some()
-    }
-
-    /// Bytes of the disk that columns have taken so far, at most.
-    pub fn spilled_bytes(&self) -> u64 {
-        self.spill.as_ref().map_or(0, |spill| spill.disk.most_columns() * 32 * self.rows() as u64)
-    }
-
-    /// What has been done so far, by count.
-    pub fn work(&self) -> Work {
-        self.counters.total()
-    }
-
     fn rows(&self) -> usize {
         self.domain.size()
     }
@@ -235,6 +220,18 @@ impl Engine for CpuEngine {
 
     fn values(&self, column: &CpuColumn) -> Result<Vec<Fr>, EngineError> {
         self.elements(column)
+    }
+
+    fn work(&self) -> Work {
+        self.counters.total()
+    }
+
+    fn spills(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.spill.as_ref().map_or(0, |spill| spill.disk.most_columns() * 32 * self.rows() as u64)
     }
 }
 

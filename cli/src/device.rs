@@ -1,0 +1,79 @@
+//! Where proofs are computed: on the processor, or on a CUDA device.
+
+use anyhow::anyhow;
+use gpu::{Device, DeviceInfo, Kernels, LibraryError};
+use prover::Engine;
+
+use crate::args::{DeviceChoice, EngineArgs};
+use crate::exit::{Failure, Outcome};
+use crate::printer::{bytes, Printer};
+
+/// What computes.
+#[derive(Clone, Debug)]
+pub(crate) enum Hardware {
+    /// The processor.
+    Processor,
+    /// A CUDA device.
+    Device(Device),
+}
+
+impl Hardware {
+    /// What the arguments ask for; where they leave it open, a device if there is one. One line tells what it is and why.
+    ///
+    /// # Errors
+    /// A device is asked for, and there is none, or it can't go with another argument; standard output is closed.
+    pub(crate) fn choose(args: &EngineArgs, printer: Printer) -> Outcome<Self> {
+        let engine: Engine = args.engine.into();
+        let reason = match (args.device, engine, args.max_memory) {
+            (DeviceChoice::Cpu, _, _) => return Ok(Self::Processor),
+            (_, Engine::Stock, _) => "the stock engine runs there",
+            (_, _, Some(_)) => "--max-memory is a limit of its engine; a device's is --max-device-memory",
+            (_, Engine::Native, None) => return Self::find(args, printer),
+        };
+        if args.device == DeviceChoice::Cuda {
+            let fault = anyhow!("--device cuda is given, and the proof can only be made on the processor: {reason}");
+            return Err(Failure::misuse(fault));
+        }
+        Ok(Self::Processor)
+    }
+
+    fn find(args: &EngineArgs, printer: Printer) -> Outcome<Self> {
+        let limit = args.max_device_memory.map(|size| size.0);
+        match Kernels::find().and_then(|kernels| kernels.device(0, limit)) {
+            Ok(device) => {
+                let info = device.describe().map_err(Failure::refused)?;
+                printer.field("device", summary(&info))?;
+                Ok(Self::Device(device))
+            }
+            Err(reason) if args.device == DeviceChoice::Cuda => Err(none(reason)),
+            // A program without kernels has nothing to tell.
+            Err(LibraryError::Absent) => Ok(Self::Processor),
+            Err(reason) => {
+                printer.field("device", format_args!("the processor ({reason})"))?;
+                Ok(Self::Processor)
+            }
+        }
+    }
+
+    /// Its name in reports.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Processor => "cpu",
+            Self::Device(device) if device.kernels().is_host() => "host-twin",
+            Self::Device(_) => "cuda",
+        }
+    }
+}
+
+/// A device in a line.
+pub(crate) fn summary(info: &DeviceInfo) -> String {
+    if info.multiprocessors == 0 {
+        return info.name.clone();
+    }
+    format!("{}, {} of {} free", info.name, bytes(info.free_bytes), bytes(info.memory_bytes))
+}
+
+fn none(reason: LibraryError) -> Failure {
+    let failure = Failure::refused(reason).context("--device cuda is given, and there is none that can be used");
+    failure.remedy("see `zkinfer doctor`, or use --device auto, which takes the processor where there is no device")
+}

@@ -1,0 +1,59 @@
+//! Whole proofs of machines: with the same seed the device makes those of the processor, to the byte.
+
+#[path = "../../circuits/tests/support/mod.rs"]
+mod programs;
+mod support;
+
+use circuits::digest::Salt;
+use circuits::graph::Visibility;
+use circuits::layout::{Fold, LayoutOptions};
+use gpu::GpuEngine;
+use programs::ProgramBuilder;
+use prover::engine::CpuOptions;
+use prover::srs::Srs;
+use prover::{EngineOptions, Entropy, Plan, ProveOptions, Prover};
+use support::device;
+
+const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([3; 32]), check: true, verify: true };
+
+fn proofs_are_the_same(mut builder: ProgramBuilder, options: LayoutOptions) {
+    let Some(device) = device(None) else { return };
+    let inputs = builder.inputs();
+    let plan = Plan::new(builder.program, options).expect("the program has a layout");
+    let srs = Srs::development(plan.k()).expect("a possible size");
+    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let host = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
+    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let salts: Vec<_> = key.verifying_key().interface().hashed().map(|_| Salt::from_bytes([5; Salt::BYTES])).collect();
+    for seed in [SEEDED, ProveOptions { entropy: Entropy::Seed([4; 32]), ..SEEDED }] {
+        let expected = host.prove_salted(&inputs, &salts, &seed, &()).expect("the inputs are admissible");
+        let found = prover.prove_salted(&inputs, &salts, &seed, &()).expect("the inputs are admissible");
+        assert!(found.proof == expected.proof, "the proofs differ");
+    }
+    drop(prover);
+    assert_eq!(device.memory().expect("counts").0, 0, "memory that is not given back");
+}
+
+#[test]
+fn of_a_dense_network() {
+    proofs_are_the_same(programs::mlp(1), LayoutOptions::default());
+}
+
+#[test]
+fn of_a_convolution() {
+    proofs_are_the_same(programs::cnn(2), LayoutOptions::default());
+}
+
+#[test]
+fn of_a_folded_machine() {
+    let folded = LayoutOptions { units: Some(1), fold: Some(Fold::Rows(4)), ..LayoutOptions::default() };
+    proofs_are_the_same(programs::mlp(1), folded);
+}
+
+#[test]
+fn of_a_program_with_every_operator_and_a_hashed_output() {
+    let mut builder = programs::zoo(3);
+    builder.program.outputs[0].visibility = Visibility::Hashed;
+    proofs_are_the_same(builder, LayoutOptions::default());
+}
