@@ -6,10 +6,12 @@ use crate::float::graph::Element;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DType {
     Bool,
+    Int4,
     Int8,
     Int16,
     Int32,
     Int64,
+    Uint4,
     Uint8,
     Uint16,
     Uint32,
@@ -47,7 +49,8 @@ impl DType {
             17..=20 | 24 => return Err("float8".into()),
             23 => return Err("float4".into()),
             27 | 28 => return Err("float6".into()),
-            21 | 22 => return Err("4-bit integer".into()),
+            21 => Self::Uint4,
+            22 => Self::Int4,
             25 | 26 => return Err("2-bit integer".into()),
             other => return Err(format!("number {other}")),
         })
@@ -57,10 +60,12 @@ impl DType {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bool => "bool",
+            Self::Int4 => "int4",
             Self::Int8 => "int8",
             Self::Int16 => "int16",
             Self::Int32 => "int32",
             Self::Int64 => "int64",
+            Self::Uint4 => "uint4",
             Self::Uint8 => "uint8",
             Self::Uint16 => "uint16",
             Self::Uint32 => "uint32",
@@ -96,23 +101,26 @@ impl DType {
         self.is_integer() && !matches!(self, Self::Int32 | Self::Int64)
     }
 
-    /// Bytes of an element in `raw_data`.
-    pub(crate) fn bytes(self) -> usize {
+    /// Bytes that so many elements take in `raw_data`; 4-bit integers are packed in pairs.
+    pub(crate) fn bytes(self, elements: usize) -> usize {
         match self {
-            Self::Bool | Self::Int8 | Self::Uint8 => 1,
-            Self::Int16 | Self::Uint16 | Self::Float16 | Self::Bfloat16 => 2,
-            Self::Int32 | Self::Uint32 | Self::Float32 => 4,
-            Self::Int64 | Self::Uint64 | Self::Float64 => 8,
+            Self::Int4 | Self::Uint4 => elements.div_ceil(2),
+            Self::Bool | Self::Int8 | Self::Uint8 => elements,
+            Self::Int16 | Self::Uint16 | Self::Float16 | Self::Bfloat16 => 2 * elements,
+            Self::Int32 | Self::Uint32 | Self::Float32 => 4 * elements,
+            Self::Int64 | Self::Uint64 | Self::Float64 => 8 * elements,
         }
     }
 
     /// Smallest and largest value of an integer type; 64-bit ends are held as ±2^63.
     pub(crate) fn integer_range(self) -> Option<(f64, f64)> {
         Some(match self {
+            Self::Int4 => (-8.0, 7.0),
             Self::Int8 => (-128.0, 127.0),
             Self::Int16 => (-32768.0, 32767.0),
             Self::Int32 => (-2_147_483_648.0, 2_147_483_647.0),
             Self::Int64 => (-UNBOUNDED, UNBOUNDED),
+            Self::Uint4 => (0.0, 15.0),
             Self::Uint8 => (0.0, 255.0),
             Self::Uint16 => (0.0, 65535.0),
             Self::Uint32 => (0.0, 4_294_967_295.0),

@@ -1,4 +1,6 @@
-//! Quantized models: the float graph and the integer program give onnxruntime's outputs bit for bit.
+//! Quantized models: the float graph and the integer program give onnxruntime's outputs bit for bit, or close to them where the
+//! model is taken as what it approximates. Besides models of the corpus, groups of operators in `quantized_cases.zip`
+//! (`make_quantized_cases.py`).
 
 mod support;
 
@@ -6,8 +8,12 @@ use onnx_import::float::evaluate::evaluate_outputs;
 use onnx_import::float::graph::Tensor;
 use onnx_import::quantize::{compile, dequantize_outputs, quantize_inputs, QuantizeOptions};
 use onnx_import::samples::{InputSpec, Samples};
-use onnx_import::{import_file, ImportOptions};
+use onnx_import::{import, import_file, ImportOptions};
+use support::cases::{quantized_cases, Case};
 use support::{corpus, read_npz};
+
+/// Largest difference of a model that is an approximation, as a part of the range of its outputs: activations have 8 bits.
+const CLOSE: f64 = 0.03;
 
 /// Models that are integer programs themselves.
 const EXACT: [&str; 3] = ["qdq_int8_cnn_16", "qdq_uint8_cnn_16", "qoperator_cnn_16"];
@@ -44,4 +50,48 @@ fn quantized_models_are_bit_exact() {
         }
         println!("{name}: {count} samples bit-exact, {} nodes", compiled.program.nodes.len());
     }
+}
+
+/// The outputs of the float graph and of the integer program, calibrated on the inputs of the case.
+fn outputs_of(name: &str, case: &Case) -> [Vec<Tensor>; 2] {
+    let graph = import(&case.models[0], &ImportOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let inputs: Vec<Tensor> = (0..graph.inputs.len()).map(|index| case.arrays[&format!("in{index}")].clone()).collect();
+    let float = evaluate_outputs(&graph, &inputs).unwrap();
+    let batch = |tensor: &Tensor| Tensor::new([&[1], &tensor.shape[..]].concat(), tensor.data.to_vec());
+    let samples = Samples::from_batches(inputs.iter().map(batch).collect());
+    let compiled =
+        compile(&graph, Some(&samples), &QuantizeOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(graph.remarks.is_empty(), compiled.report.warnings.is_empty(), "{name}: remarks are told");
+    circuits::analysis::ranges(&compiled.program).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let quantized = quantize_inputs(&compiled.program, &inputs).unwrap();
+    let trace = circuits::reference::run(&compiled.program, &quantized.values).unwrap();
+    [float, dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program))]
+}
+
+#[test]
+fn groups_of_operators_are_exact_or_close() {
+    let mut failures = Vec::new();
+    for (name, case) in quantized_cases() {
+        let [float, integer] = outputs_of(&name, &case);
+        for (index, (float, integer)) in float.iter().zip(&integer).enumerate() {
+            let expected = &case.arrays[&format!("out{index}")];
+            assert_eq!(float.shape, expected.shape, "{name}, output {index}");
+            for (what, found) in [("float graph", float), ("integer program", integer)] {
+                let fits = match name.starts_with("exact") {
+                    true => bits(&found.data) == bits(&expected.data),
+                    false => {
+                        let range = expected.data.iter().fold(0f64, |range, v| range.max(v.abs()));
+                        let pairs = found.data.iter().zip(expected.data.iter());
+                        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) <= CLOSE * range
+                    }
+                };
+                if !fits {
+                    let pairs = found.data.iter().zip(expected.data.iter());
+                    let differ = pairs.filter(|(&a, &b)| a as f32 != b as f32).count();
+                    failures.push(format!("{name}, output {index}: {what}: {differ} of {}", found.data.len()));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }

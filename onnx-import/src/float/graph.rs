@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::quantized::{QuantizedSum, Quantizer, Requantization};
+use super::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
 use super::trees::Trees;
 
 /// Names a value of a [`FloatGraph`]: the index of its node.
@@ -405,12 +405,33 @@ pub enum FloatOp {
         /// from the accumulator to the result
         requantization: Requantization,
     },
-    /// Sum of two quantized tensors of one shape.
+    /// Sum or difference of two quantized tensors of one shape.
     QuantizedAdd {
         /// centered integers
         operands: [ValueId; 2],
         /// scales and zero points
         sum: QuantizedSum,
+    },
+    /// Product of two quantized tensors of one shape, element by element.
+    QuantizedMul {
+        /// centered integers
+        operands: [ValueId; 2],
+        /// from the product to the result, one multiplier
+        requantization: Requantization,
+    },
+    /// NumPy `matmul` of two quantized tensors.
+    QuantizedMatMul {
+        /// centered integers
+        operands: [ValueId; 2],
+        /// from the accumulator to the result, one multiplier
+        requantization: Requantization,
+    },
+    /// A function of a quantized tensor.
+    QuantizedMap {
+        /// centered integers
+        input: ValueId,
+        /// the function
+        table: QuantizedTable,
     },
 }
 

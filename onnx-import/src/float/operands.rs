@@ -34,6 +34,7 @@ impl FloatOp {
             | Self::Normalize { input, .. }
             | Self::TreeLeaves { input, .. }
             | Self::Quantize { input, .. }
+            | Self::QuantizedMap { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
             Self::MatMul(a, b) => vec![a, b],
@@ -41,7 +42,10 @@ impl FloatOp {
                 [input, weights].into_iter().chain(bias).collect()
             }
             Self::QuantizedConv { input, weights, bias, .. } => vec![input, weights, bias],
-            Self::Binary { operands, .. } | Self::QuantizedAdd { operands, .. } => operands.iter_mut().collect(),
+            Self::Binary { operands, .. }
+            | Self::QuantizedAdd { operands, .. }
+            | Self::QuantizedMul { operands, .. }
+            | Self::QuantizedMatMul { operands, .. } => operands.iter_mut().collect(),
             Self::Select { condition, then, otherwise } => vec![condition, then, otherwise],
             Self::Gather { input, indices, .. } => vec![input, indices],
         }

@@ -627,7 +627,7 @@ fn scales_and_zero_points_are_checked() {
     }
     let several = quantize(floats("scale", &[2], &[1.0, 2.0]), bytes("zero", &[3]));
     assert!(matches!(several, NodeError::Unsupported { .. }), "{several}");
-    let square = quantize(floats("scale", &[1, 1], &[1.0]), bytes("zero", &[3]));
+    let square = quantize(floats("scale", &[2, 1], &[1.0, 1.0]), bytes("zero", &[3]));
     assert!(matches!(square, NodeError::Unsupported { .. }), "{square}");
     let wide = quantize(floats("scale", &[1], &[1.0]), integers("zero", &[3]));
     assert!(matches!(wide, NodeError::DataType(_)), "{wide}");

@@ -80,6 +80,10 @@ pub(crate) struct Builder {
     dequantized: HashMap<ValueId, Dequantized>,
     products: HashMap<ValueId, MatrixProduct>,
     dynamic: HashMap<ValueId, Dynamic>,
+    /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
+    wide: HashMap<ValueId, (ValueId, f32, i32)>,
+    /// How many of those were taken for their reals.
+    wide_taken: usize,
     /// How many tensors of dynamic scales were taken for the reals that they approximate.
     approximated: usize,
     label: String,
@@ -97,6 +101,8 @@ impl Builder {
             dequantized: HashMap::new(),
             products: HashMap::new(),
             dynamic: HashMap::new(),
+            wide: HashMap::new(),
+            wide_taken: 0,
             approximated: 0,
             label: String::new(),
             elements_left: elements_limit,
@@ -123,6 +129,19 @@ impl Builder {
     /// The matrix product that a value is, where it is one.
     pub(crate) fn product(&self, value: ValueId) -> Option<&MatrixProduct> {
         self.products.get(&value)
+    }
+
+    /// Remembers that a tensor of more than 8 bits was quantized from reals.
+    pub(crate) fn note_wide(&mut self, value: ValueId, real: ValueId, scale: f32, zero_point: i32) {
+        self.wide.insert(value, (real, scale, zero_point));
+    }
+
+    /// The reals that a tensor of more than 8 bits was quantized from, with that scale and zero point; counts them.
+    pub(crate) fn wide(&mut self, value: ValueId, scale: f32, zero_point: i32) -> Option<ValueId> {
+        let &(real, own, zero) = self.wide.get(&value)?;
+        let same = (own, zero) == (scale, zero_point);
+        self.wide_taken += usize::from(same);
+        same.then_some(real)
     }
 
     /// Remembers what a tensor stands for.
@@ -161,7 +180,13 @@ impl Builder {
              activations: close to the runtime's results, not equal to the bit",
             self.approximated
         );
-        Vec::from_iter((self.approximated > 0).then_some(dynamic))
+        let wide = format!(
+            "{} tensors quantized to 16 bits are taken as reals with calibrated scales: close to the runtime's results, not \
+             equal to the bit",
+            self.wide_taken
+        );
+        let remarks = [(self.approximated, dynamic), (self.wide_taken, wide)];
+        remarks.into_iter().filter(|(count, _)| *count > 0).map(|(_, remark)| remark).collect()
     }
 
     /// Names the ONNX node, or the tensor, that what follows comes from.
@@ -284,7 +309,9 @@ impl Builder {
     /// About how many element operations it takes to evaluate.
     fn work(&self, op: &FloatOp, elements: u64) -> u64 {
         let per_element: u64 = match op {
-            FloatOp::MatMul(a, _) => self.shape(*a).last().copied().unwrap_or(1) as u64,
+            FloatOp::MatMul(a, _) | FloatOp::QuantizedMatMul { operands: [a, _], .. } => {
+                self.shape(*a).last().copied().unwrap_or(1) as u64
+            }
             FloatOp::Conv { weights, .. } | FloatOp::QuantizedConv { weights, .. } => {
                 self.shape(*weights)[1..].iter().product::<usize>() as u64
             }

@@ -32,7 +32,7 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     pool.finish(call, op)
 }
 
-fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     let count_padding = call.version >= 7 && call.attributes.flag("count_include_pad", false)?;
     let mut pool = Pool::read(call, call.version >= 19)?;
     if call.version >= 19 && pool.automatic && pool.skips_the_end(call) {

@@ -9,13 +9,15 @@ use crate::registry::{onnx, since, Operator};
 type Result<T> = std::result::Result<T, NodeError>;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    onnx("Softmax", &[since(1, 1, 1, 1)], |call| {
-        along_axis(call, |call, input, axis| apply(call, input, FloatOp::Softmax { input, axis }))
-    }),
+    onnx("Softmax", &[since(1, 1, 1, 1)], softmax),
     onnx("LogSoftmax", &[since(1, 1, 1, 1)], |call| {
         along_axis(call, |call, input, axis| apply(call, input, FloatOp::LogSoftmax { input, axis }))
     }),
 ];
+
+pub(super) fn softmax(call: &mut Call) -> Result<Vec<ValueId>> {
+    along_axis(call, |call, input, axis| apply(call, input, FloatOp::Softmax { input, axis }))
+}
 
 fn apply(call: &mut Call, input: ValueId, op: FloatOp) -> Result<ValueId> {
     let (shape, dtype) = (call.shape(input), call.dtype(input));

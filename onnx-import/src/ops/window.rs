@@ -4,7 +4,7 @@
 
 use crate::error::NodeError;
 use crate::float::graph::{ValueId, Window};
-use crate::lower::Call;
+use crate::lower::{Call, Dequantized};
 
 type Result<T> = std::result::Result<T, NodeError>;
 
@@ -35,7 +35,12 @@ pub(super) fn lift(call: &mut Call, value: ValueId) -> Result<ValueId> {
         4 => Ok(value),
         3 => {
             shape.insert(2, 1);
-            call.builder.reshape(value, shape)
+            let lifted = call.builder.reshape(value, shape.clone())?;
+            if let Some(source) = call.builder.dequantized(value).filter(|source| source.axis < 2).cloned() {
+                let centered = call.builder.reshape(source.centered, shape)?;
+                call.builder.note_dequantized(lifted, Dequantized { centered, ..source });
+            }
+            Ok(lifted)
         }
         5 => Err(NodeError::unsupported("three spatial axes are not supported", "use a model over one or two")),
         _ => Err(NodeError::shape(format!("its operand has shape {shape:?}, not [N, C, W] or [N, C, H, W]"))),

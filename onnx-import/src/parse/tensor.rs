@@ -44,7 +44,7 @@ pub(crate) fn decode_with_missing(proto: &TensorProto, external: &ExternalData) 
             Some(raw) => from_raw(raw, dtype, elements),
             None => from_fields(proto, dtype, elements),
         },
-        1 => from_raw(&external.read(proto, elements * dtype.bytes())?.into(), dtype, elements),
+        1 => from_raw(&external.read(proto, dtype.bytes(elements))?.into(), dtype, elements),
         other => Err(format!("data location {other} is unknown")),
     };
     let data = values.map_err(refuse)?;
@@ -73,8 +73,8 @@ pub(crate) fn shape(dims: &[i64]) -> Result<Vec<usize>, String> {
 }
 
 fn from_raw(raw: &Bytes, dtype: DType, elements: usize) -> Result<Vec<f64>, String> {
-    if raw.len() != elements * dtype.bytes() {
-        return Err(format!("{} bytes of data, the shape needs {}", raw.len(), elements * dtype.bytes()));
+    if raw.len() != dtype.bytes(elements) {
+        return Err(format!("{} bytes of data, the shape needs {}", raw.len(), dtype.bytes(elements)));
     }
     macro_rules! each {
         ($type:ty, $convert:expr) => {
@@ -85,6 +85,7 @@ fn from_raw(raw: &Bytes, dtype: DType, elements: usize) -> Result<Vec<f64>, Stri
     }
     match dtype {
         DType::Bool => each!(u8, |v| boolean(i64::from(v))),
+        DType::Int4 | DType::Uint4 => Ok(nibbles(raw.iter().copied(), dtype, elements)),
         DType::Int8 => each!(i8, |v| Ok(f64::from(v))),
         DType::Int16 => each!(i16, |v| Ok(f64::from(v))),
         DType::Int32 => each!(i32, |v| Ok(f64::from(v))),
@@ -117,8 +118,22 @@ fn from_fields(proto: &TensorProto, dtype: DType, elements: usize) -> Result<Vec
         DType::Float16 => all(&proto.int32_data, elements, |v| bits(v).map(half_to_f64)),
         DType::Bfloat16 => all(&proto.int32_data, elements, |v| bits(v).map(bfloat_to_f64)),
         DType::Bool => all(&proto.int32_data, elements, |v| boolean(i64::from(v))),
+        DType::Int4 | DType::Uint4 => {
+            let byte = |v: i32| Ok(f64::from(v as u8));
+            let bytes = all(&proto.int32_data, dtype.bytes(elements), byte)?;
+            Ok(nibbles(bytes.into_iter().map(|v| v as u8), dtype, elements))
+        }
         _ => all(&proto.int32_data, elements, |v| in_range(dtype, i128::from(v))),
     }
+}
+
+/// 4-bit integers, the lower half of each byte first.
+fn nibbles(bytes: impl Iterator<Item = u8>, dtype: DType, elements: usize) -> Vec<f64> {
+    let signed = |nibble: u8| match dtype {
+        DType::Int4 if nibble > 7 => f64::from(nibble) - 16.0,
+        _ => f64::from(nibble),
+    };
+    bytes.flat_map(|byte| [byte & 15, byte >> 4]).map(signed).take(elements).collect()
 }
 
 fn boolean(value: i64) -> Result<f64, String> {

@@ -14,6 +14,7 @@ use super::function::Function;
 use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
 use super::scales::{Class, Scales, Storage};
 use crate::float::graph::ValueId;
+use crate::float::quantized::QuantizedTable;
 
 /// Largest estimated error by rounded weights, in steps of the result, before a finer shift is taken.
 const WEIGHT_ERROR: f64 = 0.25;
@@ -60,6 +61,7 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
         small: vec![None; count],
         exact: vec![None; count],
         bounds: Vec::new(),
+        reads: reads(plan),
         reshaped: BTreeMap::new(),
         views: HashMap::new(),
         out: Emitted {
@@ -79,7 +81,42 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
         let stored = emitter.leaf(output);
         emitter.out.outputs.push((stored.tensor, stored.step));
     }
+    drop_unused_tables(&mut emitter.out);
     Ok(emitter.out)
+}
+
+/// The table that an operator looks up.
+fn table_of(op: &mut Op) -> Option<&mut TableId> {
+    match op {
+        Op::Conv { requantize, .. }
+        | Op::Affine { requantize, .. }
+        | Op::Product { requantize, .. }
+        | Op::Sum { requantize, .. }
+        | Op::MatMul { requantize, .. } => requantize.as_mut().map(|requantize| &mut requantize.table),
+        Op::Lookup { table, .. } => Some(table),
+        _ => None,
+    }
+}
+
+/// Tables that a fused function replaced may be read by nothing.
+fn drop_unused_tables(out: &mut Emitted) {
+    let mut used = vec![false; out.tables.len()];
+    let tables = out.nodes.iter_mut().filter_map(|node| table_of(&mut node.op));
+    tables.for_each(|table| used[table.0 as usize] = true);
+    let before = |id: usize| used[..id].iter().filter(|used| **used).count() as u32;
+    let renamed: Vec<_> = (0..used.len()).map(before).collect();
+    let tables = out.nodes.iter_mut().filter_map(|node| table_of(&mut node.op));
+    tables.for_each(|table| *table = TableId(renamed[table.0 as usize]));
+    let mut is_used = used.into_iter();
+    out.tables.retain(|_| is_used.next().expect("one for each"));
+}
+
+/// How often each node is read, by nodes that an output needs and as an output.
+fn reads(plan: &Plan) -> Vec<usize> {
+    let mut counts = vec![0; plan.nodes.len()];
+    let operands = plan.order().into_iter().flat_map(|id| plan.node(id).op.operands());
+    operands.chain(plan.outputs.iter().copied()).for_each(|id| counts[id.0] += 1);
+    counts
 }
 
 pub(super) struct Emitter<'a> {
@@ -93,6 +130,8 @@ pub(super) struct Emitter<'a> {
     exact: Vec<Option<Stored>>,
     /// Smallest and largest value of the tensors that may be looked up.
     pub(super) bounds: Vec<(i64, i64)>,
+    /// How often each node of the plan is read.
+    reads: Vec<usize>,
     reshaped: BTreeMap<(TensorId, Vec<usize>), TensorId>,
     /// Views that were emitted, by sources and shape.
     views: HashMap<(Vec<TensorId>, Vec<usize>), Vec<TensorId>>,
@@ -270,7 +309,11 @@ impl Emitter<'_> {
                 let tensor = self.read(*input);
                 self.small[id.0] = Some(tensor);
             }
-            PlanOp::QuantizedConv { .. } | PlanOp::QuantizedAdd { .. } => self.quantized(id)?,
+            PlanOp::QuantizedConv { .. }
+            | PlanOp::QuantizedAdd { .. }
+            | PlanOp::QuantizedMul { .. }
+            | PlanOp::QuantizedMatMul { .. }
+            | PlanOp::QuantizedMap { .. } => self.quantized(id)?,
             PlanOp::View { sources, map } => self.view(id, sources, map),
             PlanOp::Max { input } => {
                 let (operand, shape) = self.rows(*input);
@@ -763,6 +806,40 @@ impl Emitter<'_> {
         let id = TensorId((self.out.nodes.len() - 1) as u32);
         self.reshaped.insert((tensor, shape), id);
         id
+    }
+
+    /// Number of elements of a tensor.
+    pub(super) fn elements(&self, tensor: TensorId) -> usize {
+        self.out.nodes[tensor.0 as usize].elements()
+    }
+
+    /// Whether one node alone, or one output, reads a node of the plan.
+    pub(super) fn is_read_once(&self, id: PlanId) -> bool {
+        self.reads[id.0] == 1
+    }
+
+    /// Puts a function behind the table of a requantized tensor, which becomes that of the node `map`; `false` where the
+    /// tensor is not requantized.
+    pub(super) fn replace_clamp(&mut self, tensor: TensorId, map: PlanId, function: &QuantizedTable) -> bool {
+        let node = self.plan.node(map).clone();
+        let own = &self.out.nodes[tensor.0 as usize];
+        let requantize = match own.op {
+            Op::Conv { requantize, .. } | Op::Affine { requantize, .. } => requantize,
+            _ => None,
+        };
+        let Some(Requantize { shift, table }) = requantize else { return false };
+        let (names, before) = (own.name.clone(), &self.out.tables[table.0 as usize]);
+        let values = before.values().iter().map(|&value| function.apply(value.into()) as i32).collect();
+        let composed = Table::new("quantized function".to_owned(), before.lo(), values).expect("it is not empty");
+        let with = Some(Requantize { shift, table: self.store(composed) });
+        let own = &mut self.out.nodes[tensor.0 as usize];
+        match &mut own.op {
+            Op::Conv { requantize, .. } | Op::Affine { requantize, .. } => *requantize = with,
+            _ => unreachable!("it was found above"),
+        }
+        own.name = format!("{names}+{}", node.label());
+        self.out.origins[tensor.0 as usize] = node.origin;
+        true
     }
 
     fn label(&self, id: PlanId) -> String {

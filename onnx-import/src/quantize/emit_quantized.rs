@@ -1,12 +1,17 @@
 //! Emission of quantized operators: multipliers, offsets and shifts that reproduce every threshold.
 
+use std::collections::BTreeMap;
+
 use circuits::graph::{ConvGeometry, Limits, Op, Requantize, Table, TensorId, ViewElement, Weights};
 
 use super::emit::{conv_size, Emitter};
 use super::error::QuantizeError;
 use super::plan::{element, PlanId, PlanOp};
-use super::thresholds::{nearest, solve_sum, threshold_table, Lines, Nearest};
-use crate::float::quantized::{QuantizedSum, Requantization};
+use super::thresholds::{nearest, solve_sum, threshold_table, thresholds, BrokenLine, Lines, Nearest};
+use crate::float::quantized::{QuantizedSum, QuantizedTable, Requantization};
+
+/// Most steps of a requantization that are taken one by one.
+const MAX_STEPS: usize = 16;
 
 /// Shifts that are tried; the limbs of a remainder have half as many bits.
 const SHIFTS: std::ops::RangeInclusive<u32> = 12..=Limits::MAX_SHIFT;
@@ -18,6 +23,11 @@ impl Emitter<'_> {
                 self.quantized_conv(id, *input, geometry, (weights, bias), requantization)
             }
             PlanOp::QuantizedAdd { operands, sum } => self.quantized_add(id, *operands, sum),
+            PlanOp::QuantizedMul { operands, requantization } => self.quantized_mul(id, *operands, requantization),
+            PlanOp::QuantizedMatMul { operands, requantization } => {
+                self.quantized_matmul(id, *operands, requantization)
+            }
+            PlanOp::QuantizedMap { input, table } => self.quantized_map(id, *input, table),
             _ => unreachable!("only quantized operators come here"),
         }
     }
@@ -31,126 +41,328 @@ impl Emitter<'_> {
         rule: &Requantization,
     ) -> Result<(), QuantizeError> {
         let operand = self.shaped(input);
-        let ranges = accumulator_ranges(self.bounds(operand), weights, bias);
-        let fits = |v: i64| i32::try_from(v).is_ok();
-        if ranges.iter().any(|&(lo, hi)| !fits(lo) || !fits(hi)) {
-            return Err(self.too_large(id, "a 32-bit accumulator", "the runtime would wrap around here too"));
+        let channels = Channels::new(rule, accumulator_ranges(self.bounds(operand), weights, bias));
+        if !channels.fit() {
+            return Err(self.wraps_around(id));
         }
-        let lines: Vec<_> =
-            ranges.iter().enumerate().map(|(channel, &range)| Lines::of(rule, channel, range)).collect();
         let per_channel = weights.len() / bias.len();
         let own = |channel: usize| &weights[channel * per_channel..(channel + 1) * per_channel];
+        let largest = |channel: usize| own(channel).iter().map(|w| w.unsigned_abs()).max().unwrap_or(0).max(1);
+        // The multiplier becomes part of the weights.
         let line = |channel: usize, shift: u32| {
-            let found = lines[channel].at(shift)?;
-            let largest = own(channel).iter().map(|w| i64::from(w.unsigned_abs())).max().unwrap_or(0);
-            (found.0.checked_mul(largest.max(1))? <= i64::from(i32::MAX)).then_some(found)
+            let found = channels.lines[channel].at(shift)?;
+            (found.0.checked_mul(largest(channel).into())? <= i64::from(i32::MAX)).then_some(found)
         };
-        let has_line = |&channel: &usize| SHIFTS.step_by(2).any(|shift| line(channel, shift).is_some());
+        let size = conv_size(geometry, &self.plan.node(input).shape);
+        let (mut straight, mut bent) = by_shift(bias.len(), line);
         // A group has to stay together.
-        let (mut straight, mut bent): (Vec<_>, Vec<_>) = (0..bias.len()).partition(has_line);
-        if geometry.groups > 1 && !bent.is_empty() {
+        if geometry.groups > 1 && (straight.len() > 1 || !bent.is_empty()) {
             (straight, bent) = (vec![], (0..bias.len()).collect());
         }
-        let size = conv_size(geometry, &self.plan.node(input).shape);
+        let bounds = rule_bounds(rule);
         let mut parts = Vec::new();
-        if !straight.is_empty() {
-            let fits = |shift: u32| straight.iter().map(|&channel| line(channel, shift)).collect::<Option<Vec<_>>>();
-            let Some((shift, list)) = SHIFTS.step_by(2).find_map(|shift| fits(shift).map(|list| (shift, list))) else {
-                return Err(self.too_large(id, "a common shift of exact requantizations", "split the layer"));
-            };
+        for (shift, list) in straight {
+            let lines: Vec<_> = list.iter().map(|&c| line(c, shift).expect("they were chosen by it")).collect();
             let half = 1i64 << (shift - 1);
             let scaled = |(&channel, line): (&usize, &(i64, i64))| {
                 let factor = line.0;
                 own(channel).iter().map(move |&w| (i64::from(w) * factor) as i32).collect::<Vec<_>>()
             };
-            let weights: Weights = straight.iter().zip(&list).flat_map(scaled).collect();
+            let weights: Weights = list.iter().zip(&lines).flat_map(scaled).collect();
             let offset = |(&channel, line): (&usize, &(i64, i64))| bias[channel] * line.0 + line.1 - half;
-            let bias = straight.iter().zip(&list).map(offset).collect();
-            let requantize = Some(self.clamp(shift, i64::from(rule.lo), i64::from(rule.hi)));
+            let bias = list.iter().zip(&lines).map(offset).collect();
+            let requantize = Some(self.clamp(shift, bounds.0, bounds.1));
             let op = Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize };
-            let shape = vec![straight.len(), size[0], size[1]];
-            parts.push(self.integers(id, op, shape, (i64::from(rule.lo), i64::from(rule.hi))));
+            parts.push((self.integers(id, op, vec![list.len(), size[0], size[1]], bounds), list));
         }
         if !bent.is_empty() {
             let weights: Weights = bent.iter().flat_map(|&channel| own(channel).to_vec()).collect();
             let bias = bent.iter().map(|&channel| bias[channel]).collect();
             let op = Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize: None };
             let exact = self.integers(id, op, vec![bent.len(), size[0], size[1]], (0, 0));
-            for (position, &channel) in bent.iter().enumerate() {
-                parts.push(self.bent_channel(id, (exact, position, size), rule, channel, ranges[channel])?);
-            }
+            self.requantize_channels(id, (exact, size), &bent, &channels, &mut parts)?;
         }
-        let order: Vec<_> = straight.iter().chain(&bent).copied().collect();
-        let result = self.channels_in_order(id, &parts, &order, straight.len(), size);
+        let result = self.channels_in_order(id, &parts, size);
         self.keep(id, result);
         Ok(())
     }
 
-    /// A channel whose rounding follows no line: the line nearest to it, and what the accumulators beside it lack.
-    fn bent_channel(
+    /// Requantizes exact accumulators, those of the channels `list`: by lines of a common shift where there are some; where
+    /// the rounding follows no line, by the line nearest to it and what the accumulators beside that lack, or by steps.
+    fn requantize_channels(
         &mut self,
         id: PlanId,
-        (exact, position, [height, width]): (TensorId, usize, [usize; 2]),
-        rule: &Requantization,
-        channel: usize,
-        range: (i64, i64),
-    ) -> Result<TensorId, QuantizeError> {
-        let plane = height * width;
-        let shape = vec![plane];
-        let bounds = (i64::from(rule.lo), i64::from(rule.hi));
-        let map = (position * plane..(position + 1) * plane).map(element).collect();
-        let own = self.integers(id, Op::View { sources: vec![exact], map }, shape.clone(), range);
-        let near = SHIFTS.step_by(2).filter_map(|shift| nearest(rule, channel, range, shift));
-        let affine = |operands, factors, constant, requantize| Op::Affine { operands, factors, constant, requantize };
-        let Some(Nearest { shift, factor, offset, corrections }) = near.min_by_key(|near| near.corrections.len())
-        else {
-            let Some((first, values)) = threshold_table(rule, channel, range) else {
-                let remedy = "quantize the model again with other scales";
-                return Err(self.too_large(id, "a table of thresholds", remedy));
-            };
-            let table = Table::new(format!("thresholds of channel {channel}"), first, values).expect("not empty");
-            let table = self.store(table);
-            let op = affine([own; 2], [1, 0], 0, Some(Requantize { shift: 0, table }));
-            return Ok(self.integers(id, op, shape, bounds));
+        (exact, size): (TensorId, [usize; 2]),
+        list: &[usize],
+        channels: &Channels,
+        parts: &mut Vec<(TensorId, Vec<usize>)>,
+    ) -> Result<(), QuantizeError> {
+        let line = |position: usize, shift: u32| {
+            let found = channels.lines[list[position]].at(shift)?;
+            i32::try_from(found.0).is_ok().then_some(found)
         };
-        let clamp = Some(self.clamp(shift, bounds.0, bounds.1));
-        let op = affine([own; 2], [factor, 0], offset - (1 << (shift - 1)), clamp);
-        let mut result = self.integers(id, op, shape.clone(), bounds);
-        for (accumulator, correction) in corrections {
-            let is = self.store(Table::new("is zero".to_owned(), -1, vec![0, 1, 0]).expect("not empty"));
-            let equal = affine([own; 2], [1, 0], -accumulator, Some(Requantize { shift: 0, table: is }));
-            let equal = self.integers(id, equal, shape.clone(), (0, 1));
-            let clamp = Some(self.clamp(0, bounds.0, bounds.1));
-            result = self.integers(id, affine([result, equal], [1, correction], 0, clamp), shape.clone(), bounds);
+        let (straight, bent) = by_shift(list.len(), line);
+        let numbers = |positions: &[usize]| positions.iter().map(|&position| list[position]).collect::<Vec<_>>();
+        for (shift, positions) in straight {
+            let own = self.channels_of(id, (exact, size), &positions, channels.range_of(list));
+            let lines: Vec<_> = positions.iter().map(|&p| line(p, shift).expect("they were chosen by it")).collect();
+            parts.push((self.by_lines(id, own, size, (shift, &lines), channels.rule), numbers(&positions)));
         }
-        Ok(result)
+        let (beside, rest) = beside_lines(channels, list, bent);
+        let (broken, rest) = broken_lines(channels, list, rest);
+        for (shift, members) in broken {
+            let positions: Vec<_> = members.iter().map(|member| member.0).collect();
+            let own = self.channels_of(id, (exact, size), &positions, channels.range_of(list));
+            let lines: Vec<_> = members.into_iter().map(|member| member.1).collect();
+            parts.push((self.by_broken_lines(id, own, size, (shift, &lines), channels.rule), numbers(&positions)));
+        }
+        for position in rest {
+            let channel = list[position];
+            let own = self.channels_of(id, (exact, size), &[position], channels.ranges[channel]);
+            parts.push((self.by_steps(id, own, size, channels, channel)?, vec![channel]));
+        }
+        for ((shift, signs), members) in beside {
+            let positions: Vec<_> = members.iter().map(|member| member.0).collect();
+            let own = self.channels_of(id, (exact, size), &positions, channels.range_of(list));
+            let lines: Vec<_> = members.iter().map(|(_, near)| (near.factor, near.offset)).collect();
+            let mut result = self.by_lines(id, own, size, (shift, &lines), channels.rule);
+            let (lo, hi) = rule_bounds(channels.rule);
+            for (number, &sign) in signs.iter().enumerate() {
+                let at: Vec<_> = members.iter().map(|(_, near)| (1, -near.corrections[number].0)).collect();
+                let is = self.store(Table::new("is zero".to_owned(), -1, vec![0, 1, 0]).expect("not empty"));
+                let equal = self.pointwise(id, own, size, &at, Some(Requantize { shift: 0, table: is }), (0, 1));
+                let clamp = Some(self.clamp(0, lo, hi));
+                let op = Op::Affine { operands: [result, equal], factors: [1, sign], constant: 0, requantize: clamp };
+                result = self.integers(id, op, vec![positions.len(), size[0], size[1]], (lo, hi));
+            }
+            parts.push((result, numbers(&positions)));
+        }
+        Ok(())
     }
 
-    /// The parts of a convolution, the first of several channels and the others of one, in the order of its channels.
+    /// `clamp(⌊(factor·acc + offset) / 2^shift⌋)` with a factor and an offset for each channel.
+    fn by_lines(
+        &mut self,
+        id: PlanId,
+        own: TensorId,
+        size: [usize; 2],
+        (shift, lines): (u32, &[(i64, i64)]),
+        rule: &Requantization,
+    ) -> TensorId {
+        let bounds = rule_bounds(rule);
+        let half = 1i64 << (shift - 1);
+        let lines: Vec<_> = lines.iter().map(|line| (line.0, line.1 - half)).collect();
+        let clamp = self.clamp(shift, bounds.0, bounds.1);
+        self.pointwise(id, own, size, &lines, Some(clamp), bounds)
+    }
+
+    /// Lines whose offset changes at some accumulators: what each change adds, where it is reached, joins the sum that is
+    /// requantized.
+    fn by_broken_lines(
+        &mut self,
+        id: PlanId,
+        own: TensorId,
+        size: [usize; 2],
+        (shift, lines): (u32, &[BrokenLine]),
+        rule: &Requantization,
+    ) -> TensorId {
+        let bounds = rule_bounds(rule);
+        let half = 1i64 << (shift - 1);
+        let shape = vec![lines.len(), size[0], size[1]];
+        let first: Vec<_> = lines.iter().map(|line| (line.factor, line.pieces[0].1 - half)).collect();
+        let mut sum = self.pointwise(id, own, size, &first, None, (0, 0));
+        let breaks = lines.iter().map(|line| line.pieces.len()).max().unwrap_or(1) - 1;
+        if breaks == 0 {
+            let whole: Vec<_> = lines.iter().map(|line| (line.factor, line.pieces[0].1)).collect();
+            return self.by_lines(id, own, size, (shift, &whole), rule);
+        }
+        let reached = self.store(Table::new("is reached".to_owned(), -1, vec![0, 1]).expect("not empty"));
+        for number in 1..=breaks {
+            // A line of fewer pieces changes by nothing.
+            let of = |line: &BrokenLine| line.pieces.get(number).copied();
+            let at: Vec<_> = lines.iter().map(|line| (1, of(line).map_or(0, |(start, _)| -start))).collect();
+            let change = |line: &BrokenLine| of(line).map_or(0, |(_, offset)| offset - line.pieces[number - 1].1);
+            let added: Vec<_> = lines.iter().map(|line| (change(line), 0)).collect();
+            let requantize = Some(Requantize { shift: 0, table: reached });
+            let is_reached = self.pointwise(id, own, size, &at, requantize, (0, 1));
+            let added = self.pointwise(id, is_reached, size, &added, None, (0, 0));
+            let last = (number == breaks).then(|| self.clamp(shift, bounds.0, bounds.1));
+            let op = Op::Affine { operands: [sum, added], factors: [1, 1], constant: 0, requantize: last };
+            sum = self.integers(id, op, shape.clone(), if last.is_some() { bounds } else { (0, 0) });
+        }
+        sum
+    }
+
+    /// A factor and an offset for each channel, requantized or exact.
+    fn pointwise(
+        &mut self,
+        id: PlanId,
+        own: TensorId,
+        [height, width]: [usize; 2],
+        lines: &[(i64, i64)],
+        requantize: Option<Requantize>,
+        bounds: (i64, i64),
+    ) -> TensorId {
+        let op = match lines {
+            &[(factor, constant)] => Op::Affine { operands: [own; 2], factors: [factor, 0], constant, requantize },
+            _ => Op::Conv {
+                input: own,
+                geometry: ConvGeometry { groups: lines.len() as u32, ..ConvGeometry::POINTWISE },
+                weights: lines.iter().map(|line| line.0 as i32).collect(),
+                bias: lines.iter().map(|line| line.1).collect(),
+                requantize,
+            },
+        };
+        self.integers(id, op, vec![lines.len(), height, width], bounds)
+    }
+
+    /// One channel whose requantization has few steps, or few accumulators between the first and the last.
+    fn by_steps(
+        &mut self,
+        id: PlanId,
+        own: TensorId,
+        [height, width]: [usize; 2],
+        channels: &Channels,
+        channel: usize,
+    ) -> Result<TensorId, QuantizeError> {
+        let (rule, range, shape) = (channels.rule, channels.ranges[channel], vec![1, height, width]);
+        let bounds = rule_bounds(rule);
+        let affine = |operands, factors, constant, requantize| Op::Affine { operands, factors, constant, requantize };
+        let steps = thresholds(rule, channel, range.0, range.1);
+        if let ([(first, _), ..], true) = (&steps[..], steps.len() <= MAX_STEPS) {
+            let mut result = None;
+            for &(_, threshold) in &steps {
+                let lowest = if result.is_none() { *first as i32 - 1 } else { 0 };
+                let values = vec![lowest, lowest + 1];
+                let table = self.store(Table::new("is reached".to_owned(), -1, values).expect("not empty"));
+                let requantize = Some(Requantize { shift: 0, table });
+                let op = affine([own; 2], [1, 0], -threshold, requantize);
+                let reached = self.integers(id, op, shape.clone(), (lowest.into(), i64::from(lowest) + 1));
+                result = Some(match result {
+                    None => reached,
+                    Some(before) => {
+                        let clamp = Some(self.clamp(0, bounds.0, bounds.1));
+                        self.integers(id, affine([before, reached], [1, 1], 0, clamp), shape.clone(), bounds)
+                    }
+                });
+            }
+            return Ok(result.expect("there is a step"));
+        }
+        let Some((first, values)) = threshold_table(rule, channel, range) else {
+            return Err(self.too_large(id, "a table of thresholds", "quantize the model again with other scales"));
+        };
+        let table = Table::new(format!("thresholds of channel {channel}"), first, values).expect("not empty");
+        let table = self.store(table);
+        let op = affine([own; 2], [1, 0], 0, Some(Requantize { shift: 0, table }));
+        Ok(self.integers(id, op, shape, bounds))
+    }
+
+    /// Some channels of a tensor of several.
+    fn channels_of(
+        &mut self,
+        id: PlanId,
+        (tensor, [height, width]): (TensorId, [usize; 2]),
+        positions: &[usize],
+        bounds: (i64, i64),
+    ) -> TensorId {
+        let (plane, shape) = (height * width, vec![positions.len(), height, width]);
+        if positions.len() * plane == self.elements(tensor) {
+            return tensor;
+        }
+        let map = positions.iter().flat_map(|&position| (position * plane..(position + 1) * plane).map(element));
+        let op = Op::View { sources: vec![tensor], map: map.collect() };
+        self.integers(id, op, shape, bounds)
+    }
+
+    /// The parts of a convolution, each with its channels, in the order of the channels.
     fn channels_in_order(
         &mut self,
         id: PlanId,
-        parts: &[TensorId],
-        order: &[usize],
-        first: usize,
+        parts: &[(TensorId, Vec<usize>)],
         [height, width]: [usize; 2],
     ) -> TensorId {
-        if parts.len() == 1 && first > 0 {
-            return parts[0];
+        if let [(only, _)] = parts {
+            return *only;
         }
-        let (plane, lead) = (height * width, usize::from(first > 0));
-        let mut place = vec![(0, 0); order.len()];
-        for (position, &channel) in order.iter().enumerate() {
-            place[channel] = if position < first { (0, position) } else { (position - first + lead, 0) };
+        let plane = height * width;
+        let count = parts.iter().map(|part| part.1.len()).sum();
+        let mut place = vec![(0, 0); count];
+        for (number, (_, channels)) in parts.iter().enumerate() {
+            channels.iter().enumerate().for_each(|(position, &channel)| place[channel] = (number, position));
         }
         let entry = |i: usize| {
             let (source, channel) = place[i / plane];
             ViewElement::Element { source: source as u32, index: (channel * plane + i % plane) as u32 }
         };
-        let map = (0..order.len() * plane).map(entry).collect();
-        let bounds = self.bounds(parts[0]);
-        let op = Op::View { sources: parts.to_vec(), map };
-        self.integers(id, op, vec![order.len(), height, width], bounds)
+        let map = (0..count * plane).map(entry).collect();
+        let bounds = self.bounds(parts[0].0);
+        let op = Op::View { sources: parts.iter().map(|part| part.0).collect(), map };
+        self.integers(id, op, vec![count, height, width], bounds)
+    }
+
+    fn quantized_mul(&mut self, id: PlanId, operands: [PlanId; 2], rule: &Requantization) -> Result<(), QuantizeError> {
+        let operands = operands.map(|operand| self.read(operand));
+        let range = product_range(self.bounds(operands[0]), self.bounds(operands[1]));
+        self.requantize_whole(id, Op::Product { operands, requantize: None }, range, rule)
+    }
+
+    fn quantized_matmul(
+        &mut self,
+        id: PlanId,
+        operands: [PlanId; 2],
+        rule: &Requantization,
+    ) -> Result<(), QuantizeError> {
+        let count = self.plan.node(operands[0]).shape.last().map_or(1, |&count| count as i64);
+        let operands = operands.map(|operand| self.shaped(operand));
+        let (lo, hi) = product_range(self.bounds(operands[0]), self.bounds(operands[1]));
+        let range = (lo.saturating_mul(count), hi.saturating_mul(count));
+        self.requantize_whole(id, Op::MatMul { operands, requantize: None }, range, rule)
+    }
+
+    /// An operator whose exact results are requantized by one rule.
+    fn requantize_whole(
+        &mut self,
+        id: PlanId,
+        op: Op,
+        range: (i64, i64),
+        rule: &Requantization,
+    ) -> Result<(), QuantizeError> {
+        let channels = Channels::new(rule, vec![range]);
+        if !channels.fit() {
+            return Err(self.wraps_around(id));
+        }
+        let shape = self.plan.node(id).shape.clone();
+        let exact = self.integers(id, op, shape.clone(), range);
+        let size = [self.elements(exact), 1];
+        let mut parts = Vec::new();
+        let own = self.reshape(exact, vec![1, size[0], size[1]]);
+        self.requantize_channels(id, (own, size), &[0], &channels, &mut parts)?;
+        let result = self.reshape(parts[0].0, shape);
+        self.keep(id, result);
+        Ok(())
+    }
+
+    /// A table, looked up; where the requantization of its operand is read by nothing else, as the table of that.
+    fn quantized_map(&mut self, id: PlanId, input: PlanId, table: &QuantizedTable) -> Result<(), QuantizeError> {
+        let operand = self.read(input);
+        let (lo, hi) = self.bounds(operand);
+        let values = (lo..=hi).map(|centered| table.apply(centered) as i32).collect();
+        let lookup = Table::new("quantized function".to_owned(), lo, values).expect("ranges are not empty");
+        let bounds = lookup.image(lo, hi);
+        if self.is_read_once(input) && self.replace_clamp(operand, id, table) {
+            self.bounds[operand.0 as usize] = bounds;
+            self.keep(id, operand);
+            return Ok(());
+        }
+        let table = self.store(lookup);
+        let shape = self.plan.node(id).shape.clone();
+        let operand = self.reshape(operand, shape.clone());
+        self.emit_small(id, Op::Lookup { input: operand, table }, shape, bounds);
+        Ok(())
+    }
+
+    fn wraps_around(&self, id: PlanId) -> QuantizeError {
+        self.too_large(id, "a 32-bit accumulator", "the runtime would wrap around here too")
     }
 
     /// A tensor of integers that stand for themselves, or for what the node does.
@@ -191,6 +403,129 @@ impl Emitter<'_> {
         let table = self.store(Table::new("clamp".to_owned(), lo, values).expect("ranges are not empty"));
         Requantize { shift, table }
     }
+}
+
+/// A requantization and the accumulators that each of its channels can have.
+struct Channels<'a> {
+    rule: &'a Requantization,
+    ranges: Vec<(i64, i64)>,
+    lines: Vec<Lines>,
+}
+
+impl<'a> Channels<'a> {
+    fn new(rule: &'a Requantization, ranges: Vec<(i64, i64)>) -> Self {
+        let fits = ranges.iter().all(|&range| fits_accumulator(range));
+        let line = |(channel, &range): (usize, &(i64, i64))| Lines::of(rule, channel, range);
+        // What does not fit is refused, and has no lines.
+        let lines = if fits { ranges.iter().enumerate().map(line).collect() } else { vec![] };
+        Self { rule, ranges, lines }
+    }
+
+    fn fit(&self) -> bool {
+        self.ranges.iter().all(|&range| fits_accumulator(range))
+    }
+
+    fn nearest(&self, channel: usize, shift: u32) -> Option<Nearest> {
+        nearest(self.rule, channel, self.ranges[channel], shift).filter(|near| i32::try_from(near.factor).is_ok())
+    }
+
+    /// The range of some channels together.
+    fn range_of(&self, list: &[usize]) -> (i64, i64) {
+        let ranges = list.iter().map(|&channel| self.ranges[channel]);
+        ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
+    }
+}
+
+fn fits_accumulator((lo, hi): (i64, i64)) -> bool {
+    i32::try_from(lo).is_ok() && i32::try_from(hi).is_ok()
+}
+
+fn rule_bounds(rule: &Requantization) -> (i64, i64) {
+    (rule.lo.into(), rule.hi.into())
+}
+
+/// Channels with lines at a common shift, the shift that serves most first, and those without a line at any.
+fn by_shift(count: usize, line: impl Fn(usize, u32) -> Option<(i64, i64)>) -> (Vec<(u32, Vec<usize>)>, Vec<usize>) {
+    let mut left: Vec<usize> = (0..count).collect();
+    let mut groups = Vec::new();
+    while !left.is_empty() {
+        let served = |shift: u32| left.iter().copied().filter(|&c| line(c, shift).is_some()).collect::<Vec<_>>();
+        let mut best = (SHIFTS.min().unwrap_or(0), Vec::new());
+        for shift in SHIFTS.step_by(2) {
+            let list = served(shift);
+            if list.len() > best.1.len() {
+                best = (shift, list);
+            }
+            if best.1.len() == left.len() {
+                break;
+            }
+        }
+        if best.1.is_empty() {
+            break;
+        }
+        left.retain(|channel| !best.1.contains(channel));
+        groups.push(best);
+    }
+    (groups, left)
+}
+
+/// Channels beside lines, by the shift of these and the signs of what they lack.
+type Beside = BTreeMap<(u32, Vec<i64>), Vec<(usize, Nearest)>>;
+
+/// For positions in a list of channels the nearest lines, with as few different shifts as may be, and the positions that
+/// have none.
+fn beside_lines(channels: &Channels, list: &[usize], positions: Vec<usize>) -> (Beside, Vec<usize>) {
+    let at = |position: usize, shift: u32| channels.nearest(list[position], shift);
+    let fewest = |&position: &usize| {
+        let counts = SHIFTS.step_by(2).filter_map(|shift| at(position, shift).map(|near| near.corrections.len()));
+        counts.min().unwrap_or(0)
+    };
+    let fewest: Vec<usize> = positions.iter().map(fewest).collect();
+    let serves = |number: usize, shift: u32| {
+        at(positions[number], shift).filter(|near| near.corrections.len() <= fewest[number] + 1).map(|_| (0, 0))
+    };
+    let (groups, rest) = by_shift(positions.len(), serves);
+    let mut beside = Beside::new();
+    for (shift, numbers) in groups {
+        for position in numbers.into_iter().map(|number| positions[number]) {
+            let mut near = at(position, shift).expect("they were chosen by it");
+            near.corrections.sort_by_key(|correction| correction.1);
+            let signs = near.corrections.iter().map(|correction| correction.1).collect();
+            beside.entry((shift, signs)).or_default().push((position, near));
+        }
+    }
+    (beside, rest.into_iter().map(|number| positions[number]).collect())
+}
+
+/// Channels with broken lines, by the shift of these.
+type Broken = Vec<(u32, Vec<(usize, BrokenLine)>)>;
+
+/// For positions in a list of channels lines of few pieces, and the positions that have none.
+fn broken_lines(channels: &Channels, list: &[usize], positions: Vec<usize>) -> (Broken, Vec<usize>) {
+    let at = |position: usize, shift: u32| {
+        let channel = list[position];
+        BrokenLine::of(channels.rule, channel, channels.ranges[channel], shift)
+    };
+    let fewest = |&position: &usize| {
+        let counts = SHIFTS.step_by(2).filter_map(|shift| at(position, shift).map(|line| line.pieces.len()));
+        counts.min().unwrap_or(0)
+    };
+    let fewest: Vec<usize> = positions.iter().map(fewest).collect();
+    let serves = |number: usize, shift: u32| {
+        at(positions[number], shift).filter(|line| line.pieces.len() <= fewest[number] + 1).map(|_| (0, 0))
+    };
+    let (groups, rest) = by_shift(positions.len(), serves);
+    let line = |position: usize, shift: u32| (position, at(position, shift).expect("they were chosen by it"));
+    let lines = |(shift, numbers): (u32, Vec<usize>)| {
+        (shift, numbers.into_iter().map(|number| line(positions[number], shift)).collect())
+    };
+    (groups.into_iter().map(lines).collect(), rest.into_iter().map(|number| positions[number]).collect())
+}
+
+/// The products of values in two ranges.
+fn product_range(a: (i64, i64), b: (i64, i64)) -> (i64, i64) {
+    let corners = [a.0 * b.0, a.0 * b.1, a.1 * b.0, a.1 * b.1];
+    corners.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &corner| (lo.min(corner), hi.max(corner)))
 }
 
 /// The accumulators that operands in a range, which holds zero, can give in each channel.

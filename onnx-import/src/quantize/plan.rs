@@ -9,7 +9,7 @@ use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::function::Function;
 use crate::float::graph::ValueId;
-use crate::float::quantized::{QuantizedSum, Quantizer, Requantization};
+use crate::float::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
 use crate::float::trees::Trees;
 
 /// Names a node of a [`Plan`].
@@ -92,6 +92,12 @@ pub(super) enum PlanOp {
     },
     /// A sum of integers, requantized exactly.
     QuantizedAdd { operands: [PlanId; 2], sum: QuantizedSum },
+    /// A product of integers, element by element, requantized exactly.
+    QuantizedMul { operands: [PlanId; 2], requantization: Requantization },
+    /// Products of stacks of integer matrices `[s, i, k]` and `[s, k, j]`, requantized exactly.
+    QuantizedMatMul { operands: [PlanId; 2], requantization: Requantization },
+    /// A table of integers.
+    QuantizedMap { input: PlanId, table: QuantizedTable },
     /// Which leaf each tree reaches from each row of `[N, features]`: 1 there and 0 at the other leaves. `resolution` is the
     /// widest step that serves a feature.
     Leaves { input: PlanId, trees: Arc<Trees>, resolution: Vec<f64> },
@@ -108,7 +114,9 @@ impl PlanOp {
             Self::Combine { operands, .. }
             | Self::Product { operands }
             | Self::MatMul { operands, .. }
-            | Self::QuantizedAdd { operands, .. } => operands.to_vec(),
+            | Self::QuantizedAdd { operands, .. }
+            | Self::QuantizedMul { operands, .. }
+            | Self::QuantizedMatMul { operands, .. } => operands.to_vec(),
             Self::Linear { input, .. }
             | Self::Scale { input, .. }
             | Self::Sum { input, .. }
@@ -120,6 +128,7 @@ impl PlanOp {
             | Self::Quantize { input }
             | Self::Dequantize { input, .. }
             | Self::QuantizedConv { input, .. }
+            | Self::QuantizedMap { input, .. }
             | Self::Leaves { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }

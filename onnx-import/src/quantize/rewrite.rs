@@ -185,7 +185,11 @@ fn compose_views(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
 fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let elementwise = matches!(
         plan.node(id).op,
-        PlanOp::Scale { .. } | PlanOp::Map { .. } | PlanOp::Combine { .. } | PlanOp::Product { .. }
+        PlanOp::Scale { .. }
+            | PlanOp::Map { .. }
+            | PlanOp::Combine { .. }
+            | PlanOp::Product { .. }
+            | PlanOp::QuantizedMap { .. }
     );
     let through = |operand: PlanId| match &plan.node(operand).op {
         PlanOp::View { sources, map } if is_identity(sources.len(), map, plan.node(sources[0]).elements()) => {
@@ -203,7 +207,9 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         PlanOp::Combine { operands, .. }
         | PlanOp::Product { operands }
         | PlanOp::MatMul { operands, .. }
-        | PlanOp::QuantizedAdd { operands, .. } => {
+        | PlanOp::QuantizedAdd { operands, .. }
+        | PlanOp::QuantizedMul { operands, .. }
+        | PlanOp::QuantizedMatMul { operands, .. } => {
             *operands = [renamed[0], renamed[1]];
         }
         PlanOp::Linear { input, .. }
@@ -217,6 +223,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::Quantize { input }
         | PlanOp::Dequantize { input, .. }
         | PlanOp::QuantizedConv { input, .. }
+        | PlanOp::QuantizedMap { input, .. }
         | PlanOp::Leaves { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),

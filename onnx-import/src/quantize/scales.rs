@@ -750,7 +750,10 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Leaves { .. } => true,
             PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
-            PlanOp::QuantizedConv { requantization, .. } => requantization.lo >= 0,
+            PlanOp::QuantizedConv { requantization, .. }
+            | PlanOp::QuantizedMul { requantization, .. }
+            | PlanOp::QuantizedMatMul { requantization, .. } => requantization.lo >= 0,
+            PlanOp::QuantizedMap { table, .. } => table.bounds().0 >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
             PlanOp::Scale { .. } | PlanOp::Normalize { .. } => false,
         };

@@ -47,7 +47,7 @@ impl Offsets {
 }
 
 /// The thresholds of a channel: `(y, T_y)` for each result that occurs above the smallest.
-fn thresholds(rule: &Requantization, channel: usize, lo: i64, hi: i64) -> Vec<(i64, i64)> {
+pub(super) fn thresholds(rule: &Requantization, channel: usize, lo: i64, hi: i64) -> Vec<(i64, i64)> {
     let (first, last) = (rule.apply(channel, lo), rule.apply(channel, hi));
     let mut from = lo;
     let mut list = Vec::with_capacity((last - first) as usize);
@@ -127,7 +127,6 @@ impl Lines {
 
 /// A line beside a requantization, and where the two differ.
 pub(super) struct Nearest {
-    pub shift: u32,
     pub factor: i64,
     pub offset: i64,
     /// `(acc, d)`: the requantization is the line's result plus `d`.
@@ -157,7 +156,66 @@ pub(super) fn nearest(rule: &Requantization, channel: usize, (lo, hi): (i64, i64
             return None;
         }
     }
-    Some(Nearest { shift, factor, offset, corrections })
+    Some(Nearest { factor, offset, corrections })
+}
+
+/// Most pieces of a broken line.
+const MAX_PIECES: usize = 24;
+
+/// A line `⌊(factor·acc + offset) / 2^shift⌋` whose offset changes where a threshold would be missed.
+#[derive(Clone, Debug)]
+pub(super) struct BrokenLine {
+    pub factor: i64,
+    /// `(acc, offset)`: the offset from that accumulator on; the first from the smallest on.
+    pub pieces: Vec<(i64, i64)>,
+}
+
+impl BrokenLine {
+    /// The line of the multiplier itself, broken as seldom as may be; checked on both sides of every threshold and of every
+    /// break. `None` where it has many pieces.
+    pub(super) fn of(rule: &Requantization, channel: usize, (lo, hi): (i64, i64), shift: u32) -> Option<Self> {
+        let factor = (f64::from(rule.multipliers[channel]) * f64::from(shift).exp2()).round() as i64;
+        if factor <= 0 || i32::try_from(factor).is_err() {
+            return None;
+        }
+        let list = thresholds(rule, channel, lo, hi);
+        let value = |accumulator: i64| i128::from(factor) * i128::from(accumulator);
+        let mut pieces: Vec<(i64, i64)> = Vec::new();
+        let (mut start, mut offsets) = (lo, Offsets::ALL);
+        let mut last = lo;
+        for &(y, threshold) in &list {
+            let before = offsets;
+            offsets.reach(value(threshold), y, shift);
+            offsets.stay_below(value(threshold - 1), y, shift);
+            if offsets.middle().is_none() {
+                pieces.push((start, before.middle()?));
+                // In the middle between two thresholds both lines are far from one.
+                start = last + (threshold - last) / 2;
+                offsets = Offsets::ALL;
+                offsets.reach(value(threshold), y, shift);
+                offsets.stay_below(value(threshold - 1), y, shift);
+            }
+            if pieces.len() >= MAX_PIECES {
+                return None;
+            }
+            last = threshold;
+        }
+        pieces.push((start, offsets.middle()?));
+        if pieces.windows(2).any(|pair| i32::try_from(pair[1].1 - pair[0].1).is_err()) {
+            return None;
+        }
+        let line = Self { factor, pieces };
+        let edges = list.iter().map(|threshold| threshold.1).chain(line.pieces.iter().map(|piece| piece.0));
+        let points = edges.flat_map(|edge| [edge - 1, edge]).chain([lo, hi]).filter(|at| (lo..=hi).contains(at));
+        let agrees = |at: i64| line.apply(at, shift, rule) == rule.apply(channel, at);
+        points.into_iter().all(agrees).then_some(line)
+    }
+
+    fn apply(&self, accumulator: i64, shift: u32, rule: &Requantization) -> i64 {
+        let piece = self.pieces.partition_point(|piece| piece.0 <= accumulator).saturating_sub(1);
+        let sum = i128::from(self.factor) * i128::from(accumulator) + i128::from(self.pieces[piece].1);
+        ((sum >> shift) as i64).clamp(rule.lo.into(), rule.hi.into())
+    }
 }
 
 /// The requantization of one channel as a table over the accumulators where it changes, from the first on; `None` where
@@ -172,7 +230,7 @@ pub(super) fn threshold_table(rule: &Requantization, channel: usize, (lo, hi): (
 
 /// Factors and an offset with which the shift `s` gives a sum, checked on every pair of operands in their ranges.
 pub(super) fn solve_sum(sum: &QuantizedSum, bounds: [(i64, i64); 2], shift: u32) -> Option<([i64; 2], i64)> {
-    let factors = sum.ratios.map(|ratio| (f64::from(ratio) * f64::from(shift).exp2()).round() as i64);
+    let factors = sum.slopes().map(|slope| (slope * f64::from(shift).exp2()).round() as i64);
     let (lo, hi) = sum.bounds();
     let mut offsets = Offsets::ALL;
     for a in bounds[0].0..=bounds[0].1 {
@@ -206,9 +264,9 @@ mod tests {
     }
 
     fn beside_a_line(rule: &Requantization, range: (i64, i64)) -> Box<dyn Fn(i64) -> i64> {
-        let near = (12..=40).step_by(2).find_map(|shift| nearest(rule, 0, range, shift));
+        let near = (12..=40).step_by(2).find_map(|shift| nearest(rule, 0, range, shift).map(|near| (shift, near)));
         match near {
-            Some(Nearest { shift, factor, offset, corrections }) => {
+            Some((shift, Nearest { factor, offset, corrections })) => {
                 let rule = rule.clone();
                 Box::new(move |accumulator| {
                     let line = integer(factor, offset, shift, accumulator, &rule);
@@ -224,6 +282,18 @@ mod tests {
     }
 
     #[test]
+    fn broken_lines_reproduce_small_multipliers_on_wide_ranges() {
+        for (multiplier, hi) in [(1.69e-4, 1_900_000), (6.13e-5, 4_000_000), (0.0017, 200_000)] {
+            let rule = Requantization { multipliers: [multiplier].into(), lo: -128, hi: 127, within: 0 };
+            let line = BrokenLine::of(&rule, 0, (-hi, hi), Limits::MAX_SHIFT).expect("it has few pieces");
+            assert!(line.pieces.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            for accumulator in (-hi..=hi).step_by(7) {
+                assert_eq!(line.apply(accumulator, Limits::MAX_SHIFT, &rule), rule.apply(0, accumulator));
+            }
+        }
+    }
+
+    #[test]
     fn every_accumulator_is_reproduced() {
         let mut state = 7;
         for case in 0..400 {
@@ -234,7 +304,12 @@ mod tests {
                 _ => (next(&mut state) as f32 / 2f32.powi(31)) * 2f32.powi(-(case % 12)) + 1e-5,
             };
             let zero = (next(&mut state) % 256) as i32;
-            let rule = Requantization { multipliers: [multiplier].into(), lo: -zero, hi: 255 - zero };
+            let rule = Requantization {
+                multipliers: [multiplier].into(),
+                lo: -zero,
+                hi: 255 - zero,
+                within: zero * (case % 2),
+            };
             let (lo, hi) = (-(next(&mut state) as i64 % 60_000), next(&mut state) as i64 % 60_000);
             let lines = Lines::of(&rule, 0, (lo, hi));
             let found = (12..=40).step_by(2).find_map(|s| lines.at(s).map(|line| (s, line)));

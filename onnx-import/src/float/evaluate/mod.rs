@@ -167,6 +167,15 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
             let pairs = operands[0].data.iter().zip(operands[1].data.iter());
             pairs.map(|(&a, &b)| sum.apply(a as i64, b as i64) as f64).collect()
         }
+        FloatOp::QuantizedMul { requantization, .. } => {
+            let pairs = operands[0].data.iter().zip(operands[1].data.iter());
+            pairs.map(|(a, b)| requantization.apply(0, (a * b) as i64) as f64).collect()
+        }
+        FloatOp::QuantizedMatMul { requantization, .. } => {
+            let sums = contract::matmul(operands[0], operands[1]);
+            sums.iter().map(|&sum| requantization.apply(0, sum as i64) as f64).collect()
+        }
+        FloatOp::QuantizedMap { table, .. } => operands[0].data.iter().map(|&v| table.apply(v as i64) as f64).collect(),
         FloatOp::LogSoftmax { axis, .. } => reduce::softmax(operands[0], *axis, true),
     };
     Tensor { shape: shape.to_vec(), data: data.into() }

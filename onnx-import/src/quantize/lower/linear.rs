@@ -4,6 +4,7 @@ use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::{broadcast, elements, shared, Lowering};
 use crate::float::graph::{Tensor, ValueId, Window};
+use crate::float::quantized::Requantization;
 use crate::quantize::error::QuantizeError;
 use crate::quantize::plan::{element, PlanId, PlanOp, Range};
 
@@ -170,13 +171,39 @@ impl Lowering<'_> {
         left: &Matrices,
         right: &Matrices,
     ) -> Result<PlanId, QuantizeError> {
+        let (operands, shape) = self.stacks(value, operands, left, right)?;
+        Ok(self.push(value, PlanOp::MatMul { operands, factor: 1.0 }, shape, self.range(value)))
+    }
+
+    /// Two stacks of matrices of integers.
+    pub(super) fn quantized_matmul(
+        &mut self,
+        value: ValueId,
+        operands: [ValueId; 2],
+        requantization: &Requantization,
+    ) -> Result<PlanId, QuantizeError> {
+        let (left, right) =
+            (Matrices::left(&self.node(operands[0]).shape), Matrices::right(&self.node(operands[1]).shape));
+        let data = [self.data(operands[0])?, self.data(operands[1])?];
+        let (operands, shape) = self.stacks(value, data, &left, &right)?;
+        let op = PlanOp::QuantizedMatMul { operands, requantization: requantization.clone() };
+        Ok(self.integers(value, op, shape))
+    }
+
+    /// Operands of a product of matrices as stacks of one size, and the shape of their product.
+    fn stacks(
+        &mut self,
+        value: ValueId,
+        operands: [PlanId; 2],
+        left: &Matrices,
+        right: &Matrices,
+    ) -> Result<([PlanId; 2], Vec<usize>), QuantizeError> {
         let batch = broadcast_batch(&left.batch, &right.batch);
         let (stack, m, k, n) = (batch.iter().product::<usize>(), left.rows, left.columns, right.columns);
         [[stack, m, k], [stack, k, n], [stack, m, n]].iter().try_for_each(|sizes| self.within_budget(value, sizes))?;
         let a = self.stacked(value, operands[0], left, &batch);
         let b = self.stacked(value, operands[1], right, &batch);
-        let product = PlanOp::MatMul { operands: [a, b], factor: 1.0 };
-        Ok(self.push(value, product, vec![stack, m, n], self.range(value)))
+        Ok(([a, b], vec![stack, m, n]))
     }
 
     /// Matrices broadcast to a batch, as one stack.

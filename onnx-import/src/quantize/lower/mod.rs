@@ -177,6 +177,21 @@ impl Lowering<'_> {
                 let op = PlanOp::QuantizedAdd { operands, sum: *sum };
                 Ok(self.integers(value, op, shape))
             }
+            FloatOp::QuantizedMul { operands, requantization } => {
+                let operands = [self.data(operands[0])?, self.data(operands[1])?];
+                let shape = self.plan.node(operands[0]).shape.clone();
+                let operands = [operands[0], self.plan.reshape(operands[1], shape.clone())];
+                let op = PlanOp::QuantizedMul { operands, requantization: requantization.clone() };
+                Ok(self.integers(value, op, shape))
+            }
+            FloatOp::QuantizedMatMul { operands, requantization } => {
+                self.quantized_matmul(value, *operands, requantization)
+            }
+            FloatOp::QuantizedMap { input, table } => {
+                let input = self.data(*input)?;
+                let shape = self.plan.node(input).shape.clone();
+                Ok(self.integers(value, PlanOp::QuantizedMap { input, table: table.clone() }, shape))
+            }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
             FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
             FloatOp::Normalize { input, axes, centered, epsilon } => {
@@ -283,8 +298,11 @@ impl Lowering<'_> {
         if operands.iter().all(|&operand| self.plan.node(operand).integer) {
             return operands;
         }
+        // Of the steps that the model gives, at most one can be that of all.
+        let steps: Vec<_> = operands.iter().map(|&operand| self.given_step(operand)).collect();
+        let several = steps.iter().flatten().any(|step| Some(*step) != steps.iter().flatten().next().copied());
         let real = |operand: PlanId| {
-            if !self.plan.node(operand).integer {
+            if !self.plan.node(operand).integer && (!several || self.given_step(operand).is_none()) {
                 return operand;
             }
             let PlanNode { shape, range, .. } = self.plan.node(operand).clone();
@@ -292,6 +310,19 @@ impl Lowering<'_> {
             self.push(value, op, shape, range)
         };
         operands.into_iter().map(real).collect()
+    }
+
+    /// The step that the model gives a real, by its scale.
+    fn given_step(&self, mut id: PlanId) -> Option<f64> {
+        loop {
+            match &self.plan.node(id).op {
+                PlanOp::Dequantize { scale, .. } => return Some(*scale),
+                PlanOp::Input { quantizer: Some(quantizer), .. } => return Some(f64::from(quantizer.scale)),
+                PlanOp::View { sources, .. } => id = sources[0],
+                PlanOp::Max { input } => id = *input,
+                _ => return None,
+            }
+        }
     }
 
     /// A new node with the provenance of `value`.

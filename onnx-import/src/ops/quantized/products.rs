@@ -1,0 +1,237 @@
+//! Convolutions, matrix products and averages of quantized tensors.
+
+use super::fusion::operand;
+use super::{is_byte, Parameters, Result};
+use crate::dtype::DType;
+use crate::error::NodeError;
+use crate::float::graph::{FloatOp, ValueId, Window};
+use crate::float::quantized::{Quantizer, Requantization};
+use crate::lower::{Call, Dequantized, MatrixProduct};
+use std::sync::Arc;
+
+const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
+
+/// Dequantized constant weights whose scales, if several, go along axis `axis`.
+fn weights(call: &Call, value: ValueId, axis: usize) -> Option<Dequantized> {
+    let source = call.builder.dequantized(value)?;
+    let constant = call.builder.tensor(source.centered).is_some() && is_byte(call.dtype(source.raw));
+    (constant && (source.scales.len() == 1 || source.axis == axis)).then(|| source.clone())
+}
+
+/// A bias at the scale of the accumulator of each channel: the integers of a dequantized one, or those that onnxruntime makes
+/// of a constant one; zeros where there is none, and `None` for a bias that is no such thing.
+fn bias(call: &mut Call, value: Option<ValueId>, x: f32, w: &[f32], channels: usize) -> Result<Option<ValueId>> {
+    let Some(value) = value else {
+        return call.builder.constant(vec![channels], vec![0.0; channels], DType::Int32).map(Some);
+    };
+    let source = call.builder.dequantized(value).map(|source| (source.centered, source.raw));
+    let fits = |&(c, raw): &(ValueId, ValueId)| {
+        call.dtype(raw) == DType::Int32 && call.builder.tensor(c).is_some() && call.shape(c) == [channels]
+    };
+    if let Some((centered, _)) = source.filter(fits) {
+        return Ok(Some(centered));
+    }
+    let Some(tensor) = call.builder.tensor(value).filter(|tensor| tensor.shape == [channels]).cloned() else {
+        return Ok(None);
+    };
+    let scale = |channel: usize| x * w[if w.len() == 1 { 0 } else { channel }];
+    let rounded = |(channel, &v): (usize, &f64)| f64::from((v as f32 / scale(channel)).round_ties_even());
+    let data: Vec<f64> = tensor.data.iter().enumerate().map(rounded).collect();
+    if data.iter().any(|v| v.is_nan() || v.abs() > f64::from(i32::MAX)) {
+        return Ok(None);
+    }
+    call.builder.constant(vec![channels], data, DType::Int32).map(Some)
+}
+
+/// `x·w / y` for each channel.
+pub(super) fn multipliers(x: f32, w: &[f32], y: f32, channels: usize) -> Result<Arc<[f32]>> {
+    let list: Vec<f32> = (0..channels).map(|c| x * w[if w.len() == 1 { 0 } else { c }] / y).collect();
+    match list.iter().find(|m| !(m.is_normal() && **m > 0.0)) {
+        Some(m) => Err(NodeError::unsupported(format!("a requantization by {m}"), "quantize the model again")),
+        None => Ok(list.into()),
+    }
+}
+
+/// A requantization to some parameters; `within` is added before the result is rounded.
+pub(super) fn rule(multipliers: Arc<[f32]>, to: &Parameters, within: i32) -> Requantization {
+    let Quantizer { lo, hi, .. } = to.quantizer();
+    Requantization { multipliers, lo, hi, within }
+}
+
+/// The convolution itself, on centered operands of two spatial axes whose shapes fit.
+pub(super) fn convolve(
+    call: &mut Call,
+    [input, weights, bias]: [ValueId; 3],
+    (window, groups): (Window, usize),
+    size: [usize; 2],
+    requantization: Requantization,
+) -> Result<ValueId> {
+    let shape = vec![call.shape(input)[0], call.shape(weights)[0], size[0], size[1]];
+    let op = FloatOp::QuantizedConv { input, weights, bias, window, groups, requantization };
+    call.builder.emit(op, shape, DType::Int32)
+}
+
+pub(super) fn convolution(
+    call: &mut Call,
+    [input, kernel, offset]: [Option<ValueId>; 3],
+    window: Window,
+    groups: usize,
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let (Some(input), Some(kernel)) = (input, kernel) else { return Ok(None) };
+    let (Some(x), Some(w)) = (operand(call, input)?, weights(call, kernel, 0)) else { return Ok(None) };
+    let channels = call.shape(kernel)[0];
+    let Some(b) = bias(call, offset, x.scales[0], &w.scales, channels)? else { return Ok(None) };
+    let from = call.shape(input);
+    let size = [0, 1].map(|axis| {
+        let padded = from[axis + 2] + window.padding[axis] + window.padding[axis + 2];
+        (padded - window.dilation[axis] * (window.kernel[axis] - 1) - 1) / window.stride[axis] + 1
+    });
+    let rule = rule(multipliers(x.scales[0], &w.scales, to.scale, channels)?, to, 0);
+    convolve(call, [x.centered, w.centered, b], (window, groups), size, rule).map(Some)
+}
+
+/// `A·B + C` of matrices, with constant `B`.
+pub(super) fn matrices(call: &mut Call, product: &MatrixProduct, to: &Parameters) -> Result<Option<ValueId>> {
+    let columns = usize::from(!product.transposed);
+    let a = operand(call, product.a)?;
+    let (Some(a), Some(b)) = (a, weights(call, product.b, columns)) else {
+        if product.bias.is_some() || product.transposed {
+            return Ok(None);
+        }
+        let shape = vec![call.shape(product.a)[0], call.shape(product.b)[1]];
+        return stacks(call, [product.a, product.b], &shape, to);
+    };
+    let channels = call.shape(product.b)[columns];
+    let offset = match product.bias {
+        Some(bias) => Some(row(call, bias, channels)?),
+        None => None,
+    };
+    let Some(bias) = bias(call, offset, a.scales[0], &b.scales, channels)? else { return Ok(None) };
+    let rule = rule(multipliers(a.scales[0], &b.scales, to.scale, channels)?, to, 0);
+    multiply(call, [a.centered, b.centered, bias], product.transposed, rule).map(Some)
+}
+
+/// A bias `[1, N]` as `[N]`; others stay as they are.
+fn row(call: &mut Call, bias: ValueId, channels: usize) -> Result<ValueId> {
+    if call.builder.dequantized(bias).is_some() || call.shape(bias) != [1, channels] {
+        return Ok(bias);
+    }
+    call.builder.reshape(bias, vec![channels])
+}
+
+/// NumPy `matmul` of quantized tensors of any number of axes.
+pub(super) fn stacks(
+    call: &mut Call,
+    [left, right]: [ValueId; 2],
+    shape: &[usize],
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let Some(a) = operand(call, left)? else { return Ok(None) };
+    let from = call.shape(a.centered);
+    let by_matrix = call.rank(right) == 2 && from.len() > 2;
+    if let Some(b) = weights(call, right, 1).filter(|_| by_matrix) {
+        let (inner, channels) = (from[from.len() - 1], call.shape(right)[1]);
+        let rows = from[..from.len() - 1].iter().product();
+        let flat = call.builder.reshape(a.centered, vec![rows, inner])?;
+        let bias = call.builder.constant(vec![channels], vec![0.0; channels], DType::Int32)?;
+        let rule = rule(multipliers(a.scales[0], &b.scales, to.scale, channels)?, to, 0);
+        let result = multiply(call, [flat, b.centered, bias], false, rule)?;
+        return call.builder.reshape(result, shape.to_vec()).map(Some);
+    }
+    let Some(b) = operand(call, right)? else { return Ok(None) };
+    let requantization = rule(multipliers(a.scales[0], &b.scales, to.scale, 1)?, to, 0);
+    let op = FloatOp::QuantizedMatMul { operands: [a.centered, b.centered], requantization };
+    call.builder.emit(op, shape.to_vec(), DType::Int32).map(Some)
+}
+
+/// `A·B + bias` as a pointwise convolution with the rows of `A` as positions.
+pub(super) fn multiply(
+    call: &mut Call,
+    [a, b, bias]: [ValueId; 3],
+    transposed: bool,
+    rule: Requantization,
+) -> Result<ValueId> {
+    let (left, right) = (call.shape(a), call.shape(b));
+    let inner = usize::from(transposed);
+    if left.len() != 2 || right.len() != 2 || left[1] != right[inner] {
+        return Err(NodeError::shape(format!("cannot multiply matrices {left:?} and {right:?}")));
+    }
+    let (rows, columns) = (left[0], right[1 - inner]);
+    let weights = if transposed { b } else { call.builder.transpose(b, &[1, 0])? };
+    let weights = call.builder.reshape(weights, vec![columns, left[1], 1, 1])?;
+    let across = if rows == 1 { a } else { call.builder.transpose(a, &[1, 0])? };
+    let input = call.builder.reshape(across, vec![1, left[1], rows, 1])?;
+    let result = convolve(call, [input, weights, bias], (POINT, 1), [rows, 1], rule)?;
+    if rows == 1 {
+        return call.builder.reshape(result, vec![1, columns]);
+    }
+    let result = call.builder.reshape(result, vec![columns, rows])?;
+    call.builder.transpose(result, &[1, 0])
+}
+
+/// The mean over some axes.
+pub(super) fn mean(
+    call: &mut Call,
+    input: ValueId,
+    axes: &[usize],
+    shape: Vec<usize>,
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let Some(source) = operand(call, input)? else { return Ok(None) };
+    let from = call.shape(input);
+    if from.len() == 4 && axes == [2, 3] {
+        let average = global_average(call, source.centered, source.scales[0], to)?;
+        return call.builder.reshape(average, shape).map(Some);
+    }
+    let kept = (0..from.len()).filter(|axis| !axes.contains(axis));
+    let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    let count: usize = axes.iter().map(|&axis| from[axis]).product();
+    let rows = call.builder.transpose(source.centered, &permutation)?;
+    let rows = call.builder.reshape(rows, vec![1, shape.iter().product(), 1, count])?;
+    let average = global_average(call, rows, source.scales[0], to)?;
+    call.builder.reshape(average, shape).map(Some)
+}
+
+/// The average over the plane of each channel: a sum, requantized.
+pub(super) fn global_average(call: &mut Call, input: ValueId, scale: f32, to: &Parameters) -> Result<ValueId> {
+    let from = call.shape(input);
+    let [_, _, height, width] = from[..] else {
+        return Err(NodeError::shape(format!("its operand has shape {from:?}, not [N, C, H, W]")));
+    };
+    sum(call, input, scale, Window { kernel: [height, width], ..POINT }, [1, 1], (to, 0))
+}
+
+/// Averages of windows that all count the same number of elements.
+pub(super) fn average(
+    call: &mut Call,
+    input: ValueId,
+    window: Window,
+    count_padding: bool,
+    shape: &[usize],
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let Some(source) = operand(call, input)?.filter(|_| count_padding || window.padding == [0; 4]) else {
+        return Ok(None);
+    };
+    let size = [shape[2], shape[3]];
+    sum(call, source.centered, source.scales[0], window, size, (to, to.zero)).map(Some)
+}
+
+/// The sum of each window, requantized by the number of its elements.
+fn sum(
+    call: &mut Call,
+    input: ValueId,
+    scale: f32,
+    window: Window,
+    size: [usize; 2],
+    (to, within): (&Parameters, i32),
+) -> Result<ValueId> {
+    let channels = call.shape(input)[1];
+    let [height, width] = window.kernel;
+    let count = height * width;
+    let weights = call.builder.constant(vec![channels, 1, height, width], vec![1.0; channels * count], DType::Int32)?;
+    let bias = call.builder.constant(vec![channels], vec![0.0; channels], DType::Int32)?;
+    let rule = rule(multipliers(scale, &[1.0], to.scale * count as f32, channels)?, to, within);
+    convolve(call, [input, weights, bias], (window, channels), size, rule)
+}

@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Writes `quantized_cases.zip`: quantized models whose expected outputs come from onnxruntime.
+
+    python make_quantized_cases.py [--seeds N] [--out FILE]
+
+Cases `exact_…` are integer programs, whose outputs are those of the runtime to the bit; of `close_…` the model is an
+approximation, of at most some hundredths of the outputs' range. Needs onnx, onnxruntime and numpy; `--seeds N` makes N
+random models of each family.
+"""
+
+import argparse
+import pathlib
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from select_cases import pack
+
+TYPES = {"u8": np.uint8, "s8": np.int8, "u16": np.uint16}
+CODES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
+
+
+class Model:
+    """A graph under construction; a quantized tensor is a name with its scale, zero point and type."""
+
+    def __init__(self, random):
+        self.random, self.nodes, self.stored, self.inputs = random, [], [], []
+
+    def constant(self, array, name=None):
+        name = name or f"c{len(self.stored)}"
+        self.stored.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def node(self, op, inputs, domain="", outputs=1, **attributes):
+        names = [f"t{len(self.nodes)}_{index}" for index in range(outputs)]
+        self.nodes.append(helper.make_node(op, inputs, names, domain=domain, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def input(self, *shape):
+        name = f"x{len(self.inputs)}"
+        self.inputs.append((name, self.random.uniform(-2, 2, shape).astype(np.float32)))
+        return name
+
+    def parameters(self, kind, spread=4.0, tie=False):
+        """Scale and zero point as names, for values within `spread`; powers of two put results on ties."""
+        dtype = TYPES[kind]
+        info = np.iinfo(dtype)
+        scale = np.float32(spread / (info.max - info.min) * self.random.uniform(0.8, 1.6))
+        if tie:
+            scale = np.float32(2.0 ** np.round(np.log2(scale)))
+        middle = (info.max + info.min + 1) // 2
+        zero = middle + self.random.randint(-3, 4) if kind == "u8" else 0 if kind == "s8" else middle
+        return self.constant(scale), self.constant(dtype(zero))
+
+    def quantize(self, value, parameters):
+        return self.node("QuantizeLinear", [value, *parameters])
+
+    def dequantize(self, value, parameters):
+        return self.node("DequantizeLinear", [value, *parameters])
+
+    def activation(self, value, kind, **options):
+        """The value, rounded to a quantized type."""
+        parameters = self.parameters(kind, **options)
+        return self.dequantize(self.quantize(value, parameters), parameters)
+
+    def weights(self, *shape, axis=None, kind="s8"):
+        dtype = TYPES[kind]
+        info = np.iinfo(dtype)
+        data = self.random.randint(info.min + 1, info.max + 1, shape).astype(dtype)
+        count = shape[axis] if axis is not None else None
+        scale = self.random.uniform(0.002, 0.02, count).astype(np.float32) if count else np.float32(0.006)
+        zero = np.zeros(count, dtype) if count else dtype(0 if kind == "s8" else 131)
+        attributes = {"axis": axis} if count else {}
+        return self.node("DequantizeLinear", [self.constant(data), self.constant(scale), self.constant(zero)], **attributes)
+
+    def write(self, folder, name, outputs, opset=17):
+        imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+        graph = helper.make_graph(
+            self.nodes, name,
+            [helper.make_tensor_value_info(n, CODES[v.dtype.name], v.shape) for n, v in self.inputs],
+            [helper.make_empty_tensor_value_info(n) for n in outputs], self.stored)
+        model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        values = session.run(None, dict(self.inputs))
+        target = folder / name
+        target.mkdir()
+        onnx.save(model, target / "model.onnx")
+        arrays = {f"in{i}": v for i, (_, v) in enumerate(self.inputs)} | {f"out{i}": v for i, v in enumerate(values)}
+        np.savez(target / "io.npz", **arrays)
+        return target
+
+
+def functions(m, kind, tie):
+    """Functions of one quantized tensor."""
+    x = m.activation(m.input(1, 3, 6, 6), kind, tie=tie)
+    ops = [("Relu", {}), ("LeakyRelu", {"alpha": 0.1}), ("Sigmoid", {}), ("Tanh", {}), ("HardSwish", {}), ("Abs", {}),
+           ("Elu", {}), ("Softplus", {})]
+    results = [m.activation(m.node(op, [x], **attributes), kind, tie=tie) for op, attributes in ops]
+    bounds = [m.constant(np.float32(bound)) for bound in (-0.4, 1.1)]
+    results.append(m.activation(m.node("Clip", [x, *bounds]), kind, tie=tie))
+    gate = m.node("Mul", [x, m.node("Sigmoid", [x])])
+    return results + [m.activation(gate, kind, tie=tie)]
+
+
+def pairs(m, kind, tie):
+    """Sums, differences and products."""
+    a = m.activation(m.input(1, 4, 5), kind, tie=tie)
+    b = m.activation(m.input(1, 4, 5), kind, tie=tie)
+    row = m.activation(m.input(1, 1, 5), kind, tie=tie)
+    fixed = m.weights(4, 5)
+    number = m.dequantize(m.constant(TYPES[kind](40)), m.parameters(kind))
+    return [m.activation(m.node(op, list(operands)), kind, tie=tie)
+            for op, operands in [("Add", (a, b)), ("Mul", (a, b)), ("Add", (a, row)), ("Mul", (row, b)),
+                                 ("Add", (a, fixed)), ("Mul", (a, number)), ("Sub", (a, b))]]
+
+
+def moves(m, kind, tie):
+    """What moves or compares elements, with other scales behind it."""
+    x = m.activation(m.input(1, 4, 4, 6), kind, tie=tie)
+    y = m.activation(m.input(1, 2, 4, 6), kind, tie=tie)
+    ints = lambda *values: m.constant(np.array(values, np.int64))
+    moved = [
+        m.node("Concat", [x, y], axis=1),
+        m.node("Slice", [x, ints(1), ints(3), ints(2)]),
+        m.node("Pad", [x, ints(0, 0, 1, 1, 0, 0, 0, 2)]),
+        m.node("Transpose", [x], perm=[0, 2, 3, 1]),
+        m.node("Unsqueeze", [m.node("Squeeze", [x, ints(0)]), ints(1)]),
+        m.node("MaxPool", [x], kernel_shape=[2, 2]),
+        m.node("GlobalMaxPool", [x]),
+        m.node("Resize", [x, "", m.constant(np.array([1, 1, 2, 2], np.float32))], mode="nearest"),
+        *m.node("Split", [x], outputs=2, axis=1),
+    ]
+    return [m.activation(value, kind, tie=tie) for value in moved]
+
+
+def averages(m, kind, tie):
+    """Averages; scales whose results lie on no ties, which the order of float32 sums decides."""
+    x = m.activation(m.input(1, 3, 6, 6), kind)
+    pooled = m.node("AveragePool", [x], kernel_shape=[3, 3], strides=[2, 2])
+    padded = m.node("AveragePool", [x], kernel_shape=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1)
+    overall = m.node("GlobalAveragePool", [x])
+    means = m.node("ReduceMean", [x], axes=[1], keepdims=0)
+    return [m.activation(value, kind, spread=2.0) for value in (pooled, padded, overall, means)]
+
+
+def products(m, kind, tie):
+    """Convolutions over one axis, products of matrices and of stacks of them."""
+    line = m.activation(m.input(1, 4, 9), kind)
+    bias = lambda n: m.node("DequantizeLinear", [m.constant(m.random.randint(-900, 900, n).astype(np.int32)),
+                                                 m.constant(np.float32(1e-4))])
+    tokens, other = m.activation(m.input(1, 5, 8), kind), m.activation(m.input(1, 5, 8), kind)
+    scores = m.node("MatMul", [tokens, m.node("Transpose", [other], perm=[0, 2, 1])])
+    results = [
+        m.node("Conv", [line, m.weights(6, 4, 3, axis=0)], pads=[1, 1]),
+        m.node("Conv", [line, m.weights(4, 1, 3)], group=4, strides=[2]),
+        m.node("MatMul", [tokens, m.weights(8, 7)]),
+        scores,
+        m.node("Gemm", [m.activation(m.input(2, 8), kind), m.weights(6, 8), bias(6)], transB=1),
+    ]
+    return [m.activation(value, kind, spread=12.0) for value in results]
+
+
+def qlinear(m, kind, tie):
+    """Operators on quantized tensors."""
+    shape = (1, 4, 5, 5)
+    parameters = [m.parameters(kind) for _ in range(4)]
+    a, b = (m.quantize(m.input(*shape), p) for p in parameters[:2])
+    to = parameters[2]
+    microsoft = {"domain": "com.microsoft"}
+    first, second = [a, *parameters[0]], [b, *parameters[1]]
+    weights = [m.constant(m.random.randint(-100, 100, (5, 6)).astype(np.int8)), m.constant(np.float32(0.01)), m.constant(np.int8(0))]
+    results = [
+        m.node("QLinearAdd", [*first, *second, *to], **microsoft),
+        m.node("QLinearMul", [*first, *second, *to], **microsoft),
+        m.node("QLinearSigmoid", [*first, *to], **microsoft),
+        m.node("QLinearLeakyRelu", [*first, *to], alpha=0.2, **microsoft),
+        m.node("QLinearConcat", [*to, *first, *second], axis=1, **microsoft),
+        m.node("QLinearAveragePool", [*first, *to], kernel_shape=[2, 2], strides=[1, 1], **microsoft),
+        m.node("QLinearGlobalAveragePool", [*first, *to], **microsoft),
+    ]
+    if kind == "u8":
+        results.append(m.node("QLinearMatMul", [*first, *weights, *to]))
+    return [m.dequantize(value, to) for value in results]
+
+
+def dynamic(m, kind, tie):
+    """Scales that depend on the data."""
+    def quantized(value):
+        return m.node("DynamicQuantizeLinear", [value], outputs=3)
+
+    def product(op, value, shape, **attributes):
+        q, scale, zero = quantized(value)
+        weights = m.constant(m.random.randint(-127, 128, shape).astype(np.int8))
+        sums = m.node("Cast", [m.node(op, [q, weights, zero, m.constant(np.int8(0))], **attributes)], to=1)
+        return m.node("Mul", [sums, m.node("Mul", [scale, m.constant(np.float32(0.01))])])
+
+    dense = product("MatMulInteger", m.input(1, 6, 16), (16, 8))
+    picture = product("ConvInteger", m.input(1, 3, 7, 7), (4, 3, 3, 3), pads=[1, 1, 1, 1])
+    (q, scale, zero), (r, other, middle) = quantized(dense), quantized(m.node("Transpose", [dense], perm=[0, 2, 1]))
+    scores = m.node("Cast", [m.node("MatMulInteger", [q, r, zero, middle])], to=1)
+    scores = m.node("Mul", [m.node("Mul", [scores, other]), scale])
+    whole = m.node("DynamicQuantizeMatMul", [dense, m.constant(m.random.randint(0, 256, (8, 5)).astype(np.uint8)),
+                                             m.constant(np.float32(0.01)), m.constant(np.uint8(128)),
+                                             m.constant(m.random.uniform(-1, 1, 5).astype(np.float32))],
+                   domain="com.microsoft")
+    joined = m.node("MatMulIntegerToFloat", [q, m.constant(m.random.randint(-127, 128, (8, 5)).astype(np.int8)), scale,
+                                             m.constant(np.float32(0.01)), zero], domain="com.microsoft")
+    return [dense, picture, scores, whole, joined]
+
+
+def lstm(m, kind, tie):
+    """An LSTM with weights of 8 bits."""
+    x, hidden = m.input(4, 1, 6), 5
+    stored = [m.constant(m.random.randint(-127, 128, (1, rows, 4 * hidden)).astype(np.int8)) for rows in (6, hidden)]
+    scales = [m.constant(np.array([0.008], np.float32)), m.constant(np.array([0], np.int8))]
+    bias = m.constant(m.random.uniform(-1, 1, (1, 8 * hidden)).astype(np.float32))
+    states = m.node("DynamicQuantizeLSTM", [x, *stored, bias, "", "", "", "", *scales, *scales], outputs=3,
+                    hidden_size=hidden, domain="com.microsoft")
+    return states
+
+
+def wide(m, kind, tie):
+    """Activations of 16 bits."""
+    x = m.activation(m.input(1, 3, 6, 6), "u16")
+    y = m.activation(m.node("Conv", [x, m.weights(4, 3, 3, 3)]), "u16", spread=20.0)
+    return [m.activation(m.node("Relu", [y]), "u16", spread=20.0)]
+
+
+def nibbles(m, kind, tie):
+    """Weights of 4 bits, in blocks."""
+    x = m.input(2, 16)
+    results = []
+    for code, lo, hi in ((TensorProto.INT4, -8, 8), (TensorProto.UINT4, 0, 16)):
+        data = m.random.randint(lo, hi, (16, 6))
+        name = f"w{code}"
+        m.stored.append(helper.make_tensor(name, code, data.shape, data.flatten().tolist()))
+        zero = f"z{code}"
+        m.stored.append(helper.make_tensor(zero, code, (4, 6), [(lo + hi) // 2] * 24))
+        scale = m.constant(m.random.uniform(0.02, 0.1, (4, 6)).astype(np.float32))
+        weights = m.node("DequantizeLinear", [name, scale, zero], axis=0, block_size=4)
+        results.append(m.node("MatMul", [x, weights]))
+    return results
+
+
+EXACT = [functions, pairs, moves, averages, products, qlinear]
+CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).with_name("quantized_cases.zip"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder, written = pathlib.Path(folder), []
+        for seed in range(options.seeds):
+            for family in EXACT:
+                for kind in ("u8", "s8"):
+                    for tie in (False, True):
+                        model = Model(np.random.RandomState(seed))
+                        name = f"exact_{family.__name__}_{kind}{'_ties' if tie else ''}_{seed}"
+                        written.append(model.write(folder, name, family(model, kind, tie)))
+            for family, opset in CLOSE:
+                model = Model(np.random.RandomState(seed))
+                written.append(model.write(folder, f"close_{family.__name__}_{seed}", family(model, "u8", False), opset))
+        options.out.write_bytes(pack(written))
+        print(len(written), "cases,", options.out.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
