@@ -76,6 +76,7 @@ fn input(name: &str, shape: [usize; 3]) -> Program {
         name: name.into(),
         source_digest: [0; 32],
         options: Default::default(),
+        private_weights: Default::default(),
         tables: vec![relu],
         nodes: vec![node("input", Op::Input { lo: -128, hi: 127 }, shape)],
         inputs: Vec::new(),

@@ -282,6 +282,81 @@ fn one_weight_throughout() -> Violations {
     victim.system.violations(&other.honest)
 }
 
+fn private_weights() -> Victim {
+    let shape = SHAPE.get();
+    SHAPE.set(Shape { weights: Some(4), ..shape });
+    let victim = Victim::new(targets::private_weights(), &[&[3, 1, 2, 1, 2, 3]]);
+    SHAPE.set(shape);
+    victim
+}
+
+/// The first phase of the victim with the weight columns of another model.
+fn with_weights(victim: &Victim, weights: impl Fn(&mut Vec<i32>), biases: impl Fn(&mut Vec<i64>)) -> Assignment {
+    let mut program = victim.case.builder.program.clone();
+    for &tensor in victim.case.builder.program.private_weights.keys() {
+        if let Op::Conv { weights: w, bias: b, .. } = &mut program.nodes[tensor.0 as usize].op {
+            let (mut changed, mut biased) = (w.iter().collect(), b.to_vec());
+            weights(&mut changed);
+            biases(&mut biased);
+            (*w, *b) = (changed.into(), biased.into());
+        }
+    }
+    victim.case.layout.assign(&program, &victim.case.trace, &[])
+}
+
+/// The cells with a limb of a private weight, or those in which anything may stand beside them.
+fn weight_cells(victim: &Victim, weights: bool) -> Vec<(A, usize)> {
+    let filled = with_weights(victim, |weights| weights.fill(1), |biases| biases.fill(1 + (1 << 16)));
+    let lanes = victim.system.params().weights;
+    let rows = victim.rows(F::WeightPrivate).into_iter();
+    let cells = rows.flat_map(|row| (0..lanes).map(move |lane| (A::Weight(lane), row)));
+    cells.filter(|&(column, row)| (filled.get(column, row) != 0) == weights).collect()
+}
+
+/// A weight of another model than the accumulators were made with: each of them.
+fn one_private_weight() -> Violations {
+    let victim = private_weights();
+    let mut all = Violations::default();
+    for (column, row) in weight_cells(&victim, true) {
+        let mut assignment = victim.assignment();
+        assignment.set(column, row, assignment.get(column, row) + 1);
+        let violations = victim.refuses(assignment);
+        assert!(!violations.none(), "{column:?} on row {row}");
+        all.names.extend(violations.names);
+    }
+    all
+}
+
+/// The two limbs of each bias exchanged.
+fn limbs_in_each_others_place() -> Violations {
+    let victim = private_weights();
+    let exchanged = |bias: i64| {
+        let low = i64::from(bias as i16);
+        (low << 16) + ((bias - low) >> 16)
+    };
+    let biases = |biases: &mut Vec<i64>| biases.iter_mut().for_each(|bias| *bias = exchanged(*bias));
+    victim.refuses(with_weights(&victim, |_| (), biases))
+}
+
+/// Something in a lane that no weight stands in, which no monomial of an element takes up.
+fn weight_in_a_spare_lane() -> Violations {
+    let victim = private_weights();
+    let (column, row) = *weight_cells(&victim, false).first().expect("some strip leaves a lane free");
+    let mut assignment = victim.assignment();
+    assignment.set(column, row, 1);
+    victim.refuses(assignment)
+}
+
+/// The bracket of a row with private weights is another one.
+fn forged_private_weights() -> Violations {
+    let victim = private_weights();
+    let mut assignment = victim.assignment();
+    let (column, row) = weight_cells(&victim, true)[0];
+    assignment.set(column, row, assignment.get(column, row) + 1);
+    let wrong = victim.follow(assignment);
+    victim.forge(A::WeightInner, &wrong, victim.failed_identity(&wrong))
+}
+
 fn one_public_value() -> Violations {
     let victim = dense();
     let mut cells = victim.honest.clone();
@@ -1107,6 +1182,10 @@ attacks! {
     one_multiplicity => ["M-SUM-END"],
     one_weight => ["COPY-IDENTITY"],
     one_weight_throughout => ["M-W-INNER"],
+    one_private_weight => ["COPY-IDENTITY"],
+    limbs_in_each_others_place => ["COPY-IDENTITY"],
+    weight_in_a_spare_lane => ["COPY-IDENTITY"],
+    forged_private_weights => ["M-W-INNER"],
     one_public_value => ["COPY-PUBLIC"],
     one_border_cell => ["COPY-IDENTITY"],
     value_in_the_padding => ["COPY-IDENTITY", "M-SUM-END"],

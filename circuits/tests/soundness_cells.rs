@@ -55,6 +55,9 @@ fn cases() -> impl Iterator<Item = Case> {
         let programs = targets::all().into_iter().filter(move |(name, _)| index < shapes_of(name));
         programs.map(move |(name, mut builder)| {
             let inputs = admissible(&mut builder);
+            // Strips of private weights that fill their rows, and such that do not.
+            let weights = if name == "private weights" { Some([4, 2, 3, 5, 1, 4][index]) } else { shape.weights };
+            let shape = Shape { weights, ..shape };
             Case::with_inputs(name, builder, inputs, shape)
         })
     })

@@ -42,8 +42,10 @@ fn cases() -> Vec<Case> {
     for shape in [2.into(), Shape::folded(2, None, 8)] {
         cases.push(Case::new("attention", support::attention(4, [3, 2, 1]), shape));
     }
-    for shape in [1.into(), Shape::folded(1, None, 4)] {
+    for shape in [Shape::from(1), Shape::folded(1, None, 4)] {
         cases.push(Case::with_inputs("hashed", targets::hashed(), vec![vec![3, -4, 1]], shape));
+        let (inputs, shape) = (vec![vec![3, 1, 2, 1, 2, 3]], Shape { weights: Some(4), ..shape });
+        cases.push(Case::with_inputs("private weights", targets::private_weights(), inputs, shape));
     }
     cases
 }

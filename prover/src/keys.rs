@@ -79,7 +79,7 @@ impl Plan {
     /// The program is not well formed or fits no machine.
     pub fn new(program: Program, options: LayoutOptions) -> Result<Self, SetupError> {
         refuse_degree_override()?;
-        let digest = program::digest(&program)?;
+        let digest = program::digest(&program.family())?;
         let layout = layout::compile_for(&program, &options, verifier::evm::gas_model)?;
         Ok(Self { program, digest, options, layout })
     }
@@ -89,7 +89,11 @@ impl Plan {
         refuse_degree_override().map_err(SetupError::from)?;
         let program = program::from_file(file)?;
         let layout = layout::lay_out(&program, &options, widths).map_err(SetupError::from)?;
-        Ok(Self { program, digest: Digest::of(file), options, layout })
+        let digest = match program.has_private_weights() {
+            true => program::digest(&program.family()).map_err(SetupError::from)?,
+            false => Digest::of(file),
+        };
+        Ok(Self { program, digest, options, layout })
     }
 
     /// The program.
@@ -97,7 +101,7 @@ impl Plan {
         &self.program
     }
 
-    /// Digest of the program.
+    /// Digest of the program, or of what it has in common with its family where its weights are private: keys name it.
     pub fn program_digest(&self) -> Digest {
         self.digest
     }
@@ -155,11 +159,19 @@ impl Plan {
         Ok(VerifyingKey::assemble(self.describe(srs), fixed, permutation)?)
     }
 
+    /// The digest of the file that the program was made from, unless its weights are private: it would tell who guesses them.
+    fn source(&self) -> Digest {
+        match self.program.has_private_weights() {
+            true => Digest([0; 32]),
+            false => Digest(self.program.source_digest),
+        }
+    }
+
     fn describe(&self, srs: &Srs) -> KeyDescription {
         KeyDescription {
             params: self.layout.params(),
             model: self.program.name.clone(),
-            source: Digest(self.program.source_digest),
+            source: self.source(),
             program: self.digest,
             interface: self.layout.interface().clone(),
             srs: *srs.mark(),
@@ -249,6 +261,7 @@ impl ProvingKey {
         let described = key.description();
         let machine = MachineParams {
             optional: described.params.optional,
+            weight_lanes: described.params.weight_lanes,
             port_columns: described.params.port_columns,
             ..content.widths.params()
         };
@@ -261,7 +274,7 @@ impl ProvingKey {
             ("the machines", described.params == plan.layout.params()),
             ("the interfaces", described.interface == *plan.layout.interface()),
             ("the names", described.model == plan.program.name),
-            ("the sources", described.source.0 == plan.program.source_digest),
+            ("the sources", described.source == plan.source()),
         ];
         match same.into_iter().find(|(_, same)| !same) {
             Some((what, _)) => Err(ProvingKeyError::Mismatch(what)),

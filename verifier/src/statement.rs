@@ -5,7 +5,7 @@ use std::fmt;
 use circuits::digest::PortDigest;
 use circuits::graph::{PortKind, Visibility};
 use circuits::interface::{Direction, InterfacePort};
-use circuits::machine::Placement;
+use circuits::machine::{Placement, WeightLanes};
 use serde::Serialize;
 
 use crate::encoding::POINT_BYTES;
@@ -136,7 +136,7 @@ impl Statement {
             program: description.program,
             key: key.digest(),
             srs: description.srs.digest(),
-            summary: summary(&ports),
+            summary: summary(&ports, description.params.weight_lanes),
             ports,
             insecurities: Insecurity::of(key, proof.randomness),
         }
@@ -153,7 +153,7 @@ fn commitment_digest(key: &VerifyingKey, proof: &Proof, port: usize) -> Digest {
 }
 
 /// One sentence on who knows what.
-fn summary(ports: &[PortStatement]) -> String {
+fn summary(ports: &[PortStatement], weights: WeightLanes) -> String {
     let named = |direction: Direction, visibility: Visibility, after: &str| {
         let matching = ports.iter().filter(|p| p.port.direction == direction && p.port.visibility == visibility);
         match matching.map(|p| format!("{:?}", p.port.name)).collect::<Vec<_>>().join(", ") {
@@ -183,7 +183,12 @@ fn summary(ports: &[PortStatement]) -> String {
         None => format!(" gives {names}"),
     });
     let [given, public, secret] = [given, public, secret].map(Option::unwrap_or_default);
-    format!("{knows}{program} program, whose weights are public in the key,{given}{public}{secret}.")
+    let weights = match weights {
+        WeightLanes::Public => "whose weights are public in the key,",
+        WeightLanes::Private => "with some weights that are kept private,",
+        WeightLanes::Both => "with some weights that are kept private and others that are public in the key,",
+    };
+    format!("{knows}{program} program, {weights}{given}{public}{secret}.")
 }
 
 impl fmt::Display for Statement {

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use circuits::graph::Visibility;
 use circuits::interface::{Direction, Interface, InterfacePort};
-use circuits::machine::{Arrangement, ColumnSet, FixedColumn, MachineParams, Strides};
+use circuits::machine::{Arrangement, ColumnSet, FixedColumn, MachineParams, Strides, WeightLanes};
 use evm::Chain;
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
@@ -34,6 +34,11 @@ fn folded(strides: [u32; 4]) -> Arrangement {
 
 fn smallest() -> MachineParams {
     MachineParams { k: 5, units: 1, weights: 1, tables: 1, ..MachineParams::default() }
+}
+
+/// The smallest machine with all that a machine may have, and private weights beside public ones.
+fn full() -> MachineParams {
+    MachineParams { optional: all_optional(), weight_lanes: WeightLanes::Both, ..smallest() }
 }
 
 /// A subject with an accepted proof.
@@ -78,7 +83,7 @@ fn accepted() -> &'static Accepted {
 /// A folded machine, whose columns are opened at many points.
 fn accepted_folded() -> &'static Accepted {
     static ACCEPTED: LazyLock<Accepted> = LazyLock::new(|| {
-        let params = MachineParams { k: 12, arrangement: folded([8, 1, 4, 3]), optional: all_optional(), ..smallest() };
+        let params = MachineParams { k: 12, arrangement: folded([8, 1, 4, 3]), ..full() };
         Accepted::new(params, 3, 12)
     });
     &ACCEPTED
@@ -122,10 +127,10 @@ fn proofs_of_all_members_are_accepted() {
     let small = smallest();
     let members = [
         small,
-        MachineParams { k: 17, weights: 4, optional: all_optional(), ..small },
-        MachineParams { k: 12, units: 5, weights: 17, tables: 2, optional: all_optional(), ..small },
-        MachineParams { k: 12, weights: 3, optional: all_optional(), arrangement: folded([4, 1, 4, 4]), ..small },
-        MachineParams { k: 18, units: 2, optional: all_optional(), arrangement: folded([24, 4, 8, 9]), ..small },
+        MachineParams { k: 17, weights: 4, ..full() },
+        MachineParams { k: 12, units: 5, weights: 17, tables: 2, ..full() },
+        MachineParams { k: 12, weights: 3, arrangement: folded([4, 1, 4, 4]), ..full() },
+        MachineParams { k: 18, units: 2, arrangement: folded([24, 4, 8, 9]), ..full() },
     ];
     for (seed, (params, words)) in
         members.into_iter().flat_map(|params| [0, 1, 30].map(|words| (params, words))).enumerate()
@@ -147,7 +152,22 @@ fn some_member(random: &mut ChaCha20Rng) -> MachineParams {
     let strides = [1 + pick(16), 1 + pick(6), 1 + pick(12), 1 + pick(12)];
     let arrangement = if pick(3) == 0 { Arrangement::Parallel } else { folded(strides) };
     let (units, weights, tables) = (1 + pick(4), 1 + pick(20), 1 + pick(3));
-    MachineParams { k: 8 + pick(14), units, weights, tables, port_columns: pick(3), optional, arrangement }
+    let private = FixedColumn::WeightPrivate.optional_bit().is_some_and(|bit| optional.contains(bit));
+    let weight_lanes = match (private, pick(2)) {
+        (false, _) => WeightLanes::Public,
+        (true, 0) => WeightLanes::Private,
+        (true, _) => WeightLanes::Both,
+    };
+    MachineParams {
+        k: 8 + pick(14),
+        units,
+        weights,
+        weight_lanes,
+        tables,
+        port_columns: pick(3),
+        optional,
+        arrangement,
+    }
 }
 
 /// An interface of so many public words.
@@ -159,7 +179,7 @@ fn interface(words: usize) -> Interface {
 /// What no contract can hold has no price, and is never chosen.
 #[test]
 fn machines_too_wide_for_a_contract_are_refused() {
-    let wide = MachineParams { weights: MachineParams::MAX_WEIGHTS, optional: all_optional(), ..smallest() };
+    let wide = MachineParams { weights: MachineParams::MAX_WEIGHTS, ..full() };
     assert!(matches!(EvmCosts::of(wide, &interface(1)), Err(CostError::Evm(EvmError::TooLarge { .. }))));
     assert_eq!(gas_model(&wide, 1), u64::MAX);
 }

@@ -2,14 +2,23 @@
 //!
 //! Exact integers throughout. The bounds decide table domains, where saturation needs its gadget, how many bits a public
 //! value takes, and that no identity can wrap around the field.
+//!
+//! Of private weights only the limbs are proved to be in range; that they are as narrow as a program declares is their owner's
+//! business, who could not prove some inputs otherwise. So there are two bounds where weights are private: one for what is laid out
+//! (tables, limbs, saturation), and one for what every accepted proof guarantees ([`NodeRange::proven`]).
 
 mod quotients;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::quotients::Quotients;
-use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, Weights};
+use crate::graph::{
+    fits, largest_of_limbs, ConvGeometry, Limits, Node, Op, Program, Requantize, TensorId, WeightDeclaration, Weights,
+    LIMB_BITS,
+};
 use crate::reference::shift_half_up;
 
 /// A closed interval of integers.
@@ -83,12 +92,23 @@ pub struct NodeRange {
     pub accumulator: Option<Interval>,
     /// The accumulator after the shift and before the table saturates it; for [`Op::Lookup`] the operand.
     pub argument: Option<Interval>,
+    /// What its elements are in whatever proof is accepted. It is `value` unless there are private weights.
+    pub proven: Interval,
 }
 
 impl NodeRange {
     fn plain(value: Interval) -> Self {
-        Self { value, accumulator: None, argument: None }
+        Self { value, accumulator: None, argument: None, proven: value }
     }
+}
+
+/// What is taken for a bound of private weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// What the program declares of their accumulators.
+    Declared,
+    /// What their limbs can be.
+    Limbs,
 }
 
 /// A program whose numbers may grow beyond what the circuit can carry.
@@ -108,6 +128,19 @@ pub enum AnalysisError {
         /// Bits it may take at most.
         limit: u32,
     },
+    /// Private weights with which an accumulator may take more bits than are declared.
+    #[error(
+        "node {node:?}: with these weights its accumulator may take {bits} bits, and {declared} are declared; compile a program \
+         of its own for them, or one that declares more"
+    )]
+    Declared {
+        /// The node.
+        node: String,
+        /// Bits it may take.
+        bits: u32,
+        /// Bits that are declared.
+        declared: u32,
+    },
 }
 
 /// Bits of an element at most, so that elements fit `i64` with room.
@@ -116,38 +149,178 @@ const ELEMENT_BITS: u32 = 61;
 /// The ranges of all nodes of a validated program.
 ///
 /// # Errors
-/// A node whose numbers may grow too large.
+/// A node whose numbers may grow too large, or private weights that do not fit what is declared of them.
 pub fn ranges(program: &Program) -> Result<Vec<NodeRange>, AnalysisError> {
+    let mut ranges = ranges_by(program, Trust::Declared)?;
+    if program.has_private_weights() {
+        let proven = ranges_by(program, Trust::Limbs)?;
+        ranges.iter_mut().zip(proven).for_each(|(range, proven)| range.proven = proven.value);
+    }
+    Ok(ranges)
+}
+
+/// Declares the weights of some convolutions of a validated program private, those of others public. An accumulator is declared as
+/// wide as the program's own weights ask for, and `headroom` bits more, for weights that are trained further; weights and biases as many
+/// limbs wide as they take, one at least. `shared` names convolutions with the weights of an earlier one.
+///
+/// # Errors
+/// A node whose numbers may grow too large.
+pub fn declare_private(
+    program: &mut Program,
+    convolutions: impl IntoIterator<Item = TensorId>,
+    shared: &BTreeMap<TensorId, TensorId>,
+    headroom: u32,
+) -> Result<(), AnalysisError> {
+    program.private_weights.clear();
+    for tensor in convolutions {
+        let Op::Conv { weights, bias, .. } = &program.node(tensor).op else { continue };
+        let limbs = |fit: &dyn Fn(u32) -> bool, most: u32| {
+            (1..)
+                .map(|limbs| if limbs == 1 { LIMB_BITS } else { LIMB_BITS * limbs - 1 })
+                .find(|&bits| fit(bits))
+                .unwrap_or(most)
+                .min(most)
+        };
+        let declaration = WeightDeclaration {
+            weight_bits: limbs(
+                &|bits| weights.iter().all(|w| fits(w.into(), bits)),
+                WeightDeclaration::MAX_WEIGHT_BITS,
+            ),
+            bias_bits: limbs(&|bits| bias.iter().all(|&b| fits(b.into(), bits)), WeightDeclaration::MAX_BIAS_BITS),
+            accumulator_bits: WeightDeclaration::MAX_ACCUMULATOR_BITS,
+            shared_with: shared.get(&tensor).copied(),
+        };
+        program.private_weights.insert(tensor, declaration);
+    }
+    // From the first node on: a later one takes in what the earlier ones declare.
+    let quotients = Quotients::of(program);
+    let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
+    let mut declared = program.private_weights.clone();
+    for (index, tensor) in (0..program.nodes.len()).map(|index| (index, TensorId(index as u32))) {
+        let analysis = Analysis { program, ranges: &ranges, quotients: &quotients, trust: Trust::Declared };
+        let range = match (&program.nodes[index].op, declared.get_mut(&tensor)) {
+            (Op::Conv { input, geometry, weights, bias, requantize }, Some(declaration)) => {
+                let own = conv(analysis.value(*input), geometry, weights, bias);
+                let most = limbs_interval(analysis.value(*input), weights.len() / bias.len(), declaration);
+                declaration.accumulator_bits = (signed_bits(own) + headroom).min(signed_bits(most));
+                analysis.finish(declared_interval(declaration).intersection(most), requantize)
+            }
+            _ => analysis.node(index)?,
+        };
+        check_width(&program.nodes[index].name, &range, Trust::Declared)?;
+        ranges.push(range);
+    }
+    program.private_weights = declared;
+    Ok(())
+}
+
+/// Bits by which accumulators may grow in a family, unless others are asked for: weights that are trained further seldom double.
+const HEADROOM: u32 = 1;
+
+/// Fewest weights of layers that are taken for one layer which is used several times.
+const LEAST_SHARED: usize = 16;
+
+impl Program {
+    /// The program, which must be validated, with private weights; see [`declare_private`].
+    ///
+    /// Public remain the convolutions whose weights, two at least, all are one number other than zero: they are sums and averages, and belong
+    /// to the form of the model. Pointwise layers with the same shapes, weights and biases, of many weights that are not all one number, are one
+    /// layer that is used several times, as in the steps of a recurrence: they are declared to share their weights.
+    ///
+    /// # Errors
+    /// A node whose numbers may grow too large.
+    pub fn with_private_weights(mut self) -> Result<Self, AnalysisError> {
+        let mut convolutions = Vec::new();
+        let mut shared = BTreeMap::new();
+        for (tensor, node) in (0..).map(TensorId).zip(&self.nodes) {
+            let Op::Conv { input, geometry, weights, bias, .. } = &node.op else { continue };
+            if is_sum(weights) {
+                continue;
+            }
+            let shapes = |node: &Node, input: TensorId| (node.shape.clone(), self.node(input).shape.clone());
+            let is_same = |other: &TensorId| match &self.node(*other).op {
+                Op::Conv { input: other_input, geometry: g, weights: w, bias: b, .. } => {
+                    (g, w, b) == (geometry, weights, bias)
+                        && shapes(self.node(*other), *other_input) == shapes(node, *input)
+                }
+                _ => false,
+            };
+            if *geometry == ConvGeometry::POINTWISE && weights.len() >= LEAST_SHARED && !is_uniform(weights) {
+                let owners = convolutions.iter().filter(|owner| !shared.contains_key(*owner));
+                if let Some(&owner) = owners.into_iter().find(|owner| is_same(owner)) {
+                    shared.insert(tensor, owner);
+                }
+            }
+            convolutions.push(tensor);
+        }
+        declare_private(&mut self, convolutions, &shared, HEADROOM)?;
+        Ok(self)
+    }
+}
+
+fn is_uniform(weights: &Weights) -> bool {
+    weights.iter().all(|weight| weight == weights.get(0))
+}
+
+fn is_sum(weights: &Weights) -> bool {
+    weights.len() > 1 && weights.get(0) != 0 && is_uniform(weights)
+}
+
+fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, AnalysisError> {
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
     let quotients = Quotients::of(program);
     for (index, node) in program.nodes.iter().enumerate() {
-        let range = Analysis { program, ranges: &ranges, quotients: &quotients }.node(index);
-        let wide = |interval: Interval, what, limit| {
-            let bits = 128 - interval.magnitude().leading_zeros();
-            match bits <= limit {
-                true => Ok(()),
-                false => Err(AnalysisError::TooWide { node: node.name.clone(), what, bits, limit }),
-            }
-        };
-        if let Some(accumulator) = range.accumulator {
-            wide(accumulator, "the accumulator", Limits::MAX_VALUE_BITS)?;
-        }
-        wide(range.value, "an element", ELEMENT_BITS)?;
+        let range = Analysis { program, ranges: &ranges, quotients: &quotients, trust }.node(index)?;
+        check_width(&node.name, &range, trust)?;
         ranges.push(range);
     }
     Ok(ranges)
+}
+
+fn check_width(node: &str, range: &NodeRange, trust: Trust) -> Result<(), AnalysisError> {
+    let wide = |interval: Interval, what, limit| {
+        let bits = 128 - interval.magnitude().leading_zeros();
+        match bits <= limit {
+            true => Ok(()),
+            false => Err(AnalysisError::TooWide { node: node.to_owned(), what, bits, limit }),
+        }
+    };
+    if let Some(accumulator) = range.accumulator {
+        wide(accumulator, "the accumulator", Limits::MAX_VALUE_BITS)?;
+    }
+    // What no honest run holds need not fit its arithmetic.
+    let limit = if trust == Trust::Declared { ELEMENT_BITS } else { Limits::MAX_VALUE_BITS };
+    wide(range.value, "an element", limit)
+}
+
+/// Bits of a signed integer that holds all of an interval.
+fn signed_bits(interval: Interval) -> u32 {
+    (1..i128::BITS).find(|&bits| fits(interval.lo, bits) && fits(interval.hi, bits)).unwrap_or(i128::BITS)
+}
+
+fn declared_interval(declared: &WeightDeclaration) -> Interval {
+    let end = 1i128 << (declared.accumulator_bits - 1);
+    Interval::new(-end, end - 1)
+}
+
+/// The accumulators of a convolution with so many weights for an output, whatever their limbs.
+fn limbs_interval(input: Interval, weights: usize, declared: &WeightDeclaration) -> Interval {
+    let product = largest_of_limbs(declared.weight_limbs()).saturating_mul(input.magnitude());
+    let sum = product.saturating_mul(weights as i128).saturating_add(largest_of_limbs(declared.bias_limbs()));
+    Interval::new(-sum, sum)
 }
 
 struct Analysis<'a> {
     program: &'a Program,
     ranges: &'a [NodeRange],
     quotients: &'a Quotients<'a>,
+    trust: Trust,
 }
 
 impl Analysis<'_> {
-    fn node(&self, index: usize) -> NodeRange {
+    fn node(&self, index: usize) -> Result<NodeRange, AnalysisError> {
         let node = &self.program.nodes[index];
-        match &node.op {
+        Ok(match &node.op {
             Op::Input { lo, hi } => NodeRange::plain(Interval::new(*lo, *hi)),
             Op::View { sources, map } => {
                 let mut used = vec![false; sources.len()];
@@ -168,7 +341,17 @@ impl Analysis<'_> {
                 NodeRange::plain(range.unwrap_or(Interval::new(0, 0)))
             }
             Op::Conv { input, geometry, weights, bias, requantize } => {
-                let accumulator = conv(self.value(*input), geometry, weights, bias);
+                let own = conv(self.value(*input), geometry, weights, bias);
+                let accumulator = match self.program.private_weights.get(&TensorId(index as u32)) {
+                    None => own,
+                    Some(declared) => {
+                        let limbs = limbs_interval(self.value(*input), weights.len() / bias.len(), declared);
+                        match self.trust {
+                            Trust::Limbs => limbs,
+                            Trust::Declared => self.declared(&node.name, own, declared)?.intersection(limbs),
+                        }
+                    }
+                };
                 self.finish(accumulator, requantize)
             }
             Op::Affine { operands, factors, constant, requantize } => {
@@ -200,7 +383,7 @@ impl Analysis<'_> {
             }
             Op::Lookup { input, table } => {
                 let argument = self.value(*input);
-                NodeRange { value: self.image(*table, argument), accumulator: None, argument: Some(argument) }
+                NodeRange { argument: Some(argument), ..NodeRange::plain(self.image(*table, argument)) }
             }
             Op::Reciprocal { input, numerator } => {
                 let operand = self.value(*input);
@@ -211,6 +394,15 @@ impl Analysis<'_> {
                 let operand = self.value(*input);
                 NodeRange::plain(Interval::new(operand.lo.max(0).isqrt(), operand.hi.max(0).isqrt()))
             }
+        })
+    }
+
+    /// What is declared of an accumulator, which its own weights must not leave.
+    fn declared(&self, node: &str, own: Interval, declared: &WeightDeclaration) -> Result<Interval, AnalysisError> {
+        let (bits, most) = (signed_bits(own), declared.accumulator_bits);
+        match bits <= most {
+            true => Ok(declared_interval(declared)),
+            false => Err(AnalysisError::Declared { node: node.to_owned(), bits, declared: most }),
         }
     }
 
@@ -227,14 +419,14 @@ impl Analysis<'_> {
 
     fn finish(&self, accumulator: Interval, requantize: &Option<Requantize>) -> NodeRange {
         match requantize {
-            None => NodeRange { value: accumulator, accumulator: Some(accumulator), argument: None },
+            None => NodeRange { accumulator: Some(accumulator), ..NodeRange::plain(accumulator) },
             Some(Requantize { shift, table }) => {
                 let argument =
                     Interval::new(shift_half_up(accumulator.lo, *shift), shift_half_up(accumulator.hi, *shift));
                 NodeRange {
-                    value: self.image(*table, argument),
                     accumulator: Some(accumulator),
                     argument: Some(argument),
+                    ..NodeRange::plain(self.image(*table, argument))
                 }
             }
         }
@@ -254,10 +446,11 @@ fn conv(input: Interval, geometry: &ConvGeometry, weights: &Weights, bias: &[i64
             }
         }
         let bias = i128::from(bias);
-        Interval {
-            lo: positive * input.lo + negative * input.hi + bias,
-            hi: positive * input.hi + negative * input.lo + bias,
-        }
+        let end = |of_positive: i128, of_negative: i128| {
+            let products = positive.saturating_mul(of_positive).saturating_add(negative.saturating_mul(of_negative));
+            products.saturating_add(bias)
+        };
+        Interval { lo: end(input.lo, input.hi), hi: end(input.hi, input.lo) }
     });
     outputs.reduce(Interval::union).expect("a convolution has an output channel")
 }

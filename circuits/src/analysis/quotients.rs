@@ -110,7 +110,9 @@ impl<'a> Quotients<'a> {
                 let (row, last) = (element.index as usize, *self.program.node(*input).shape.last()?);
                 Some(Sum { input: *input, terms: (row * last..(row + 1) * last).collect(), factor: (*factor).into() })
             }
-            Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias, requantize: None } => {
+            Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias, requantize: None }
+                if self.program.private_weights_of(element.tensor).is_none() =>
+            {
                 let positions = self.program.node(element.tensor).elements() / bias.len();
                 let (output, position) = (element.index as usize / positions, element.index as usize % positions);
                 let channels = weights.len() / bias.len();
@@ -176,6 +178,7 @@ mod tests {
             name: "test".into(),
             source_digest: [0; 32],
             options: Default::default(),
+            private_weights: Default::default(),
             tables: vec![],
             nodes: nodes.into_iter().map(node).collect(),
             inputs: vec![],

@@ -21,6 +21,7 @@
 //! so rounding is half up, saturation is part of the definition, and an activation costs nothing: it is the table.
 //! A real multiplier is folded into the integer weights (they may take 16 bits and more), so no multiplier appears.
 
+mod private;
 mod table;
 mod validate;
 mod weights;
@@ -29,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use private::{fits, largest_of_limbs};
+pub use private::{limb, FamilyError, WeightDeclaration, LIMB_BITS};
 pub use table::{Table, TableError};
 pub use validate::{Limits, ProgramError};
 pub use weights::Weights;
@@ -259,6 +262,7 @@ pub enum PortKind {
 
 /// A whole integer program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "private::ProgramFile", into = "private::ProgramFile")]
 pub struct Program {
     /// Name of the model.
     pub name: String,
@@ -266,6 +270,8 @@ pub struct Program {
     pub source_digest: [u8; 32],
     /// Options that the program was made with, by name, so that whoever has the source can make it again.
     pub options: BTreeMap<String, String>,
+    /// The convolutions whose weights are private, and what is said of them in public.
+    pub private_weights: BTreeMap<TensorId, WeightDeclaration>,
     /// Tables of functions; equal ones are stored once.
     pub tables: Vec<Table>,
     /// The nodes in order.

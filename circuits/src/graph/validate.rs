@@ -68,6 +68,14 @@ pub enum ProgramError {
         /// Which quantity.
         what: &'static str,
     },
+    /// Private weights that are not what is declared of them.
+    #[error("node {node:?}: {what}")]
+    Weights {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A scale that is not a positive finite number.
     #[error("node or port {node:?} has a scale that is not positive and finite")]
     Scale {
@@ -108,6 +116,7 @@ impl Program {
                 });
             }
         }
+        self.validate_private_weights()?;
         self.validate_ports()
     }
 

@@ -13,10 +13,10 @@ use super::builder::{Accumulated, Builder, IdentityCheck};
 use super::fill::{Fill, PlaneConv, PlaneTaps};
 use super::rows::{Block, Lane, Place, RowForm};
 use super::scalar::{Base, Operand, Previous, ScalarRef};
-use super::weights::{StripId, WeightBlock};
+use super::weights::StripId;
 use super::LayoutError;
 use crate::analysis::Interval;
-use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
+use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights, LIMB_BITS};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams};
 use crate::origin::Origin;
 
@@ -81,6 +81,17 @@ impl Arrangement {
         (behind..).zip(unplaced).for_each(|(next, address)| *address = next);
         addresses
     }
+}
+
+/// What the blocks of a convolution's kernels, or of its biases, have in common.
+#[derive(Clone, Copy, Debug)]
+struct BlockShape {
+    /// Weights of a tap.
+    outputs: usize,
+    /// Limbs of a weight.
+    limbs: u32,
+    /// Whether there are other groups of outputs.
+    one_of_several: bool,
 }
 
 /// A range of rows that the plane reader reads as one plane.
@@ -322,7 +333,10 @@ impl Builder<'_> {
             self.check_width(node, self.border_range(tensor))?;
             self.plane_conv(tensor, &job, rows)?;
         }
-        Ok(())
+        match self.weights.are_single() {
+            true => Ok(()),
+            false => Err(LayoutError::SharedWeights { node: node.name.clone() }),
+        }
     }
 
     /// What the border cells of a convolution can hold: sums of some of an accumulator's terms, in which those that are left
@@ -331,13 +345,38 @@ impl Builder<'_> {
         let (input, _, weights, bias) = conv_parts(self.program, tensor);
         let largest = self.ranges[input.0 as usize].value.magnitude();
         let sum = |weights: &[i32]| weights.iter().map(|&weight| i128::from(weight.unsigned_abs())).sum::<i128>();
-        let channels = weights.chunks(weights.len() / bias.len()).zip(bias);
+        let per_output = weights.len() / bias.len();
+        if let Some(declared) = self.program.private_weights.get(&tensor) {
+            let [weight, bias] = [declared.weight_bits, declared.bias_bits].map(|bits| 1i128 << (bits - 1));
+            let bound = weight * per_output as i128 * largest + bias;
+            return Interval::new(-bound, bound);
+        }
+        let channels = weights.chunks(per_output).zip(bias);
         let bound = channels.map(|(weights, &bias)| sum(&weights) * largest + i128::from(bias.unsigned_abs())).max();
         Interval::new(-bound.unwrap_or(0), bound.unwrap_or(0))
     }
 
-    fn block_of_weights(&mut self, outputs: usize, taps: Box<[StripId]>) -> Operand {
-        Operand::Weights(self.weights.intern(WeightBlock { outputs, taps }))
+    /// The value of a block of weights, joined from those of its limbs where it has several.
+    fn block_of_weights(&mut self, shape: BlockShape, taps: &[StripId]) -> Operand {
+        let BlockShape { outputs, limbs, one_of_several } = shape;
+        let mut joined = None;
+        for limb in (0..limbs).rev() {
+            let taps = taps.iter().map(|&strip| self.strips.limb(strip, limb)).collect();
+            let block = Operand::Weights(self.weights.intern(self.strips, outputs, taps, one_of_several));
+            let previous = match joined {
+                None if limb == 0 => return block,
+                None => Previous::Drop,
+                Some(_) => Previous::Times(1 << LIMB_BITS),
+            };
+            joined = Some(self.scalar.add(previous, 1, block, 0));
+        }
+        Operand::Scalar(joined.expect("a weight has a limb"))
+    }
+
+    /// The blocks of a convolution's kernels.
+    fn kernel_shape(&self, tensor: TensorId, job: &Job) -> BlockShape {
+        let [limbs, _] = self.strips.limbs(tensor);
+        BlockShape { outputs: job.outputs, limbs, one_of_several: job.groups.len() > 1 }
     }
 
     pub(super) fn stride_of(rows: &Accumulated) -> usize {
@@ -417,12 +456,13 @@ impl Builder<'_> {
     }
 
     fn dense_right_side(&mut self, tensor: TensorId, job: &Job) -> ScalarRef {
+        let shape = self.kernel_shape(tensor, job);
         let mut products = Vec::with_capacity(job.groups.len());
         for planes in &job.groups {
             let inputs = dense_inputs(job, planes);
             let used = inputs.into_iter().filter(|&(_, strip)| !self.strips.is_zero(strip));
             let used: Vec<_> = used.map(|(origin, strip)| (self.place(origin).value(), strip)).collect();
-            let product = |(cell, strip)| (Operand::Cell(cell), self.block_of_weights(job.outputs, [strip].into()));
+            let product = |(cell, strip)| (Operand::Cell(cell), self.block_of_weights(shape, &[strip]));
             products.push(used.into_iter().map(product).collect());
         }
         let sum = self.grouped_products(&products, job.outputs);
@@ -466,7 +506,9 @@ impl Builder<'_> {
         if self.strips.is_zero(strip) {
             return sum;
         }
-        let block = self.block_of_weights(bias.len(), [strip].into());
+        let [_, limbs] = self.strips.limbs(tensor);
+        let shape = BlockShape { outputs: bias.len(), limbs, one_of_several: false };
+        let block = self.block_of_weights(shape, &[strip]);
         let scaled = match factor {
             None => self.scalar.add(Previous::Drop, 1, block, 0),
             Some(factor) => self.scalar.multiply(Previous::Drop, block, Operand::Scalar(factor)),
@@ -670,6 +712,7 @@ impl Builder<'_> {
         placed: &PlacedPlanes,
         shape: &ProductShape,
     ) -> ScalarRef {
+        let blocks = self.kernel_shape(tensor, job);
         let mut starts = placed.starts.iter();
         let mut products = Vec::with_capacity(job.groups.len());
         for planes in &job.groups {
@@ -677,7 +720,7 @@ impl Builder<'_> {
             for plane in planes {
                 let &(block, start) = starts.next().expect("every plane is placed");
                 let evaluation = self.read_plane(block, start, placed.cells, Base::Chi);
-                if let Some(kernel) = self.kernel(job.outputs, plane, placed.pitch, shape) {
+                if let Some(kernel) = self.kernel(blocks, plane, placed.pitch, shape) {
                     group.push((evaluation, kernel));
                 }
             }
@@ -692,7 +735,7 @@ impl Builder<'_> {
 
     /// `Σ_t χ^(τ_t − τ_min) · Σ_o ρ^(O−1−o)·w_(o,t)`: runs of neighbouring taps are blocks of weights, and a Horner scheme of
     /// the scalar unit joins them.
-    fn kernel(&mut self, outputs: usize, plane: &Plane, pitch: usize, shape: &ProductShape) -> Option<Operand> {
+    fn kernel(&mut self, blocks: BlockShape, plane: &Plane, pitch: usize, shape: &ProductShape) -> Option<Operand> {
         let mut taps: Vec<_> = plane
             .taps
             .iter()
@@ -703,7 +746,8 @@ impl Builder<'_> {
         let mut joined: Option<(Operand, i64)> = None;
         for run in taps.chunk_by(|a, b| a.0 == b.0 + 1) {
             let last = run[run.len() - 1].0;
-            let block = self.block_of_weights(outputs, run.iter().map(|&(_, strip)| strip).collect());
+            let strips: Vec<_> = run.iter().map(|&(_, strip)| strip).collect();
+            let block = self.block_of_weights(blocks, &strips);
             joined = Some(match joined {
                 None => (block, last),
                 Some((sum, at)) => {

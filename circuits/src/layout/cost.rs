@@ -13,6 +13,7 @@ use super::folding::Folding;
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
 use crate::machine::{
     Arrangement, ColumnCounts, ColumnSet, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
+    RARE,
 };
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
@@ -133,9 +134,10 @@ pub fn estimate(params: &MachineParams) -> Estimate {
     let ColumnCounts { fixed, first_phase: integers, permuted: permutation, .. } = placement.counts();
     let proof = ProofCounts::new(params);
     let elements = proof.proof_commitments - integers;
-    // The weights of a folded machine share columns with all else.
+    // The public weights of a folded machine share columns with all else; private ones are first-phase columns like others.
     let (weights, folded_gates) = match params.arrangement {
-        Arrangement::Parallel => (params.weights as usize, 0.0),
+        Arrangement::Parallel if params.weight_lanes.has_public() => (params.weights as usize, 0.0),
+        Arrangement::Parallel => (0, 0.0),
         Arrangement::Folded(_) => (0, FOLDED_GATES_SECONDS),
     };
     let fixed = fixed - weights;
@@ -372,13 +374,16 @@ fn choices(
     Ok(widths.into_par_iter().map(cost).collect())
 }
 
-/// The member by which parallel machines are compared: with all optional columns, the upper bound, but for one that few
-/// programs have.
+/// The member by which parallel machines are compared: with all optional columns, the upper bound, but for those that few
+/// programs have and this one lacks.
 fn bound(draft: &Draft<'_>, widths: &Widths) -> MachineParams {
     let mut optional = ColumnSet::default();
-    let rare = FixedColumn::PlaneRho.optional_bit().filter(|_| !draft.switched_on.contains(&FixedColumn::PlaneRho));
-    (0..FixedColumn::OPTIONAL).filter(|&bit| Some(bit) != rare).for_each(|bit| optional.insert(bit));
-    MachineParams { optional, port_columns: draft.subject.port_columns(widths.k), ..widths.params() }
+    let weight_lanes = draft.builder.weights.lanes();
+    let there = weight_lanes.has_private().then(|| draft.builder.weights.switched_on(widths.weights as usize));
+    let is_there = |column| there.iter().chain([&draft.switched_on]).any(|columns| columns.contains(column));
+    let absent: Vec<_> = RARE.iter().filter(|column| !is_there(column)).map(|column| column.optional_bit()).collect();
+    (0..FixedColumn::OPTIONAL).filter(|&bit| !absent.contains(&Some(bit))).for_each(|bit| optional.insert(bit));
+    MachineParams { optional, weight_lanes, port_columns: draft.subject.port_columns(widths.k), ..widths.params() }
 }
 
 /// The fewest weights and tables per row for each `k` in reach, with the rows that they give and the most weights of use.
@@ -468,6 +473,7 @@ mod tests {
             name: "picture".into(),
             source_digest: [0; 32],
             options: Default::default(),
+            private_weights: Default::default(),
             tables: vec![table],
             nodes: ops.into_iter().map(node).collect(),
             inputs: vec![port(x)],

@@ -51,6 +51,7 @@ impl Folding<'_> {
             k: *MachineParams::K.end(),
             units: self.units,
             weights: 1,
+            weight_lanes: self.draft.builder.weights.lanes(),
             tables: 1,
             port_columns: 0,
             optional,
@@ -98,17 +99,21 @@ impl Folding<'_> {
 
     /// Weights per row for each stride, the narrowest first.
     fn weights(&self, params: &MachineParams, columns: Columns) -> Vec<Choice> {
-        let flags = fixed_of(params, Region::Weights) - 1;
+        let public = params.weight_lanes.has_public();
+        let flags = fixed_of(params, Region::Weights) - usize::from(public);
         let results = advice_of(&AdviceColumn::second_phase(params), Region::Weights);
         let widest = self.draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize);
         let rows = |entries: u32| self.draft.rows(entries, 1).weights;
         let choice = |stride: u32| {
-            let room = (columns.fixed * stride as usize).checked_sub(flags)?.min(widest) as u32;
+            let spare = (columns.fixed * stride as usize).checked_sub(flags)?;
+            let fixed = if public { spare } else { usize::MAX };
+            let first = if params.weight_lanes.has_private() { PRIVATE_COLUMNS * stride as usize } else { usize::MAX };
+            let room = fixed.min(first).min(widest) as u32;
             if room == 0 || columns.second * (stride as usize) < results {
                 return None;
             }
             let entries = match self.options.weights {
-                Some(asked) => Some(asked).filter(|&asked| asked as usize + flags <= columns.fixed * stride as usize),
+                Some(asked) => Some(asked).filter(|&asked| asked as usize <= fixed),
                 None => least(room, |entries| rows(entries) <= rows(room)),
             }?;
             Some(Choice { entries, stride, rows: rows(entries) * stride as usize })
@@ -146,6 +151,8 @@ impl Folding<'_> {
     }
 }
 
+/// Columns of private weights that are tried: each is a commitment that holds nothing else.
+const PRIVATE_COLUMNS: usize = 1;
 /// Fixed cells of a table's entry.
 const ENTRY_COLUMNS: usize = 3;
 

@@ -32,14 +32,14 @@ use crate::graph::{Port, Program, ProgramError, TableId, TensorId, Visibility};
 use crate::interface::{port_rows, Direction, Interface, InterfacePort, PublicData};
 use crate::machine::{
     AdviceColumn, Arrangement, Assignment, Cell, ColumnSet, FixedColumn, Integers, MachineCircuit, MachineParams,
-    ParamsError, Placement, Region, Regions, Skeleton,
+    ParamsError, Placement, Region, Regions, Skeleton, WeightLanes,
 };
 use crate::origin::{self, Origin};
 use crate::reference::Trace;
 use builder::Builder;
 use fill::{Fill, Filler, UnitColumns};
 use tables::TablePlan;
-use weights::Strips;
+use weights::{PrivateWeights, Strips};
 
 pub use builder::ACCUMULATOR_BITS;
 pub use cost::{Estimate, GasModel, Objective};
@@ -115,6 +115,12 @@ pub enum LayoutError {
         port: String,
         /// Bits of a value.
         bits: u32,
+    },
+    /// Private weights that are shared by layers which do not lie alike.
+    #[error("node {node:?}: it shares private weights with a layer that is laid out otherwise; declare them apart")]
+    SharedWeights {
+        /// The node.
+        node: String,
     },
     /// The compiler made a mistake and found it out.
     #[error("internal error, please report it: {0}")]
@@ -206,6 +212,8 @@ pub struct Layout {
     rows: RowUse,
     elements: usize,
     weights: usize,
+    /// Where the private weights stand.
+    private_weights: Arc<PrivateWeights>,
     /// Where the elements of each tensor that is no view live.
     homes: Arc<[Vec<rows::Place>]>,
     /// Where the limbs of the salts of hashed ports live.
@@ -315,7 +323,11 @@ pub fn interface_of(program: &Program) -> Result<Interface, LayoutError> {
 /// A port whose values are too wide to be packed.
 fn interface(program: &Program, ranges: &[NodeRange]) -> Result<Interface, LayoutError> {
     let port = |port: &Port, direction| {
-        let range = ranges[port.tensor.0 as usize].value;
+        let range = ranges[port.tensor.0 as usize].proven;
+        let (Ok(lo), Ok(hi)) = (i64::try_from(range.lo), i64::try_from(range.hi)) else {
+            let bits = 128 - range.width().leading_zeros();
+            return Err(LayoutError::Port { port: port.name.clone(), bits });
+        };
         let port = InterfacePort {
             name: port.name.clone(),
             direction,
@@ -323,8 +335,8 @@ fn interface(program: &Program, ranges: &[NodeRange]) -> Result<Interface, Layou
             scale: port.scale,
             kind: port.kind,
             visibility: port.visibility,
-            lo: range.lo as i64,
-            hi: range.hi as i64,
+            lo,
+            hi,
         };
         match port.bits() {
             0..=62 => Ok(port),
@@ -401,6 +413,7 @@ impl<'a> Draft<'a> {
     /// The member of the machine's family.
     fn params(&self, widths: &Widths) -> MachineParams {
         MachineParams {
+            weight_lanes: self.builder.weights.lanes(),
             port_columns: self.subject.port_columns(widths.k),
             optional: self.optional(widths.weights),
             ..widths.params()
@@ -446,6 +459,7 @@ impl<'a> Draft<'a> {
         let regions = rows.regions(&params);
         let port_copies = self.port_copies(widths.k);
         let builder = self.builder;
+        let private_weights = builder.weights.private(builder.strips, widths.weights as usize);
         let mut cells = FixedCells {
             regions,
             columns: builder.rows.columns(regions.rows(Region::Units)),
@@ -474,6 +488,7 @@ impl<'a> Draft<'a> {
             interface: self.subject.interface.clone(),
             elements: builder.rows.elements(),
             weights: builder.weights.weights(),
+            private_weights: Arc::new(private_weights),
             fills: builder.fills.into(),
             homes: builder.places.into(),
             salts: builder.salts.into(),
@@ -496,12 +511,13 @@ impl Widths {
         }
     }
 
-    /// The member of the machine's family, without optional columns and those of committed ports.
+    /// The member of the machine's family, without optional columns and those of committed ports, as if all weights were public.
     pub fn params(&self) -> MachineParams {
         MachineParams {
             k: self.k,
             units: self.units,
             weights: self.weights,
+            weight_lanes: WeightLanes::Public,
             tables: self.tables,
             port_columns: 0,
             optional: ColumnSet::default(),
@@ -635,17 +651,32 @@ impl Layout {
     /// The first-phase witness of a run.
     ///
     /// # Panics
-    /// There are not as many salts as hashed ports.
+    /// There are not as many salts as hashed ports, or the program is none of this layout.
     pub fn assign(&self, program: &Program, trace: &Trace, salts: &[Salt]) -> Assignment {
         assert_eq!(salts.len(), self.interface.hashed().count(), "every hashed port has a salt");
         let mut columns = UnitColumns::new(&self.skeleton);
         let mut filler = Filler { program, trace, salts, columns: &mut columns };
         self.fills.iter().for_each(|fill| filler.run(fill));
         columns.copy(&self.skeleton.copies);
-        let first_phase = columns.named().chain(self.port_columns(program, trace)).collect();
+        let weights = (0..).map(AdviceColumn::Weight).zip(self.weight_lanes(program));
+        let first_phase = columns.named().chain(weights).chain(self.port_columns(program, trace)).collect();
         let mut assignment = Assignment { skeleton: Arc::clone(&self.skeleton), first_phase };
         assignment.count_lookups();
         assignment
+    }
+
+    /// The private weights of a program lane by lane: one that is laid out so, or another one of its family.
+    fn weight_lanes(&self, program: &Program) -> Vec<Integers> {
+        self.private_weights.columns(program, self.skeleton.regions.rows(Region::Weights))
+    }
+
+    /// The columns of the circuit that hold private weights, as a program fills them: those of [`Placement::weight_columns`], from row 0
+    /// on. All that stands behind them, and between the weights, is zero.
+    ///
+    /// # Panics
+    /// The program is none of this layout.
+    pub fn weight_columns(&self, program: &Program) -> Vec<Integers> {
+        Placement::new(&self.params()).private_weights(&self.skeleton.regions, self.weight_lanes(program))
     }
 
     /// The columns of committed ports.

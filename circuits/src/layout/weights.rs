@@ -6,20 +6,25 @@
 //!
 //! A *block* is a chain of taps `τ_0 > τ_1 > …` one position apart, each with `n` weights. Its value is
 //! `Σ_t χ^(T−1−t) · Σ_o ρ^(n−1−o) · w[t][o]`. Equal blocks are stored once.
+//!
+//! Where weights are private, nothing depends on their values: strips bear the same number if they are declared to be shared, zeros are
+//! weights like others, and what takes more than 16 bits is as many strips of limbs as is declared. The first row of such a strip may
+//! have lanes to spare. What stands there is multiplied by powers of `ρ` beyond all outputs of the layer; where these are another
+//! group's, the weights that fill no row take a row each, of which nothing but the last lane is read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use rayon::prelude::*;
 
-use crate::graph::{Op, Program, TensorId, Weights};
-use crate::machine::{FixedColumn, Integers};
+use crate::graph::{limb, Op, Program, TensorId, Weights};
+use crate::machine::{FixedColumn, Integers, WeightLanes};
 
 /// The number of a list of weights: equal lists have equal numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StripId(u32);
 
-/// A list of weights, one for each output channel of a group.
+/// A list of public weights, one for each output channel of a group.
 #[derive(Clone, Copy, Debug)]
 enum Strip<'a> {
     /// The weights `first`, `first + step`, … of a convolution.
@@ -48,7 +53,53 @@ impl Strip<'_> {
     }
 }
 
-/// The strips of a convolution.
+/// The limbs with one number of a list of private weights, by where these stand in a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PrivateStrip {
+    /// The convolution whose weights they are.
+    pub(super) tensor: TensorId,
+    pub(super) part: Part,
+    /// Which limbs, the lowest are 0.
+    pub(super) limb: u32,
+}
+
+/// A part of a convolution's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// The weights `first`, `first + step`, …
+    Tap {
+        /// The first weight.
+        first: usize,
+        /// From one to the next.
+        step: usize,
+    },
+    /// The biases.
+    Bias,
+}
+
+impl PrivateStrip {
+    /// The number of one of its weights, or biases, among those of the convolution.
+    pub(super) fn index(&self, output: usize) -> usize {
+        match self.part {
+            Part::Tap { first, step } => first + output * step,
+            Part::Bias => output,
+        }
+    }
+
+    /// The limbs of the first `outputs` weights.
+    fn limbs<'p>(&'p self, program: &'p Program, outputs: usize) -> impl Iterator<Item = i64> + 'p {
+        let Op::Conv { weights, bias, .. } = &program.node(self.tensor).op else {
+            unreachable!("the node is a convolution")
+        };
+        let value = move |index: usize| match self.part {
+            Part::Tap { .. } => weights.get(index).into(),
+            Part::Bias => bias[index],
+        };
+        (0..outputs).map(move |output| limb(value(self.index(output)), self.limb))
+    }
+}
+
+/// The strips of a convolution. Those of further limbs have the numbers that follow.
 #[derive(Clone, Debug)]
 struct ConvStrips {
     /// Weights of an output channel.
@@ -56,19 +107,28 @@ struct ConvStrips {
     /// Group by group, one for each weight of an output channel.
     taps: Vec<StripId>,
     bias: StripId,
+    /// Limbs of a weight and of a bias.
+    limbs: [u32; 2],
+}
+
+/// What is known of a strip.
+#[derive(Clone, Copy, Debug)]
+enum Known<'a> {
+    /// One of the equal strips with a number, and whether it is zero.
+    Public(Strip<'a>, bool),
+    Private(PrivateStrip),
 }
 
 /// All strips of a program.
 #[derive(Clone, Debug)]
 pub(super) struct Strips<'a> {
     convs: HashMap<TensorId, ConvStrips>,
-    /// One of the equal strips with each number, and whether it is zero.
-    known: Vec<(Strip<'a>, bool)>,
+    known: Vec<Known<'a>>,
 }
 
 /// Strips by their hashes.
 struct Numbering<'a> {
-    known: Vec<(Strip<'a>, bool)>,
+    known: Vec<Known<'a>>,
     /// The first strip with a hash.
     heads: HashMap<u64, u32>,
     /// The next strip with the same hash.
@@ -91,16 +151,36 @@ impl<'a> Numbering<'a> {
     fn number(&mut self, hash: u64, strip: Strip<'a>) -> StripId {
         let mut candidate = self.heads.get(&hash).copied();
         while let Some(index) = candidate {
-            let (known, _) = &self.known[index as usize];
-            if known.len() == strip.len() && known.iter().eq(strip.iter()) {
-                return StripId(index);
+            if let Known::Public(known, _) = &self.known[index as usize] {
+                if known.len() == strip.len() && known.iter().eq(strip.iter()) {
+                    return StripId(index);
+                }
             }
             candidate = self.next[index as usize];
         }
-        let new = self.known.len() as u32;
-        self.next.push(self.heads.insert(hash, new));
-        self.known.push((strip, strip.iter().all(|weight| weight == 0)));
-        StripId(new)
+        let head = self.heads.insert(hash, self.known.len() as u32);
+        self.push(Known::Public(strip, strip.iter().all(|weight| weight == 0)), head)
+    }
+
+    fn push(&mut self, known: Known<'a>, next: Option<u32>) -> StripId {
+        self.next.push(next);
+        self.known.push(known);
+        StripId(self.known.len() as u32 - 1)
+    }
+
+    /// Numbers for the limbs of a list of private weights; returns the lowest ones'.
+    fn limbs(&mut self, tensor: TensorId, part: Part, limbs: u32) -> StripId {
+        let strip = |limb| Known::Private(PrivateStrip { tensor, part, limb });
+        let first = self.push(strip(0), None);
+        (1..limbs).for_each(|limb| _ = self.push(strip(limb), None));
+        first
+    }
+
+    fn private(&mut self, tensor: TensorId, [weights, outputs, groups]: [usize; 3], limbs: [u32; 2]) -> ConvStrips {
+        let (per_group, step) = (outputs / groups, weights / outputs);
+        let tap = |tap: usize| Part::Tap { first: tap / step * per_group * step + tap % step, step };
+        let taps = (0..groups * step).map(|index| self.limbs(tensor, tap(index), limbs[0])).collect();
+        ConvStrips { per_output: step, taps, bias: self.limbs(tensor, Part::Bias, limbs[1]), limbs }
     }
 
     fn conv(&mut self, weights: &'a Weights, bias: &'a [i64], groups: usize) -> ConvStrips {
@@ -116,7 +196,7 @@ impl<'a> Numbering<'a> {
         };
         let taps = hashes.into_iter().enumerate().map(|(tap, hash)| self.number(hash, strip(tap))).collect();
         let hash = bias.iter().fold(self.key[0], |hash, &b| self.step(hash, b));
-        ConvStrips { per_output, taps, bias: self.number(hash, Strip::Bias(bias)) }
+        ConvStrips { per_output, taps, bias: self.number(hash, Strip::Bias(bias)), limbs: [1, 1] }
     }
 }
 
@@ -124,11 +204,19 @@ impl<'a> Strips<'a> {
     /// Finds the equal strips of a program.
     pub(super) fn new(program: &'a Program) -> Self {
         let mut numbering = Numbering::new();
-        let mut convs = HashMap::new();
+        let mut convs: HashMap<TensorId, ConvStrips> = HashMap::new();
         for (tensor, node) in (0..).map(TensorId).zip(&program.nodes) {
-            if let Op::Conv { geometry, weights, bias, .. } = &node.op {
-                convs.insert(tensor, numbering.conv(weights, bias, geometry.groups as usize));
-            }
+            let Op::Conv { geometry, weights, bias, .. } = &node.op else { continue };
+            let groups = geometry.groups as usize;
+            let strips = match program.private_weights_of(tensor) {
+                None => numbering.conv(weights, bias, groups),
+                Some((_, owner)) if owner != tensor => convs[&owner].clone(),
+                Some((declared, _)) => {
+                    let limbs = [declared.weight_limbs(), declared.bias_limbs()];
+                    numbering.private(tensor, [weights.len(), bias.len(), groups], limbs)
+                }
+            };
+            convs.insert(tensor, strips);
         }
         Self { convs, known: numbering.known }
     }
@@ -144,14 +232,49 @@ impl<'a> Strips<'a> {
         self.convs[&tensor].bias
     }
 
-    /// Whether all weights of a strip are zero.
-    pub(super) fn is_zero(&self, strip: StripId) -> bool {
-        self.known[strip.0 as usize].1
+    /// Limbs of the weights of a convolution, and of its biases.
+    pub(super) fn limbs(&self, tensor: TensorId) -> [u32; 2] {
+        self.convs[&tensor].limbs
     }
 
-    fn get(&self, strip: StripId) -> &Strip<'a> {
-        &self.known[strip.0 as usize].0
+    /// The strip of higher limbs of the same weights.
+    pub(super) fn limb(&self, strip: StripId, limb: u32) -> StripId {
+        StripId(strip.0 + limb)
     }
+
+    /// Whether all weights of a strip are zero, and known to be.
+    pub(super) fn is_zero(&self, strip: StripId) -> bool {
+        matches!(self.known[strip.0 as usize], Known::Public(_, true))
+    }
+
+    fn is_private(&self, strip: StripId) -> bool {
+        matches!(self.known[strip.0 as usize], Known::Private(_))
+    }
+
+    fn public(&self, strip: StripId) -> &Strip<'a> {
+        match &self.known[strip.0 as usize] {
+            Known::Public(strip, _) => strip,
+            Known::Private(_) => unreachable!("the block is public"),
+        }
+    }
+
+    fn private(&self, strip: StripId) -> PrivateStrip {
+        match self.known[strip.0 as usize] {
+            Known::Private(strip) => strip,
+            Known::Public(..) => unreachable!("the block is private"),
+        }
+    }
+}
+
+/// Whose weights a block holds, and what may stand in the lanes that it does not fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum BlockKind {
+    /// Public ones, and zeros.
+    Public,
+    /// Private ones, and anything.
+    Private,
+    /// Private ones; no lanes are spare, for other groups' outputs follow.
+    Apart,
 }
 
 /// A strip for each tap, each with `outputs` weights.
@@ -159,11 +282,100 @@ impl<'a> Strips<'a> {
 pub(super) struct WeightBlock {
     pub(super) outputs: usize,
     pub(super) taps: Box<[StripId]>,
+    pub(super) kind: BlockKind,
+}
+
+/// The rows of a strip: some that hold one weight each, then rows of all lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct StripRows {
+    single: usize,
+    full: usize,
+}
+
+impl StripRows {
+    fn new(outputs: usize, kind: BlockKind, lanes: usize) -> Self {
+        match kind {
+            BlockKind::Public | BlockKind::Private => Self { single: 0, full: outputs.div_ceil(lanes) },
+            BlockKind::Apart => Self { single: outputs % lanes, full: outputs / lanes },
+        }
+    }
+
+    fn count(self) -> usize {
+        self.single + self.full
+    }
+
+    /// Row and lane of each of a strip's weights, with `lanes` lanes, the strip's first row being 0.
+    fn places(self, outputs: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+        let padding = self.single * lanes + self.full * lanes - outputs - self.single * (lanes - 1);
+        let in_full = move |slot: usize| (self.single + slot / lanes, slot % lanes);
+        (0..self.single).map(move |row| (row, lanes - 1)).chain((padding..self.full * lanes).map(in_full))
+    }
 }
 
 impl WeightBlock {
+    fn strip_rows(&self, lanes: usize) -> StripRows {
+        StripRows::new(self.outputs, self.kind, lanes)
+    }
+
     fn rows(&self, lanes: usize) -> usize {
-        self.taps.len() * self.outputs.div_ceil(lanes)
+        self.taps.len() * self.strip_rows(lanes).count()
+    }
+}
+
+/// Which private weights stand in which cells.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PrivateWeights {
+    lanes: usize,
+    strips: Vec<PlacedStrip>,
+}
+
+/// A strip of private weights on the machine.
+#[derive(Clone, Copy, Debug)]
+struct PlacedStrip {
+    strip: PrivateStrip,
+    outputs: usize,
+    /// The first of its rows.
+    first: usize,
+    rows: StripRows,
+}
+
+impl PrivateWeights {
+    /// The columns of a program's weights, each with `rows` cells.
+    pub(super) fn columns(&self, program: &Program, rows: usize) -> Vec<Integers> {
+        let mut columns = vec![Integers::zeros(rows); self.lanes];
+        for &PlacedStrip { strip, outputs, first, rows } in &self.strips {
+            for (limb, (row, lane)) in strip.limbs(program, outputs).zip(rows.places(outputs, self.lanes)) {
+                columns[lane].set(first + row, limb);
+            }
+        }
+        columns
+    }
+
+    /// Every cell with a private weight: its row and lane, and the weight's strip and number.
+    pub(super) fn cells(&self) -> impl Iterator<Item = ((usize, usize), PrivateStrip, usize)> + '_ {
+        self.strips.iter().flat_map(move |&PlacedStrip { strip, outputs, first, rows }| {
+            let places = rows.places(outputs, self.lanes).enumerate();
+            places.map(move |(output, (row, lane))| ((first + row, lane), strip, strip.index(output)))
+        })
+    }
+}
+
+#[cfg(test)]
+impl PrivateWeights {
+    /// Number of strips.
+    pub(super) fn len(&self) -> usize {
+        self.strips.len()
+    }
+
+    /// Says of the weights of two strips that they stand in each other's place.
+    pub(super) fn exchange(&mut self, a: usize, b: usize) {
+        let (first, second) = (self.strips[a].strip, self.strips[b].strip);
+        (self.strips[a].strip, self.strips[b].strip) = (second, first);
+    }
+
+    /// Says of the weights of one strip that they stand in the place of another's, too.
+    pub(super) fn repeat(&mut self, of: usize, at: usize) {
+        self.strips[at].strip = self.strips[of].strip;
     }
 }
 
@@ -172,13 +384,36 @@ impl WeightBlock {
 pub(super) struct WeightBlocks {
     blocks: Vec<WeightBlock>,
     known: HashMap<WeightBlock, usize>,
+    /// Whether there are public blocks, and private ones.
+    kinds: [bool; 2],
+    /// The strips of the private blocks.
+    placed: HashSet<StripId>,
+    /// Whether a strip stands in two blocks, so that nothing says that they hold the same.
+    doubled: bool,
 }
 
 impl WeightBlocks {
-    /// The number of a block with these weights.
-    pub(super) fn intern(&mut self, block: WeightBlock) -> usize {
+    /// The number of a block with these weights, which all are public or all private; those of one of several groups must not
+    /// spill over.
+    pub(super) fn intern(
+        &mut self,
+        strips: &Strips<'_>,
+        outputs: usize,
+        taps: Box<[StripId]>,
+        one_of_several: bool,
+    ) -> usize {
+        let kind = match (taps.first().is_some_and(|&tap| strips.is_private(tap)), one_of_several) {
+            (false, _) => BlockKind::Public,
+            (true, false) => BlockKind::Private,
+            (true, true) => BlockKind::Apart,
+        };
+        let block = WeightBlock { outputs, taps, kind };
         if let Some(&known) = self.known.get(&block) {
             return known;
+        }
+        self.kinds[usize::from(kind != BlockKind::Public)] = true;
+        if kind != BlockKind::Public {
+            self.doubled |= !block.taps.iter().all(|&tap| self.placed.insert(tap));
         }
         self.known.insert(block.clone(), self.blocks.len());
         self.blocks.push(block);
@@ -200,19 +435,41 @@ impl WeightBlocks {
         self.blocks.iter().map(|block| block.outputs).max().unwrap_or(1)
     }
 
-    /// The columns of weights, each with `rows` cells.
+    /// Whether every private weight stands in one cell. Convolutions that share theirs and read planes of different pitch would have
+    /// them in different blocks.
+    pub(super) fn are_single(&self) -> bool {
+        !self.doubled
+    }
+
+    /// Where the weights stand.
+    pub(super) fn lanes(&self) -> WeightLanes {
+        match self.kinds {
+            [_, false] => WeightLanes::Public,
+            [false, true] => WeightLanes::Private,
+            [true, true] => WeightLanes::Both,
+        }
+    }
+
+    /// The columns of public weights, each with `rows` cells.
     pub(super) fn columns(&self, strips: &Strips<'_>, lanes: usize, rows: usize) -> Vec<Integers> {
-        (0..lanes).into_par_iter().map(|lane| self.column(strips, lanes, lane, rows)).collect()
+        match self.lanes().has_public() {
+            true => (0..lanes).into_par_iter().map(|lane| self.column(strips, lanes, lane, rows)).collect(),
+            false => Vec::new(),
+        }
     }
 
     fn column(&self, strips: &Strips<'_>, lanes: usize, lane: usize, rows: usize) -> Integers {
         let mut column = Integers::zeros(rows);
         let mut row = 0;
         for block in &self.blocks {
+            if block.kind != BlockKind::Public {
+                row += block.rows(lanes);
+                continue;
+            }
             let inner = block.outputs.div_ceil(lanes);
             let padding = inner * lanes - block.outputs;
             for &tap in &block.taps {
-                let strip = strips.get(tap);
+                let strip = strips.public(tap);
                 for (row, slot) in (row..row + inner).zip((lane..).step_by(lanes)) {
                     if slot >= padding {
                         column.set(row, strip.get(slot - padding));
@@ -224,23 +481,43 @@ impl WeightBlocks {
         column
     }
 
+    /// Which private weights stand in which cells.
+    pub(super) fn private(&self, strips: &Strips<'_>, lanes: usize) -> PrivateWeights {
+        let mut placed = Vec::new();
+        let mut first = 0;
+        for block in &self.blocks {
+            let rows = block.strip_rows(lanes);
+            for &tap in &block.taps {
+                if block.kind != BlockKind::Public {
+                    placed.push(PlacedStrip { strip: strips.private(tap), outputs: block.outputs, first, rows });
+                }
+                first += rows.count();
+            }
+        }
+        let lanes = if placed.is_empty() { 0 } else { lanes };
+        PrivateWeights { lanes, strips: placed }
+    }
+
     /// Writes the switches of the accumulators over the weights; returns the row of each block's value.
     pub(super) fn emit(&self, lanes: usize, mut set: impl FnMut(FixedColumn, usize, i64)) -> Vec<u32> {
         let mut row = 0;
         let mut results = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            row = emit_block(row, block.outputs.div_ceil(lanes), block.taps.len(), &mut set);
+            row = emit_block(row, block.strip_rows(lanes), block.taps.len(), block.kind, &mut set);
             results.push(row as u32 - 1);
         }
         results
     }
 
-    /// The switches that are on somewhere. They depend on whether blocks have one row or more, and one tap or more.
+    /// The switches that are on somewhere. They depend on whether strips have one row of a kind or more, and blocks one tap or more.
     pub(super) fn switched_on(&self, lanes: usize) -> BTreeSet<FixedColumn> {
-        let shape = |block: &WeightBlock| (block.outputs.div_ceil(lanes).min(2), block.taps.len().min(2));
+        let shape = |block: &WeightBlock| {
+            let StripRows { single, full } = block.strip_rows(lanes);
+            (StripRows { single: single.min(2), full: full.min(2) }, block.taps.len().min(2), block.kind)
+        };
         let mut columns = BTreeSet::new();
-        for (rows, taps) in self.blocks.iter().map(shape).collect::<BTreeSet<_>>() {
-            emit_block(0, rows, taps, &mut |column, _, value| {
+        for (rows, taps, kind) in self.blocks.iter().map(shape).collect::<HashSet<_>>() {
+            emit_block(0, rows, taps, kind, &mut |column, _, value| {
                 if value != 0 {
                     columns.insert(column);
                 }
@@ -250,18 +527,27 @@ impl WeightBlocks {
     }
 }
 
-/// Writes the switches of a block of `taps` strips of `rows` rows that starts in row `first`; returns the row behind it.
-fn emit_block(first: usize, rows: usize, taps: usize, set: &mut impl FnMut(FixedColumn, usize, i64)) -> usize {
+/// Writes the switches of a block of `taps` strips that starts in row `first`; returns the row behind it.
+fn emit_block(
+    first: usize,
+    rows: StripRows,
+    taps: usize,
+    kind: BlockKind,
+    set: &mut impl FnMut(FixedColumn, usize, i64),
+) -> usize {
     let mut row = first;
     for tap in 0..taps {
-        for inner in 0..rows {
-            let last = inner + 1 == rows;
-            set(FixedColumn::WeightStep, row + inner, i64::from(inner > 0));
+        for inner in 0..rows.count() {
+            let (last, single) = (inner + 1 == rows.count(), inner < rows.single);
+            set(FixedColumn::WeightStep, row + inner, i64::from(inner > 0 && !single));
+            set(FixedColumn::WeightSingleStep, row + inner, i64::from(inner > 0 && single));
+            set(FixedColumn::WeightPrivate, row + inner, i64::from(kind != BlockKind::Public && !single));
+            set(FixedColumn::WeightSingle, row + inner, i64::from(single));
             set(FixedColumn::WeightAbsorb, row + inner, i64::from(last));
             set(FixedColumn::WeightOuterStep, row + inner, i64::from(last && tap > 0));
             set(FixedColumn::WeightOuterKeep, row + inner, i64::from(!last && tap > 0));
         }
-        row += rows;
+        row += rows.count();
     }
     row
 }

@@ -109,6 +109,12 @@ pub enum FixedColumn {
     PlaneRho,
     /// 1 where the weight bracket accumulator steps by `ρ^W`.
     WeightStep,
+    /// 1 where the weight bracket accumulator steps by `ρ`.
+    WeightSingleStep,
+    /// 1 where the weight bracket takes up the private weights of a row.
+    WeightPrivate,
+    /// 1 where the weight bracket takes up the last private weight of a row alone.
+    WeightSingle,
     /// 1 where the outer weight accumulator is kept.
     WeightOuterKeep,
     /// 1 where the outer weight accumulator steps by `χ`.
@@ -130,7 +136,7 @@ pub enum FixedColumn {
 }
 
 /// The optional columns in the order of their bits.
-const OPTIONAL: [FixedColumn; 37] = [
+const OPTIONAL: [FixedColumn; 40] = [
     FixedColumn::LowTag,
     FixedColumn::HighTag,
     FixedColumn::ValueCoefficient,
@@ -168,7 +174,14 @@ const OPTIONAL: [FixedColumn; 37] = [
     FixedColumn::ScalarChi,
     FixedColumn::ScalarConstant,
     FixedColumn::PlaneRho,
+    FixedColumn::WeightPrivate,
+    FixedColumn::WeightSingle,
+    FixedColumn::WeightSingleStep,
 ];
+
+/// Optional columns that few members have.
+pub(crate) const RARE: [FixedColumn; 4] =
+    [FixedColumn::PlaneRho, FixedColumn::WeightPrivate, FixedColumn::WeightSingle, FixedColumn::WeightSingleStep];
 
 impl FixedColumn {
     /// Number of optional columns.
@@ -211,7 +224,9 @@ impl FixedColumn {
                 FixedColumn::TableTag(table),
             ]);
         }
-        columns.extend((0..params.weights).map(FixedColumn::Weight));
+        if params.weight_lanes.has_public() {
+            columns.extend((0..params.weights).map(FixedColumn::Weight));
+        }
         columns.extend((0..).zip(OPTIONAL).filter(|&(bit, _)| params.optional.contains(bit)).map(|(_, column)| column));
         columns
     }
@@ -223,9 +238,14 @@ impl FixedColumn {
             F::Active => &Region::ALL,
             F::OtherSelector | F::IsTable | F::IsWeight => Region::OTHERS,
             F::TableKey(_) | F::TableImage(_) | F::TableTag(_) | F::SumEnd => &[Region::Tables],
-            F::Weight(_) | F::WeightStep | F::WeightOuterKeep | F::WeightOuterStep | F::WeightAbsorb => {
-                &[Region::Weights]
-            }
+            F::Weight(_)
+            | F::WeightStep
+            | F::WeightSingleStep
+            | F::WeightPrivate
+            | F::WeightSingle
+            | F::WeightOuterKeep
+            | F::WeightOuterStep
+            | F::WeightAbsorb => &[Region::Weights],
             F::ScalarProduct
             | F::ScalarOperand
             | F::ScalarPrevious
@@ -266,6 +286,7 @@ impl FixedColumn {
                 | F::PlaneStep
                 | F::PlaneKeep
                 | F::WeightStep
+                | F::WeightSingleStep
                 | F::WeightOuterKeep
                 | F::WeightOuterStep
                 | F::ScalarPrevious
@@ -288,6 +309,8 @@ pub enum AdviceColumn {
     High(u32),
     /// How often a table's entry is looked up; first phase.
     Multiplicity(u32),
+    /// Private weights, many per row; first phase.
+    Weight(u32),
     /// Elements of a committed port, in rows of the circuit; first phase.
     Port(u32),
     /// Sum of a lane's three fractions; second phase.
@@ -327,6 +350,9 @@ impl AdviceColumn {
             ]);
         }
         columns.extend((0..params.tables).map(AdviceColumn::Multiplicity));
+        if params.weight_lanes.has_private() {
+            columns.extend((0..params.weights).map(AdviceColumn::Weight));
+        }
         columns.extend((0..params.port_columns).map(AdviceColumn::Port));
         columns
     }
@@ -372,7 +398,7 @@ impl AdviceColumn {
             | A::Plane => &[Region::Units],
             A::LookupSum => &[Region::Units, Region::Tables],
             A::Multiplicity(_) | A::TableHelper(_) => &[Region::Tables],
-            A::WeightInner | A::WeightOuter => &[Region::Weights],
+            A::Weight(_) | A::WeightInner | A::WeightOuter => &[Region::Weights],
             A::ScalarA | A::ScalarB | A::ScalarC => &[Region::Scalars],
             A::Port(_) => &[],
         }

@@ -516,19 +516,31 @@ impl GateBuilder<'_, '_> {
         vec![("M-PLANE", self.defines(&active, [accumulator], [stepped, read]))]
     }
 
-    /// M-W-INNER: `active·v − v₋₁·step·ρ^W − Σ_l ρ^(W−1−l)·w_l = 0`, degree 2;
+    /// M-W-INNER: `active·v − v₋₁·(step·ρ^W + step₁·ρ) − Σ_l ρ^(W−1−l)·f_l − private·Σ_l ρ^(W−1−l)·w_l − single·w_(W−1) = 0` with
+    /// fixed weights `f` and private ones `w`, degree 2;
     /// M-W-OUTER: `active·v' − v'₋₁·(keep + step'·χ) − absorb·v = 0`, degree 2.
     fn weights(&mut self) -> Constraints {
         let [chi, rho, ..] = self.challenges();
-        let lanes = self.params().weights;
+        let MachineParams { weights: lanes, weight_lanes, .. } = *self.params();
         let active = self.selector(Region::Weights);
         let inner = self.advice(AdviceColumn::WeightInner);
         let previous = self.previous(AdviceColumn::WeightInner);
-        let bracket = horner(&rho, (0..lanes).map(|lane| self.always(FixedColumn::Weight(lane))).collect());
-        let step = self.fixed(FixedColumn::WeightStep);
-        let stepped = times(times(step, powers(&rho, lanes as usize + 1)[lanes as usize].clone()), previous);
-        let stepped = stepped.unwrap_or_else(zero);
-        let mut constraints = vec![("M-W-INNER", self.defines(&active, [inner.clone()], [stepped, bracket]))];
+        let step = sum([
+            times(self.fixed(FixedColumn::WeightStep), powers(&rho, lanes as usize + 1)[lanes as usize].clone()),
+            times(self.fixed(FixedColumn::WeightSingleStep), rho.clone()),
+        ]);
+        let mut terms = vec![times(step, previous)];
+        if weight_lanes.has_public() {
+            terms.push(Some(horner(&rho, (0..lanes).map(|lane| self.always(FixedColumn::Weight(lane))).collect())));
+        }
+        if weight_lanes.has_private() {
+            let weights: Vec<_> = (0..lanes).map(|lane| self.advice(AdviceColumn::Weight(lane))).collect();
+            let last = weights[weights.len() - 1].clone();
+            terms.push(times(self.fixed(FixedColumn::WeightPrivate), horner(&rho, weights)));
+            terms.push(times(self.fixed(FixedColumn::WeightSingle), last));
+        }
+        let terms = terms.into_iter().flatten();
+        let mut constraints = vec![("M-W-INNER", self.defines(&active, [inner.clone()], terms))];
         if self.params().reads_planes() {
             let outer = self.advice(AdviceColumn::WeightOuter);
             let previous = self.previous(AdviceColumn::WeightOuter);

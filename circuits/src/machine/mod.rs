@@ -26,9 +26,10 @@ mod second;
 
 pub use assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
 pub use circuit::MachineCircuit;
+pub(crate) use columns::RARE;
 pub use columns::{AdviceColumn, FixedColumn, Region};
 pub use config::MachineConfig;
 pub use integers::Integers;
 pub use kernels::{FieldKernels, PlainKernels};
-pub use params::{Arrangement, ColumnSet, MachineParams, ParamsError, Strides};
+pub use params::{Arrangement, ColumnSet, MachineParams, ParamsError, Strides, WeightLanes};
 pub use placement::{ColumnCounts, FixedCells, Placement, Regions, Slot};

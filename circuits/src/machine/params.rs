@@ -71,6 +71,31 @@ impl Arrangement {
     }
 }
 
+/// Where the weights of a member stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightLanes {
+    /// All in fixed columns: they are part of the key.
+    #[default]
+    Public,
+    /// All in first-phase columns: they are the prover's.
+    Private,
+    /// Those of some layers in fixed columns, those of others in first-phase ones.
+    Both,
+}
+
+impl WeightLanes {
+    /// Whether there are fixed columns of weights.
+    pub fn has_public(self) -> bool {
+        self != Self::Private
+    }
+
+    /// Whether there are first-phase columns of weights.
+    pub fn has_private(self) -> bool {
+        self != Self::Public
+    }
+}
+
 /// One member of the family of constraint systems.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "ParamsFile", into = "ParamsFile")]
@@ -81,6 +106,8 @@ pub struct MachineParams {
     pub units: u32,
     /// Weights per row.
     pub weights: u32,
+    /// Where they stand.
+    pub weight_lanes: WeightLanes,
     /// Lookup tables side by side.
     pub tables: u32,
     /// Columns that hold committed ports.
@@ -99,8 +126,12 @@ const FIRST_STRIDE_BIT: u32 = u64::BITS - STRIDE_BITS * Region::ALL.len() as u32
 /// Bits of the number of tables in files; the columns of committed ports stand above.
 const TABLES_BITS: u32 = 16;
 
+/// Bits of the number of weights per row in files; where they stand is said above.
+const WEIGHTS_BITS: u32 = 16;
+
 /// [`MachineParams`] in files: the strides of a folded machine stand above the optional columns, and are zero in a parallel one; the
-/// columns of committed ports stand above the tables, and are zero where there are none.
+/// columns of committed ports stand above the tables, and are zero where there are none; above the weights per row stands 0 where they
+/// are public, 1 where they are private, 2 where there are both.
 #[derive(Serialize, Deserialize)]
 struct ParamsFile {
     k: u32,
@@ -112,8 +143,9 @@ struct ParamsFile {
 
 impl From<MachineParams> for ParamsFile {
     fn from(params: MachineParams) -> Self {
-        let MachineParams { k, units, weights, tables, port_columns, optional, arrangement } = params;
+        let MachineParams { k, units, weights, weight_lanes, tables, port_columns, optional, arrangement } = params;
         let tables = tables | port_columns << TABLES_BITS;
+        let weights = weights | (weight_lanes as u32) << WEIGHTS_BITS;
         let strides = match arrangement {
             Arrangement::Parallel => 0,
             Arrangement::Folded(Strides(strides)) => {
@@ -135,7 +167,13 @@ impl From<ParamsFile> for MachineParams {
         };
         let optional = ColumnSet(optional & ((1 << FIRST_STRIDE_BIT) - 1));
         let (tables, port_columns) = (tables & ((1 << TABLES_BITS) - 1), tables >> TABLES_BITS);
-        Self { k, units, weights, tables, port_columns, optional, arrangement }
+        // A word that says something else keeps it in the number of weights, which is then one that no machine has.
+        let (weights, weight_lanes) = match weights >> WEIGHTS_BITS {
+            1 => (weights & ((1 << WEIGHTS_BITS) - 1), WeightLanes::Private),
+            2 => (weights & ((1 << WEIGHTS_BITS) - 1), WeightLanes::Both),
+            _ => (weights, WeightLanes::Public),
+        };
+        Self { k, units, weights, weight_lanes, tables, port_columns, optional, arrangement }
     }
 }
 
@@ -181,6 +219,9 @@ impl MachineParams {
         if !self.optional.within(FixedColumn::OPTIONAL) {
             return Err(ParamsError { what: "the set of optional columns", found: u32::MAX });
         }
+        if self.has(FixedColumn::WeightPrivate) != self.weight_lanes.has_private() {
+            return Err(ParamsError { what: "the switch of private weights, with such columns,", found: self.weights });
+        }
         if let Arrangement::Folded(strides) = self.arrangement {
             self.validate_strides(strides)?;
         }
@@ -200,6 +241,14 @@ impl MachineParams {
         match self.rows() > 4 * strides.largest() as usize {
             true => Ok(()),
             false => Err(ParamsError { what: "the number of rows that a logical row takes", found: strides.largest() }),
+        }
+    }
+
+    /// First-phase columns of the circuit that hold private weights, and nothing else.
+    pub fn private_weight_columns(&self) -> usize {
+        match self.weight_lanes.has_private() {
+            true => self.weights.div_ceil(self.arrangement.stride(Region::Weights)) as usize,
+            false => 0,
         }
     }
 
@@ -236,6 +285,7 @@ mod tests {
             k: 9,
             units: 2,
             weights: 3,
+            weight_lanes: WeightLanes::Public,
             tables: 4,
             port_columns: 0,
             optional: ColumnSet(0b1011),
@@ -260,6 +310,16 @@ mod tests {
             assert_eq!(MachineParams::from(ParamsFile::from(params)), params);
             assert!(params.validate().is_ok());
         }
+        for weight_lanes in [WeightLanes::Private, WeightLanes::Both] {
+            let mut params = MachineParams { weight_lanes, ..member(Arrangement::Parallel) };
+            assert!(params.validate().is_err(), "the switch is missing");
+            params.optional.insert(FixedColumn::WeightPrivate.optional_bit().expect("it is optional"));
+            assert_eq!(MachineParams::from(ParamsFile::from(params)), params);
+            assert!(params.validate().is_ok());
+            assert!(MachineParams { weight_lanes: WeightLanes::Public, ..params }.validate().is_err());
+        }
+        let other = ParamsFile { weights: 3 | 3 << WEIGHTS_BITS, ..member(Arrangement::Parallel).into() };
+        assert!(MachineParams::from(other).validate().is_err());
         let unknown = ParamsFile { optional: 1 << FixedColumn::OPTIONAL, ..member(Arrangement::Parallel).into() };
         assert!(MachineParams::from(unknown).validate().is_err());
     }
@@ -290,8 +350,15 @@ mod tests {
         let parallel = Arrangement::Parallel;
         let folded = [[1, 1, 1, 1], [8, 8, 8, 3], [4, 5, 6, 7]].map(|strides| Arrangement::Folded(Strides(strides)));
         for arrangement in [parallel].into_iter().chain(folded) {
-            for optional in [0, (1 << FixedColumn::OPTIONAL) - 1] {
-                let params = MachineParams { optional: ColumnSet(optional), port_columns: 3, ..member(arrangement) };
+            for (optional, weight_lanes) in
+                [(0, WeightLanes::Public), ((1 << FixedColumn::OPTIONAL) - 1, WeightLanes::Both)]
+            {
+                let params = MachineParams {
+                    optional: ColumnSet(optional),
+                    weight_lanes,
+                    port_columns: 3,
+                    ..member(arrangement)
+                };
                 let mut system = ConstraintSystem::default();
                 MachineConfig::configure(&mut system, params);
                 assert_eq!(params.blinded_rows(), system.blinding_factors() + 1, "{params:?}");

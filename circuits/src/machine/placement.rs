@@ -16,12 +16,16 @@
 //! * All others fill the columns from offset 0 on, those of the permutation argument first: every permuted column costs the
 //!   verifier two commitments, every other one.
 //!
+//! Columns of private weights hold nothing else, so that they can be compared with other commitments: those of a folded machine take
+//! `φ` weights of a logical row each, in the rows of their region.
+//!
 //! Columns of committed ports share with nothing, in either machine: their rows are those of the circuit, from row 0 on.
 //!
 //! A fixed column that is zero on all rows is given a 1 in the first row behind all regions, which no gate reads.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -95,7 +99,7 @@ pub struct Slot {
 pub struct ColumnCounts {
     /// Fixed columns.
     pub fixed: usize,
-    /// Advice columns of the first phase, the last of which hold committed ports.
+    /// Advice columns of the first phase, the last of which hold private weights and committed ports.
     pub first_phase: usize,
     /// Advice columns of the second phase.
     pub second_phase: usize,
@@ -197,9 +201,16 @@ impl Placement {
             }
             (slots, count)
         };
-        let (slots, count) = phase(&first, 0);
+        let shared: Vec<_> = first.into_iter().filter(|name| !matches!(name, AdviceColumn::Weight(_))).collect();
+        let (slots, count) = phase(&shared, 0);
         placement.advice.extend(slots);
-        let count = count + params.port_columns as usize;
+        if params.weight_lanes.has_private() {
+            let stride = strides.of(Region::Weights);
+            let slot = |lane: u32| Slot { column: count + (lane / stride) as usize, offset: lane % stride };
+            let weights = (0..params.weights).map(|lane| ((AdviceColumn::Weight(lane), Region::Weights), slot(lane)));
+            placement.advice.extend(weights);
+        }
+        let count = count + params.private_weight_columns() + params.port_columns as usize;
         placement.counts.first_phase = count;
         let (slots, count) = phase(&second, count);
         placement.advice.extend(slots);
@@ -272,6 +283,12 @@ impl Placement {
     /// The physical column with some of the elements of committed ports, by its number among those.
     pub fn port_column(&self, index: u32) -> usize {
         self.counts.first_phase - self.params.port_columns as usize + index as usize
+    }
+
+    /// The physical columns with private weights.
+    pub fn weight_columns(&self) -> Range<usize> {
+        let end = self.port_column(0);
+        end - self.params.private_weight_columns()..end
     }
 
     /// The advice columns of the permutation argument, in its order.
@@ -384,6 +401,22 @@ impl Placement {
         columns.into_iter().map(Cow::Owned).chain(ports.map(Cow::Borrowed)).collect()
     }
 
+    /// The physical columns of private weights, from their lanes.
+    pub fn private_weights(&self, regions: &Regions, lanes: Vec<Integers>) -> Vec<Integers> {
+        if self.params.arrangement == Arrangement::Parallel {
+            return lanes;
+        }
+        let own = self.weight_columns();
+        let mut columns = vec![Integers::zeros(self.used_rows(regions)); own.len()];
+        for (name, cells) in (0..).map(AdviceColumn::Weight).zip(lanes) {
+            let slot = self.advice(name, Region::Weights);
+            self.scatter(regions, slot, Region::Weights, &mut cells.iter(), |column, row, cell| {
+                columns[column - own.start].set(row, cell);
+            });
+        }
+        columns
+    }
+
     /// The physical columns of a second phase, in the order of the constraint system.
     ///
     /// # Panics
@@ -458,7 +491,7 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::ColumnSet;
+    use crate::machine::{ColumnSet, WeightLanes};
 
     fn members() -> Vec<MachineParams> {
         let all = (0..FixedColumn::OPTIONAL).fold(ColumnSet::default(), |mut set, bit| {
@@ -471,11 +504,14 @@ mod tests {
             for (units, weights, tables) in [(1, 1, 1), (2, 35, 7), (5, 3, 16)] {
                 for optional in [ColumnSet::default(), all] {
                     let arrangement = Arrangement::Folded(Strides(strides));
-                    for port_columns in [0, 2] {
+                    for (port_columns, weight_lanes) in
+                        [(0, WeightLanes::Public), (2, WeightLanes::Public), (1, WeightLanes::Private)]
+                    {
                         members.push(MachineParams {
                             k: 10,
                             units,
                             weights,
+                            weight_lanes,
                             tables,
                             port_columns,
                             optional,
@@ -553,6 +589,7 @@ mod tests {
             k: 10,
             units: 2,
             weights: 9,
+            weight_lanes: WeightLanes::Public,
             tables: 3,
             port_columns: 0,
             optional: members()[2].optional,

@@ -318,9 +318,9 @@ impl<'a> Derivation<'a> {
     fn weights(&self) -> SecondPhase {
         let params = self.assignment.skeleton.params;
         let Challenges { chi, rho, .. } = *self.challenges;
-        let lanes: Vec<_> = (0..params.weights).filter_map(|lane| self.fixed(FixedColumn::Weight(lane))).collect();
-        let mut inner = self.kernels.combine(&lanes, &falling_powers(rho, params.weights));
-        accumulate(&self.steps([(FixedColumn::WeightStep, rho.pow([params.weights.into()]))]), &mut inner);
+        let mut inner = self.brackets(rho);
+        let steps = [(FixedColumn::WeightStep, rho.pow([params.weights.into()])), (FixedColumn::WeightSingleStep, rho)];
+        accumulate(&self.steps(steps), &mut inner);
         let mut columns = SecondPhase::new();
         if params.reads_planes() {
             let mut outer = self.absorbed(FixedColumn::WeightAbsorb, &inner);
@@ -330,6 +330,31 @@ impl<'a> Derivation<'a> {
         }
         columns.insert(AdviceColumn::WeightInner, inner);
         columns
+    }
+
+    /// The bracket of each row's weights.
+    fn brackets(&self, rho: Fr) -> Vec<Fr> {
+        let params = self.assignment.skeleton.params;
+        let powers = falling_powers(rho, params.weights);
+        let lanes: Vec<_> = (0..params.weights).filter_map(|lane| self.fixed(FixedColumn::Weight(lane))).collect();
+        if !params.weight_lanes.has_private() {
+            return self.kernels.combine(&lanes, &powers);
+        }
+        let mut brackets = match lanes.is_empty() {
+            true => vec![Fr::ZERO; self.rows(Region::Weights)],
+            false => self.kernels.combine(&lanes, &powers),
+        };
+        let private: Vec<_> = (0..params.weights).map(|lane| self.first(AdviceColumn::Weight(lane))).collect();
+        let sums = self.kernels.combine(&private, &powers);
+        let last = private[private.len() - 1];
+        let switches = [FixedColumn::WeightPrivate, FixedColumn::WeightSingle].map(|column| self.fixed(column));
+        brackets.par_iter_mut().zip(sums).enumerate().for_each(|(row, (bracket, sum))| {
+            *bracket += scaled(sum, at(switches[0], row));
+            if at(switches[1], row) != 0 {
+                *bracket += to_field(last.get(row) * at(switches[1], row));
+            }
+        });
+        brackets
     }
 
     // --- the scalar unit -----------------------------------------------------------------------------------------

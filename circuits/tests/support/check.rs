@@ -585,6 +585,7 @@ impl Equations {
                     | AdviceColumn::Low(_)
                     | AdviceColumn::High(_)
                     | AdviceColumn::Multiplicity(_)
+                    | AdviceColumn::Weight(_)
                     | AdviceColumn::Port(_)
             )
         };
@@ -627,8 +628,8 @@ impl Equations {
                 let looked_up = match column {
                     AdviceColumn::Value(lane) | AdviceColumn::Pre(lane) => on(FixedColumn::ValueSwitch(lane)),
                     AdviceColumn::Low(lane) | AdviceColumn::High(lane) => on(FixedColumn::LimbSwitch(lane)),
-                    // Read by copies alone: nothing is said of the rows behind the elements.
-                    AdviceColumn::Port(_) => false,
+                    // Read by copies or brackets alone: nothing is said of the rows behind the elements, or between the blocks.
+                    AdviceColumn::Port(_) | AdviceColumn::Weight(_) => false,
                     _ => true,
                 };
                 let touching = &self.touching[self.id(system.place(column, row)) as usize];

@@ -22,6 +22,7 @@ impl ProgramBuilder {
             name: "test".into(),
             source_digest: [0; 32],
             options: Default::default(),
+            private_weights: Default::default(),
             tables: Vec::new(),
             nodes: Vec::new(),
             inputs: Vec::new(),

@@ -1,6 +1,9 @@
 //! One small program per family of operators, to be attacked cell by cell.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+use std::collections::BTreeMap;
+
+use circuits::analysis::declare_private as declare;
 use circuits::graph::{ConvGeometry, Op, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
 
 use crate::support::{geometry, ProgramBuilder};
@@ -235,6 +238,34 @@ pub fn committed() -> ProgramBuilder {
     b
 }
 
+/// A convolution in two groups of three outputs and a dense layer of it, with private weights, the biases of two limbs; then a dense
+/// layer with public ones. No input is zero.
+pub fn private_weights() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(18);
+    let x = input(&mut b, &[2, 1, 3], [1, 3], Visibility::Private);
+    let geometry = ConvGeometry { kernel: [1, 2], groups: 2, ..ConvGeometry::POINTWISE };
+    let op = Op::Conv {
+        input: x,
+        geometry,
+        weights: vec![1, -2, 3, 0, -1, 2, 2, 2, -3, 1, 0, 0].into(),
+        bias: vec![70_000, 0, -5, 40_000, -70_000, 1].into(),
+        requantize: None,
+    };
+    let hidden = b.node(op, &[6, 1, 2]);
+    let flat = b.reshape(hidden, &[12, 1, 1]);
+    let weights: Vec<i32> = (0..24).map(|i| (i * 7 % 11) - 5).collect();
+    let mixed = conv(&mut b, flat, ConvGeometry::POINTWISE, &weights, &[2, 1, 1], None);
+    let y = conv(&mut b, mixed, ConvGeometry::POINTWISE, &[1, 1, 1, -1], &[2, 1, 1], None);
+    b.output(y, Visibility::Public);
+    declare_private(&mut b, &[hidden, mixed]);
+    b
+}
+
+/// Declares the weights of some convolutions private.
+pub fn declare_private(b: &mut ProgramBuilder, convolutions: &[TensorId]) {
+    declare(&mut b.program, convolutions.iter().copied(), &BTreeMap::new(), 1).expect("no number is too large");
+}
+
 /// The saturating layers with inputs that leave the tables on both sides, and stay inside.
 pub fn saturating_inputs() -> Vec<Vec<i64>> {
     vec![vec![3, -4, 0]]
@@ -258,5 +289,6 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("matrices", matrices()),
         ("tree", tree()),
         ("committed", committed()),
+        ("private weights", private_weights()),
     ]
 }

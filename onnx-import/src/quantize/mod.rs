@@ -324,6 +324,7 @@ fn compile_at(
         name: graph.name.clone(),
         source_digest: graph.source_digest,
         options: BTreeMap::new(),
+        private_weights: BTreeMap::new(),
         inputs,
         outputs,
         tables: emitted.tables,

@@ -14,7 +14,7 @@ const COEFFICIENTS: [FixedColumn; 3] =
     [FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
 
 /// Switches; of those that stand together at most one is on in a row.
-pub(super) const SWITCHES: [&[FixedColumn]; 14] = [
+pub(super) const SWITCHES: [&[FixedColumn]; 15] = [
     &[FixedColumn::IdentityStepChi, FixedColumn::IdentityStepRho, FixedColumn::IdentityKeep],
     &[FixedColumn::IdentityLanesRho],
     &[FixedColumn::IdentityOuterKeep, FixedColumn::IdentityOuterStep],
@@ -22,7 +22,8 @@ pub(super) const SWITCHES: [&[FixedColumn]; 14] = [
     &[FixedColumn::PlaneStep, FixedColumn::PlaneKeep],
     &[FixedColumn::PlaneRead],
     &[FixedColumn::PlaneRho],
-    &[FixedColumn::WeightStep],
+    &[FixedColumn::WeightStep, FixedColumn::WeightSingleStep],
+    &[FixedColumn::WeightPrivate, FixedColumn::WeightSingle],
     &[FixedColumn::WeightOuterKeep, FixedColumn::WeightOuterStep],
     &[FixedColumn::WeightAbsorb],
     &[FixedColumn::Pointwise],

@@ -4,19 +4,24 @@
 //! and bilinear ones of products of matrices. The forms themselves are not kept: an element stands as a random residue modulo
 //! `2^61 − 1`, drawn anew for every audit, so a form is one residue, and so is the form that the operator asks for. Different
 //! forms have equal residues with probability `2^-61`, bilinear ones `2^-60`. That takes one small product for each multiply-accumulate, and no memory for it.
+//!
+//! A private weight stands as a random residue too, or as several where it has limbs; which cell holds which of them is the layout's
+//! word, and no two cells may hold the same. What a bracket takes up besides is *loose*: anything may stand there. A term with a
+//! loose factor may have a monomial that the left side lacks, where it must vanish, or that of a border, but none of an element.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use rayon::prelude::*;
 
 use super::super::rows::Place;
 use super::super::tables::function_of;
+use super::super::weights::Part;
 use super::super::Layout;
 use super::columns::Columns;
 use super::residue::{self, Randomness};
 use super::{AuditError, AuditReport, LaidIdentity};
-use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights};
+use crate::graph::{ConvGeometry, Op, Program, TensorId, Weights, LIMB_BITS};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, MachineParams, Region, Skeleton};
 use crate::origin::{origins, Origin};
 
@@ -26,16 +31,19 @@ struct Term {
     chi: u64,
     rho: u64,
     coefficient: u64,
+    /// Whether a factor of it is a cell in which anything may stand.
+    loose: bool,
 }
 
 impl Term {
-    const ONE: Term = Term { chi: 0, rho: 0, coefficient: 1 };
+    const ONE: Term = Term { chi: 0, rho: 0, coefficient: 1, loose: false };
 
     fn times(self, other: Term) -> Term {
         Term {
             chi: self.chi + other.chi,
             rho: self.rho + other.rho,
             coefficient: residue::multiply(self.coefficient, other.coefficient),
+            loose: self.loose || other.loose,
         }
     }
 
@@ -52,10 +60,10 @@ trait Sum {
     fn add(&mut self, term: Term);
 }
 
-/// Few terms, by their monomials.
-impl Sum for HashMap<(u64, u64), u64> {
+/// Few terms, by their monomials, those with loose factors apart.
+impl Sum for HashMap<(u64, u64, bool), u64> {
     fn add(&mut self, term: Term) {
-        let sum = self.entry((term.chi, term.rho)).or_default();
+        let sum = self.entry((term.chi, term.rho, term.loose)).or_default();
         *sum = residue::add(*sum, term.coefficient);
     }
 }
@@ -86,7 +94,7 @@ impl Sum for Coefficients {
         self.terms += 1;
         match self.slot(term.chi, term.rho) {
             Some(slot) => self.sums[slot] = residue::add(self.sums[slot], term.coefficient),
-            None => self.outside = true,
+            None => self.outside |= !term.loose,
         }
     }
 }
@@ -154,6 +162,42 @@ pub(super) struct Identities<'a> {
     pub(super) operands: Vec<[Option<Cell>; 2]>,
     /// Per result of the identity reader: the row of the scalar unit that it is copied from.
     right_sides: HashMap<u32, u32>,
+    /// What private weights stand as.
+    weights: WeightResidues,
+}
+
+/// The random residues of private weights, limb by limb.
+struct WeightResidues {
+    randomness: Randomness,
+    /// By row and lane of the cell.
+    cells: HashMap<(u32, u32), u64>,
+    /// Whether two cells would hold the same limb of the same weight, or one cell two.
+    ambiguous: bool,
+}
+
+impl WeightResidues {
+    fn new(layout: &Layout) -> Self {
+        let mut residues = Self { randomness: Randomness::default(), cells: HashMap::new(), ambiguous: false };
+        let mut seen = HashSet::new();
+        for ((row, lane), strip, index) in layout.private_weights.cells() {
+            let residue = residues.limb(strip.tensor, strip.part == Part::Bias, index, strip.limb);
+            let taken = residues.cells.insert((row as u32, lane as u32), residue).is_some();
+            residues.ambiguous |= taken || !seen.insert((strip.tensor, strip.part == Part::Bias, index, strip.limb));
+        }
+        residues
+    }
+
+    fn limb(&self, tensor: TensorId, is_bias: bool, index: usize, limb: u32) -> u64 {
+        self.randomness.residue(tensor.0 << 3 | u32::from(is_bias) << 2 | limb, index as u32)
+    }
+
+    /// A weight or bias, `Σ limb_i·2^(16·i)`.
+    fn value(&self, tensor: TensorId, is_bias: bool, index: usize, limbs: u32) -> u64 {
+        let step = residue::of(1 << LIMB_BITS);
+        (0..limbs)
+            .rev()
+            .fold(0, |sum, limb| residue::add(residue::multiply(sum, step), self.limb(tensor, is_bias, index, limb)))
+    }
 }
 
 /// A `value` that is no element, no copy of one, and not zero.
@@ -180,11 +224,15 @@ impl<'a> Identities<'a> {
         let origins = origins(program);
         let randomness = Randomness::default();
         let values = values(layout, columns, &randomness);
-        Self { program, layout, skeleton, columns, origins, randomness, values, operands, right_sides }
+        let weights = WeightResidues::new(layout);
+        Self { program, layout, skeleton, columns, origins, randomness, values, operands, right_sides, weights }
     }
 
     /// Compares the two sides of all identities.
     pub(super) fn audit(&self, report: &mut AuditReport) -> Result<(), AuditError> {
+        if self.weights.ambiguous {
+            return Err(AuditError::Frame { what: "every limb of a private weight has a cell of its own" });
+        }
         let identities = self.layout.identities.par_iter();
         let reports: Vec<_> = identities.map(|identity| self.identity(identity)).collect();
         for found in reports {
@@ -392,9 +440,17 @@ impl<'a> Identities<'a> {
     /// The forms of a tensor's elements, linear or bilinear, from the operator's definition.
     fn expected(&self, tensor: TensorId) -> Vec<u64> {
         match &self.program.node(tensor).op {
-            Op::Conv { input, geometry, weights, bias, .. } => {
-                self.expected_conv(tensor, *input, geometry, weights, bias)
-            }
+            Op::Conv { input, geometry, weights, bias, .. } => match self.program.private_weights_of(tensor) {
+                None => self.expected_conv(tensor, *input, geometry, weights, bias),
+                Some((declared, owner)) => {
+                    let value = |is_bias: bool, limbs: u32| {
+                        move |index: usize| self.weights.value(owner, is_bias, index, limbs)
+                    };
+                    let weights: Vec<_> = (0..weights.len()).map(value(false, declared.weight_limbs())).collect();
+                    let bias: Vec<_> = (0..bias.len()).map(value(true, declared.bias_limbs())).collect();
+                    self.expected_private_conv(tensor, *input, geometry, &weights, &bias)
+                }
+            },
             Op::MatMul { operands, .. } => self.expected_matmul(*operands),
             _ => Vec::new(),
         }
@@ -423,37 +479,79 @@ impl<'a> Identities<'a> {
         weights: &Weights,
         bias: &[i64],
     ) -> Vec<u64> {
+        let per_output = weights.len() / bias.len();
+        let start = |output: usize| i128::from(bias[output]);
+        let kernels = |output: usize| weights.slice(output * per_output..(output + 1) * per_output);
+        let add = |sum: &mut i128, weight: i32, x: u64| *sum += i128::from(weight) * i128::from(x);
+        self.conv_forms(ConvForms { tensor, input, geometry, outputs: bias.len() }, start, kernels, add, residue::of)
+    }
+
+    /// The same with residues for weights and biases.
+    fn expected_private_conv(
+        &self,
+        tensor: TensorId,
+        input: TensorId,
+        geometry: &ConvGeometry,
+        weights: &[u64],
+        bias: &[u64],
+    ) -> Vec<u64> {
+        let per_output = weights.len() / bias.len();
+        let kernels = |output: usize| weights[output * per_output..(output + 1) * per_output].to_vec();
+        let add = |sum: &mut u64, weight: u64, x: u64| *sum = residue::add(*sum, residue::multiply(weight, x));
+        let conv = ConvForms { tensor, input, geometry, outputs: bias.len() };
+        self.conv_forms(conv, |output| bias[output], kernels, add, |sum| sum)
+    }
+
+    /// Sums from `start`, to which `add` adds each weight of `kernels` times what it is applied to.
+    fn conv_forms<S: Copy + Send, W: Copy + Default + PartialEq>(
+        &self,
+        conv: ConvForms<'_>,
+        start: impl Fn(usize) -> S + Sync,
+        kernels: impl Fn(usize) -> Vec<W> + Sync,
+        add: impl Fn(&mut S, W, u64) + Sync,
+        residue: impl Fn(S) -> u64 + Sync,
+    ) -> Vec<u64> {
+        let ConvForms { tensor, input, geometry, outputs } = conv;
         let node = self.program.node(tensor);
         let source = self.program.node(input);
         let inputs: Vec<u64> = (0..source.elements()).map(|index| self.element(input, index)).collect();
         let positions = node.shape[1] * node.shape[2];
-        let per_output = weights.len() / bias.len();
-        let per_group = bias.len() / geometry.groups as usize;
+        let per_group = outputs / geometry.groups as usize;
         let channels = source.shape[0] / geometry.groups as usize;
-        let mut forms = vec![0; bias.len() * positions];
+        let mut forms = vec![0; outputs * positions];
         forms.par_chunks_mut(positions).enumerate().for_each(|(o, forms)| {
-            let mut sums = vec![i128::from(bias[o]); positions];
-            let weights = weights.slice(o * per_output..(o + 1) * per_output);
-            let kernels = weights.chunks(per_output / channels);
+            let mut sums = vec![start(o); positions];
+            let weights = kernels(o);
+            let kernels = weights.chunks(weights.len() / channels);
             for (channel, weights) in (o / per_group * channels..).zip(kernels) {
                 let plane = &inputs[channel * source.shape[1] * source.shape[2]..];
                 let picture = [source.shape[1], source.shape[2]];
-                add_channel(&mut sums, plane, weights, geometry, picture, node.shape[2]);
+                add_channel(&mut sums, plane, weights, geometry, picture, node.shape[2], &add);
             }
-            forms.iter_mut().zip(sums).for_each(|(form, sum)| *form = residue::of(sum));
+            forms.iter_mut().zip(sums).for_each(|(form, sum)| *form = residue(sum));
         });
         forms
     }
 }
 
+/// A convolution whose forms are asked for.
+struct ConvForms<'a> {
+    tensor: TensorId,
+    input: TensorId,
+    geometry: &'a ConvGeometry,
+    /// Output channels.
+    outputs: usize,
+}
+
 /// Adds what one input channel gives to the sums of an output channel whose rows are `width` long.
-fn add_channel(
-    sums: &mut [i128],
+fn add_channel<S, W: Copy + Default + PartialEq>(
+    sums: &mut [S],
     plane: &[u64],
-    weights: &[i32],
+    weights: &[W],
     geometry: &ConvGeometry,
     picture: [usize; 2],
     width: usize,
+    add: &impl Fn(&mut S, W, u64),
 ) {
     let at = |axis: usize, out: usize, tap: usize| {
         (out * geometry.stride[axis] as usize + tap * geometry.dilation[axis] as usize)
@@ -461,12 +559,12 @@ fn add_channel(
             .filter(|&position| position < picture[axis])
     };
     let kernel_width = geometry.kernel[1] as usize;
-    for (tap, &weight) in weights.iter().enumerate().filter(|(_, &weight)| weight != 0) {
+    for (tap, &weight) in weights.iter().enumerate().filter(|(_, &weight)| weight != W::default()) {
         for (y, sums) in sums.chunks_mut(width).enumerate() {
             let Some(row) = at(0, y, tap / kernel_width) else { continue };
             for (x, sum) in sums.iter_mut().enumerate() {
                 if let Some(column) = at(1, x, tap % kernel_width) {
-                    *sum += i128::from(weight) * i128::from(plane[row * picture[1] + column]);
+                    add(sum, weight, plane[row * picture[1] + column]);
                 }
             }
         }
@@ -663,7 +761,9 @@ impl Expansion<'_> {
         let mut sum = HashMap::new();
         self.add_scalar(row, Term::ONE, &mut sum);
         let terms = sum.into_iter().filter(|&(_, coefficient)| coefficient != 0);
-        let result = Rc::new(terms.map(|((chi, rho), coefficient)| Term { chi, rho, coefficient }).collect::<Vec<_>>());
+        let result: Vec<_> =
+            terms.map(|((chi, rho, loose), coefficient)| Term { chi, rho, coefficient, loose }).collect();
+        let result = Rc::new(result);
         if result.len() <= SMALL {
             self.small.insert(row, Rc::clone(&result));
         }
@@ -724,19 +824,35 @@ impl Expansion<'_> {
     }
 
     fn bracket(&self, mut row: u32, chi: u64, polynomial: &mut Polynomial) {
-        let mut rho = 0;
+        let identities = self.identities;
+        let lanes = identities.skeleton.params.weights;
+        let mut first_rho = 0;
         loop {
-            let lanes = self.identities.columns.weights.iter().rev();
-            for (rho, column) in (rho..).zip(lanes) {
-                let weight = column.map_or(0, |cells| cells.get(row as usize));
-                if weight != 0 {
-                    polynomial.push(Term { chi, rho, coefficient: residue::of(weight.into()) });
+            let mut add = |lane: u32, coefficient: u64, loose: bool| {
+                if coefficient != 0 {
+                    let rho = first_rho + u64::from(lanes - 1 - lane);
+                    polynomial.push(Term { chi, rho, coefficient, loose });
+                }
+            };
+            for (lane, column) in (0..lanes).zip(&identities.columns.weights) {
+                add(lane, residue::of(column.map_or(0, |cells| cells.get(row as usize)).into()), false);
+            }
+            let private = match (self.on(FixedColumn::WeightPrivate, row), self.on(FixedColumn::WeightSingle, row)) {
+                (0, 0) => lanes..lanes,
+                (0, _) => lanes - 1..lanes,
+                _ => 0..lanes,
+            };
+            for lane in private {
+                match identities.weights.cells.get(&(row, lane)) {
+                    Some(&residue) => add(lane, residue, false),
+                    None => add(lane, self.unknown(row * lanes + lane), true),
                 }
             }
-            if self.on(FixedColumn::WeightStep, row) == 0 {
-                return;
-            }
-            rho += self.identities.columns.weights.len() as u64;
+            first_rho += match (self.on(FixedColumn::WeightStep, row), self.on(FixedColumn::WeightSingleStep, row)) {
+                (0, 0) => return,
+                (0, _) => 1,
+                _ => u64::from(lanes),
+            };
             row -= 1;
         }
     }

@@ -46,6 +46,7 @@ fn program() -> Program {
         name: "audited".into(),
         source_digest: [0; 32],
         options: Default::default(),
+        private_weights: Default::default(),
         tables: vec![relu],
         nodes: vec![
             node(Op::Input { lo: -8, hi: 7 }, &[2, 4, 4]),
@@ -102,6 +103,7 @@ fn products() -> Program {
         name: "products".into(),
         source_digest: [0; 32],
         options: Default::default(),
+        private_weights: Default::default(),
         tables: vec![clamp],
         nodes: vec![
             node(Op::Input { lo: -8, hi: 7 }, &[4, 3, 1]),
@@ -422,6 +424,7 @@ fn hashed() -> Program {
         name: "hashed".into(),
         source_digest: [0; 32],
         options: Default::default(),
+        private_weights: Default::default(),
         tables: Vec::new(),
         nodes: vec![node(Op::Input { lo: -9, hi: 100 }, &[2, 20]), node(Op::Max { input: TensorId(0) }, &[2])],
         inputs: vec![port("x", 0, &[2, 20], Visibility::Hashed)],
@@ -510,5 +513,59 @@ fn a_changed_committed_port() {
             skeleton.copies.push((home, Cell::Advice(AdviceColumn::Port(0), 40)));
         });
         assert!(matches!(behind, Err(AuditError::Frame { .. })), "{behind:?}");
+    }
+}
+
+/// A grouped convolution and a dense layer, the weights of both private.
+fn private_weights() -> Program {
+    let mut program = products();
+    if let Op::Conv { geometry, weights, .. } = &mut program.nodes[1].op {
+        geometry.groups = 2;
+        *weights = (0..8).map(|i: i32| i * 5 % 7 - 3).collect();
+    }
+    program.with_private_weights().expect("no number is too large")
+}
+
+#[test]
+fn private_weights_that_are_read_otherwise() {
+    for (program, columns) in [
+        (private_weights(), &[FixedColumn::WeightSingle, FixedColumn::WeightSingleStep][..]),
+        (
+            program().with_private_weights().expect("they can be"),
+            &[FixedColumn::WeightPrivate, FixedColumn::WeightStep],
+        ),
+    ] {
+        for fold in FOLDS {
+            let options = LayoutOptions { units: Some(2), weights: Some(3), fold: Some(fold), ..Default::default() };
+            let layout = compile(&program, &options).expect("the program has a layout");
+            for &column in columns {
+                let cells = &layout.skeleton().fixed[&column];
+                let on: Vec<_> = (0..cells.len()).filter(|&row| cells.get(row) != 0).collect();
+                assert!(!on.is_empty(), "{column:?} is used");
+                for row in on {
+                    let found = verdict(&program, &layout, |skeleton| {
+                        skeleton.fixed.get_mut(&column).expect("it is there").set(row, 0);
+                    });
+                    assert!(found.is_err(), "{column:?} in row {row}, {fold:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What a weight's cell holds is the layout's word, but no cell holds two of them, and no two cells one.
+#[test]
+fn private_weights_in_other_cells() {
+    let program = program().with_private_weights().expect("they can be");
+    let layout = layout(&program);
+    audit(&program, &layout).expect("it is what the program says");
+    let strips = layout.private_weights.len();
+    for (a, b) in [(0, 1), (1, 2), (0, strips - 1)] {
+        let mut changed = layout.clone();
+        Arc::make_mut(&mut changed.private_weights).exchange(a, b);
+        assert!(matches!(audit(&program, &changed), Err(AuditError::Identity { .. })), "{a} and {b}");
+        let mut changed = layout.clone();
+        Arc::make_mut(&mut changed.private_weights).repeat(a, b);
+        assert!(matches!(audit(&program, &changed), Err(AuditError::Frame { .. })), "{a} twice");
     }
 }
