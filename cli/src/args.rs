@@ -314,7 +314,7 @@ pub(crate) struct EngineArgs {
     /// Where the native engine computes
     #[arg(long, value_enum, value_name = "DEVICE", default_value_t)]
     pub(crate) device: DeviceChoice,
-    /// Memory of the device that the engine may take; what does not fit is done on the processor
+    /// Memory of the device that the engine may take; a proof that does not fit is made on the processor
     #[arg(long, value_name = "SIZE", conflicts_with = "max_memory")]
     pub(crate) max_device_memory: Option<ByteSize>,
 }

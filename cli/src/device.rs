@@ -1,7 +1,9 @@
 //! Where proofs are computed: on the processor, or on a CUDA device.
 
 use anyhow::anyhow;
+use circuits::layout::Layout;
 use gpu::{Device, DeviceInfo, Kernels, LibraryError};
+use prover::memory::MemoryPlan;
 use prover::Engine;
 
 use crate::args::{DeviceChoice, EngineArgs};
@@ -14,7 +16,14 @@ pub(crate) enum Hardware {
     /// The processor.
     Processor,
     /// A CUDA device.
-    Device(Device),
+    Device {
+        /// The device.
+        device: Device,
+        /// Bytes of its memory that there are, or that may be taken; `None` where it has no memory of its own.
+        memory: Option<u64>,
+        /// Bytes that the quotient may take, once a proof is planned.
+        quotient: Option<u64>,
+    },
 }
 
 impl Hardware {
@@ -43,7 +52,8 @@ impl Hardware {
             Ok(device) => {
                 let info = device.describe().map_err(Failure::refused)?;
                 printer.field("device", summary(&info))?;
-                Ok(Self::Device(device))
+                let memory = limit.or((info.free_bytes > 0).then_some(info.free_bytes));
+                Ok(Self::Device { device, memory, quotient: None })
             }
             Err(reason) if args.device == DeviceChoice::Cuda => Err(none(reason)),
             // A program without kernels has nothing to tell.
@@ -55,12 +65,29 @@ impl Hardware {
         }
     }
 
+    /// The same with a plan for proofs of this layout; or the processor, and a line, where they don't fit into the device's memory.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub(crate) fn fitted(self, layout: &Layout, printer: Printer) -> Outcome<Self> {
+        let Self::Device { device, memory: Some(memory), .. } = self else { return Ok(self) };
+        match MemoryPlan::on_device(layout, memory) {
+            Ok(plan) => Ok(Self::Device { device, memory: Some(memory), quotient: Some(plan.quotient) }),
+            Err(error) => {
+                let (needed, there) = (bytes(error.needed), bytes(error.budget));
+                printer
+                    .field("device", format_args!("the processor (a proof takes {needed} of a device, of {there})"))?;
+                Ok(Self::Processor)
+            }
+        }
+    }
+
     /// Its name in reports.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Processor => "cpu",
-            Self::Device(device) if device.kernels().is_host() => "host-twin",
-            Self::Device(_) => "cuda",
+            Self::Device { device, .. } if device.kernels().is_host() => "host-twin",
+            Self::Device { .. } => "cuda",
         }
     }
 }

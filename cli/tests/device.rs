@@ -76,6 +76,14 @@ fn proofs_are_made_on_the_host_twin() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
         assert_eq!(report["device"], device);
     }
+    for (size, device) in [("1MiB", "cpu"), ("64MiB", "host-twin")] {
+        let mut command = command();
+        command.args(prove(&["--max-device-memory", size], &text(out.path()))).arg("--json");
+        let output = command.env("ZKINFER_CUDA_LIB", &library).output().expect("the command starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+        assert_eq!(report["device"], device, "{size}");
+    }
     let [key, proof] = ["model.vk", "proof.zkp"].map(|name| text(&out.path().join(name)));
     zkinfer(&["verify", "--vk", &key, "--proof", &proof]).done();
 }

@@ -10,6 +10,7 @@ use circuits::layout::{Fold, LayoutOptions};
 use gpu::GpuEngine;
 use programs::ProgramBuilder;
 use prover::engine::CpuOptions;
+use prover::memory::MemoryPlan;
 use prover::srs::Srs;
 use prover::{EngineOptions, Entropy, Plan, ProveOptions, Prover};
 use support::device;
@@ -33,6 +34,30 @@ fn proofs_are_the_same(mut builder: ProgramBuilder, options: LayoutOptions) {
     }
     drop(prover);
     assert_eq!(device.memory().expect("counts").0, 0, "memory that is not given back");
+}
+
+#[test]
+fn memory_is_planned_and_the_plan_is_kept() {
+    let mut builder = programs::cnn(2);
+    let inputs = builder.inputs();
+    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
+    let srs = Srs::development(plan.k()).expect("a possible size");
+    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let layout = key.plan().layout();
+    let least = MemoryPlan::on_device(layout, 0).expect_err("nothing fits").needed;
+    assert!(MemoryPlan::on_device(layout, least - 4).is_err());
+    for limit in [least, 2 * least] {
+        let planned = MemoryPlan::on_device(layout, limit).expect("it fits");
+        assert!(planned.total() <= limit);
+        let Some(device) = device(Some(limit)) else { return };
+        let options = CpuOptions { quotient_bytes: Some(planned.quotient), ..CpuOptions::default() };
+        let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options);
+        let prover = Prover::on_engine(&key, &srs, make, &()).expect("it fits");
+        prover.prove(&inputs, &SEEDED, &()).expect("it fits");
+        let (_, peak) = device.memory().expect("counts");
+        println!("{limit} bytes allowed, {} planned, {peak} taken at most", planned.total());
+        assert!(peak <= limit);
+    }
 }
 
 #[test]

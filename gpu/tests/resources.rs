@@ -26,13 +26,18 @@ impl Resources {
     }
 }
 
-/// The identifiers in a mangled name: each is its length and itself.
+/// The identifiers in a mangled name, each of which is its length and itself, and the literals among them (`L`, a type, the number, `E`).
 fn identifiers(mangled: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = mangled;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
         let (length, behind) = rest[start..].split_at(digits);
+        if ["Lb", "Li", "Lj"].iter().any(|literal| rest[..start].ends_with(literal)) {
+            found.push(length);
+            rest = behind;
+            continue;
+        }
         match length.parse::<usize>().ok().and_then(|length| behind.get(..length).filter(|name| !name.is_empty())) {
             Some(name) if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') => {
                 found.push(name);

@@ -31,6 +31,8 @@ const SPARE_COLUMNS: usize = 2;
 
 /// Logical columns of elements that are worked with while those of the second phase are made one by one.
 const FILL_COLUMNS: u64 = 12;
+/// Columns of elements that kernels of a device work in.
+const SCRATCH_COLUMNS: u64 = 2;
 /// Columns of elements that an opening makes at a time: a sum for each set of points, and its quotients.
 const OPENING_COLUMNS: usize = 12;
 
@@ -99,6 +101,27 @@ impl MemoryPlan {
         let plan = proof.plan(least.spill, usize::MAX);
         // The engine takes the fastest plan of the quotient within its part.
         Ok(Self { quotient: plan.quotient.min(budget - (least.total() - least.quotient)), ..plan })
+    }
+
+    /// The plan for a device with so many bytes of memory; nothing is spilled, and what the process takes is not counted. A fourth of
+    /// the memory is left out of the plan: for multiples of the SRS, and for what sums over points work in.
+    ///
+    /// # Errors
+    /// The memory is too small even for one constraint at a time.
+    pub fn on_device(layout: &Layout, budget: u64) -> Result<Self, MemoryError> {
+        let proof = ProofMemory::new(layout);
+        let planned = budget - budget / 4;
+        let of_device = |columns| {
+            let plan = proof.plan(Spill::Nothing, columns);
+            let quotient = plan.quotient.max(proof.column * OPENING_COLUMNS as u64);
+            Self { process: 0, threads: 0, elements: plan.elements + SCRATCH_COLUMNS * proof.column, quotient, ..plan }
+        };
+        let least = of_device(0);
+        if least.total() > planned {
+            return Err(MemoryError { needed: least.total().div_ceil(3) * 4, budget });
+        }
+        let fastest = of_device(usize::MAX);
+        Ok(Self { quotient: fastest.quotient.min(planned - (least.total() - least.quotient)), ..fastest })
     }
 
     /// The least budget under which a proof can be made, in bytes.

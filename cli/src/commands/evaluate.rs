@@ -108,6 +108,7 @@ fn prove(
     let mut report = inference::report("evaluate", plan.layout());
     let srs = keys::srs(args.srs.as_deref(), plan.k(), printer)?;
     let (key, setup_cpu_seconds) = keys::in_memory(plan, &srs, printer)?;
+    let hardware = hardware.fitted(key.plan().layout(), printer)?;
     let (prover, _) = keys::prover(&key, srs, &options, &hardware, printer)?;
     let bar = printer.steps("proofs", count as u64);
     let (mut cpu, mut verify) = (Some(0.0), 0.0);

@@ -47,6 +47,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let keys = candidate.keys(&folder, &srs, printer)?;
 
     restart_peak();
+    let hardware = hardware.fitted(keys.key.plan().layout(), printer)?;
     let insecure_srs = srs.mark().is_insecure();
     let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, &hardware, printer)?;
     let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;

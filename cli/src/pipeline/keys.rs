@@ -215,9 +215,9 @@ pub(crate) fn prover<'a>(
     let bars = Bars::new(printer, None);
     let prover = match hardware {
         Hardware::Processor => Prover::new(key, srs, options, &bars),
-        Hardware::Device(device) => {
-            let make =
-                |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+        Hardware::Device { device, quotient, .. } => {
+            let options = CpuOptions { quotient_bytes: *quotient, ..CpuOptions::default() };
+            let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options);
             Prover::on_engine(key, srs, make, &bars)
         }
     };
