@@ -66,6 +66,7 @@ template <typename Parameters> struct alignas(16) Field {
         chains::multiply<Parameters>(product.words, a.words, b.words);
 #else
         multiply_by_words(product.words, a.words, b.words);
+        if (COUNTS_PRODUCTS) ++product_count;
 #endif
         return product.reduced();
     }

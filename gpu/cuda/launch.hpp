@@ -16,6 +16,7 @@
 // gives two results. Neither shared memory nor locals start at zero; the twin fills them with rubbish.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "compilers.hpp"
@@ -47,6 +48,17 @@ HD uint32_t atomic_add(uint32_t *counter, uint32_t value) {
 #endif
 }
 
+#ifdef ZKINFER_COUNT_PRODUCTS
+constexpr bool COUNTS_PRODUCTS = true;
+#else
+constexpr bool COUNTS_PRODUCTS = false;
+#endif
+
+// For tests, where they are counted: products of field elements so far; and how many of these had to be done one after the other, which
+// is, for each launch, those of the busiest thread of each phase in the block where they are most.
+inline uint64_t product_count = 0;
+inline uint64_t product_depth = 0;
+
 #ifdef __CUDACC__
 
 template <typename Kernel>
@@ -71,20 +83,33 @@ template <typename Kernel> void launch(Context &context, uint64_t blocks, const 
 
 #else
 
+// Runs a phase of a block; returns the products of the busiest thread.
+template <typename Kernel>
+uint64_t run_phase(const Kernel &kernel, unsigned phase, uint64_t number, bool reverse, HostBlock<Kernel> &block) {
+    uint64_t most = 0;
+    for (uint32_t turn = 0; turn < Kernel::THREADS; ++turn) {
+        const uint32_t index = reverse ? Kernel::THREADS - 1 - turn : turn;
+        const uint64_t before = product_count;
+        kernel.phase(phase, Thread{index, Kernel::THREADS, number}, block.shared(), block.locals(index));
+        most = std::max(most, product_count - before);
+    }
+    return most;
+}
+
 template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
     HostBlock<Kernel> block;
     const unsigned phases = kernel.phases();
     const bool reverse = context.reverse();
+    uint64_t most = 0;
     for (uint64_t step = 0; step < blocks; ++step) {
         block.spoil();
+        uint64_t products = 0;
         for (unsigned phase = 0; phase < phases; ++phase) {
-            for (uint32_t turn = 0; turn < Kernel::THREADS; ++turn) {
-                const uint32_t index = reverse ? Kernel::THREADS - 1 - turn : turn;
-                const Thread thread{index, Kernel::THREADS, reverse ? blocks - 1 - step : step};
-                kernel.phase(phase, thread, block.shared(), block.locals(index));
-            }
+            products += run_phase(kernel, phase, reverse ? blocks - 1 - step : step, reverse, block);
         }
+        most = std::max(most, products);
     }
+    if (COUNTS_PRODUCTS) product_depth += most;
 }
 
 #endif

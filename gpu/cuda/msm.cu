@@ -379,8 +379,7 @@ void weigh(Context &context, const std::vector<Set> &sets, const Set *device_set
         const uint64_t additions = groups * (round + 1);
         launch(context, blocks_for(additions, WeighRound::THREADS), WeighRound{buckets, round, additions});
     }
-    const uint32_t count = static_cast<uint32_t>(sets.size());
-    launch(context, blocks_for(count, CollectSets::THREADS), CollectSets{device_sets, count, buckets, terms});
+    launch(context, sets.size(), CollectSets{device_sets, buckets, terms});
 }
 
 // Writes where ranges of sets start.
@@ -491,6 +490,24 @@ void run_ends(Context &context, const Bases &bases, const std::vector<Ends> &end
     launch(context, parts.size(), SumEnds{uploaded.get(), bases.points, bases.count, points});
 }
 
+// A few points by their coordinates, with one inversion, which takes the host less time than a device has latency.
+std::vector<Affine> normalised(const std::vector<Point> &points) {
+    std::vector<Fq> before;
+    Fq product = Fq::one();
+    for (const Point &point : points) {
+        before.push_back(product);
+        if (!point.is_infinity()) product *= point.zzz;
+    }
+    Fq inverse = product.inverse();
+    std::vector<Affine> affine(points.size(), Affine::infinity());
+    for (uint64_t i = points.size(); i-- > 0;) {
+        if (points[i].is_infinity()) continue;
+        affine[i] = points[i].affine(inverse * before[i]);
+        inverse *= points[i].zzz;
+    }
+    return affine;
+}
+
 // What is summed: `count` sums.
 struct Work {
     std::vector<Job> jobs;
@@ -501,8 +518,7 @@ struct Work {
 std::vector<Affine> sums(Context &context, const Bases &bases, const Bases &end_bases, const Work &work) {
     std::vector<Job> jobs = work.jobs;
     const uint64_t count = work.count;
-    std::vector<Affine> sums(count);
-    if (count == 0) return sums;
+    if (count == 0) return {};
     if (!jobs.empty()) survey(context, bases, jobs);
     const uint64_t available = context.available();
     const uint64_t fixed = (jobs.size() * 256 + 2 * count) * (sizeof(Point) + sizeof(Term));
@@ -530,11 +546,12 @@ std::vector<Affine> sums(Context &context, const Bases &bases, const Bases &end_
     }
     const Uploaded<Term> uploaded(context, all);
     const Uploaded<uint32_t> ranges(context, starts);
-    Scratch<Affine> found(context, count);
+    Scratch<Point> found(context, count);
     const Fold fold{points.get(), uploaded.get(), ranges.get(), static_cast<uint32_t>(count), found.get()};
     launch(context, blocks_for(count, Fold::THREADS), fold);
-    context.memory().download(sums.data(), found.get(), count * sizeof(Affine));
-    return sums;
+    std::vector<Point> sums(count);
+    context.memory().download(sums.data(), found.get(), count * sizeof(Point));
+    return normalised(sums);
 }
 
 // ---- Columns ----

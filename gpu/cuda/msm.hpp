@@ -768,32 +768,40 @@ struct WeighRound {
     }
 };
 
-// `T + sum of 2^l * O_l` of each set, a set a thread.
+// `T + sum of 2^l * O_l` of each set, a set a block: a thread doubles `O_l`, then they are added in pairs.
 struct CollectSets {
     static constexpr unsigned THREADS = 32;
-    using Shared = Nothing;
+    static constexpr unsigned ROUNDS = 5;
+    struct Shared {
+        Point sums[THREADS];
+    };
     using Locals = Nothing;
 
     const Set *sets;
-    uint32_t set_count;
     const Point *buckets;
     Point *terms;
 
-    HD unsigned phases() const { return 1; }
+    HD unsigned phases() const { return 2 + ROUNDS; }
 
-    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        if (thread.global() >= set_count) return;
-        const Set &set = sets[thread.global()];
-        const Point *own = buckets + set.first_bucket;
-        Point sum = Point::infinity();
-        for (uint32_t level = set.bits; level-- > 0;) {
-            sum = sum.doubled();
-            sum += own[uint32_t{1} << level];
+    HD void phase(unsigned phase, Thread thread, Shared &shared, Locals &) const {
+        const Set &set = sets[thread.block];
+        if (phase == 0) {
+            const Point *own = buckets + set.first_bucket;
+            Point sum = Point::infinity();
+            if (thread.index < set.bits) sum = own[uint32_t{1} << thread.index];
+            for (uint32_t level = 0; level < thread.index; ++level) sum = sum.doubled();
+            // Sets have fewer levels than a block has threads.
+            shared.sums[thread.index] = thread.index == THREADS - 1 ? own[0] : sum;
+        } else if (phase <= ROUNDS) {
+            const uint32_t distance = THREADS >> phase;
+            if (thread.index < distance) shared.sums[thread.index] += shared.sums[thread.index + distance];
+        } else if (thread.index == 0) {
+            terms[set.term] = shared.sums[0];
         }
-        sum += own[0];
-        terms[set.term] = sum;
     }
 };
+
+static_assert(CollectSets::THREADS == 1 << CollectSets::ROUNDS, "halved so many times");
 
 // A term `2^power * terms[place]` of a sum.
 struct Term {
@@ -812,7 +820,7 @@ struct Fold {
     // Where each sum's terms start, and the last one's end.
     const uint32_t *starts;
     uint32_t count;
-    Affine *sums;
+    Point *sums;
 
     HD unsigned phases() const { return 1; }
 
@@ -827,7 +835,7 @@ struct Fold {
             sum += points[terms[i].place];
         }
         for (; power > 0; --power) sum = sum.doubled();
-        sums[own] = sum.affine();
+        sums[own] = sum;
     }
 };
 

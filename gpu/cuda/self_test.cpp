@@ -242,6 +242,59 @@ void commitments(Bench &bench) {
     expect(same, "commitments");
 }
 
+// Products that commitments take, and those of them that wait for each other.
+struct Work {
+    uint64_t products;
+    uint64_t depth;
+};
+
+// Whatever the scalars are, a sum takes no more work than for random ones, and no thread has more of it.
+void skew(Bench &bench) {
+    constexpr uint32_t K = 12;
+    constexpr uint64_t ROWS = 1 << K;
+    const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(K)));
+    bench.must(zkinfer_domain(bench.context(), K, domain));
+    const Affine generator{Fq::one(), Fq::one().doubled()};
+    std::vector<Affine> points;
+    for (uint64_t i = 0; i < ROWS + 2; ++i) points.push_back(multiple(generator, Fr::integer(static_cast<int64_t>(i + 1))));
+    zkinfer_bases bases{bench.upload(points), points.size(), 1, 0, 0}, ends{0, 2, 32, 8, 1};
+    ends.points = bench.upload(std::vector<Affine>(64, generator));
+    const auto measure = [&](uint32_t form, const auto &cells) {
+        zkinfer_column column{};
+        column.form = form;
+        column.width = 1;
+        column.count = cells.size();
+        column.cells = bench.upload(cells);
+        const Work before{product_count, product_depth};
+        Affine found;
+        bench.must(zkinfer_commit(bench.context(), &bases, &ends, domain, K, &column, 1, found.x.words));
+        bench.must(zkinfer_free(bench.context(), column.cells));
+        return Work{product_count - before.products, product_depth - before.depth};
+    };
+    const auto no_more = [](const char *what, const Work &work, const Work &random) {
+        std::printf("%s: %.1f products a row, %llu in a row\n", what, static_cast<double>(work.products) / ROWS,
+                    static_cast<unsigned long long>(work.depth));
+        return work.products <= random.products && work.depth <= random.depth + random.depth / 8;
+    };
+    std::vector<int8_t> bytes(ROWS), equal_bytes(ROWS, -7), few_bytes(ROWS, 0);
+    std::vector<Fr> elements = draw_scalars(ROWS), equal_elements(ROWS, elements[0]), few_elements(ROWS, Fr::zero());
+    for (uint64_t i = 0; i < ROWS; ++i) {
+        elements[i] = Fr{{words(), words(), words(), words() % ScalarParameters::modulus(3)}};
+        bytes[i] = static_cast<int8_t>(words());
+        if (i % 10 == 0) few_bytes[i] = bytes[i];
+        if (i % 10 == 0) few_elements[i] = elements[i];
+    }
+    const Work of_bytes = measure(ZKINFER_INTEGERS, bytes), of_elements = measure(ZKINFER_ELEMENTS, elements);
+    bool same = no_more("random bytes", of_bytes, of_bytes);
+    same = no_more("equal bytes", measure(ZKINFER_INTEGERS, equal_bytes), of_bytes) && same;
+    same = no_more("a tenth of them", measure(ZKINFER_INTEGERS, few_bytes), of_bytes) && same;
+    same = no_more("random elements", of_elements, of_elements) && same;
+    same = no_more("equal elements", measure(ZKINFER_ELEMENTS, equal_elements), of_elements) && same;
+    same = no_more("a tenth of them", measure(ZKINFER_ELEMENTS, few_elements), of_elements) && same;
+    for (const zkinfer_address address : {domain, bases.points, ends.points}) bench.must(zkinfer_free(bench.context(), address));
+    expect(same, "work that does not depend on the distribution");
+}
+
 } // namespace
 } // namespace zkinfer
 
@@ -255,5 +308,6 @@ int main() {
     columns(bench);
     group();
     commitments(bench);
+    skew(bench);
     return failures == 0 ? 0 : 1;
 }

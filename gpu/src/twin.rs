@@ -48,7 +48,13 @@ pub fn build_self_test(folder: &Path) -> io::Result<Twin> {
     let Some(compiler) = compiler() else { return Ok(Twin::NoCompiler) };
     std::fs::create_dir_all(folder)?;
     let file = folder.join("zkinfer_self_test");
-    let flags = ["-DZKINFER_NO_REUSE", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    let flags = [
+        "-DZKINFER_NO_REUSE",
+        "-DZKINFER_COUNT_PRODUCTS",
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ];
     let mut files = sources("cu")?;
     files.push(Path::new(SOURCES).join("self_test.cpp"));
     compile(&compiler, &flags, &files, &file)?;
