@@ -1,7 +1,8 @@
 //! Registers, stack and spills of the kernels that are built in, against `cuda/limits.csv`.
 //!
 //! A kernel that takes more registers runs with fewer threads at a time; one that spills waits for memory. Neither is seen by a test
-//! of results, and both come with small changes. `ZKINFER_WRITE_LIMITS=1` writes the file anew.
+//! of results, and both come with small changes. No kernel may spill; those that the file lists may take no more than it says.
+//! `ZKINFER_WRITE_LIMITS=1` writes it anew.
 #![cfg(embedded_kernels)]
 
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ fn kernel_name(mangled: &str) -> String {
         Some(rest) => rest.split('_').skip(2).take_while(|part| *part != "cu").collect::<Vec<_>>().join("_"),
         None => name.to_owned(),
     };
-    let names = identifiers(mangled).into_iter().filter(|name| !["zkinfer", "run_kernel", "Field"].contains(name));
+    let names = identifiers(mangled).into_iter().filter(|name| !["zkinfer", "run_kernel", "Field", "_"].contains(name));
     names.map(part).collect::<Vec<_>>().join(".")
 }
 
@@ -116,11 +117,12 @@ fn kernels_take_no_more_than_they_may() {
         std::fs::write(path, table(&found)).expect("the limits can be written");
     }
     let limits = read_table(&std::fs::read_to_string(path).expect("the limits"));
-    let names = |kernels: &BTreeMap<String, Resources>| kernels.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&found), names(&limits), "kernels came or went: ZKINFER_WRITE_LIMITS=1 writes the limits anew");
     for (name, found) in &found {
-        assert_eq!(found.most(limits[name]), limits[name], "{name} takes more than its limit");
         assert_eq!(found.spill_bytes, 0, "{name} spills");
+        match limits.get(name) {
+            Some(limit) => assert_eq!(found.most(*limit), *limit, "{name} takes more than its limit"),
+            None => println!("{name} has no limit yet: ZKINFER_WRITE_LIMITS=1 writes the limits anew"),
+        }
     }
 }
 
