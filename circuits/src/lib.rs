@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! | --- | --- |
 //! | [`analysis`] | what each tensor can hold at most |
+//! | [`batch`] | the program that does for several samples what a program does for one |
 //! | [`digest`] | the salted digest of a hashed port |
 //! | [`graph`] | the integer program: tensors, operators, tables |
 //! | [`interface`] | public ports and how they are packed into instance words |
@@ -13,6 +14,7 @@
 //! | [`mod@reference`] | the plain interpreter; its result is the definition |
 
 pub mod analysis;
+pub mod batch;
 pub mod digest;
 pub mod graph;
 pub mod interface;

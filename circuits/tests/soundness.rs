@@ -1051,6 +1051,46 @@ fn swapped_rows_of_a_product() -> Violations {
     victim.refuses(assignment)
 }
 
+/// A batch of two samples of a dense network; its public values are the samples' inputs, then their outputs.
+fn batch() -> Victim {
+    Victim::new(targets::batch(), &[&[3, -1, 2, -4, 0, 1]])
+}
+
+/// What one sample gives is said of the other.
+fn samples_with_swapped_outputs() -> Violations {
+    let victim = batch();
+    let mut assignment = victim.assignment();
+    let homes = victim.public();
+    let homes = &homes[homes.len() - 4..];
+    for (&here, &there) in homes[..2].iter().zip(&homes[2..]) {
+        let (one, other) = (assignment.get(A::Value(0), here), assignment.get(A::Value(0), there));
+        assert_ne!(one, other);
+        assignment.set(A::Value(0), here, other);
+        assignment.set(A::Value(0), there, one);
+    }
+    victim.refuses(assignment)
+}
+
+/// One sample's output is another than its input gives, and the other sample is as it should be.
+fn one_sample_with_another_output() -> Violations {
+    let victim = batch();
+    let mut assignment = victim.assignment();
+    let home = *victim.public().last().expect("outputs are public");
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 1);
+    victim.refuses(assignment)
+}
+
+/// One sample's input is another, and all else stays.
+fn one_sample_with_another_input() -> Violations {
+    let victim = batch();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[0];
+    let other = assignment.get(A::Value(0), home) - 1;
+    assignment.set(A::Value(0), home, other);
+    assignment.set(A::Pre(0), home, other);
+    victim.refuses(assignment)
+}
+
 /// The product of an operand that is no copy of its element, by a prover who computes it as it should be.
 fn product_of_another_element() -> Violations {
     let mut b = ProgramBuilder::new(17);
@@ -1251,6 +1291,9 @@ attacks! {
     one_element_of_a_product => ["COPY-IDENTITY"],
     one_requantized_element_of_a_product => ["COPY-IDENTITY"],
     swapped_rows_of_a_product => ["COPY-IDENTITY"],
+    samples_with_swapped_outputs => ["COPY-IDENTITY"],
+    one_sample_with_another_output => ["COPY-IDENTITY"],
+    one_sample_with_another_input => ["COPY-IDENTITY"],
     product_of_another_element => ["COPY-ELEMENT"],
     forged_channels => ["M-PLANE"],
     forged_positions => ["M-PLANE"],

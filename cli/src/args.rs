@@ -111,6 +111,9 @@ pub(crate) struct ModelOptions {
     /// Size of a dynamic dimension of the model (1 without it); may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub(crate) dims: Vec<Dimension>,
+    /// Prove so many samples at once, whose weights are read once: inputs and outputs have them as their first axis
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    pub(crate) batch: Option<u32>,
     /// Lay the program out on 2^K rows instead of as many as are cheapest: committed values can only be compared on equal numbers
     /// of rows
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(6..=25))]
@@ -262,7 +265,7 @@ pub(crate) struct InputOptions {
     /// The input values (.json, .npy or .npz), or what opens a commitment to them (.opening)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Which sample of a file with several
+    /// Which sample of a file with several; with --batch N, which N of them that follow one another
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     pub(crate) sample: usize,
 }
@@ -352,6 +355,7 @@ Examples:
   zkinfer prove model.onnx --input patient.json --input-visibility private -o out/
   zkinfer prove model.onnx --input picture.json --input-visibility hashed -o out/
   zkinfer prove model.onnx --input samples.npz --sample 3 --calibration train.npz --bits 10 -o out/
+  zkinfer prove model.onnx --input samples.npz --batch 64 --calibration train.npz -o out/
   zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs
   zkinfer prove model.onnx --input picture.json -o out/ --max-memory 512MiB
   zkinfer prove model.onnx --input picture.json -o out/ --profile"
@@ -595,7 +599,7 @@ pub(crate) struct EvaluateArgs {
     /// Samples at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
-    /// Prove and verify the first N samples too
+    /// Prove and verify the first N samples too; with --batch, the first N batches
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) prove: usize,
     /// What is scored; guessed from the outputs and labels without it

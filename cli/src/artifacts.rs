@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use circuits::graph::Program;
+use anyhow::anyhow;
+use circuits::graph::{Port, Program};
 use circuits::layout::{LayoutOptions, Objective};
 use onnx_import::quantize::{Bits, InputStep, Ranges};
 use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
@@ -84,6 +85,8 @@ pub(crate) struct Recipe {
     pub(crate) calibration: Calibration,
     /// The integers that inputs were given, by their names; under the empty name those of the only input.
     pub(crate) steps: BTreeMap<String, InputStep>,
+    /// Samples that the program takes at once.
+    pub(crate) batch: usize,
 }
 
 /// The names of the options in a program; a dimension's name follows its prefix.
@@ -98,6 +101,7 @@ const CHOSEN_BITS: &str = "chosen bits";
 const DIMENSION: &str = "dim ";
 const ROWS: &str = "rows";
 const STEP: &str = "step ";
+const BATCH: &str = "batch";
 
 /// Options in a program that this release does not write.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +134,8 @@ impl Recipe {
         let ranges = (self.ranges != Ranges::default()).then(|| (RANGES.to_owned(), self.ranges.to_string()));
         let rows = self.layout.k.map(|k| (ROWS.to_owned(), k.to_string()));
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
-        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).collect()
+        let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
+        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).chain(batch).collect()
     }
 
     /// The recipe and the bits that were chosen.
@@ -180,6 +185,10 @@ impl Recipe {
                 .filter_map(|(name, value)| Some((name.strip_prefix(STEP)?, value)))
                 .map(|(name, value)| Ok((name.to_owned(), step_of(value).ok_or_else(|| unknown(STEP, value))?)))
                 .collect::<Result<_, UnknownOption>>()?,
+            batch: match options.get(BATCH) {
+                None => 1,
+                Some(value) => size(BATCH, value)?,
+            },
         };
         // Only one form of each option is written, and nothing else.
         let written = recipe.to_options(chosen_bits);
@@ -239,6 +248,11 @@ impl ProgramArtifact {
         let file = container::read_file(Kind::Program, path).or_misuse(named())?;
         let program = prover::program::from_file(&file).or_misuse(named())?;
         let (recipe, bits) = Recipe::from_options(&program.options).or_misuse(named())?;
+        let holds_batch = |port: &Port| recipe.batch == 1 || port.shape.first() == Some(&recipe.batch);
+        if let Some(port) = program.inputs.iter().chain(&program.outputs).find(|port| !holds_batch(port)) {
+            let fault = anyhow!("port {:?} has the shape {:?} in a batch of {}", port.name, port.shape, recipe.batch);
+            return Err(Failure::misuse(fault).context(named()));
+        }
         Ok(Self { program, recipe, bits, digest: Digest::of(&file), bytes: file.len() as u64 })
     }
 
@@ -337,6 +351,7 @@ mod tests {
             layout: LayoutOptions { objective: Objective::Gas, k: Some(12), ..LayoutOptions::default() },
             calibration: Calibration::Samples(Digest::of(b"samples")),
             steps: [("x".to_owned(), InputStep { scale: 0.1, lo: -128, hi: 127 })].into(),
+            batch: 8,
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
         for (name, value) in [
@@ -349,6 +364,8 @@ mod tests {
             ("z", "1"),
             ("rows", "012"),
             ("step x", "0.1 0 1"),
+            ("batch", "1"),
+            ("batch", "08"),
         ] {
             let mut options = recipe.to_options(10);
             options.insert(name.into(), value.into());

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::float::evaluate::{evaluate_all, evaluate_outputs, EvaluateError};
 use crate::float::graph::{FloatGraph, Tensor, ValueId};
-use crate::quantize::{dequantize_outputs, quantize_inputs, Compiled, InputError};
-use crate::samples::{InputSpec, SampleError, Samples};
+use crate::quantize::{dequantize_outputs, quantize_inputs, quantize_sample, Compiled, InputError};
+use crate::samples::{sample_shape, InputSpec, SampleError, Samples};
 
 /// What a score measures; output 0 of the model against the label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -335,6 +335,8 @@ pub struct AccuracyOptions {
     pub limit: Option<usize>,
     /// The metric; `None` chooses by the labels and outputs.
     pub metric: Option<Metric>,
+    /// Samples that the program takes at once, one without it. The last ones are run with the last one repeated.
+    pub batch: Option<usize>,
 }
 
 /// The result of running labelled samples.
@@ -400,18 +402,24 @@ pub fn evaluate(
     samples: &Samples,
     options: &AccuracyOptions,
 ) -> Result<AccuracyReport, AccuracyError> {
-    let specs = InputSpec::of_program(program);
+    let batch = options.batch.unwrap_or(1);
+    let specs = InputSpec::of_sample(program, batch);
     let count = samples.count(&specs)?.min(options.limit.unwrap_or(usize::MAX));
     let (mut float, mut integer, mut clamped) = (Vec::new(), Vec::new(), 0);
+    let mut waiting: Vec<Vec<Vec<i64>>> = Vec::with_capacity(batch);
     for sample in 0..count {
         let inputs = samples.inputs(&specs, sample)?;
         // First, because it checks the inputs.
-        let quantized = quantize_inputs(program, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
+        let quantized =
+            quantize_sample(program, batch, &inputs).map_err(|source| AccuracyError::Input { sample, source })?;
         clamped += quantized.clamped;
-        float.push(float_outputs(reference, program, samples, sample, &inputs)?);
-        let trace =
-            reference::run(program, &quantized.values).map_err(|source| AccuracyError::Run { sample, source })?;
-        integer.push(dequantize_outputs(program, &trace.outputs(program)));
+        float.push(float_outputs(reference, program, samples, (sample, batch), &inputs)?);
+        waiting.push(quantized.values);
+        if waiting.len() == batch || sample + 1 == count {
+            let outputs = run_batch(program, batch, &waiting);
+            integer.extend(outputs.map_err(|source| AccuracyError::Run { sample, source })?);
+            waiting.clear();
+        }
     }
     let labels = samples.labels();
     let labels = &labels[..labels.len().min(count)];
@@ -437,19 +445,38 @@ fn fits(metric: Metric, labels: &[Tensor], outputs: &[Vec<Tensor>]) -> bool {
     })
 }
 
+/// The outputs of a program for `batch` samples at once, sample by sample; there is one at least, and `batch` at most.
+fn run_batch(program: &Program, batch: usize, samples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Tensor>>, RunError> {
+    let all = || (0..batch).map(|sample| &samples[sample.min(samples.len() - 1)]);
+    let inputs: Vec<Vec<i64>> =
+        (0..program.inputs.len()).map(|port| all().flat_map(|sample| &sample[port]).copied().collect()).collect();
+    let outputs = dequantize_outputs(program, &reference::run(program, &inputs)?.outputs(program));
+    let part = |output: &Tensor, sample: usize| {
+        let elements = output.data.len() / batch;
+        let data = output.data[sample * elements..(sample + 1) * elements].into();
+        Tensor { shape: sample_shape(&output.shape, batch), data }
+    };
+    Ok((0..samples.len()).map(|sample| outputs.iter().map(|output| part(output, sample)).collect()).collect())
+}
+
+/// The outputs of a sample of a program that takes `batch` of them at once.
 fn float_outputs(
     reference: FloatReference,
     program: &Program,
     samples: &Samples,
-    sample: usize,
+    (sample, batch): (usize, usize),
     inputs: &[Tensor],
 ) -> Result<Vec<Tensor>, AccuracyError> {
     let graph = match reference {
-        FloatReference::Graph(graph) => return Ok(evaluate_outputs(graph, inputs)?),
+        FloatReference::Graph(graph) => {
+            let shaped = InputSpec::of_graph(graph).into_iter().zip(inputs);
+            let shaped = shaped.map(|(spec, input)| Tensor { shape: spec.shape, data: input.data.clone() });
+            return Ok(evaluate_outputs(graph, &shaped.collect::<Vec<_>>())?);
+        }
         FloatReference::Recorded => samples.recorded_outputs(sample),
     };
     for (output, port) in program.outputs.iter().enumerate() {
-        let expected = port.shape.iter().product::<usize>();
+        let expected = port.shape.iter().product::<usize>() / batch;
         if graph.get(output).is_none_or(|tensor| tensor.data.len() != expected) {
             return Err(AccuracyError::Recorded { sample, output, expected });
         }

@@ -1,11 +1,14 @@
-//! Trained models, compiled: the integer program keeps the accuracy of the float model.
+//! Trained models, compiled: the integer program keeps the accuracy of the float model, and batches give what their samples give.
 
 mod support;
 
+use circuits::batch::Merging;
+use circuits::graph::Program;
+use circuits::reference::run;
 use onnx_import::accuracy::{evaluate, AccuracyOptions, FloatReference, Metric};
 use onnx_import::float::graph::Tensor;
 use onnx_import::import_file;
-use onnx_import::quantize::{compile, Compiled, QuantizeOptions};
+use onnx_import::quantize::{compile, quantize_inputs, Compiled, QuantizeOptions};
 use onnx_import::samples::{InputSpec, Samples};
 use support::corpus;
 
@@ -56,10 +59,11 @@ fn row(name: &'static str) -> Result<Row, String> {
     let calibration = calibration(&samples, &InputSpec::of_graph(&graph));
     let compiled = compile(&graph, Some(&calibration), &QuantizeOptions::default()).map_err(|e| e.to_string())?;
     circuits::analysis::ranges(&compiled.program).map_err(|e| e.to_string())?;
-    let options = AccuracyOptions { limit: None, metric: Some(metric) };
+    let options = AccuracyOptions { metric: Some(metric), ..AccuracyOptions::default() };
     let report =
         evaluate(FloatReference::Recorded, &compiled.program, &samples, &options).map_err(|e| e.to_string())?;
     let (_, float, integer) = report.fidelity.scores.unwrap();
+    batches_compute_what_their_samples_compute(name, &compiled.program, &samples);
     let recorded = meta["ort_score"].as_f64().unwrap();
     assert!((float - recorded).abs() < 1e-3, "{name}: scored {float}, the corpus says {recorded}");
     let differences = &report.fidelity.differences;
@@ -73,6 +77,21 @@ fn row(name: &'static str) -> Result<Row, String> {
         relative: differences.iter().map(|d| d.relative()).fold(0.0, f64::max),
         clamped: report.clamped,
     })
+}
+
+fn batches_compute_what_their_samples_compute(name: &str, program: &Program, samples: &Samples) {
+    let outputs = |program: &Program, sample: usize| {
+        let inputs = samples.inputs(&InputSpec::of_program(program), sample).unwrap();
+        let inputs = quantize_inputs(program, &inputs).unwrap();
+        run(program, &inputs.values).unwrap().outputs(program)
+    };
+    let singles: Vec<_> = (2..4).map(|sample| outputs(program, sample)).collect();
+    let joined = |output: usize| singles.iter().flat_map(|outputs| outputs[output].clone()).collect::<Vec<_>>();
+    let expected: Vec<_> = (0..program.outputs.len()).map(joined).collect();
+    for merging in Merging::ALL {
+        let batch = program.batched(2, merging).unwrap();
+        assert_eq!(outputs(&batch, 1), expected, "{name} {merging:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 
+use circuits::batch::Merging;
 use circuits::graph::Program;
 use circuits::layout::{Fold, LayoutOptions, Objective};
 use circuits::reference::{self, RunError};
@@ -73,6 +74,17 @@ fn convolutional_networks() {
 #[test]
 fn every_operator() {
     is_proved(support::zoo(3));
+}
+
+#[test]
+fn batches() {
+    for (merging, mut builder) in Merging::ALL.into_iter().zip([support::zoo(3), support::mlp(1), support::cnn(2)]) {
+        builder.program = builder.program.batched(3, merging).expect("three samples are few");
+        is_proved(builder);
+    }
+    let mut builder = support::cnn(2);
+    builder.program = builder.program.batched(3, Merging::Everything).expect("three samples are few");
+    is_proved(builder);
 }
 
 #[test]

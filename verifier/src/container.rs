@@ -78,11 +78,12 @@ impl Kind {
     pub fn version(self) -> u32 {
         match self {
             // 2: the widths that were chosen are in the file. 4: the program is of version 2. 5: the options hold a number of rows.
-            Kind::ProvingKey => 5,
+            // 6: the program is of version 3.
+            Kind::ProvingKey => 6,
             // 2: the digests of hashed ports stand beside the public values.
             Kind::Proof => 2,
-            // 2: reciprocals have any numerator.
-            Kind::Program => 2,
+            // 2: reciprocals have any numerator. 3: equal weights stand there once.
+            Kind::Program => 3,
             Kind::VerifyingKey
             | Kind::Srs
             | Kind::Commitment

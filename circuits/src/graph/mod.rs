@@ -5,8 +5,8 @@
 //! for people and for decoding; the meaning of a program lies in its integers alone, as
 //! [`reference::run`](crate::reference::run) computes them.
 //!
-//! The vocabulary knows nothing of ONNX. There is no batch axis: a batch is unrolled or folded into a spatial axis by
-//! whoever builds the program.
+//! The vocabulary knows nothing of ONNX. There is no batch axis: a batch is a program of its own, made from that of a sample
+//! ([`crate::batch`]).
 //!
 //! # Requantization
 //!
@@ -22,6 +22,7 @@
 //! A real multiplier is folded into the integer weights (they may take 16 bits and more), so no multiplier appears.
 
 mod private;
+mod stored;
 mod table;
 mod validate;
 mod weights;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 pub(crate) use private::{fits, largest_of_limbs};
 pub use private::{limb, FamilyError, WeightDeclaration, LIMB_BITS};
 pub use table::{Table, TableError};
+pub(crate) use validate::conv_output;
 pub use validate::{Limits, ProgramError};
 pub use weights::Weights;
 
@@ -186,8 +188,18 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Weights of one output channel of a convolution, in all groups: its input channels by the positions of its kernel.
+    fn taps(&self) -> usize {
+        match self {
+            Op::Conv { geometry, weights, bias, .. } => weights.len() / bias.len().max(1) * geometry.groups as usize,
+            _ => 0,
+        }
+    }
+}
+
 /// A tensor with the operator that defines it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Where it comes from: the names of the model's nodes that were fused into it. Every message names it.
     pub name: String,
@@ -260,9 +272,8 @@ pub enum PortKind {
     Index,
 }
 
-/// A whole integer program.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "private::ProgramFile", into = "private::ProgramFile")]
+/// A whole integer program. Stored, equal weights and biases of its convolutions stand there once.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     /// Name of the model.
     pub name: String,

@@ -5,13 +5,13 @@
 //! and which convolutions have their weights in common. All else that a program consists of is public: its shapes, scales, shifts,
 //! tables, factors and constants, and the weights of the convolutions that declare nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Node, Op, Port, Program, ProgramError, Table, TensorId};
+use super::{Node, Op, Program, ProgramError, TensorId};
 
 /// Bits of a limb, which is a signed integer.
 pub const LIMB_BITS: u32 = 16;
@@ -221,41 +221,25 @@ impl Program {
 /// The option under which files hold the declarations, in memory [`Program::private_weights`].
 const OPTION: &str = "private weights";
 
-/// Programs in files. The declarations are an option, so that a program without any is what it was before there were such.
-#[derive(Serialize, Deserialize)]
-pub(super) struct ProgramFile {
-    name: String,
-    source_digest: [u8; 32],
-    options: BTreeMap<String, String>,
-    tables: Vec<Table>,
-    nodes: Vec<Node>,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-}
-
-impl From<Program> for ProgramFile {
-    fn from(program: Program) -> Self {
-        let Program { name, source_digest, mut options, private_weights, tables, nodes, inputs, outputs } = program;
-        if !private_weights.is_empty() {
-            let declarations: Vec<_> = private_weights.iter().map(text).collect();
-            options.insert(OPTION.into(), declarations.join(" "));
-        }
-        Self { name, source_digest, options, tables, nodes, inputs, outputs }
+/// The options that a file holds. The declarations are one of them, so that a program without any is what it was before there were
+/// such.
+pub(super) fn stored_options(program: &Program) -> Cow<'_, BTreeMap<String, String>> {
+    if !program.has_private_weights() {
+        return Cow::Borrowed(&program.options);
     }
+    let declarations: Vec<_> = program.private_weights.iter().map(text).collect();
+    let mut options = program.options.clone();
+    options.insert(OPTION.into(), declarations.join(" "));
+    Cow::Owned(options)
 }
 
-impl TryFrom<ProgramFile> for Program {
-    type Error = DeclarationError;
-
-    fn try_from(file: ProgramFile) -> Result<Self, DeclarationError> {
-        let ProgramFile { name, source_digest, mut options, tables, nodes, inputs, outputs } = file;
-        let private_weights = match options.remove(OPTION) {
-            Some(declarations) => {
-                declarations.split(' ').map(|text| parse(text).ok_or(DeclarationError)).collect::<Result<_, _>>()?
-            }
-            None => BTreeMap::new(),
-        };
-        Ok(Self { name, source_digest, options, private_weights, tables, nodes, inputs, outputs })
+/// Takes the declarations out of the options that a file holds.
+pub(super) fn take_declarations(
+    options: &mut BTreeMap<String, String>,
+) -> Result<BTreeMap<TensorId, WeightDeclaration>, DeclarationError> {
+    match options.remove(OPTION) {
+        Some(declarations) => declarations.split(' ').map(|text| parse(text).ok_or(DeclarationError)).collect(),
+        None => Ok(BTreeMap::new()),
     }
 }
 

@@ -23,6 +23,8 @@ impl Limits {
     pub const MAX_TOTAL_ELEMENTS: usize = 1 << 27;
     /// Most weights of one convolution.
     pub const MAX_WEIGHTS: usize = 1 << 30;
+    /// Most weights of one output channel and group, of all convolutions together: stored weights may stand for many.
+    pub const MAX_TOTAL_TAPS: usize = 1 << 27;
     /// Largest padding, stride and extent of a kernel on one axis.
     pub const MAX_REACH: u64 = 1 << 20;
     /// Most entries of one table.
@@ -105,15 +107,18 @@ impl Program {
                 return Err(ProgramError::OutOfBounds { node: table.name().into(), what: "the table's domain" });
             }
         }
-        let mut total = 0;
+        let (mut elements, mut taps) = (0, 0);
         for (index, node) in self.nodes.iter().enumerate() {
             NodeCheck { program: self, index, node }.run()?;
-            total += node.elements();
-            if total > Limits::MAX_TOTAL_ELEMENTS {
-                return Err(ProgramError::OutOfBounds {
-                    node: node.name.clone(),
-                    what: "the number of elements up to here",
-                });
+            elements += node.elements();
+            taps += node.op.taps();
+            for (what, found, limit) in [
+                ("the number of elements up to here", elements, Limits::MAX_TOTAL_ELEMENTS),
+                ("the number of taps up to here", taps, Limits::MAX_TOTAL_TAPS),
+            ] {
+                if found > limit {
+                    return Err(ProgramError::OutOfBounds { node: node.name.clone(), what });
+                }
             }
         }
         self.validate_private_weights()?;

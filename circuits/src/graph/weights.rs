@@ -1,6 +1,7 @@
 //! Weights, as narrow as the widest of them asks for.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use serde::de::{SeqAccess, Visitor};
@@ -49,12 +50,34 @@ impl Weights {
         }
     }
 
+    /// Where they lie: clones lie in the same place, and other weights in another as long as these exist.
+    pub(crate) fn address(&self) -> usize {
+        match &self.0 {
+            Integers::I8(cells) => cells.as_ptr() as usize,
+            Integers::I16(cells) => cells.as_ptr() as usize,
+            Integers::I32(cells) => cells.as_ptr() as usize,
+            Integers::I64(cells) => cells.as_ptr() as usize,
+        }
+    }
+
     /// The weights cut into lists of one length, the last of which may be shorter.
     ///
     /// # Panics
     /// The length is zero.
     pub fn chunks(&self, length: usize) -> impl ExactSizeIterator<Item = Vec<i32>> + '_ {
         (0..self.len().div_ceil(length)).map(move |at| self.slice(at * length..((at + 1) * length).min(self.len())))
+    }
+}
+
+/// Equal weights have the same width: the least that holds them.
+impl Hash for Weights {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Integers::I8(cells) => cells.hash(state),
+            Integers::I16(cells) => cells.hash(state),
+            Integers::I32(cells) => cells.hash(state),
+            Integers::I64(cells) => cells.hash(state),
+        }
     }
 }
 

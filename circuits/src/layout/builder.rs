@@ -92,6 +92,8 @@ pub(super) struct Builder<'a> {
     /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
     pub(super) geometries: HashMap<TensorId, [usize; 2]>,
     pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
+    /// Kernels that the scalar unit has made, by their output channels and taps.
+    pub(super) kernels: HashMap<super::conv::KernelTaps, Operand>,
     /// Products of matrices whose columns are their channels.
     pub(super) transposed: HashSet<TensorId>,
     pub(super) places: Vec<Vec<Place>>,
@@ -138,6 +140,7 @@ impl<'a> Builder<'a> {
             pitches: HashMap::new(),
             geometries: HashMap::new(),
             plane_reads: HashMap::new(),
+            kernels: HashMap::new(),
             transposed: HashSet::new(),
             places: vec![Vec::new(); program.nodes.len()],
         }

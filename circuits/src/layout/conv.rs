@@ -7,6 +7,7 @@
 //! `s²` planes (polyphase) that are read with stride 1. The product has a coefficient at every address; those that the layer
 //! does not use are border cells.
 
+use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 
 use super::builder::{Accumulated, Builder, IdentityCheck};
@@ -42,6 +43,9 @@ struct Plane {
     taps: Vec<Tap>,
 }
 
+/// What a kernel's blocks have in common, and its taps with their distances in addresses from the least one.
+pub(super) type KernelTaps = (BlockShape, Vec<(i64, StripId)>);
+
 struct Tap {
     offset: [i64; 2],
     /// Which of the weights of an output channel.
@@ -60,9 +64,38 @@ pub(super) struct Arrangement {
     pitch: usize,
     /// Whether a plane's elements are the last of its cells, or else the first.
     ends: bool,
+    /// By elements, whether a plane holds them.
+    placed: Vec<bool>,
 }
 
 impl Arrangement {
+    fn new(planes: &Planes<'_>, pitch: usize, ends: bool) -> Self {
+        let mut arrangement =
+            Self { grid: Vec::new(), height: planes.height, width: planes.width, pitch, ends, placed: Vec::new() };
+        arrangement.append(planes);
+        arrangement
+    }
+
+    /// Whether further planes can follow: alike, and of other elements.
+    fn admits(&self, planes: &Planes<'_>, pitch: usize, ends: bool) -> bool {
+        let alike = (self.height, self.width, self.pitch, self.ends) == (planes.height, planes.width, pitch, ends);
+        let placed = |element: u32| self.placed.get(element as usize).copied().unwrap_or(false);
+        alike && !planes.elements().flatten().any(placed)
+    }
+
+    fn append(&mut self, planes: &Planes<'_>) {
+        self.grid.extend(planes.elements());
+        for element in planes.elements().flatten() {
+            let index = element as usize;
+            self.placed.resize(self.placed.len().max(index + 1), false);
+            self.placed[index] = true;
+        }
+    }
+
+    fn planes(&self) -> usize {
+        self.grid.len() / (self.height * self.width)
+    }
+
     /// The address of each of `elements` elements; those that no plane holds come after the planes.
     pub(super) fn addresses(&self, elements: usize, units: usize) -> Vec<usize> {
         let reach = (self.height - 1) * self.pitch + self.width;
@@ -76,7 +109,7 @@ impl Arrangement {
                 addresses[*element as usize] = plane * cells + base + row * self.pitch + column;
             }
         }
-        let behind = self.grid.len() / (self.height * self.width) * cells;
+        let behind = self.planes() * cells;
         let unplaced = addresses.iter_mut().filter(|address| **address == usize::MAX);
         (behind..).zip(unplaced).for_each(|(next, address)| *address = next);
         addresses
@@ -84,8 +117,8 @@ impl Arrangement {
 }
 
 /// What the blocks of a convolution's kernels, or of its biases, have in common.
-#[derive(Clone, Copy, Debug)]
-struct BlockShape {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BlockShape {
     /// Weights of a tap.
     outputs: usize,
     /// Limbs of a weight.
@@ -135,6 +168,12 @@ impl Planes<'_> {
     /// Cells of a plane in rows of its own.
     pub(super) fn cells(&self, pitch: usize, units: usize) -> usize {
         self.reach(pitch).div_ceil(units) * units
+    }
+
+    /// The numbers of the elements, plane by plane; `None` is zero.
+    fn elements(&self) -> impl Iterator<Item = Option<u32>> + '_ {
+        let origins = self.origins.iter().copied().flatten();
+        origins.map(|origin| (!origin.is_zero()).then_some(origin.index))
     }
 
     /// The tensor whose elements the planes consist of, each at most once; `None` where there is no such tensor.
@@ -304,7 +343,7 @@ impl Builder<'_> {
     }
 
     /// Asks the producer of planes, if it can lay out its elements freely, to do so as these planes; with `ends` each plane's
-    /// elements are the last of its cells.
+    /// elements are the last of its cells. Several readers may ask for planes that are alike, such as the samples of a batch.
     pub(super) fn arrange_source(&mut self, planes: &Planes<'_>, pitch: usize, ends: bool) {
         let Some(source) = planes.only_tensor() else { return };
         let free = match self.program.node(source).op {
@@ -312,12 +351,15 @@ impl Builder<'_> {
             Op::MatMul { .. } => self.is_wide_product(source),
             _ => true,
         };
-        let cells = planes.origins.len().saturating_mul(planes.cells(pitch, self.rows.units()));
-        if free && self.check_room(cells).is_ok() && !self.arrangements.contains_key(&source) {
-            let element = |origin: &Origin| (!origin.is_zero()).then_some(origin.index);
-            let grid = planes.origins.iter().flat_map(|origins| origins.iter().map(element)).collect();
-            let arrangement = Arrangement { grid, height: planes.height, width: planes.width, pitch, ends };
-            self.arrangements.insert(source, arrangement);
+        let there = self.arrangements.get(&source).map_or(0, Arrangement::planes);
+        let cells = (there + planes.origins.len()).saturating_mul(planes.cells(pitch, self.rows.units()));
+        if !free || self.check_room(cells).is_err() {
+            return;
+        }
+        match self.arrangements.entry(source) {
+            Entry::Vacant(entry) => drop(entry.insert(Arrangement::new(planes, pitch, ends))),
+            Entry::Occupied(mut entry) if entry.get().admits(planes, pitch, ends) => entry.get_mut().append(planes),
+            Entry::Occupied(_) => {}
         }
     }
 
@@ -734,7 +776,7 @@ impl Builder<'_> {
     }
 
     /// `Σ_t χ^(τ_t − τ_min) · Σ_o ρ^(O−1−o)·w_(o,t)`: runs of neighbouring taps are blocks of weights, and a Horner scheme of
-    /// the scalar unit joins them.
+    /// the scalar unit joins them; once for all planes and convolutions that have it.
     fn kernel(&mut self, blocks: BlockShape, plane: &Plane, pitch: usize, shape: &ProductShape) -> Option<Operand> {
         let mut taps: Vec<_> = plane
             .taps
@@ -743,6 +785,17 @@ impl Builder<'_> {
             .map(|tap| (tap.flat(pitch), tap.strip))
             .collect();
         taps.sort_by_key(|&(offset, _)| std::cmp::Reverse(offset));
+        taps.iter_mut().for_each(|(offset, _)| *offset -= shape.least_tap);
+        if let Some(&known) = self.kernels.get(&(blocks, taps.clone())) {
+            return Some(known);
+        }
+        let kernel = self.new_kernel(blocks, &taps)?;
+        self.kernels.insert((blocks, taps), kernel);
+        Some(kernel)
+    }
+
+    /// The kernel of taps in falling order.
+    fn new_kernel(&mut self, blocks: BlockShape, taps: &[(i64, StripId)]) -> Option<Operand> {
         let mut joined: Option<(Operand, i64)> = None;
         for run in taps.chunk_by(|a, b| a.0 == b.0 + 1) {
             let last = run[run.len() - 1].0;
@@ -758,7 +811,7 @@ impl Builder<'_> {
             });
         }
         let (sum, last) = joined?;
-        Some(match last - shape.least_tap {
+        Some(match last {
             0 => sum,
             gap => self.multiply_by_power(sum, gap as u64),
         })

@@ -193,6 +193,15 @@ pub(super) const K_SLACK: u32 = 2;
 
 /// The cheapest widths for a program.
 pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Widths, LayoutError> {
+    cheapest_of(subject, options, gas).map(|(_, widths)| widths)
+}
+
+/// What the cheapest widths for a program cost, in the units of the objective.
+pub(super) fn least_cost(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<f64, LayoutError> {
+    cheapest_of(subject, options, gas).map(|(cost, _)| cost)
+}
+
+fn cheapest_of(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<(f64, Widths), LayoutError> {
     let fold = options.fold.and_then(|fold| match fold {
         Fold::Parallel => None,
         Fold::Rows(rows) => Some(rows),
@@ -210,7 +219,7 @@ pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasMod
         }
     }
     let large = subject.elements() > DRAFTED_ELEMENTS && options.objective != Objective::Gas;
-    cheapest(tried(subject, options, gas, large)?).map(|(_, widths)| widths)
+    cheapest(tried(subject, options, gas, large)?)
 }
 
 /// What is tried: of a large program what is promising, of others everything.

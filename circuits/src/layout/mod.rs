@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{self, AnalysisError, NodeRange};
+use crate::batch::Merging;
 use crate::digest::Salt;
 use crate::graph::{Port, Program, ProgramError, TableId, TensorId, Visibility};
 use crate::interface::{port_rows, Direction, Interface, InterfacePort, PublicData};
@@ -240,6 +241,38 @@ pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) ->
     let layout = subject.lay_out(options, cost::choose(&subject, options, gas)?)?;
     audit::audit(program, &layout)?;
     Ok(layout)
+}
+
+/// The program for so many samples at once, with the convolutions merged whose merging makes it cheapest; one sample leaves
+/// the program as it is. The choice is a function of the program, the samples, the options and the gas.
+///
+/// # Errors
+/// Those of [`Program::batched`], and those of [`compile`] where no choice has a layout.
+pub fn batched(
+    program: &Program,
+    samples: usize,
+    options: &LayoutOptions,
+    gas: GasModel,
+) -> Result<Program, LayoutError> {
+    let mut best: Option<(f64, Program)> = None;
+    let mut failure = None;
+    let mut tried = None;
+    for merging in Merging::ALL {
+        let batch = program.batched(samples, merging)?;
+        if samples == 1 {
+            return Ok(batch);
+        }
+        if tried.as_ref() == Some(&batch) {
+            continue;
+        }
+        match Subject::new(&batch).and_then(|subject| cost::least_cost(&subject, options, gas)) {
+            Ok(cost) if best.as_ref().is_none_or(|(least, _)| cost < *least) => best = Some((cost, batch.clone())),
+            Ok(_) => {}
+            Err(error) => failure = Some(error),
+        }
+        tried = Some(batch);
+    }
+    best.map(|(_, program)| program).ok_or_else(|| failure.expect("a batch without a layout says why"))
 }
 
 /// Lays out a program as it was laid out before: neither are widths tried, nor is the result audited.

@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -122,7 +123,7 @@ enum Known<'a> {
 /// All strips of a program.
 #[derive(Clone, Debug)]
 pub(super) struct Strips<'a> {
-    convs: HashMap<TensorId, ConvStrips>,
+    convs: HashMap<TensorId, Arc<ConvStrips>>,
     known: Vec<Known<'a>>,
 }
 
@@ -204,16 +205,21 @@ impl<'a> Strips<'a> {
     /// Finds the equal strips of a program.
     pub(super) fn new(program: &'a Program) -> Self {
         let mut numbering = Numbering::new();
-        let mut convs: HashMap<TensorId, ConvStrips> = HashMap::new();
+        let mut convs: HashMap<TensorId, Arc<ConvStrips>> = HashMap::new();
+        // Convolutions that share their weights have the same strips, which are looked at once.
+        let mut met: HashMap<_, Arc<ConvStrips>> = HashMap::new();
         for (tensor, node) in (0..).map(TensorId).zip(&program.nodes) {
             let Op::Conv { geometry, weights, bias, .. } = &node.op else { continue };
             let groups = geometry.groups as usize;
             let strips = match program.private_weights_of(tensor) {
-                None => numbering.conv(weights, bias, groups),
+                None => {
+                    let shared = (weights.address(), bias.as_ptr(), weights.len(), bias.len(), groups);
+                    met.entry(shared).or_insert_with(|| numbering.conv(weights, bias, groups).into()).clone()
+                }
                 Some((_, owner)) if owner != tensor => convs[&owner].clone(),
                 Some((declared, _)) => {
                     let limbs = [declared.weight_limbs(), declared.bias_limbs()];
-                    numbering.private(tensor, [weights.len(), bias.len(), groups], limbs)
+                    numbering.private(tensor, [weights.len(), bias.len(), groups], limbs).into()
                 }
             };
             convs.insert(tensor, strips);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use circuits::analysis::declare_private as declare;
+use circuits::batch::Merging;
 use circuits::graph::{ConvGeometry, Op, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
 
 use crate::support::{geometry, ProgramBuilder};
@@ -220,6 +221,22 @@ pub fn tree() -> ProgramBuilder {
     b
 }
 
+/// The program of a target for two samples.
+fn two_samples(mut b: ProgramBuilder, merging: Merging) -> ProgramBuilder {
+    b.program = b.program.batched(2, merging).expect("two samples are few");
+    b
+}
+
+/// [`dense`] for two samples, each layer one identity.
+pub fn batch() -> ProgramBuilder {
+    two_samples(dense(), Merging::Dense)
+}
+
+/// [`strided`] for two samples, one below the other.
+pub fn stacked_batch() -> ProgramBuilder {
+    two_samples(strided(), Merging::Everything)
+}
+
 /// dense 3 → 2, exact; hashed in, public out. Not among [`all`]: its rows are many, and most are rows of the hash.
 pub fn hashed() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(15);
@@ -288,6 +305,8 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("wide input", wide_input()),
         ("matrices", matrices()),
         ("tree", tree()),
+        ("batch", batch()),
+        ("stacked batch", stacked_batch()),
         ("committed", committed()),
         ("private weights", private_weights()),
     ]

@@ -1,6 +1,5 @@
 //! `zkinfer evaluate`: labelled samples through the integer program, beside the float model.
 
-use circuits::graph::Program;
 use onnx_import::accuracy::{self, AccuracyOptions, AccuracyReport, FloatReference, Metric};
 use onnx_import::samples::{InputSpec, Samples};
 use prover::report::peak_rss_bytes;
@@ -23,7 +22,7 @@ use crate::salts;
 pub(crate) fn run(args: &EvaluateArgs, printer: Printer) -> Outcome {
     let artifact = model::load(&args.program, &args.options, &VisibilityOptions::default(), printer)?;
     let samples = Samples::read(&args.data).map_err(Failure::misuse)?;
-    let scored = score(args, &artifact.program, &samples, printer)?;
+    let scored = score(args, &artifact, &samples, printer)?;
     print_scores(printer, &scored)?;
 
     let report = match args.prove {
@@ -35,16 +34,23 @@ pub(crate) fn run(args: &EvaluateArgs, printer: Printer) -> Outcome {
     printer.report(&report.with("proofs", args.prove))
 }
 
-fn score(args: &EvaluateArgs, program: &Program, samples: &Samples, printer: Printer) -> Outcome<AccuracyReport> {
+fn score(
+    args: &EvaluateArgs,
+    artifact: &ProgramArtifact,
+    samples: &Samples,
+    printer: Printer,
+) -> Outcome<AccuracyReport> {
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = AccuracyOptions { limit, metric: args.metric.map(Metric::from) };
+    let batch = Some(artifact.recipe.batch);
+    let options = AccuracyOptions { limit, metric: args.metric.map(Metric::from), batch };
     // The recorded outputs are those of another runtime, and so the better judge; without them the model is run.
     let graph = match samples.recorded_outputs(0).is_empty() && !is_artifact(&args.program)? {
         true => Some(model::import(&args.program, &args.options, printer)?),
         false => None,
     };
     let reference = graph.as_ref().map_or(FloatReference::Recorded, FloatReference::Graph);
-    let scored = printer.stage("evaluate", None, || accuracy::evaluate(reference, program, samples, &options));
+    let scored =
+        printer.stage("evaluate", None, || accuracy::evaluate(reference, &artifact.program, samples, &options));
     scored.or_misuse(args.data.display().to_string())
 }
 
@@ -87,7 +93,7 @@ fn with_scores(report: Report, scored: &AccuracyReport) -> Report {
         .with("clamped", scored.clamped)
 }
 
-/// Proves and verifies the first `count` samples with keys that are not kept. Figures are means.
+/// Proves and verifies the first `count` samples, or batches of them, with keys that are not kept. Figures are means.
 fn prove(
     args: &EvaluateArgs,
     artifact: &ProgramArtifact,

@@ -123,6 +123,9 @@ fn program(path: &Path, printer: Printer) -> Outcome {
         Calibration::Samples(digest) => format!("samples {digest}"),
     };
     printer.field("options", format_args!("{} bits, scales fitted to {calibration}", artifact.bits))?;
+    if recipe.batch > 1 {
+        printer.field("batch", format_args!("{} samples at once", recipe.batch))?;
+    }
     program.inputs.iter().try_for_each(|port| port_line("input", port, printer))?;
     program.outputs.iter().try_for_each(|port| port_line("output", port, printer))?;
     for node in &program.nodes {
@@ -131,7 +134,8 @@ fn program(path: &Path, printer: Printer) -> Outcome {
     let mut report = described(Report::new("inspect"), "program");
     report.peak_rss_bytes = peak_rss_bytes();
     let report = report.with("digest", artifact.digest.to_string()).with("nodes", operators(program));
-    printer.report(&report.with("bits", artifact.bits).with("program_bytes", artifact.bytes))
+    let report = report.with("bits", artifact.bits).with("batch", recipe.batch);
+    printer.report(&report.with("program_bytes", artifact.bytes))
 }
 
 fn port_line(direction: &str, port: &Port, printer: Printer) -> Outcome {

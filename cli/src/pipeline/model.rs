@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::anyhow;
-use circuits::graph::{Port, Program, Visibility};
+use circuits::graph::{Port, Program, ProgramError, Visibility};
 use circuits::interface::{Direction, InterfacePort};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
@@ -175,7 +175,8 @@ pub(crate) fn layout_for(artifact: &ProgramArtifact, objective: Objective, print
 
 fn layout_failure(error: LayoutError) -> Failure {
     let remedy = match &error {
-        LayoutError::TooLarge { .. } => Some("a smaller model, or one cut into parts, can be proved"),
+        LayoutError::TooLarge { .. } => Some("a smaller model or batch, or a model cut into parts, can be proved"),
+        LayoutError::Program(ProgramError::OutOfBounds { .. }) => Some("try a smaller --batch"),
         LayoutError::Analysis(_) | LayoutError::Port { .. } => Some("try fewer --bits"),
         _ => None,
     };
@@ -208,6 +209,7 @@ impl Recipe {
             },
             calibration,
             steps: options.input_like.iter().map(step).collect::<Outcome<_>>()?,
+            batch: options.batch.unwrap_or(1) as usize,
         })
     }
 }
@@ -270,8 +272,20 @@ fn compile_with(
     let compiled = printer.stage("quantize", None, || quantize::compile(&graph, samples.as_ref(), &options));
     let Compilation { program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
     print_accuracy(printer, &report)?;
+    let program = batched(program, &recipe, printer)?;
     let (artifact, file) = ProgramArtifact::new(program, recipe, report.bits)?;
     Ok(Compiled { artifact, file, report })
+}
+
+/// The program for as many samples at once as the recipe says.
+fn batched(program: Program, recipe: &Recipe, printer: Printer) -> Outcome<Program> {
+    if recipe.batch == 1 {
+        return Ok(program);
+    }
+    let gas = verifier::evm::gas_model;
+    printer
+        .stage("batch", None, || layout::batched(&program, recipe.batch, &recipe.layout, gas))
+        .map_err(layout_failure)
 }
 
 /// What the quantization cost, for people.
@@ -457,6 +471,7 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--optimize", options.optimize.is_some()),
         ("--dim", !options.dims.is_empty()),
         ("--rows", options.rows.is_some()),
+        ("--batch", options.batch.is_some()),
         ("--input-like", !options.input_like.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),

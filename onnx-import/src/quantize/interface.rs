@@ -5,6 +5,7 @@ use circuits::interface::{Interface, InterfacePort};
 use thiserror::Error;
 
 use crate::float::graph::Tensor;
+use crate::samples::sample_shape;
 
 /// Input values as the program takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +79,21 @@ struct Input<'a> {
 /// # Errors
 /// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
 pub fn quantize_inputs(program: &Program, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
-    let inputs = program.inputs.iter().map(|port| {
+    quantize_sample(program, 1, tensors)
+}
+
+/// [`quantize_inputs`] of one sample of a program that takes `batch` of them at once.
+///
+/// # Errors
+/// Those of [`quantize_inputs`].
+pub fn quantize_sample(program: &Program, batch: usize, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
+    let shapes: Vec<_> = program.inputs.iter().map(|port| sample_shape(&port.shape, batch)).collect();
+    let inputs = program.inputs.iter().zip(&shapes).map(|(port, shape)| {
         let (lo, hi) = match program.node(port.tensor).op {
             Op::Input { lo, hi } => (lo, hi),
             _ => unreachable!("validated input ports name input nodes"),
         };
-        Input { name: &port.name, shape: &port.shape, kind: port.kind, scale: port.scale, lo, hi }
+        Input { name: &port.name, shape, kind: port.kind, scale: port.scale, lo, hi }
     });
     quantize(&inputs.collect::<Vec<_>>(), tensors)
 }

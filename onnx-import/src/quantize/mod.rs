@@ -35,7 +35,9 @@ use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
 pub use error::QuantizeError;
-pub use interface::{dequantize_outputs, quantize_for_interface, quantize_inputs, InputError, QuantizedInputs};
+pub use interface::{
+    dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError, QuantizedInputs,
+};
 pub use ranges::Ranges;
 
 use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};

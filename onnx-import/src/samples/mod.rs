@@ -9,7 +9,8 @@
 //! | `.json` | an object of nested lists by input name, a list of inputs (also under the key `input_data`), or the nested list of the only input |
 //!
 //! Where the layout leaves it open, an array with as many elements as an input is one sample of it, and an array whose
-//! first axis repeats the rest `n` times is `n` samples.
+//! first axis repeats the rest `n` times is `n` samples. Of an input whose first axis has several entries, as that of a batch has,
+//! the samples may be such entries: those that follow one another make up an input, and what is left at the end is not used.
 
 mod json;
 mod npy;
@@ -163,6 +164,16 @@ pub enum SampleError {
         /// Samples in the file.
         count: usize,
     },
+    /// Fewer entries than make up an input.
+    #[error("input {input:?} is made up of {expected} samples, the file has {found}")]
+    Entries {
+        /// The input.
+        input: String,
+        /// Samples of a batch.
+        expected: usize,
+        /// Samples in the file.
+        found: usize,
+    },
     /// Inputs with different numbers of samples.
     #[error("input {input:?} has {found} samples, the inputs before it have {expected}")]
     Count {
@@ -206,6 +217,12 @@ impl InputSpec {
         program.inputs.iter().map(spec).collect()
     }
 
+    /// What the inputs of a program for so many samples at once are for one of them.
+    pub fn of_sample(program: &Program, batch: usize) -> Vec<Self> {
+        let specs = Self::of_program(program).into_iter();
+        specs.map(|spec| Self { shape: sample_shape(&spec.shape, batch), ..spec }).collect()
+    }
+
     /// The inputs that a verifying key describes.
     pub fn of_interface(interface: &Interface) -> Vec<Self> {
         let spec = |port: &InterfacePort| Self {
@@ -218,6 +235,19 @@ impl InputSpec {
 
     fn elements(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// The entries of the first axis, where there are several.
+    fn entries(&self) -> Option<usize> {
+        self.shape.first().copied().filter(|&entries| entries > 1)
+    }
+}
+
+/// The shape of one sample of a tensor that holds `batch` of them along its first axis.
+pub(crate) fn sample_shape(shape: &[usize], batch: usize) -> Vec<usize> {
+    match batch {
+        1 => shape.to_vec(),
+        _ => [&[1], shape.get(1..).unwrap_or_default()].concat(),
     }
 }
 
@@ -350,7 +380,10 @@ impl Samples {
     /// An input that the file lacks or that has another shape; inputs with different numbers of samples.
     pub fn count(&self, inputs: &[InputSpec]) -> Result<usize, SampleError> {
         if let Layout::Numbered(count) = self.layout {
-            return Ok(count);
+            return match inputs.first() {
+                Some(first) if count > 0 => Ok(count / self.numbered_entries(self.find(inputs, 0, 0)?, first)?),
+                _ => Ok(count),
+            };
         }
         let mut count = None;
         for (position, input) in inputs.iter().enumerate() {
@@ -380,25 +413,30 @@ impl Samples {
 
     fn input(&self, inputs: &[InputSpec], position: usize, sample: usize) -> Result<Tensor, SampleError> {
         let input = &inputs[position];
-        let array = self.find(inputs, position, sample)?;
-        let row = if matches!(self.layout, Layout::Numbered(_)) {
-            if array.data.len() != input.elements() {
-                return Err(shape_error(input, array));
+        let array = self.find(inputs, position, 0)?;
+        let elements = input.elements();
+        let data: Arc<[f64]> = if matches!(self.layout, Layout::Numbered(_)) {
+            let entries = self.numbered_entries(array, input)?;
+            let mut data = Vec::with_capacity(elements);
+            for number in sample * entries..(sample + 1) * entries {
+                let array = self.find(inputs, position, number)?;
+                if array.data.len() * entries != elements {
+                    return Err(shape_error(input, array));
+                }
+                data.extend_from_slice(&array.data);
             }
-            0
+            data.into()
         } else {
             self.samples_in(array, input)?;
-            sample
+            array.data[sample * elements..(sample + 1) * elements].into()
         };
-        let elements = input.elements();
-        let data = &array.data[row * elements..(row + 1) * elements];
         if let Some(index) = data.iter().position(|v| !v.is_finite()) {
             return Err(SampleError::NotFinite { input: input.name.clone(), sample, index, value: data[index] });
         }
         if let Some(index) = data.iter().position(|v| input.integer && v.fract() != 0.0) {
             return Err(SampleError::NotInteger { input: input.name.clone(), sample, index, value: data[index] });
         }
-        Ok(Tensor { shape: input.shape.clone(), data: data.into() })
+        Ok(Tensor { shape: input.shape.clone(), data })
     }
 
     fn find(&self, inputs: &[InputSpec], position: usize, sample: usize) -> Result<&Array, SampleError> {
@@ -431,10 +469,26 @@ impl Samples {
                 Err(shape_error(input, array))
             };
         }
-        match array.shape.split_first() {
-            Some((&count, rest)) if squeezed(rest) == wanted || (rest.len() == 1 && rest[0] == elements) => Ok(count),
+        let Some((&count, rest)) = array.shape.split_first() else { return Err(shape_error(input, array)) };
+        let holds = |shape: &[usize], elements: usize| squeezed(rest) == shape || rest == [elements];
+        match input.entries() {
+            _ if holds(&wanted, elements) => Ok(count),
+            Some(entries) if holds(&squeezed(&input.shape[1..]), elements / entries) => match count / entries {
+                0 => Err(SampleError::Entries { input: input.name.clone(), expected: entries, found: count }),
+                samples => Ok(samples),
+            },
             _ => Err(shape_error(input, array)),
         }
+    }
+
+    /// How many numbered arrays make up an input.
+    fn numbered_entries(&self, array: &Array, input: &InputSpec) -> Result<usize, SampleError> {
+        let found = array.data.len();
+        [Some(1), input.entries()]
+            .into_iter()
+            .flatten()
+            .find(|entries| found * entries == input.elements())
+            .ok_or_else(|| shape_error(input, array))
     }
 
     /// The labels `y` of a labelled file: one tensor per sample, empty when the file has none.
@@ -513,6 +567,31 @@ mod tests {
         assert_eq!(samples.inputs(&inputs, 0).unwrap()[1].data[0], 5.0);
         let list = json(r#"{"input_data": [[1, 2], [5]]}"#).unwrap();
         assert_eq!(list.inputs(&inputs, 0).unwrap()[1].data[0], 5.0);
+    }
+
+    #[test]
+    fn entries_that_follow_one_another_make_up_a_batch() {
+        let batch = [spec("a", &[2, 3], false), spec("b", &[2], true)];
+        let rows = |count: usize| Tensor::new(vec![count, 1, 3], (0..3 * count).map(|v| v as f64).collect());
+        let labels = |count: usize| Tensor::new(vec![count, 1], (0..count).map(|v| v as f64).collect());
+        let samples = Samples::from_batches(vec![rows(5), labels(5)]);
+        assert_eq!(samples.count(&batch).unwrap(), 2);
+        let [a, b] = samples.inputs(&batch, 1).unwrap().try_into().unwrap();
+        assert_eq!((&a.shape[..], &a.data[..]), (&[2, 3][..], &[6.0, 7.0, 8.0, 9.0, 10.0, 11.0][..]));
+        assert_eq!(&b.data[..], [2.0, 3.0]);
+        assert!(matches!(samples.inputs(&batch, 2), Err(SampleError::NoSuchSample { sample: 2, count: 2 })));
+        let few = Samples::from_batches(vec![rows(1), labels(1)]);
+        assert!(matches!(few.inputs(&batch, 0), Err(SampleError::Entries { expected: 2, found: 1, .. })));
+        // Whole batches are samples as they are.
+        let whole = Samples::from_batches(vec![Tensor::new(vec![2, 2, 3], vec![1.0; 12])]);
+        assert_eq!(whole.count(&batch[..1]).unwrap(), 2);
+
+        let array = |from: usize| Array { shape: vec![1, 3], data: (from..from + 3).map(|v| v as f64).collect() };
+        let arrays = (0..3).map(|i| (format!("in{i}_0"), array(3 * i))).collect();
+        let numbered = Samples { layout: Layout::Numbered(3), arrays };
+        assert_eq!(numbered.count(&batch[..1]).unwrap(), 1);
+        assert_eq!(&numbered.inputs(&batch[..1], 0).unwrap()[0].data[..], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!(matches!(numbered.inputs(&[spec("a", &[2, 2], false)], 0), Err(SampleError::Shape { .. })));
     }
 
     #[test]
