@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of this file that a caller notices. */
-#define ZKINFER_ABI_VERSION 1
+#define ZKINFER_ABI_VERSION 2
 
 typedef struct zkinfer_context zkinfer_context;
 typedef uint64_t zkinfer_address;
@@ -209,6 +209,120 @@ ZKINFER_EXPORT int32_t zkinfer_make_multiples(zkinfer_context *context, const zk
 ZKINFER_EXPORT int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
                                       zkinfer_address domain, uint32_t k, const zkinfer_column *columns,
                                       uint64_t count, uint64_t *commitments);
+
+/* ---- Sums of columns, row by row ---- */
+
+enum zkinfer_mode {
+    /* to = sum */
+    ZKINFER_SET = 0,
+    /* to += sum */
+    ZKINFER_AND_ADD = 1,
+    /* to *= sum */
+    ZKINFER_AND_MULTIPLY = 2,
+};
+
+/* A column and what it is multiplied with. */
+typedef struct {
+    zkinfer_column column;
+    uint64_t factor[4];
+} zkinfer_term;
+
+/* In each of 2^k rows: the sum of `count` terms (on the host), of `identity` times the row's point omega^row, and of `constant`. */
+ZKINFER_EXPORT int32_t zkinfer_combine(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                       const zkinfer_term *terms, uint64_t count, const uint64_t identity[4],
+                                       const uint64_t constant[4], uint32_t mode, zkinfer_address to);
+
+/* In each of 2^k rows: (numerator - remainder) * inverse, set or added. `remainder` is the value of a polynomial at the row's point, given by
+ * `length` coefficients on the host, that of the lowest degree first. */
+ZKINFER_EXPORT int32_t zkinfer_add_quotients(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                             zkinfer_address numerator, zkinfer_address inverse,
+                                             const uint64_t *remainder, uint64_t length, uint32_t mode,
+                                             zkinfer_address to);
+
+/* Columns that zkinfer_multiply_columns takes at most. */
+#define ZKINFER_MOST_COLUMNS 64
+
+/* Columns of `rows` elements, at addresses that lie on the host, become the product of a matrix (on the host, row by row) and them. */
+ZKINFER_EXPORT int32_t zkinfer_multiply_columns(zkinfer_context *context, uint64_t rows,
+                                                const zkinfer_address *columns, uint32_t size, const uint64_t *matrix);
+
+/* to[0] = start and to[i + 1] = to[i] * from[i], for `count` values, 1 at least; also the last of them. `to` may be `from`. */
+ZKINFER_EXPORT int32_t zkinfer_running_products(zkinfer_context *context, zkinfer_address to, zkinfer_address from,
+                                                uint64_t count, const uint64_t start[4], uint64_t last[4]);
+
+/* ---- Evaluations ---- */
+
+/* A column whose polynomial is asked for at omega^rotation * x. */
+typedef struct {
+    zkinfer_column column;
+    int32_t rotation;
+    uint32_t reserved;
+} zkinfer_query;
+
+/* The values that `count` queries (on the host) ask for. `weights` are the values of the Lagrange polynomials of the 2^k rows at x. */
+ZKINFER_EXPORT int32_t zkinfer_evaluate(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                        zkinfer_address weights, const uint64_t x[4], const zkinfer_query *queries,
+                                        uint32_t count, uint64_t *values);
+
+/* ---- Straight-line programs ---- */
+
+enum zkinfer_operand_kind {
+    ZKINFER_REGISTER = 0,
+    ZKINFER_SCALAR = 1,
+    /* Of slot `index`, in the row that lies `rotation` rows further on, around the end. */
+    ZKINFER_CELL = 2,
+    /* shift * omega^row */
+    ZKINFER_POINT = 3,
+};
+
+typedef struct {
+    uint32_t kind;
+    /* 0 where nothing is numbered. */
+    uint32_t index;
+    /* 0 but for cells. */
+    int32_t rotation;
+} zkinfer_operand;
+
+enum zkinfer_step {
+    /* a + b */
+    ZKINFER_SUM = 0,
+    /* a - b */
+    ZKINFER_DIFFERENCE = 1,
+    /* a * b */
+    ZKINFER_PRODUCT = 2,
+    /* a; b is not read. */
+    ZKINFER_COPY = 3,
+    /* register + a * b */
+    ZKINFER_SUM_OF_PRODUCT = 4,
+};
+
+typedef struct {
+    uint32_t operation;
+    /* The register that takes the result. */
+    uint32_t to;
+    zkinfer_operand a;
+    zkinfer_operand b;
+} zkinfer_instruction;
+
+/* All of it on the host. */
+typedef struct {
+    const zkinfer_instruction *instructions;
+    uint64_t length;
+    /* Columns of 2^k elements. */
+    const zkinfer_address *slots;
+    const uint64_t *scalars;
+    uint32_t slot_count;
+    uint32_t scalar_count;
+    uint32_t registers;
+    /* The register of the result. */
+    uint32_t result;
+} zkinfer_program;
+
+/* Adds the program's result in each of 2^k rows to `to`. `printed` tells whether a kernel was printed for the program; with
+ * `interpreted` it is not looked for. */
+ZKINFER_EXPORT int32_t zkinfer_run_program(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                           const zkinfer_program *program, const uint64_t shift[4],
+                                           uint32_t interpreted, zkinfer_address to, uint32_t *printed);
 
 #ifdef __cplusplus
 }

@@ -55,6 +55,12 @@ class DomainTables {
     uint32_t k_;
 };
 
+// The tables at an address, if there is such a domain.
+inline DomainTables known_tables(zkinfer_address domain, uint32_t k) {
+    if (k > ScalarParameters::TWO_ADICITY) throw Failure(ZKINFER_INVALID, "a domain larger than 2^28");
+    return DomainTables(at<Fr>(domain), k);
+}
+
 // A column of 2^k rows; see zkinfer_column. Kernels read cells where they need them, and columns stay as narrow as they are.
 class ColumnView {
   public:
@@ -86,9 +92,7 @@ class ColumnView {
         case ZKINFER_CONSTANT: return constant_;
         default: {
             const uint64_t place = find(row);
-            if (place == count_) return domain.delta().at(column_) * domain.omega().at(row);
-            const uint32_t *image = static_cast<const uint32_t *>(cells_) + 2 * place;
-            return domain.delta().at(image[0]) * domain.omega().at(image[1]);
+            return place == count_ ? ground(row, domain) : image(place, domain);
         }
         }
     }
@@ -107,8 +111,49 @@ class ColumnView {
         }
     }
     HD uint64_t count() const { return count_; }
+    HD uint32_t width() const { return width_; }
+
+    // The integer in a row as a digit that is not negative; see IntegerSum. Tails and rows behind the integers have that of zero.
+    HD uint64_t digit(uint64_t row) const {
+        const bool inside = row < count_ && row < tail_start_;
+        switch (width_) {
+        case 1: return inside ? static_cast<const uint8_t *>(cells_)[row] ^ 0x80u : 0x80u;
+        case 2: return inside ? static_cast<const uint16_t *>(cells_)[row] ^ 0x8000u : 0x8000u;
+        case 4: return inside ? static_cast<const uint32_t *>(cells_)[row] ^ 0x80000000u : 0x80000000u;
+        default: return (inside ? static_cast<const uint64_t *>(cells_)[row] : 0) ^ uint64_t{1} << 63;
+        }
+    }
+
+    // The element in a row before `count()`, of a column of elements.
+    HD Fr element(uint64_t row) const { return static_cast<const Fr *>(cells_)[row]; }
+
+    // What the column would be in a row without the cells that are listed and without a tail: zero, but for constants and permutations.
+    HD Fr ground(uint64_t row, const DomainTables &domain) const {
+        if (form_ == ZKINFER_CONSTANT) return constant_;
+        return form_ == ZKINFER_SIGMA ? domain.delta().at(column_) * domain.omega().at(row) : Fr::zero();
+    }
+
+    // What there is to be read beside the ground and the tail: rows, or entries of the list of rows. Of integers all rows.
+    HD uint64_t entries(uint64_t rows) const {
+        if (form_ == ZKINFER_INTEGERS) return rows;
+        if (form_ == ZKINFER_CONSTANT) return 0;
+        return form_ == ZKINFER_ELEMENTS && count_ > tail_start_ ? tail_start_ : count_;
+    }
+
+    // The row of an entry of the list, and what the cell there adds to the ground.
+    HD uint64_t mark(uint64_t entry) const { return marks_[entry]; }
+    HD Fr difference(uint64_t entry, const DomainTables &domain) const {
+        if (form_ == ZKINFER_SPARSE) return static_cast<const Fr *>(cells_)[entry];
+        return image(entry, domain) - ground(marks_[entry], domain);
+    }
 
   private:
+    // The cell that an entry of a permutation stands for.
+    HD Fr image(uint64_t entry, const DomainTables &domain) const {
+        const uint32_t *cell = static_cast<const uint32_t *>(cells_) + 2 * entry;
+        return domain.delta().at(cell[0]) * domain.omega().at(cell[1]);
+    }
+
     // Where a row is in the list of rows; `count_` where it is not.
     HD uint64_t find(uint64_t row) const {
         uint64_t low = 0, high = count_;

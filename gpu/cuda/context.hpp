@@ -119,6 +119,10 @@ template <typename T> class Scratch {
   public:
     Scratch(Context &context, uint64_t count)
         : context_(context), memory_(static_cast<T *>(context.allocate(count * sizeof(T)))) {}
+    // A list of the host.
+    Scratch(Context &context, const std::vector<T> &values) : Scratch(context, values.size()) {
+        if (!values.empty()) context.memory().upload(memory_, values.data(), values.size() * sizeof(T));
+    }
     ~Scratch() { context_.free(memory_); }
     Scratch(const Scratch &) = delete;
     Scratch &operator=(const Scratch &) = delete;

@@ -207,16 +207,10 @@ int32_t zkinfer_domain(zkinfer_context *context, uint32_t k, zkinfer_address to)
     return guarded(context, [&](Context &context) {
         known_domain(k);
         Fr *tables = at<Fr>(to);
-        Fr tile_root = scalar_root_of_unity();
-        for (uint32_t bits = ScalarParameters::TWO_ADICITY; bits > DomainTables::TILE_BITS; --bits) {
-            tile_root = tile_root.square();
-        }
-        Fr omega = scalar_root_of_unity();
-        for (uint32_t bits = ScalarParameters::TWO_ADICITY; bits > k; --bits) omega = omega.square();
-        make_powers(context, k, omega, tables);
+        make_powers(context, k, scalar_root_of_order(k), tables);
         const uint64_t tile = uint64_t{1} << DomainTables::TILE_BITS;
         Fr *roots = tables + Powers::length(k);
-        launch(context, blocks_for(tile, MakeRoots::THREADS), MakeRoots{roots, tile_root, tile});
+        launch(context, blocks_for(tile, MakeRoots::THREADS), MakeRoots{roots, scalar_root_of_order(DomainTables::TILE_BITS), tile});
         make_powers(context, DomainTables::DELTA_BITS, scalar_delta(), roots + tile);
     });
 }

@@ -34,6 +34,9 @@ template <typename Parameters> struct alignas(16) Field {
         return negative ? -element : element;
     }
 
+    // A number that is not negative.
+    static HD Field natural(uint64_t value) { return Field{{value, 0, 0, 0}} * radix_squared(); }
+
     HD bool is_zero() const { return (words[0] | words[1] | words[2] | words[3]) == 0; }
 
     friend HD bool operator==(const Field &a, const Field &b) {
@@ -163,6 +166,13 @@ HD Fr scalar_root_of_unity() {
 }
 
 // Tells the columns of a permutation apart.
+// A root of unity of order 2^bits, its power.
+inline Fr scalar_root_of_order(uint32_t bits) {
+    Fr root = scalar_root_of_unity();
+    for (uint32_t above = ScalarParameters::TWO_ADICITY; above > bits; --above) root = root.square();
+    return root;
+}
+
 HD Fr scalar_delta() {
     using P = ScalarParameters;
     return {{P::delta(0), P::delta(1), P::delta(2), P::delta(3)}};

@@ -295,6 +295,134 @@ void skew(Bench &bench) {
     expect(same, "work that does not depend on the distribution");
 }
 
+// Columns of all forms with tails, in sums, evaluations and a program.
+void rows(Bench &bench) {
+    const uint32_t k = 6;
+    const uint64_t size = uint64_t{1} << k;
+    zkinfer_context *context = bench.context();
+    const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(k)));
+    bench.must(zkinfer_domain(context, k, domain));
+    const std::vector<Fr> drawn = draw_scalars(size);
+    zkinfer_column narrow{}, wide{}, listed{}, moved{};
+    narrow.count = size - 2;
+    narrow.width = 1;
+    narrow.cells = bench.upload(std::vector<int8_t>(size - 2, -128));
+    narrow.tail = bench.upload(draw_scalars(2));
+    narrow.tail_count = 2;
+    wide.count = 3;
+    wide.width = 8;
+    wide.cells = bench.upload(std::vector<int64_t>{INT64_MIN, INT64_MAX, -1});
+    listed.form = ZKINFER_SPARSE;
+    listed.count = 2;
+    listed.rows = bench.upload(std::vector<uint32_t>{0, 9});
+    listed.cells = bench.upload(draw_scalars(2));
+    moved.form = ZKINFER_SIGMA;
+    moved.count = 2;
+    moved.column = 1;
+    moved.rows = bench.upload(std::vector<uint32_t>{3, 63});
+    moved.cells = bench.upload(std::vector<uint32_t>{0, 63, 2, 0});
+    const zkinfer_column columns[] = {narrow, wide, listed, moved};
+    std::vector<Fr> sum(size, drawn[0]);
+    std::vector<zkinfer_term> terms;
+    std::vector<zkinfer_query> queries;
+    // The weights of a point need not be those of one for sums over rows to be compared but for what the weights' sum stands for.
+    std::vector<Fr> weights = drawn;
+    Fr others = Fr::one();
+    for (uint64_t row = 1; row < size; ++row) others -= weights[row];
+    weights[0] = others;
+    std::vector<std::vector<Fr>> values;
+    for (const zkinfer_column &column : columns) {
+        const zkinfer_address full = bench.upload(std::vector<Fr>(size));
+        bench.must(zkinfer_expand(context, domain, k, &column, full));
+        values.push_back(bench.take(full, size));
+        zkinfer_term term{column, {}};
+        std::memcpy(term.factor, drawn[1].words, sizeof term.factor);
+        terms.push_back(term);
+        queries.push_back(zkinfer_query{column, -1, 0});
+        for (uint64_t row = 0; row < size; ++row) sum[row] += drawn[1] * values.back()[row];
+    }
+    const zkinfer_address to = bench.upload(std::vector<Fr>(size));
+    const Fr zero = Fr::zero();
+    bench.must(zkinfer_combine(context, domain, k, terms.data(), terms.size(), zero.words, drawn[0].words, ZKINFER_SET, to));
+    expect(bench.take(to, size) == sum, "sums of columns");
+
+    // That of the permutation is left out: it takes a point for granted.
+    const zkinfer_address at = bench.upload(weights);
+    std::vector<Fr> found(3);
+    bench.must(zkinfer_evaluate(context, domain, k, at, zero.words, queries.data(), 3, found[0].words));
+    bool same = true;
+    for (uint64_t i = 0; i < found.size(); ++i) {
+        Fr value = Fr::zero();
+        for (uint64_t row = 0; row < size; ++row) value += weights[(row + 1) % size] * values[i][row];
+        same = same && value == found[i];
+    }
+    expect(same, "evaluations");
+
+    const zkinfer_address slots[] = {bench.upload(values[0]), bench.upload(values[3])};
+    const zkinfer_instruction steps[] = {
+        {ZKINFER_PRODUCT, 1, {ZKINFER_CELL, 0, -1}, {ZKINFER_POINT, 0, 0}},
+        {ZKINFER_DIFFERENCE, 0, {ZKINFER_REGISTER, 1, 0}, {ZKINFER_CELL, 1, 7}},
+        {ZKINFER_SUM_OF_PRODUCT, 0, {ZKINFER_SCALAR, 0, 0}, {ZKINFER_REGISTER, 1, 0}},
+    };
+    for (const uint32_t registers : {2, 9, 40}) {
+        const zkinfer_program program{steps, 3, slots, drawn[2].words, 2, 1, registers, 0};
+        const zkinfer_address result = bench.upload(drawn);
+        uint32_t printed = 1;
+        bench.must(zkinfer_run_program(context, domain, k, &program, drawn[3].words, 1, result, &printed));
+        const std::vector<Fr> rows = bench.take(result, size);
+        bool same = printed == 0;
+        for (uint64_t row = 0; row < size; ++row) {
+            const Fr point = drawn[3] * scalar_root_of_order(k).power(row);
+            const Fr product = values[0][(row + size - 1) % size] * point;
+            same = same && rows[row] == drawn[row] + product - values[3][(row + 7) % size] + drawn[2] * product;
+        }
+        expect(same, "a program");
+    }
+    for (const zkinfer_address address : {slots[0], slots[1], at, domain, narrow.cells, narrow.tail, wide.cells, listed.rows,
+                                          listed.cells, moved.rows, moved.cells}) {
+        bench.must(zkinfer_free(context, address));
+    }
+}
+
+void running_products(Bench &bench) {
+    bool same = true;
+    for (const uint64_t count : {1, 2, 1023, 1024, 1025, 3000}) {
+        const std::vector<Fr> factors = draw_scalars(count);
+        const zkinfer_address place = bench.upload(factors);
+        Fr last;
+        const Fr start = Fr::integer(3);
+        bench.must(zkinfer_running_products(bench.context(), place, place, count, start.words, last.words));
+        const std::vector<Fr> products = bench.take(place, count);
+        Fr expected = start;
+        for (uint64_t i = 0; i < count; ++i) {
+            same = same && products[i] == expected;
+            if (i + 1 < count) expected *= factors[i];
+        }
+        same = same && last == expected;
+    }
+    expect(same, "running products");
+}
+
+void matrices(Bench &bench) {
+    const uint64_t rows = 130;
+    const std::vector<Fr> matrix = draw_scalars(9), cells = draw_scalars(3 * rows);
+    std::vector<zkinfer_address> columns;
+    for (uint64_t i = 0; i < 3; ++i) {
+        columns.push_back(bench.upload(std::vector<Fr>(cells.begin() + i * rows, cells.begin() + (i + 1) * rows)));
+    }
+    bench.must(zkinfer_multiply_columns(bench.context(), rows, columns.data(), 3, matrix[0].words));
+    bool same = true;
+    for (uint64_t i = 0; i < 3; ++i) {
+        const std::vector<Fr> found = bench.take(columns[i], rows);
+        for (uint64_t row = 0; row < rows; ++row) {
+            const Fr expected = matrix[3 * i] * cells[row] + matrix[3 * i + 1] * cells[rows + row] +
+                                matrix[3 * i + 2] * cells[2 * rows + row];
+            same = same && found[row] == expected;
+        }
+    }
+    expect(same, "products of matrices and columns");
+}
+
 } // namespace
 } // namespace zkinfer
 
@@ -306,6 +434,9 @@ int main() {
     elementwise(bench);
     transforms(bench);
     columns(bench);
+    rows(bench);
+    running_products(bench);
+    matrices(bench);
     group();
     commitments(bench);
     skew(bench);

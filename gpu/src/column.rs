@@ -99,6 +99,11 @@ impl DeviceColumn {
         Self { form: Form::Elements(elements), tail: None }
     }
 
+    /// The same element in all rows.
+    pub fn constant(element: Fr) -> Self {
+        Self { form: Form::Constant(element), tail: None }
+    }
+
     /// The column on the host, in the same form.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! The device as an engine of the prover.
 //!
-//! Columns lie on the device. An operation that has no kernel yet brings the columns that it reads to the host, lets the processor's
-//! engine do it, and takes the result back ([`host`]): the whole prover always runs, and gives the same bytes.
+//! Columns lie on the device, and commitments, evaluations and the last value of a running product are all that comes back. The
+//! library's own lookups, which tensor machines do not have, are sorted on the host ([`host`]).
 
 mod host;
+mod quotient;
+mod rows;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use prover::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct};
+use prover::engine::{Column, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct};
 use prover::plonk::constraints::NodeId;
 use prover::plonk::quotient::{QuotientPlan, Room};
 
@@ -17,8 +19,8 @@ pub struct GpuEngine {
     device: Device,
     domain: DeviceDomain,
     bases: DeviceBases,
-    /// For what has no kernel.
-    host: CpuEngine,
+    /// Bytes that the quotient may take beyond the columns themselves, if there is a limit.
+    quotient_bytes: Option<u64>,
 }
 
 impl From<DeviceError> for EngineError {
@@ -36,7 +38,7 @@ impl GpuEngine {
     pub fn new(device: Device, lagrange: &[G1Affine], tau: G1Affine, options: CpuOptions) -> Result<Self, EngineError> {
         let domain = device.domain(lagrange.len().ilog2())?;
         let bases = DeviceBases::new(&device, lagrange, tau)?;
-        Ok(Self { device, domain, bases, host: CpuEngine::new(lagrange, tau, options) })
+        Ok(Self { device, domain, bases, quotient_bytes: options.quotient_bytes })
     }
 
     /// The device.
@@ -57,7 +59,8 @@ impl Engine for GpuEngine {
     }
 
     fn quotient_room(&self) -> Room {
-        self.host.quotient_room()
+        let columns = |bytes: u64| (bytes / (32 * self.rows() as u64)) as usize;
+        Room { columns: self.quotient_bytes.map_or(usize::MAX, columns), elsewhere: false }
     }
 
     fn column(&self, column: Column) -> Result<DeviceColumn, EngineError> {
@@ -76,7 +79,7 @@ impl Engine for GpuEngine {
         node: NodeId,
         environment: &Environment<'_, DeviceColumn>,
     ) -> Result<DeviceColumn, EngineError> {
-        self.host_pointwise(node, environment)
+        self.node_values(node, environment)
     }
 
     fn permute_pair(
@@ -89,7 +92,7 @@ impl Engine for GpuEngine {
     }
 
     fn grand_product(&self, product: GrandProduct<'_, DeviceColumn>) -> Result<(DeviceColumn, Fr), EngineError> {
-        self.host_grand_product(product)
+        self.running_product(product)
     }
 
     fn quotient(
@@ -97,19 +100,19 @@ impl Engine for GpuEngine {
         plan: &QuotientPlan,
         environment: &Environment<'_, DeviceColumn>,
     ) -> Result<Vec<DeviceColumn>, EngineError> {
-        self.host_quotient(plan, environment)
+        self.quotient_pieces(plan, environment)
     }
 
     fn evaluate(&self, x: Fr, queries: &[(&DeviceColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
-        self.host_evaluate(x, queries)
+        self.evaluations(x, queries)
     }
 
     fn combine(&self, terms: &[(&DeviceColumn, Fr)], constant: Fr) -> Result<DeviceColumn, EngineError> {
-        self.host_combine(terms, constant)
+        self.combination(terms, constant)
     }
 
     fn divide(&self, dividends: &[Dividend<'_, DeviceColumn>]) -> Result<DeviceColumn, EngineError> {
-        self.host_divide(dividends)
+        self.divided(dividends)
     }
 
     fn values(&self, column: &DeviceColumn) -> Result<Vec<Fr>, EngineError> {

@@ -4,12 +4,13 @@ mod column;
 mod engine;
 mod ffi;
 mod library;
+pub mod program;
 pub mod twin;
 
 pub use column::DeviceColumn;
 pub use engine::GpuEngine;
 pub use ffi::{
     Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceDomain, DeviceError, DeviceField, DeviceInfo,
-    ElementOperation, Kernels, LibraryError, Plain, ABI_VERSION,
+    ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs, ABI_VERSION,
 };
 pub use library::{LIBRARY_VARIABLE, REQUIRE_VARIABLE};

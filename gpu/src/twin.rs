@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use crate::library::REQUIRE_VARIABLE;
 
@@ -100,11 +101,17 @@ fn sources(ending: &str) -> io::Result<Vec<PathBuf>> {
 
 fn is_newer_than_sources(file: &Path) -> io::Result<bool> {
     let Ok(built) = file.metadata().and_then(|data| data.modified()) else { return Ok(false) };
-    let mut newest = built;
-    for entry in std::fs::read_dir(SOURCES)? {
-        newest = newest.max(entry?.metadata()?.modified()?);
+    Ok(built >= newest(Path::new(SOURCES))?)
+}
+
+/// When a folder, or anything in it, was changed last.
+fn newest(folder: &Path) -> io::Result<SystemTime> {
+    let mut newest = folder.metadata()?.modified()?;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        newest = newest.max(if path.is_dir() { self::newest(&path)? } else { path.metadata()?.modified()? });
     }
-    Ok(newest == built)
+    Ok(newest)
 }
 
 fn compile(compiler: &OsString, flags: &[&str], files: &[PathBuf], to: &Path) -> io::Result<()> {

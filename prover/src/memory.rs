@@ -252,7 +252,7 @@ fn filling(layout: &Layout) -> u64 {
 }
 
 /// The constraints of a layout's machine, and the pieces of their quotient.
-fn constraints(layout: &Layout) -> (Constraints, usize) {
+pub fn constraints(layout: &Layout) -> (Constraints, usize) {
     let params = layout.params();
     let mut system = ConstraintSystem::default();
     MachineConfig::configure(&mut system, params);

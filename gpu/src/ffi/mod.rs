@@ -31,8 +31,11 @@ macro_rules! functions {
 
 mod columns;
 mod elements;
+mod evaluate;
 mod memory;
 mod msm;
+mod program;
+mod rows;
 mod transform;
 
 use std::ffi::{c_char, CStr, OsStr};
@@ -43,10 +46,12 @@ use thiserror::Error;
 pub use elements::{DeviceField, ElementOperation};
 pub use memory::{DeviceBuffer, Plain};
 pub use msm::DeviceBases;
+pub use program::ProgramInputs;
+pub use rows::Mode;
 pub use transform::{DeviceCoset, DeviceDomain};
 
 /// The version of `cuda/abi.h`.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Why there is no library, or no device.
 #[derive(Debug, Error)]
@@ -149,6 +154,9 @@ struct Tables {
     columns: columns::Functions,
     msm: msm::Functions,
     transform: transform::Functions,
+    rows: rows::Functions,
+    evaluate: evaluate::Functions,
+    program: program::Functions,
     /// The functions are there for as long as it is open.
     _handle: libloading::Library,
 }
@@ -210,6 +218,9 @@ impl Kernels {
             columns: columns::Functions::load(&handle)?,
             msm: msm::Functions::load(&handle)?,
             transform: transform::Functions::load(&handle)?,
+            rows: rows::Functions::load(&handle)?,
+            evaluate: evaluate::Functions::load(&handle)?,
+            program: program::Functions::load(&handle)?,
             _handle: handle,
         };
         Ok(Self { tables: Arc::new(tables) })

@@ -114,7 +114,23 @@ impl DeviceDomain {
     /// # Panics
     /// The elements are no whole columns, or the coset or a buffer is another's.
     pub fn forward(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
-        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), columns)
+        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), None, columns)
+    }
+
+    /// Coefficients to values on the domain, or on a coset, in another place.
+    ///
+    /// # Errors
+    /// There is no memory for as much again, or the device fails.
+    ///
+    /// # Panics
+    /// The elements are no whole columns, or not as many as there is room for, or the coset or a buffer is another's.
+    pub fn forward_into(
+        &self,
+        coset: Option<&DeviceCoset>,
+        coefficients: &DeviceBuffer<Fr>,
+        values: &mut DeviceBuffer<Fr>,
+    ) -> Result<(), DeviceError> {
+        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), Some(coefficients), values)
     }
 
     /// Values on the domain, or on a coset, to coefficients, in place.
@@ -125,26 +141,32 @@ impl DeviceDomain {
     /// # Panics
     /// The elements are no whole columns, or the coset or a buffer is another's.
     pub fn inverse(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
-        self.transform(true, coset.map(|coset| (coset.k, &coset.inverse_powers)), columns)
+        self.transform(true, coset.map(|coset| (coset.k, &coset.inverse_powers)), None, columns)
     }
 
     fn transform(
         &self,
         inverse: bool,
         shift: Option<(u32, &DeviceBuffer<Fr>)>,
+        from: Option<&DeviceBuffer<Fr>>,
         columns: &mut DeviceBuffer<Fr>,
     ) -> Result<(), DeviceError> {
         assert_eq!(columns.len() % self.size(), 0, "whole columns");
         let device = self.device();
+        let to = columns.address_on(device);
+        let from = from.map_or(to, |from| {
+            assert_eq!(from.len(), columns.len(), "as many elements in both places");
+            from.address_on(device)
+        });
         let shift = shift.map_or(0, |(k, powers)| {
             assert_eq!(k, self.k, "a coset of another size");
             powers.address_on(device)
         });
-        let (place, count) = (columns.address_on(device), (columns.len() / self.size()) as u64);
-        // SAFETY: the tables are those of `k`, and so many columns are there.
+        let count = (columns.len() / self.size()) as u64;
+        // SAFETY: the tables are those of `k`, and so many columns are in both places, which are the same or apart.
         device.call(|functions, context| unsafe {
             let function = functions.transform.zkinfer_transform;
-            function(context, self.address(), self.k, u32::from(inverse), shift, place, place, count)
+            function(context, self.address(), self.k, u32::from(inverse), shift, to, from, count)
         })
     }
 }

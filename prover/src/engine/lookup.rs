@@ -7,8 +7,11 @@ use rayon::prelude::*;
 
 use super::EngineError;
 
-/// See [`Engine::permute_pair`](super::Engine::permute_pair).
-pub(super) fn permute_pair(
+/// [`Engine::permute_pair`](super::Engine::permute_pair) on the host, with all values of both columns.
+///
+/// # Errors
+/// A value is not in the table.
+pub fn permute_pair(
     input: &[Fr],
     table: &[Fr],
     [input_tail, table_tail]: [Vec<Fr>; 2],

@@ -23,6 +23,7 @@
 
 mod column;
 mod cpu;
+mod dividends;
 mod lookup;
 
 mod naive;
@@ -37,6 +38,8 @@ use crate::plonk::scalar::{ScalarId, ScalarValues};
 
 pub use column::{Column, KnownCommitment, SigmaColumn, Values};
 pub use cpu::{CpuColumn, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels, Work};
+pub use dividends::{divisors, Divisor};
+pub use lookup::permute_pair;
 pub use naive::NaiveEngine;
 
 /// Why an engine gives up.
@@ -211,7 +214,7 @@ pub trait Engine: Sync {
 }
 
 /// The terms of a combination.
-pub(crate) fn combination_terms<'a, C>(
+pub fn combination_terms<'a, C>(
     environment: &Environment<'a, C>,
     terms: &[(constraints::Column, ScalarId)],
 ) -> Vec<(&'a C, Fr)> {

@@ -22,6 +22,9 @@
 
 use std::collections::BTreeSet;
 
+use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::ff::{Field, PrimeField};
+
 use super::constraints::{Column, Constraints, NodeId};
 use super::numerator::{Level, Term};
 use super::program::Program;
@@ -341,6 +344,50 @@ impl FromIterator<usize> for ColumnSet {
     }
 }
 
+/// The shifts of so many cosets of the domain of `2^k` points: `g·ω'^j` with `g` a generator of the field's group and `ω'` a root
+/// of unity so that all cosets are different.
+pub fn coset_shifts(k: u32, count: usize) -> Vec<Fr> {
+    let root = crate::field::root_of_unity(k + count.next_power_of_two().ilog2());
+    std::iter::successors(Some(Fr::MULTIPLICATIVE_GENERATOR), |shift| Some(shift * root)).take(count).collect()
+}
+
+/// The matrix that makes the quotient's pieces of a level's numerators, both by coefficients: it divides by `X^n − 1`, and undoes
+/// `r_j = Σ_i t_j^i·h_i`, for the cosets with these shifts.
+///
+/// # Panics
+/// A coset is the domain, or another coset.
+pub fn pieces_matrix(k: u32, shifts: &[Fr]) -> Vec<Vec<Fr>> {
+    let powers: Vec<Fr> = shifts.iter().map(|shift| shift.pow_vartime([1 << k])).collect();
+    let mut matrix = inverse_vandermonde(&powers);
+    for row in &mut matrix {
+        for (weight, power) in row.iter_mut().zip(&powers) {
+            *weight *= (power - Fr::ONE).invert().expect("cosets do not meet the domain");
+        }
+    }
+    matrix
+}
+
+/// The inverse of the matrix `(t_j^i)`, rows `j` and columns `i`: row `i` of the inverse holds the coefficients of `X^i` of the
+/// Lagrange polynomials of the `t_j`.
+fn inverse_vandermonde(points: &[Fr]) -> Vec<Vec<Fr>> {
+    let mut rows = vec![vec![Fr::ZERO; points.len()]; points.len()];
+    for (j, point) in points.iter().enumerate() {
+        let mut polynomial = vec![Fr::ONE];
+        let mut scale = Fr::ONE;
+        for (_, root) in points.iter().enumerate().filter(|(other, _)| *other != j) {
+            polynomial.insert(0, Fr::ZERO);
+            for degree in 1..polynomial.len() {
+                let above = polynomial[degree];
+                polynomial[degree - 1] -= root * above;
+            }
+            scale *= point - root;
+        }
+        let scale = scale.invert().expect("the points are different");
+        polynomial.iter().enumerate().for_each(|(i, coefficient)| rows[i][j] = coefficient * scale);
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::numerator::tests::system;
@@ -378,5 +425,18 @@ mod tests {
 
     fn is_sum(instruction: &super::super::program::Instruction) -> bool {
         instruction.operation == super::super::program::Operation::MultiplyAdd
+    }
+
+    #[test]
+    fn vandermonde_matrices_are_inverted() {
+        let points: Vec<Fr> = [3u64, 7, 11, 20, 21].map(Fr::from).to_vec();
+        let inverse = inverse_vandermonde(&points);
+        for (i, row) in inverse.iter().enumerate() {
+            for k in 0..points.len() {
+                let entry: Fr =
+                    row.iter().zip(&points).map(|(weight, point)| weight * point.pow_vartime([k as u64])).sum();
+                assert_eq!(entry, if i == k { Fr::ONE } else { Fr::ZERO });
+            }
+        }
     }
 }

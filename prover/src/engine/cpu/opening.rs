@@ -8,7 +8,7 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use rayon::prelude::*;
 
-use super::super::{Dividend, EngineError, Values};
+use super::super::{divisors, Dividend, EngineError, Values};
 use super::column::{CpuColumn, Place};
 use super::{CpuEngine, BLOCK};
 use crate::field::{self, SmallInteger};
@@ -173,24 +173,16 @@ impl CpuEngine {
 
     /// `Σ scale·(column − remainder)/Z`
     pub(super) fn divided(&self, dividends: &[Dividend<'_, CpuColumn>]) -> Result<CpuColumn, EngineError> {
-        // What is divided by the same polynomial is summed before.
-        let mut divisors: Vec<(&[Fr], Vec<&Dividend<'_, CpuColumn>>)> = Vec::new();
-        for dividend in dividends {
-            match divisors.iter_mut().find(|(points, _)| *points == dividend.points) {
-                Some((_, members)) => members.push(dividend),
-                None => divisors.push((&dividend.points, vec![dividend])),
-            }
-        }
+        let divisors = divisors(dividends);
         self.counters.products((divisors.len() * 8 + dividends.len()) * self.rows());
         self.fill_blocks(|first, sums| {
             sums.fill(Fr::ZERO);
             let points = &self.points[first..first + sums.len()];
             let mut numerator = vec![Fr::ZERO; sums.len()];
-            for (roots, members) in &divisors {
-                self.negated_remainder(points, &scaled_remainder(members), &mut numerator);
-                let terms: Vec<_> = members.iter().map(|member| (member.column, member.scale)).collect();
-                self.add_columns(first, &mut numerator, &terms)?;
-                let mut vanishing = self.vanishing(points, roots);
+            for divisor in &divisors {
+                self.negated_remainder(points, &divisor.remainder, &mut numerator);
+                self.add_columns(first, &mut numerator, &divisor.terms)?;
+                let mut vanishing = self.vanishing(points, divisor.points);
                 field::batch_invert(self.instructions(), &mut vanishing);
                 field::multiply(self.instructions(), &mut numerator, &vanishing);
                 field::add(self.instructions(), sums, &numerator);
@@ -220,17 +212,6 @@ impl CpuEngine {
         }
         product
     }
-}
-
-/// `Σ scale·remainder`
-fn scaled_remainder(dividends: &[&Dividend<'_, CpuColumn>]) -> Vec<Fr> {
-    let length = dividends.iter().map(|dividend| dividend.remainder.len()).max().unwrap_or(0);
-    let mut sum = vec![Fr::ZERO; length];
-    for dividend in dividends {
-        let terms = sum.iter_mut().zip(&dividend.remainder);
-        terms.for_each(|(sum, coefficient)| *sum += dividend.scale * coefficient);
-    }
-    sum
 }
 
 fn ask<'a, T>(asked: &mut Queried<'a, T>, rotation: i32, index: usize, cells: &'a [T], rows: &Range<usize>) {

@@ -16,7 +16,7 @@ use super::interpreter::{Inputs, Padded};
 use super::{CpuEngine, BLOCK};
 use crate::field;
 use crate::plonk::constraints::Column as Name;
-use crate::plonk::quotient::{Batch, QuotientPlan};
+use crate::plonk::quotient::{coset_shifts, pieces_matrix, Batch, QuotientPlan};
 use crate::transform::Coset;
 
 /// Columns that are transformed at once, of few rows and of many: each takes scratch memory, and few rows are not worth dividing
@@ -51,7 +51,8 @@ impl CpuEngine {
         environment: &Environment<'_, CpuColumn>,
     ) -> Result<Vec<CpuColumn>, EngineError> {
         let most = plan.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
-        let cosets = self.cosets(most);
+        let shifts = coset_shifts(self.domain.k(), most).into_iter();
+        let cosets: Vec<Coset> = shifts.map(|shift| self.domain.coset(shift)).collect();
         let mut workspace = Workspace::new(plan.rotations());
         let mut pieces: Vec<Kept> = Vec::new();
         for level in plan.batches.chunk_by(|a, b| a.cosets == b.cosets) {
@@ -114,15 +115,6 @@ impl CpuEngine {
             Kept::Memory(column) => Ok(column),
             Kept::Disk(stored) => self.fetch(&stored),
         }
-    }
-
-    /// Cosets `g·ω'^j·H`, with `g` a generator of the field's group and `ω'` a root of unity so that all are different.
-    fn cosets(&self, count: usize) -> Vec<Coset> {
-        let root = crate::field::root_of_unity(self.domain.k() + count.next_power_of_two().ilog2());
-        std::iter::successors(Some(Fr::MULTIPLICATIVE_GENERATOR), |shift| Some(shift * root))
-            .take(count)
-            .map(|shift| self.domain.coset(shift))
-            .collect()
     }
 
     /// The numerators of a level, each batch on all cosets: few coefficients at a time, and all numerators.
@@ -272,14 +264,8 @@ impl CpuEngine {
             self.keep(values)
         });
         let remainders = remainders.collect::<Result<Vec<_>, _>>()?;
-        let shifts: Vec<Fr> = cosets.iter().map(|coset| coset.shift().pow_vartime([self.rows() as u64])).collect();
-        let mut matrix = inverse_vandermonde(&shifts);
-        for row in &mut matrix {
-            for (weight, shift) in row.iter_mut().zip(&shifts) {
-                *weight *= (shift - Fr::ONE).invert().expect("cosets do not meet the domain");
-            }
-        }
-        self.multiply_columns(&matrix, remainders)
+        let shifts: Vec<Fr> = cosets.iter().map(Coset::shift).collect();
+        self.multiply_columns(&pieces_matrix(self.domain.k(), &shifts), remainders)
     }
 
     /// The product of a matrix and as many columns, block by block: in their place, or in others of the disk, since no rows are
@@ -395,43 +381,4 @@ fn blocks_of(columns: &mut [Vec<Fr>]) -> Vec<Vec<&mut [Fr]>> {
         }
     }
     blocks
-}
-
-/// The inverse of the matrix `(t_j^i)`, rows `j` and columns `i`: row `i` of the inverse holds the coefficients of `X^i` of the
-/// Lagrange polynomials of the `t_j`.
-fn inverse_vandermonde(points: &[Fr]) -> Vec<Vec<Fr>> {
-    let mut rows = vec![vec![Fr::ZERO; points.len()]; points.len()];
-    for (j, point) in points.iter().enumerate() {
-        let mut polynomial = vec![Fr::ONE];
-        let mut scale = Fr::ONE;
-        for (_, root) in points.iter().enumerate().filter(|(other, _)| *other != j) {
-            polynomial.insert(0, Fr::ZERO);
-            for degree in 1..polynomial.len() {
-                let above = polynomial[degree];
-                polynomial[degree - 1] -= root * above;
-            }
-            scale *= point - root;
-        }
-        let scale = scale.invert().expect("the points are different");
-        polynomial.iter().enumerate().for_each(|(i, coefficient)| rows[i][j] = coefficient * scale);
-    }
-    rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vandermonde_matrices_are_inverted() {
-        let points: Vec<Fr> = [3u64, 7, 11, 20, 21].map(Fr::from).to_vec();
-        let inverse = inverse_vandermonde(&points);
-        for (i, row) in inverse.iter().enumerate() {
-            for k in 0..points.len() {
-                let entry: Fr =
-                    row.iter().zip(&points).map(|(weight, point)| weight * point.pow_vartime([k as u64])).sum();
-                assert_eq!(entry, if i == k { Fr::ONE } else { Fr::ZERO });
-            }
-        }
-    }
 }
