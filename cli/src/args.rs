@@ -62,6 +62,9 @@ pub(crate) enum Command {
     Commit(CommitArgs),
     /// Show that two commitments, in proofs or outside of them, are to the same values
     Link(LinkArgs),
+    /// Register private weights, and publish what is not private of a program
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Run the integer program on an input, without a proof
     Run(RunArgs),
     /// Score the integer program on labelled samples beside the float model
@@ -122,6 +125,10 @@ pub(crate) struct ModelOptions {
     /// be left out where there is one; may be repeated
     #[arg(long, value_name = "[INPUT=]KEY[#OUTPUT]")]
     pub(crate) input_like: Vec<InputLike>,
+    /// Give the program the scales of another model of the same form (.onnx), from which this one was trained further: with private
+    /// weights it keeps that one's keys
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) like: Option<PathBuf>,
 }
 
 /// An input that takes what an output of another program gives.
@@ -246,7 +253,46 @@ impl FromStr for VisibilityRule {
     }
 }
 
-/// Who sees the inputs and outputs, for commands whose `--input` is a file.
+/// Whose weights a program has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WeightsRule {
+    /// Everybody's: they are in the key.
+    Public,
+    /// The prover's.
+    Private,
+    /// The prover's, and registered: the file opens the registration.
+    Registered(PathBuf),
+}
+
+impl WeightsRule {
+    /// Refuses registered weights where nothing is proved.
+    ///
+    /// # Errors
+    /// A file is given.
+    pub(crate) fn refuse_registered(rule: Option<&Self>) -> Outcome {
+        match rule {
+            Some(Self::Registered(path)) => {
+                let fault = anyhow!("{}: --weights is public or private here", path.display());
+                Err(Failure::misuse(fault).remedy("`zkinfer prove` takes what opens a registration"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for WeightsRule {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "public" => Self::Public,
+            "private" => Self::Private,
+            file => Self::Registered(file.into()),
+        })
+    }
+}
+
+/// Who sees the inputs, outputs and weights, for commands whose `--input` is a file.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct VisibilityOptions {
     /// Who sees the inputs: public (default), private, hashed (a salted digest is public), or committed (the proof commits to them,
@@ -257,6 +303,10 @@ pub(crate) struct VisibilityOptions {
     /// them, for links), for all or as NAME=private; may be repeated
     #[arg(long, value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
+    /// Who sees the weights: public (default: they are in the key), or private; `prove` also takes what opens a registration of
+    /// them (.weights), and then shows that they are the registered ones
+    #[arg(long, value_name = "RULE|FILE")]
+    pub(crate) weights: Option<WeightsRule>,
 }
 
 /// Which values a model is run on.
@@ -358,7 +408,9 @@ Examples:
   zkinfer prove model.onnx --input samples.npz --batch 64 --calibration train.npz -o out/
   zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs
   zkinfer prove model.onnx --input picture.json -o out/ --max-memory 512MiB
-  zkinfer prove model.onnx --input picture.json -o out/ --profile"
+  zkinfer prove model.onnx --input picture.json -o out/ --profile
+  zkinfer prove model.onnx --input picture.json -o out/ --weights private
+  zkinfer prove out/program.zki --input picture.json -o out/ --weights model.zkr.weights"
 )]
 pub(crate) struct ProveArgs {
     /// The model (.onnx), or a compiled program (.zki)
@@ -394,6 +446,7 @@ pub(crate) struct ProveArgs {
 Examples:
   zkinfer verify --vk out/model.vk --proof out/proof.zkp
   zkinfer verify --vk out/model.vk --proof out/proof.zkp --input picture.json --salt out/proof.zkp.salt
+  zkinfer verify --vk out/model.vk --proof out/proof.zkp --model model.zkr
   zkinfer verify --vk one/model.vk --proof one/proof.zkp --vk two/model.vk --proof two/proof.zkp --link chain.zkl"
 )]
 pub(crate) struct VerifyArgs {
@@ -403,8 +456,13 @@ pub(crate) struct VerifyArgs {
     /// The proof; several of a chain may be given
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) proof: Vec<PathBuf>,
-    /// A link between two of the proofs, or a proof and a commitment; may be repeated
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "output", "salt"])]
+    /// A registration of private weights (.zkr): refuse a proof whose weights are not the registered ones; of several proofs, may be
+    /// repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Vec<PathBuf>,
+    /// A link between two of the proofs, or a proof and a commitment or registration; may be repeated. With one proof and --model,
+    /// proof.zkl beside the proof without it
+    #[arg(long, value_name = "FILE")]
     pub(crate) link: Vec<PathBuf>,
     /// A commitment that a link speaks about; may be repeated
     #[arg(long, value_name = "FILE", requires = "link")]
@@ -566,6 +624,54 @@ impl LinkArgs {
     }
 }
 
+/// `zkinfer model …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Commit to the private weights of a program and prove that they are in range, so that proofs can show whose weights they are about
+    #[command(
+        after_help = "The registration is public and tells nothing of the weights. What opens it is left in FILE.weights for you alone: with it, \
+`zkinfer prove --weights` makes proofs about the registered weights, and `zkinfer verify --model` accepts no others.
+
+A model that was trained further keeps the keys of the first one: compile it with --like, and register it under --key.
+
+Examples:
+  zkinfer model register out/model.pk -o model.zkr
+  zkinfer model register out/program.zki -o model.zkr --name 'digits, May'
+  zkinfer model register tuned.zki --key out/model.pk -o tuned.zkr"
+    )]
+    Register(RegisterArgs),
+    /// Write a program without its private weights: what clients need to check the verifying key
+    #[command(after_help = "Example:
+  zkinfer model family out/program.zki -o family.zki
+  zkinfer verify-key family.zki --vk out/model.vk")]
+    Family {
+        /// The program (.zki)
+        program: PathBuf,
+        /// The program to write (.zki)
+        #[arg(long = "out", short, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// `zkinfer model register`
+#[derive(Args, Debug)]
+pub(crate) struct RegisterArgs {
+    /// A program with private weights (.zki), or a proving key of one (.pk)
+    pub(crate) program: PathBuf,
+    /// The proving key under which the program's weights will be used, where it was made for others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// What the registration calls the model; the program's name without it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The registration to write (.zkr)
+    #[arg(long = "out", short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Structured reference string (SRS); a development one without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
 /// `zkinfer run`
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -640,7 +746,8 @@ pub(crate) enum MetricChoice {
   zkinfer compile model.onnx -o program.zki --calibration train.npz --bits 10 --input private
   zkinfer compile model.onnx -o program.zki --calibration train.npz --accuracy 0.999 --ranges least-error
   zkinfer compile model.onnx -o program.zki --input image=private --input key=public
-  zkinfer compile model.onnx -o program.zki --input hashed")]
+  zkinfer compile model.onnx -o program.zki --input hashed
+  zkinfer compile model.onnx -o program.zki --calibration train.npz --weights private")]
 pub(crate) struct CompileArgs {
     /// The model (.onnx)
     pub(crate) model: PathBuf,
@@ -657,6 +764,9 @@ pub(crate) struct CompileArgs {
     /// them, for links), for all or as NAME=private; may be repeated
     #[arg(long = "output", visible_alias = "output-visibility", value_name = "RULE")]
     pub(crate) output_visibility: Vec<VisibilityRule>,
+    /// Who sees the weights: public (default: they are in the key), or private
+    #[arg(long, value_name = "RULE")]
+    pub(crate) weights: Option<WeightsRule>,
 }
 
 /// `zkinfer setup`
@@ -876,6 +986,13 @@ mod tests {
         assert_eq!(rule("hashed"), Ok(VisibilityRule { name: None, visibility: Visibility::Hashed }));
         assert_eq!(rule("committed"), Ok(VisibilityRule { name: None, visibility: Visibility::Committed }));
         assert!(rule("secret").is_err() && rule("a=").is_err());
+    }
+
+    #[test]
+    fn weights_are_public_private_or_registered() {
+        let rule = |text: &str| text.parse::<WeightsRule>().expect("any text is one");
+        assert_eq!((rule("public"), rule("private")), (WeightsRule::Public, WeightsRule::Private));
+        assert_eq!(rule("model.zkr.weights"), WeightsRule::Registered("model.zkr.weights".into()));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Folder {
     pub(crate) salt: PathBuf,
     /// `proof.zkp.opening`
     pub(crate) opening: PathBuf,
+    /// `proof.zkl`
+    pub(crate) link: PathBuf,
     /// `result.json`
     pub(crate) result: PathBuf,
 }
@@ -48,6 +50,7 @@ impl Folder {
             proof: folder.join("proof.zkp"),
             salt: folder.join("proof.zkp.salt"),
             opening: opening_of(&folder.join("proof.zkp")),
+            link: link_of(&folder.join("proof.zkp")),
             result: folder.join("result.json"),
         })
     }
@@ -58,6 +61,11 @@ pub(crate) fn opening_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".opening");
     name.into()
+}
+
+/// Where the link from a proof to the registration of its weights is left.
+pub(crate) fn link_of(proof: &Path) -> PathBuf {
+    proof.with_extension("zkl")
 }
 
 /// What the scales of a program were fitted to.
@@ -87,6 +95,8 @@ pub(crate) struct Recipe {
     pub(crate) steps: BTreeMap<String, InputStep>,
     /// Samples that the program takes at once.
     pub(crate) batch: usize,
+    /// The file of the model whose scales were taken.
+    pub(crate) like: Option<Digest>,
 }
 
 /// The names of the options in a program; a dimension's name follows its prefix.
@@ -102,6 +112,7 @@ const DIMENSION: &str = "dim ";
 const ROWS: &str = "rows";
 const STEP: &str = "step ";
 const BATCH: &str = "batch";
+const LIKE: &str = "like";
 
 /// Options in a program that this release does not write.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +146,8 @@ impl Recipe {
         let rows = self.layout.k.map(|k| (ROWS.to_owned(), k.to_string()));
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
         let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
-        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).chain(batch).collect()
+        let like = self.like.map(|first| (LIKE.to_owned(), first.to_string()));
+        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).chain(batch).chain(like).collect()
     }
 
     /// The recipe and the bits that were chosen.
@@ -188,6 +200,10 @@ impl Recipe {
             batch: match options.get(BATCH) {
                 None => 1,
                 Some(value) => size(BATCH, value)?,
+            },
+            like: match options.get(LIKE) {
+                Some(value) => Some(value.parse().map_err(|_| unknown(LIKE, value))?),
+                None => None,
             },
         };
         // Only one form of each option is written, and nothing else.
@@ -254,6 +270,17 @@ impl ProgramArtifact {
             return Err(Failure::misuse(fault).context(named()));
         }
         Ok(Self { program, recipe, bits, digest: Digest::of(&file), bytes: file.len() as u64 })
+    }
+
+    /// The digest by which keys name the program: that of its file, or of its family's where its weights are private.
+    ///
+    /// # Errors
+    /// The program is larger than a file may be.
+    pub(crate) fn key_digest(&self) -> Outcome<Digest> {
+        match self.program.has_private_weights() {
+            true => prover::program::digest(&self.program.family()).or_refused("the program can't be written"),
+            false => Ok(self.digest),
+        }
     }
 
     /// The artifact of a program that has just been compiled, and the bytes of its file.
@@ -352,6 +379,7 @@ mod tests {
             calibration: Calibration::Samples(Digest::of(b"samples")),
             steps: [("x".to_owned(), InputStep { scale: 0.1, lo: -128, hi: 127 })].into(),
             batch: 8,
+            like: Some(Digest::of(b"first")),
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
         for (name, value) in [
@@ -366,6 +394,7 @@ mod tests {
             ("step x", "0.1 0 1"),
             ("batch", "1"),
             ("batch", "08"),
+            ("like", "model.onnx"),
         ] {
             let mut options = recipe.to_options(10);
             options.insert(name.into(), value.into());

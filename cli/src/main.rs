@@ -56,6 +56,7 @@ fn dispatch(command: Command, printer: Printer) -> Outcome {
         Command::Hash(args) => commands::hash::run(&args, printer),
         Command::Commit(args) => commands::commit::run(&args, printer),
         Command::Link(args) => commands::link::run(&args, printer),
+        Command::Model(command) => commands::model::run(&command, printer),
         Command::Run(args) => commands::run::run(&args, printer),
         Command::Evaluate(args) => commands::evaluate::run(&args, printer),
         Command::Compile(args) => commands::compile::run(&args, printer),

@@ -138,6 +138,7 @@ pub(crate) fn stage_name(stage: Stage) -> &'static str {
         Stage::Witness => "witness",
         Stage::Prove => "proof",
         Stage::Verify => "verify",
+        Stage::Link => "link",
     }
 }
 
@@ -213,7 +214,7 @@ impl Progress for Bars {
         let cpu_seconds = self.expected.and_then(|expected| match stage {
             Stage::Commit => Some(expected.setup_cpu_seconds),
             Stage::Prove => Some(expected.prove_cpu_seconds),
-            Stage::Layout | Stage::Derive | Stage::Witness | Stage::Verify => None,
+            Stage::Layout | Stage::Derive | Stage::Witness | Stage::Verify | Stage::Link => None,
         });
         // The expectation is of CPU time, and the work runs on all cores.
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);

@@ -4,58 +4,8 @@ mod common;
 
 use std::fs;
 
-use common::{text, zkinfer};
+use common::{onnx, text, zkinfer};
 use serde_json::{json, Value};
-
-/// Messages of ONNX, field by field.
-mod onnx {
-    /// A field with bytes.
-    pub(crate) fn bytes(field: u8, content: &[u8]) -> Vec<u8> {
-        [&[field << 3 | 2][..], &length(content.len()), content].concat()
-    }
-
-    /// A field with a small number.
-    pub(crate) fn number(field: u8, value: usize) -> Vec<u8> {
-        [&[field << 3][..], &length(value)].concat()
-    }
-
-    fn length(mut value: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while value >= 0x80 {
-            bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        bytes.push(value as u8);
-        bytes
-    }
-
-    fn port(name: &str, size: usize) -> Vec<u8> {
-        let dimension = |size| bytes(1, &number(1, size));
-        let shape = [dimension(1), dimension(size)].concat();
-        let tensor = [number(1, 1), bytes(2, &shape)].concat();
-        [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat()
-    }
-
-    fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
-        let inputs: Vec<u8> = inputs.iter().flat_map(|input| bytes(1, input.as_bytes())).collect();
-        [inputs, bytes(2, output.as_bytes()), bytes(4, operator.as_bytes())].concat()
-    }
-
-    /// `output = max(0, input · weights)`, the weights `[rows, columns]`.
-    pub(crate) fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[f32]) -> Vec<u8> {
-        let raw: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-        let tensor = [number(1, rows), number(1, columns), number(2, 1), bytes(8, b"w"), bytes(9, &raw)].concat();
-        let graph = [
-            bytes(1, &node("MatMul", &[input, "w"], "sum")),
-            bytes(1, &node("Relu", &["sum"], output)),
-            bytes(2, b"layer"),
-            bytes(5, &tensor),
-            bytes(11, &port(input, rows)),
-            bytes(12, &port(output, columns)),
-        ];
-        [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 13))].concat()
-    }
-}
 
 /// Two models in a folder: `features` of four measurements, and a `score` of three features.
 struct Story {

@@ -42,7 +42,6 @@ fn wrong_usage_exits_with_two() {
         &["unknown"],
         &["verify", "--vk", "a.vk"],
         &["verify", "--vk", "a.vk", "--proof", "a.zkp", "--commitment", "a.zkc"],
-        &["verify", "--vk", "a.vk", "--proof", "a.zkp", "--link", "a.zkl", "--input", "x.json"],
         &["link", "--from", "a.zkp", "-o", "a.zkl"],
         &["compile", "m.onnx", "-o", "p.zki", "--rows", "5"],
         &["compile", "m.onnx", "-o", "p.zki", "--input-like", "x="],
@@ -64,6 +63,8 @@ fn wrong_usage_exits_with_two() {
     ] {
         zkinfer(arguments).fails(2, &["--help"]);
     }
+    let chain = ["verify", "--vk", "a.vk", "--proof", "a.zkp", "--link", "a.zkl", "--input", "x.json"];
+    zkinfer(&chain).fails(2, &["--input, --output and --salt are for one proof"]);
 }
 
 #[test]

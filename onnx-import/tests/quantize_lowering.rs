@@ -14,7 +14,8 @@ use onnx_import::float::graph::{
 };
 use onnx_import::float::trees::{Branch, Child, Test, Trees};
 use onnx_import::quantize::{
-    compile, dequantize_outputs, quantize_inputs, Bits, Compiled, InputError, QuantizeError, QuantizeOptions,
+    compile, compile_like, dequantize_outputs, quantize_inputs, Bits, Compiled, InputError, QuantizeError,
+    QuantizeOptions,
 };
 use onnx_import::samples::{InputSpec, Samples};
 use proptest::prelude::*;
@@ -941,6 +942,50 @@ fn programs_are_reproducible_and_ports_keep_their_visibility() {
     assert_eq!(first.program.inputs[0].visibility, Visibility::Private);
     assert_eq!(first.program.outputs[0].visibility, Visibility::Public);
     assert!(first.report.warnings.iter().any(|warning| warning.contains("no calibration samples")));
+}
+
+/// A dense network; a `factor` other than 1 is what further training did to its weights.
+fn trained(factor: f64, function: UnaryFunction) -> FloatGraph {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 8], Element::Real);
+    let hidden = b.dense(x, 8, 16);
+    let hidden = b.unary(hidden, function);
+    let y = b.dense(hidden, 16, 3);
+    let mut graph = b.finish(y);
+    graph.source_digest = [factor.to_bits() as u8 ^ 1; 32];
+    for node in &mut graph.nodes {
+        if let FloatOp::Constant(tensor) = &mut node.op {
+            let moved = tensor.data.iter().enumerate().map(|(i, v)| if i % 3 == 0 { v * factor } else { *v });
+            *tensor = Tensor::new(tensor.shape.clone(), moved.collect());
+        }
+    }
+    graph
+}
+
+#[test]
+fn models_trained_further_keep_the_scales_of_the_first() {
+    let (first, tuned) = (trained(1.0, UnaryFunction::Relu), trained(-0.75, UnaryFunction::Relu));
+    let samples = samples(&first);
+    let options = QuantizeOptions::default();
+    let base = compile(&first, Some(&samples), &options).unwrap().program;
+    assert_eq!(compile_like(&first, &first, Some(&samples), &options).unwrap().program, base);
+    let like = compile_like(&first, &tuned, Some(&samples), &options).unwrap();
+    assert!(like.report.tried[0].1.is_good(), "{}", like.report.tried[0].1);
+    assert_ne!(compile(&tuned, Some(&samples), &options).unwrap().program.nodes, like.program.nodes);
+    assert!(like.program != base && like.program.source_digest == tuned.source_digest);
+    // All but the weights is as it was, so that private weights have one key.
+    let family = base.clone().with_private_weights().unwrap();
+    let member = family.with_weights_of(&like.program).unwrap();
+    assert_eq!(member.family(), family.family());
+
+    let refused = |graph: &FloatGraph| compile_like(&first, graph, Some(&samples), &options).unwrap_err();
+    let other = refused(&trained(1.0, UnaryFunction::Tanh));
+    assert!(matches!(&other, QuantizeError::Unlike { what } if what.contains("another operator")), "{other}");
+    let mut shorter = tuned.clone();
+    shorter.nodes.pop();
+    assert!(matches!(refused(&shorter), QuantizeError::Unlike { .. }));
+    let large = refused(&trained(1e12, UnaryFunction::Relu));
+    assert!(matches!(large, QuantizeError::TooLarge { .. }), "{large}");
 }
 
 /// A random forest whose bounds are multiples of an eighth of the size of their feature.

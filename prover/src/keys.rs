@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use circuits::graph::Program;
+use circuits::graph::{FamilyError, Program};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Widths};
 use circuits::machine::MachineParams;
 use halo2_proofs::plonk::{self, keygen_vk};
@@ -220,6 +220,17 @@ pub enum ProvingKeyError {
     Mismatch(&'static str),
 }
 
+/// Why a program's weights can't be used under a key.
+#[derive(Debug, Error)]
+pub enum MemberError {
+    /// The program is not of the key's family.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
+    /// The program does not fit the layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
 /// The payload of the file.
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
@@ -238,6 +249,18 @@ impl ProvingKey {
     /// The verifying key.
     pub fn verifying_key(&self) -> &VerifyingKey {
         &self.key
+    }
+
+    /// The same key with the private weights of another program, which may come from another model of the same form. Proofs are for the
+    /// same verifying key.
+    ///
+    /// # Errors
+    /// The other program differs in something that is public, or its weights are larger than the key's program declares.
+    pub fn with_weights_of(&self, other: &Program) -> Result<Self, MemberError> {
+        let program = self.plan.program.with_weights_of(other)?;
+        let Plan { digest, options, ref layout, .. } = self.plan;
+        let layout = layout::lay_out(&program, &options, &layout.widths())?;
+        Ok(Self { plan: Plan { program, digest, options, layout }, key: self.key.clone() })
     }
 
     /// The bytes of the key's file.

@@ -49,6 +49,6 @@ pub mod report;
 pub mod srs;
 pub mod transform;
 
-pub use keys::{setup, Plan, ProvingKey, ProvingKeyError, SetupError};
+pub use keys::{setup, MemberError, Plan, ProvingKey, ProvingKeyError, SetupError};
 pub use prove::{draw_salt, prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover};
 pub use report::{Progress, Report, RoundReport, Stage, StageReport};

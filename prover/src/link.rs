@@ -18,6 +18,7 @@ use verifier::link::{
     blinded_rows, check_sides, BlindingBases, CertificateChallenges, Commitment, CommitmentError, CommittedTensor,
     Content, Link, LinkProof, LinkRefusal, LinkTranscript, LinkedPort, Side, COMMITMENT_BLINDED_ROWS,
 };
+use verifier::srs::SrsMark;
 use verifier::Digest;
 
 use crate::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Values};
@@ -215,10 +216,19 @@ pub fn commitments(srs: &Srs, opening: &Opening) -> Result<Vec<G1Affine>, LinkEr
 /// # Errors
 /// The engine fails, or a point is the one at infinity.
 pub fn blinding_bases(srs: &Srs, rows: usize) -> Result<BlindingBases, LinkError> {
-    let points = srs.lagrange()[srs.lagrange().len() - rows..].to_vec();
-    let challenges = CertificateChallenges::new(srs.mark().digest(), srs.k(), &points);
-    let value = challenges.combined_value(srs.k(), rows).ok_or(LinkRefusal::Bases)?;
-    let engine = engine(srs);
+    bases_on(&engine(srs), srs.mark(), rows)
+}
+
+/// [`blinding_bases`] of the SRS that an engine holds.
+fn bases_on<E: Engine>(engine: &E, srs: &SrsMark, rows: usize) -> Result<BlindingBases, LinkError> {
+    let unit = |row: usize| {
+        let tail = (0..rows).map(|other| if other == row { Fr::ONE } else { Fr::ZERO }).collect();
+        engine.column(Column { tail, ..Column::new(Values::ZERO) })
+    };
+    let units = (0..rows).map(unit).collect::<Result<Vec<_>, _>>()?;
+    let points = engine.commit(&units.iter().collect::<Vec<_>>())?;
+    let challenges = CertificateChallenges::new(srs.digest(), engine.k(), &points);
+    let value = challenges.combined_value(engine.k(), rows).ok_or(LinkRefusal::Bases)?;
     let tail = crate::field::powers_of(challenges.mu).take(rows).collect();
     let combined = engine.column(Column { tail, ..Column::new(Values::ZERO) })?;
     let dividend =
@@ -242,7 +252,7 @@ pub struct Opened<'a> {
 ///
 /// # Errors
 /// The sides can't be compared, hold different values, or an opening is not that of its side.
-pub fn link(srs: &Srs, from: Opened<'_>, to: Opened<'_>) -> Result<Link, LinkError> {
+pub fn link<'a>(srs: &Srs, from: Opened<'a>, to: Opened<'a>) -> Result<Link, LinkError> {
     check_sides(srs.mark(), from.side, to.side)?;
     if srs.k() != from.side.k() {
         return Err(LinkError::SrsSize { needed: from.side.k(), found: srs.k() });
@@ -252,10 +262,37 @@ pub fn link(srs: &Srs, from: Opened<'_>, to: Opened<'_>) -> Result<Link, LinkErr
     if let Some(index) = from.opening.values.iter().zip(&to.opening.values).position(|(from, to)| from != to) {
         return Err(LinkError::Differ { index });
     }
-    let bases = blinding_bases(srs, blinded_rows(from.side, to.side))?;
+    let blinded =
+        |opened: &Opened<'a>| Blinded { port: opened.port, side: opened.side, blinding: &opened.opening.blinding };
+    link_blinded(&engine(srs), srs.mark(), blinded(&from), blinded(&to))
+}
+
+/// A side of a link with its last rows. The other rows are known to be those of the other side.
+#[derive(Clone, Copy)]
+pub(crate) struct Blinded<'a> {
+    /// The name that the link has for it.
+    pub(crate) port: LinkedPort,
+    /// The columns.
+    pub(crate) side: &'a Side,
+    /// The last rows of each, as many as the side says.
+    pub(crate) blinding: &'a [Vec<Fr>],
+}
+
+/// Links two sides on an engine that holds the SRS.
+///
+/// # Errors
+/// The sides can't be compared, or hold different values in a row but the last.
+pub(crate) fn link_blinded<E: Engine>(
+    engine: &E,
+    srs: &SrsMark,
+    from: Blinded<'_>,
+    to: Blinded<'_>,
+) -> Result<Link, LinkError> {
+    check_sides(srs, from.side, to.side)?;
+    let bases = bases_on(engine, srs, blinded_rows(from.side, to.side))?;
     let words = LinkProof::to_words(&represent(bases, &from, &to)?)?;
     let link = Link { from: from.port, to: to.port, words: Bytes(words) };
-    link.verify(srs.mark(), from.side, to.side)?;
+    link.verify(srs, from.side, to.side)?;
     Ok(link)
 }
 
@@ -268,18 +305,16 @@ fn check_opening(opened: &Opened<'_>) -> Result<(), LinkError> {
 }
 
 /// The proof of knowledge of `d` with `D = Σ d_t·G_t`.
-fn represent(bases: BlindingBases, from: &Opened<'_>, to: &Opened<'_>) -> Result<LinkProof, LinkError> {
+fn represent(bases: BlindingBases, from: &Blinded<'_>, to: &Blinded<'_>) -> Result<LinkProof, LinkError> {
     let rows = bases.points().len();
     let transcript = LinkTranscript::new(from.side, to.side, bases.points());
     let mut difference = vec![Fr::ZERO; rows];
-    for ((from, to), power) in
-        from.opening.blinding.iter().zip(&to.opening.blinding).zip(crate::field::powers_of(transcript.gamma()))
-    {
+    for ((from, to), power) in from.blinding.iter().zip(to.blinding).zip(crate::field::powers_of(transcript.gamma())) {
         add_last(&mut difference, to, power);
         add_last(&mut difference, from, -power);
     }
     let mut randomness = randomness(b"zkinfer link", |hash| {
-        [from, to].iter().for_each(|opened| hash.update(opened.side.context()));
+        [from, to].iter().for_each(|blinded| hash.update(blinded.side.context()));
         difference.iter().for_each(|coordinate| hash.update(encode_scalar(coordinate)));
     })?;
     let nonces = randomness.elements(rows);

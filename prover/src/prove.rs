@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use circuits::digest::Salt;
 use circuits::interface::PackError;
-use circuits::machine::{Assignment, MachineCircuit};
+use circuits::machine::{Assignment, MachineCircuit, Placement};
 use circuits::reference::{self, RunError, Trace};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::plonk::{self, create_proof, keygen_pk, permutation};
@@ -17,20 +17,23 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{OsRng, RngCore, SeedableRng};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use verifier::container::Bytes;
+use verifier::container::{Bytes, ContainerError};
+use verifier::link::{LinkedPort, Side};
+use verifier::srs::SrsMark;
 use verifier::transcript::KeccakTranscript;
-use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Proof, Refusal};
+use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Link, Proof, Refusal};
 
 use crate::engine::{self, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
 use crate::field::Instructions;
 use crate::keys::ProvingKey;
-use crate::link::Opening;
+use crate::link::{link_blinded, Blinded, LinkError, Opening};
 use crate::memory::{MemoryError, MemoryPlan, Spill};
 use crate::plonk::key::{CircuitError, CircuitKey};
-use crate::plonk::machine::{self, MachineWitness};
+use crate::plonk::machine::{self, MachineWitness, OwnRows};
 use crate::plonk::permutation::PermutationError;
 use crate::plonk::prove::{Job, PlonkError};
 use crate::plonk::randomness::Randomness;
+use crate::registration::RegisteredWeights;
 use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, Stages};
 use crate::srs::Srs;
 
@@ -156,8 +159,20 @@ pub enum ProveError {
         found: usize,
     },
     /// The stock engine draws the blinding by itself, and nobody could open its commitments.
-    #[error("the program has committed ports, which the stock engine can't open: use the native engine")]
+    #[error("the program has committed ports, or its weights are registered, and the stock engine can't open its commitments: use the native engine")]
     StockCommitments,
+    /// Weights are registered, and the key's are public.
+    #[error("the weights of the program are public in its key, so that no registration is of use")]
+    PublicWeights,
+    /// The registration is of other weights, or of columns of another size, than those of the program.
+    #[error("the registration {registration} is not one of the weights of this program under this key")]
+    OtherWeights {
+        /// SHA-256 of the registration's file.
+        registration: Digest,
+    },
+    /// The proof's weights can't be linked to the registration.
+    #[error("the link to the registration: {0}")]
+    Link(#[from] LinkError),
     /// The public values can't be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -190,6 +205,9 @@ pub enum ProveError {
     /// The proof library fails.
     #[error("the proof library fails: {0}")]
     Library(#[from] plonk::Error),
+    /// The proof is larger than a file may be.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// The proof that was made is not accepted. The proving key does not belong to its verifying key, or the SRS is
     /// inconsistent.
     #[error("the proof that was made is not accepted ({0}); the proving key or the SRS is damaged")]
@@ -221,6 +239,8 @@ pub struct Proved {
     /// What opens the commitments to committed ports, by the position in the interface. Private: it holds values, and takes part in
     /// links.
     pub openings: Vec<(u32, Opening)>,
+    /// What shows that the weights are the registered ones, where they are.
+    pub link: Option<Link>,
     /// What the stages cost.
     pub report: Report,
 }
@@ -236,6 +256,7 @@ pub struct Prover<'a> {
     key: &'a ProvingKey,
     backend: Backend,
     derived: Report,
+    weights: Option<RegisteredWeights>,
 }
 
 enum Backend {
@@ -250,9 +271,12 @@ trait MachineProver: Send + Sync {
         assignment: Assignment,
         instances: &[Fr],
         seed: [u8; 32],
+        weights: Option<&RegisteredWeights>,
         check: bool,
         progress: &dyn Progress,
     ) -> Result<Made, ProveError>;
+
+    fn link(&self, srs: &SrsMark, from: Blinded<'_>, to: Blinded<'_>) -> Result<Link, LinkError>;
 
     fn spilled_bytes(&self) -> u64;
 }
@@ -271,11 +295,14 @@ struct Native<E: engine::Engine> {
     kernels: VectorKernels,
 }
 
-/// A proof's words, what its rounds took, and the last rows of the columns of committed ports.
+/// A proof's words, what its rounds took, and the last rows of columns that are opened later.
 struct Made {
     words: Vec<u8>,
     rounds: Vec<RoundReport>,
-    tails: Vec<Vec<Fr>>,
+    /// Of the columns of committed ports.
+    ports: Vec<Vec<Fr>>,
+    /// Of the columns of registered weights.
+    weights: Vec<Vec<Fr>>,
 }
 
 impl Stock {
@@ -322,21 +349,37 @@ impl<E: engine::Engine + Send> MachineProver for Native<E> {
         assignment: Assignment,
         instances: &[Fr],
         seed: [u8; 32],
+        weights: Option<&RegisteredWeights>,
         check: bool,
         progress: &dyn Progress,
     ) -> Result<Made, ProveError> {
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
         let mut randomness = Randomness::new(seed);
         let params = assignment.skeleton.params;
-        let tails: Vec<_> = (0..params.port_columns).map(|_| randomness.elements(params.blinded_rows())).collect();
-        let mut witness =
-            MachineWitness::new(assignment, tails.clone(), &self.kernels).one_by_one(self.engine.spills());
+        let placement = Placement::new(&params);
+        let mut draw = || randomness.elements(params.blinded_rows());
+        let ports: Vec<_> = (0..params.port_columns).map(|_| draw()).collect();
+        let known: Vec<_> = weights.iter().flat_map(|weights| weights.known()).collect();
+        let weights: Vec<_> = known.iter().map(|_| draw()).collect();
+        let own_ports = (0..)
+            .zip(&ports)
+            .map(|(port, tail)| (placement.port_column(port), OwnRows { tail: tail.clone(), known: None }));
+        let own_weights = placement
+            .weight_columns()
+            .zip(weights.iter().zip(known))
+            .map(|(column, (tail, known))| (column, OwnRows { tail: tail.clone(), known: Some(known) }));
+        let own = own_ports.chain(own_weights).collect();
+        let mut witness = MachineWitness::new(assignment, own, &self.kernels).one_by_one(self.engine.spills());
         let work = || self.engine.work();
         let mut times = RoundTimes::new(progress, &work);
         let job =
             Job { engine: &self.engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
         crate::plonk::prove::prove(&job, &mut witness, &mut randomness, &mut transcript, &mut times)?;
-        Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), tails })
+        Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), ports, weights })
+    }
+
+    fn link(&self, srs: &SrsMark, from: Blinded<'_>, to: Blinded<'_>) -> Result<Link, LinkError> {
+        link_blinded(&self.engine, srs, from, to)
     }
 
     fn spilled_bytes(&self) -> u64 {
@@ -404,12 +447,40 @@ impl<'a> Prover<'a> {
         }
         let mut stages = Stages::new(progress);
         let backend = stages.run(Stage::Derive, backend)?;
-        Ok(Self { key, backend, derived: stages.report() })
+        Ok(Self { key, backend, derived: stages.report(), weights: None })
+    }
+
+    /// Makes proofs from now on whose weights are the registered ones: their commitments take no sum over the weights, and each comes
+    /// with a link to the registration.
+    ///
+    /// # Errors
+    /// The key's weights are public, the registration is of other ones, or the engine is the stock one.
+    pub fn with_weights(mut self, weights: RegisteredWeights) -> Result<Self, ProveError> {
+        let (plan, description) = (self.key.plan(), self.key.verifying_key().description());
+        let columns = plan.layout().weight_columns(plan.program());
+        let terms = weights.registration().terms();
+        match self.backend {
+            _ if columns.is_empty() => Err(ProveError::PublicWeights),
+            Backend::Stock(_) => Err(ProveError::StockCommitments),
+            Backend::Native(_) => {
+                let fits = terms.srs == description.srs.digest() && terms.k == description.params.k;
+                if !fits || !weights.is_of(&columns) {
+                    return Err(ProveError::OtherWeights { registration: weights.registration().digest() });
+                }
+                self.weights = Some(weights);
+                Ok(self)
+            }
+        }
     }
 
     /// What putting the key onto the engine cost.
     pub fn derived(&self) -> &Report {
         &self.derived
+    }
+
+    /// What opens the registration whose weights the proofs have, where there is one.
+    pub fn weights(&self) -> Option<&RegisteredWeights> {
+        self.weights.as_ref()
     }
 
     /// Bytes of a temporary file that columns have taken so far, at most.
@@ -462,15 +533,17 @@ impl<'a> Prover<'a> {
         let public = plan.layout().public_data(plan.program(), &trace, salts);
         let instances = plan.layout().interface().pack(&public)?;
         let seed = self.seed(inputs, salts, options.entropy)?;
-        let Made { words, rounds, tails } = stages.run(Stage::Prove, || match &self.backend {
-            Backend::Native(native) => native.prove(assignment, &instances, seed, options.check, progress),
+        let Made { words, rounds, ports, weights } = stages.run(Stage::Prove, || match &self.backend {
+            Backend::Native(native) => {
+                native.prove(assignment, &instances, seed, self.weights.as_ref(), options.check, progress)
+            }
             Backend::Stock(stock) => {
                 let words = stock.prove(assignment, &instances, seed)?;
-                Ok(Made { words, rounds: Vec::new(), tails: Vec::new() })
+                Ok(Made { words, rounds: Vec::new(), ports: Vec::new(), weights: Vec::new() })
             }
         })?;
         stages.add_rounds(rounds);
-        let openings = self.openings(&trace, tails);
+        let openings = self.openings(&trace, ports);
         let proof = Proof {
             key: self.key.verifying_key().digest(),
             public,
@@ -485,7 +558,24 @@ impl<'a> Prover<'a> {
                 .run(Stage::Verify, || verify(self.key.verifying_key(), &proof.public, &proof))
                 .map_err(ProveError::NotAccepted)?;
         }
-        Ok(Proved { proof, trace, salts: salts.to_vec(), openings, report: stages.report() })
+        let link = stages.run(Stage::Link, || self.link(&proof, &weights))?;
+        Ok(Proved { proof, trace, salts: salts.to_vec(), openings, link, report: stages.report() })
+    }
+
+    /// Links the weights of a proof, by the last rows of their columns, to the registration that there is.
+    fn link(&self, proof: &Proof, blinding: &[Vec<Fr>]) -> Result<Option<Link>, ProveError> {
+        let (Some(registered), Backend::Native(native)) = (&self.weights, &self.backend) else { return Ok(None) };
+        let key = self.key.verifying_key();
+        let side = Side::of_weights(key, proof).map_err(ProveError::NotAccepted)?.expect("its weights are private");
+        let registration = registered.registration();
+        let from = Blinded {
+            port: LinkedPort::weights(registration.digest()),
+            side: &Side::of_registration(registration),
+            blinding: registered.blinding(),
+        };
+        let artifact = Digest::of(&proof.to_file()?);
+        let to = Blinded { port: LinkedPort::weights(artifact), side: &side, blinding };
+        Ok(Some(native.link(&key.description().srs, from, to)?))
     }
 
     /// What opens the committed ports, by their position in the interface.

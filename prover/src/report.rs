@@ -26,6 +26,8 @@ pub enum Stage {
     Prove,
     /// Verifying the proof that was made.
     Verify,
+    /// Linking its weights to a registration.
+    Link,
 }
 
 /// What a stage cost.

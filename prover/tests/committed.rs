@@ -1,5 +1,7 @@
 //! Committed ports: proofs whose commitments can be linked, chains of them, and what a column that is blinded once gives away.
 
+#[path = "support/openings.rs"]
+mod openings;
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
 #[path = "../../circuits/tests/support/targets.rs"]
@@ -8,23 +10,22 @@ mod targets;
 use circuits::graph::{ConvGeometry, Visibility};
 use circuits::interface::port_rows;
 use circuits::layout::{Fold, LayoutOptions, Objective};
+use circuits::machine::Placement;
 use circuits::reference;
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::halo2curves::ff::Field;
-use halo2_proofs::transcript::{
-    EncodedChallenge, Transcript, TranscriptRead, TranscriptReadBuffer, TranscriptWriterBuffer,
-};
+use halo2_proofs::transcript::TranscriptWriterBuffer;
+use openings::{concluded, is_explained, told};
 use prover::engine::{CpuEngine, CpuOptions, VectorKernels};
 use prover::link::{commit, commitments, link, LinkError, Opened, Opening};
 use prover::plonk::key::CircuitKey;
-use prover::plonk::machine::{self, MachineWitness};
+use prover::plonk::machine::{self, MachineWitness, OwnRows};
 use prover::plonk::prove::{Job, PlonkError};
 use prover::plonk::randomness::Randomness;
 use prover::srs::Srs;
 use prover::{Engine, EngineOptions, Plan, ProveError, ProveOptions, Proved, Prover, ProvingKey};
 use support::ProgramBuilder;
 use verifier::container::Bytes;
-use verifier::encoding::{decode_scalar, POINT_BYTES, SCALAR_BYTES};
+use verifier::encoding::POINT_BYTES;
 use verifier::link::{
     verify_chain, Chain, ChainRefusal, CommittedTensor, Content, LinkedPort, LinkedSide, Member, Side,
 };
@@ -109,7 +110,7 @@ impl Made<'_> {
 
 fn chain(members: &[&Made<'_>], commitments: &[Commitment], links: &[Link]) -> Result<Chain, ChainRefusal> {
     let members: Vec<_> = members.iter().map(|made| made.member()).collect();
-    verify_chain(Policy::AcceptMarked, &members, commitments, links)
+    verify_chain(Policy::AcceptMarked, &members, commitments, &[], links)
 }
 
 fn on(k: u32) -> LayoutOptions {
@@ -227,7 +228,7 @@ fn chains_are_verified() {
     let link = first.link(1, &second_, 0).expect("the values are equal");
     let another = Model::new(&second(&[1, 2, 3, -2]), on(k));
     let members = [first.member(), Member { key: another.verifying_key(), file: &second_.file }];
-    let refused = verify_chain(Policy::AcceptMarked, &members, &[], std::slice::from_ref(&link));
+    let refused = verify_chain(Policy::AcceptMarked, &members, &[], &[], std::slice::from_ref(&link));
     assert!(
         matches!(refused, Err(ChainRefusal::Proof { index: 1, refusal: Refusal::KeyDigest { .. } })),
         "{refused:?}"
@@ -237,7 +238,7 @@ fn chains_are_verified() {
     let file = lying.to_file().expect("it is small");
     let members = [first.member(), Member { key: next.verifying_key(), file: &file }];
     let renamed = Link { to: LinkedPort { artifact: Digest::of(&file), port: 0 }, ..link };
-    let refused = verify_chain(Policy::AcceptMarked, &members, &[], &[renamed]);
+    let refused = verify_chain(Policy::AcceptMarked, &members, &[], &[], &[renamed]);
     assert!(matches!(refused, Err(ChainRefusal::Proof { index: 1, refusal: Refusal::Equation })), "{refused:?}");
     assert!(matches!(chain(&[], &[], &[]), Err(ChainRefusal::NoProof)));
 }
@@ -307,7 +308,9 @@ impl Repeated {
         let trace = reference::run(plan.program(), &[vec![self.secret]]).expect("admissible");
         let assignment = plan.layout().assign(plan.program(), &trace, &[]);
         let kernels = VectorKernels(CpuOptions::default().instructions);
-        let mut witness = MachineWitness::new(assignment, vec![tail], &kernels);
+        let column = Placement::new(&plan.layout().params()).port_column(0);
+        let own = [(column, OwnRows { tail, known: None })].into();
+        let mut witness = MachineWitness::new(assignment, own, &kernels);
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
         let next_power = self.model.srs.next_power().expect("it has it");
         let job = Job { engine: &engine, key: &key, next_power, instances: &[&[]], check: true };
@@ -316,84 +319,11 @@ impl Repeated {
         Ok(transcript.finalize())
     }
 
-    /// The point at which a proof opens its columns, and the value of the port's column there: everybody can tell.
+    /// What a proof tells of the port's column.
     fn told(&self, words: &[u8]) -> (Fr, Fr) {
-        let key = self.model.verifying_key();
-        let proof = Proof {
-            key: key.digest(),
-            public: Default::default(),
-            randomness: verifier::Randomness::Seeded,
-            words: Bytes(words.to_vec()),
-        };
-        verify(key, &proof.public, &proof).expect("it is true");
-        let system = key.plonk().cs();
-        let column = circuits::machine::Placement::new(&key.description().params).port_column(0);
-        let query = system.advice_queries().iter().position(|(c, at)| c.index() == column && at.0 == 0);
-        let shape = key.proof_shape();
-        let offset = shape.commitments * POINT_BYTES + query.expect("copies read it") * SCALAR_BYTES;
-        let value = decode_scalar(words[offset..][..SCALAR_BYTES].try_into().expect("32 bytes")).expect("a scalar");
-        (self.opened_at(words), value)
+        let column = Placement::new(&self.model.verifying_key().description().params).port_column(0);
+        told(self.model.verifying_key(), words, column)
     }
-
-    fn opened_at(&self, words: &[u8]) -> Fr {
-        let key = self.model.verifying_key().plonk();
-        let system = key.cs();
-        let mut transcript: KeccakTranscript<_> = TranscriptReadBuffer::init(words);
-        transcript.common_scalar(key.transcript_repr()).expect("always possible");
-        let mut step = |points: usize, challenges: usize| {
-            (0..points).for_each(|_| {
-                transcript.read_point().expect("the proof is whole");
-            });
-            (0..challenges).map(|_| transcript.squeeze_challenge().get_scalar()).last()
-        };
-        for phase in 0..2 {
-            let of_phase = |phases: Vec<u8>| phases.into_iter().filter(|found| *found == phase).count();
-            step(of_phase(system.advice_column_phase()), of_phase(system.challenge_phase()));
-        }
-        step(0, 3);
-        step(system.permutation().get_columns().len().div_ceil(system.degree() - 2) + 1, 1);
-        step(system.degree() - 1, 1).expect("a challenge was squeezed")
-    }
-}
-
-/// Solves a square system; `None` if it has no unique solution.
-fn solve(mut rows: Vec<Vec<Fr>>) -> Option<Vec<Fr>> {
-    let count = rows.len();
-    for pivot in 0..count {
-        let found = (pivot..count).find(|&row| rows[row][pivot] != Fr::ZERO)?;
-        rows.swap(pivot, found);
-        let inverse = Option::<Fr>::from(rows[pivot][pivot].invert())?;
-        rows[pivot].iter_mut().for_each(|cell| *cell *= inverse);
-        let from = rows[pivot].clone();
-        for (_, row) in rows.iter_mut().enumerate().filter(|(row, _)| *row != pivot) {
-            let factor = row[pivot];
-            row.iter_mut().zip(&from).for_each(|(cell, other)| *cell -= factor * other);
-        }
-    }
-    Some(rows.into_iter().map(|row| row[count]).collect())
-}
-
-/// `ℓ_row(x)` on `2^k` rows.
-fn lagrange(k: u32, row: u64, x: Fr) -> Fr {
-    let point = prover::field::root_of_unity(k).pow_vartime([row]);
-    let scale = (Fr::from(1 << k) * (x - point)).invert().expect("the point lies outside of the domain");
-    point * (x.pow_vartime([1 << k]) - Fr::ONE) * scale
-}
-
-/// What somebody concludes about the value in row 0 who takes the last rows to be the same in all these proofs.
-fn concluded(k: u32, blinded: usize, told: &[(Fr, Fr)]) -> Option<Fr> {
-    let rows = std::iter::once(0).chain((1 << k) - blinded as u64..1 << k).collect::<Vec<_>>();
-    let equation = |&(x, value): &(Fr, Fr)| rows.iter().map(|&row| lagrange(k, row, x)).chain([value]).collect();
-    solve(told.iter().map(equation).collect()).map(|solution| solution[0])
-}
-
-/// Whether some blinding explains what is told, for a guess at the value in row 0.
-fn is_explained(k: u32, blinded: usize, told: &[(Fr, Fr)], guess: Fr) -> bool {
-    let equation = |&(x, value): &(Fr, Fr)| {
-        let rows = ((1 << k) - blinded as u64..1 << k).map(|row| lagrange(k, row, x));
-        rows.chain([value - guess * lagrange(k, 0, x)]).collect()
-    };
-    solve(told.iter().map(equation).collect()).is_some()
 }
 
 #[test]
@@ -408,9 +338,9 @@ fn a_column_blinded_once_gives_its_value_away_and_ours_does_not() {
     let proofs = blinded as u8 + 1;
     let naive: Vec<_> =
         (0..proofs).map(|seed| repeated.told(&repeated.prove(seed, fixed.clone()).expect("true"))).collect();
-    assert_eq!(concluded(k, blinded, &naive), Some(expected), "seven proofs give the value");
+    assert_eq!(concluded(k, 0, blinded, &naive), Some(expected), "seven proofs give the value");
     for guess in [expected, Fr::from(5)] {
-        assert!(is_explained(k, blinded, &naive[..blinded], guess), "six do not");
+        assert!(is_explained(k, 0, blinded, &naive[..blinded], guess), "six do not");
     }
 
     let fresh: Vec<_> = (0..proofs)
@@ -419,7 +349,7 @@ fn a_column_blinded_once_gives_its_value_away_and_ours_does_not() {
             repeated.told(&repeated.prove(seed, tail).expect("true"))
         })
         .collect();
-    assert_ne!(concluded(k, blinded, &fresh), Some(expected));
+    assert_ne!(concluded(k, 0, blinded, &fresh), Some(expected));
 
     // And that is how the prover does it: no two proofs share a blinding.
     let [one, two] = [0, 1].map(|_| repeated.model.prove(&[-77]));

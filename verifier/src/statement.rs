@@ -9,7 +9,7 @@ use circuits::machine::{Placement, WeightLanes};
 use serde::Serialize;
 
 use crate::encoding::POINT_BYTES;
-use crate::{Digest, Proof, PublicData, Randomness, VerifyingKey};
+use crate::{Digest, Proof, PublicData, Randomness, Registration, VerifyingKey};
 
 /// Most values of a tensor that the text of a statement lists.
 const LISTED_VALUES: usize = 16;
@@ -88,6 +88,23 @@ impl PortStatement {
     }
 }
 
+/// What is known of a program's weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightsStatement {
+    /// They are in the key.
+    Public,
+    /// The prover has some, and nothing says which.
+    Private,
+    /// They are those of a registration.
+    Registered {
+        /// What the registrant calls the model.
+        name: String,
+        /// SHA-256 of the registration's file.
+        registration: Digest,
+    },
+}
+
 /// What an accepted proof says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Statement {
@@ -101,6 +118,8 @@ pub struct Statement {
     pub key: Digest,
     /// Names the SRS.
     pub srs: Digest,
+    /// What is known of the weights.
+    pub weights: WeightsStatement,
     /// All ports, inputs first.
     pub ports: Vec<PortStatement>,
     /// Who knows what.
@@ -130,16 +149,31 @@ impl Statement {
                 Visibility::Committed => PortStatement::committed(port, commitment_digest(key, proof, index)),
             })
             .collect();
+        let weights = match description.params.private_weight_columns() {
+            0 => WeightsStatement::Public,
+            _ => WeightsStatement::Private,
+        };
         Self {
             model: description.model.clone(),
             source: description.source,
             program: description.program,
             key: key.digest(),
             srs: description.srs.digest(),
-            summary: summary(&ports, description.params.weight_lanes),
+            summary: summary(&ports, &weights, description.params.weight_lanes),
+            weights,
             ports,
             insecurities: Insecurity::of(key, proof.randomness),
         }
+    }
+}
+
+impl Statement {
+    /// The same of a proof under `key` whose weights have been found to be those of a registration.
+    pub(crate) fn with_registered(mut self, key: &VerifyingKey, registration: &Registration) -> Self {
+        let (name, registration) = (registration.terms().name.clone(), registration.digest());
+        self.weights = WeightsStatement::Registered { name, registration };
+        self.summary = summary(&self.ports, &self.weights, key.description().params.weight_lanes);
+        self
     }
 }
 
@@ -153,7 +187,7 @@ fn commitment_digest(key: &VerifyingKey, proof: &Proof, port: usize) -> Digest {
 }
 
 /// One sentence on who knows what.
-fn summary(ports: &[PortStatement], weights: WeightLanes) -> String {
+fn summary(ports: &[PortStatement], weights: &WeightsStatement, lanes: WeightLanes) -> String {
     let named = |direction: Direction, visibility: Visibility, after: &str| {
         let matching = ports.iter().filter(|p| p.port.direction == direction && p.port.visibility == visibility);
         match matching.map(|p| format!("{:?}", p.port.name)).collect::<Vec<_>>().join(", ") {
@@ -184,11 +218,12 @@ fn summary(ports: &[PortStatement], weights: WeightLanes) -> String {
     });
     let [given, public, secret] = [given, public, secret].map(Option::unwrap_or_default);
     let weights = match weights {
-        WeightLanes::Public => "whose weights are public in the key,",
-        WeightLanes::Private => "with some weights that are kept private,",
-        WeightLanes::Both => "with some weights that are kept private and others that are public in the key,",
+        WeightsStatement::Public => "whose weights are public in the key".to_owned(),
+        WeightsStatement::Private => "with some weights that are kept private".to_owned(),
+        WeightsStatement::Registered { name, .. } => format!("with the weights of the model registered as {name:?}"),
     };
-    format!("{knows}{program} program, {weights}{given}{public}{secret}.")
+    let others = if lanes == WeightLanes::Both { " and others that are public in the key" } else { "" };
+    format!("{knows}{program} program, {weights}{others},{given}{public}{secret}.")
 }
 
 impl fmt::Display for Statement {
@@ -201,6 +236,13 @@ impl fmt::Display for Statement {
         writeln!(f, "  program  {}", self.program)?;
         writeln!(f, "  key      {}", self.key)?;
         writeln!(f, "  SRS      {}", self.srs)?;
+        match &self.weights {
+            WeightsStatement::Public => {}
+            WeightsStatement::Private => writeln!(f, "  weights  private; which ones the prover used is not shown")?,
+            WeightsStatement::Registered { name, registration } => {
+                writeln!(f, "  weights  registered as {name:?} in {registration}")?;
+            }
+        }
         self.ports.iter().try_for_each(|port| writeln!(f, "  {port}"))?;
         self.insecurities.iter().try_for_each(|mark| writeln!(f, "  {mark}"))
     }

@@ -212,6 +212,7 @@ fn the_binary_tells_misuse_and_unreadable_files() {
     };
     fails(&[]);
     fails(&["--vk", "model.vk"]);
+    fails(&["--vk", "model.vk", "--proof", "proof.zkp", "--model", "model.zkr"]);
     fails(&["--vk"]);
     fails(&["--vk", "a", "--vk", "b", "--proof", "c"]);
     fails(&["--unknown"]);

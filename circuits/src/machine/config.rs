@@ -525,14 +525,16 @@ impl GateBuilder<'_, '_> {
         let active = self.selector(Region::Weights);
         let inner = self.advice(AdviceColumn::WeightInner);
         let previous = self.previous(AdviceColumn::WeightInner);
+        // Before the step, and with a term for that even where there is none: keys of public weights absorb the system's text.
+        let public = match weight_lanes.has_public() {
+            true => Some(horner(&rho, (0..lanes).map(|lane| self.always(FixedColumn::Weight(lane))).collect())),
+            false => None,
+        };
         let step = sum([
             times(self.fixed(FixedColumn::WeightStep), powers(&rho, lanes as usize + 1)[lanes as usize].clone()),
             times(self.fixed(FixedColumn::WeightSingleStep), rho.clone()),
         ]);
-        let mut terms = vec![times(step, previous)];
-        if weight_lanes.has_public() {
-            terms.push(Some(horner(&rho, (0..lanes).map(|lane| self.always(FixedColumn::Weight(lane))).collect())));
-        }
+        let mut terms = vec![Some(times(step, previous).unwrap_or_else(zero)), public];
         if weight_lanes.has_private() {
             let weights: Vec<_> = (0..lanes).map(|lane| self.advice(AdviceColumn::Weight(lane))).collect();
             let last = weights[weights.len() - 1].clone();

@@ -3,7 +3,7 @@
 use prover::report::peak_rss_bytes;
 use prover::EngineOptions;
 
-use crate::args::{CompileArgs, VisibilityOptions};
+use crate::args::{CompileArgs, VisibilityOptions, WeightsRule};
 use crate::artifacts;
 use crate::exit::Outcome;
 use crate::pipeline::expectation::Expectation;
@@ -18,9 +18,11 @@ const WORST_NODES: usize = 3;
 /// # Errors
 /// The model is refused or fits no machine.
 pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
+    WeightsRule::refuse_registered(args.weights.as_ref())?;
     let visibility = VisibilityOptions {
         input_visibility: args.input_visibility.clone(),
         output_visibility: args.output_visibility.clone(),
+        weights: args.weights.clone(),
     };
     let compiled = model::compile(&args.model, &args.options, &visibility, WORST_NODES, printer)?;
     model::print_differences(printer, &compiled)?;

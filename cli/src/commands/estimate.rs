@@ -5,7 +5,7 @@ use prover::memory::{MemoryError, MemoryPlan, Spill};
 use prover::EngineOptions;
 use verifier::evm::{self, EvmCosts};
 
-use crate::args::EstimateArgs;
+use crate::args::{EstimateArgs, WeightsRule};
 use crate::artifacts::objective_name;
 use crate::exit::Outcome;
 use crate::pipeline::expectation::Expectation;
@@ -17,6 +17,7 @@ use crate::printer::{bytes, seconds, Printer};
 /// # Errors
 /// The model can't be used or fits no machine, or the memory that is allowed does not suffice.
 pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
+    WeightsRule::refuse_registered(args.visibility.weights.as_ref())?;
     let options = args.engine.options()?;
     let artifact = model::load(&args.model, &args.options, &args.visibility, printer)?;
     let chosen = artifact.recipe.layout.objective;

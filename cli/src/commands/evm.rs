@@ -46,6 +46,12 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     let files = Export { key: &key, contracts: &contracts, trial, proof: proof.as_ref(), marks: &marks };
     files.write(&args.out)?;
     files.print(&args.out, printer)?;
+    if key.description().params.weight_lanes.has_private() {
+        printer.warn(
+            "the weights are private, and the contract accepts proofs with whatever weights: \
+             that they are registered ones is shown by `zkinfer verify --model` alone",
+        );
+    }
     marks.iter().for_each(|mark| printer.warn(mark));
     files.report(printer)
 }

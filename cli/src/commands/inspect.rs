@@ -183,6 +183,9 @@ fn verifying_key(key: &VerifyingKey, printer: Printer) -> Outcome {
         "circuit",
         format_args!("2^{} rows, {} units and {} weights per row", params.k, params.units, params.weights),
     )?;
+    if params.private_weight_columns() > 0 {
+        printer.field("weights", format_args!("private, in {} columns", params.private_weight_columns()))?;
+    }
     printer.field("proofs", format_args!("{} each", bytes(key.proof_shape().bytes() as u64)))?;
     for port in &key.interface().ports {
         let visibility = port.visibility.name();

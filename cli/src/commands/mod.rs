@@ -10,6 +10,7 @@ pub(crate) mod evm;
 pub(crate) mod hash;
 pub(crate) mod inspect;
 pub(crate) mod link;
+pub(crate) mod model;
 pub(crate) mod prove;
 pub(crate) mod run;
 pub(crate) mod setup;

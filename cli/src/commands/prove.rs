@@ -4,14 +4,15 @@ use std::fs;
 use std::time::Instant;
 
 use prover::link::Openings;
+use prover::registration::RegisteredWeights;
 use prover::report::{peak_rss_bytes, restart_peak};
 use verifier::{verify, Digest, Proof, Statement, VerifyingKey};
 
-use crate::args::ProveArgs;
+use crate::args::{ProveArgs, WeightsRule};
 use crate::artifacts::Folder;
 use crate::commands::verify::refused;
 use crate::device::Hardware;
-use crate::exit::Outcome;
+use crate::exit::{OrFail, Outcome};
 use crate::pipeline::expectation::Expectation;
 use crate::pipeline::keys::Candidate;
 use crate::pipeline::{inference, keys, model};
@@ -27,6 +28,12 @@ use crate::{artifacts, salts};
 pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let options = args.engine.options()?;
     let hardware = Hardware::choose(&args.engine, printer)?;
+    let registered = match &args.visibility.weights {
+        Some(WeightsRule::Registered(path)) => {
+            Some(RegisteredWeights::read(path).or_misuse(path.display().to_string())?)
+        }
+        _ => None,
+    };
     let folder = Folder::create(&args.out)?;
     let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     let program = &artifact.program;
@@ -49,7 +56,10 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     restart_peak();
     let hardware = hardware.fitted(keys.key.plan().layout(), printer)?;
     let insecure_srs = srs.mark().is_insecure();
-    let (prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, &hardware, printer)?;
+    let (mut prover, derive_cpu_seconds) = keys::prover(&keys.key, srs, &options, &hardware, printer)?;
+    if let Some(weights) = registered {
+        prover = prover.with_weights(weights).or_misuse("the registered weights")?;
+    }
     let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;
     let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
     let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
@@ -57,9 +67,13 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let proof = proved.proof;
     let peak_rss_bytes = peak_rss_bytes();
     let (statement, verify_seconds) = check(keys.key.verifying_key(), &proof)?;
+    let registration = prover.weights().map(|weights| weights.registration().clone());
     if !salts.is_empty() {
         // Before the proof, which nobody could open without them.
         salts::write(&folder.salt, &interface, &salts)?;
+    }
+    if let Some(link) = &proved.link {
+        link.write(&folder.link).map_err(artifacts::write_failure)?;
     }
     let committed = !proved.openings.is_empty();
     if committed {
@@ -83,6 +97,8 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
     let digests: Vec<String> = proof.public.digests.iter().map(ToString::to_string).collect();
     let report = report.with("digests", digests);
+    let report =
+        report.with("registration", registration.as_ref().map(|registration| registration.digest().to_string()));
     let report = match &profile {
         Some(profile) => report.with("profile", profile.to_json()),
         None => report,
@@ -96,6 +112,11 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     let size = bytes(proof.words.0.len() as u64);
     printer.field("proved", format_args!("{spent}{memory}proof of {size}"))?;
     printer.field("verified", seconds(verify_seconds))?;
+    if let Some(registration) = &registration {
+        let name = &registration.terms().name;
+        printer
+            .field("linked", format_args!("{}: the weights are those registered as {name:?}", folder.link.display()))?;
+    }
     printer.field("written", format_args!("{}", args.out.display()))?;
     if !salts.is_empty() {
         let path = folder.salt.display();

@@ -1,6 +1,6 @@
 //! `zkinfer verify`: judges a proof by a verifying key, or a chain of proofs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::anyhow;
@@ -8,9 +8,11 @@ use circuits::digest::Salt;
 use circuits::interface::Direction;
 use prover::report::peak_rss_bytes;
 use verifier::container::{self, Kind};
-use verifier::link::{verify_chain, Member};
+use verifier::link::{verify_chain, verify_model, Member, Model, ModelRefusal};
+use verifier::statement::WeightsStatement;
 use verifier::{
-    verify_file, verify_under, Commitment, KeyError, Link, Policy, Proof, Refusal, Statement, VerifyingKey,
+    verify_under, Commitment, Digest, KeyError, Link, Policy, Proof, PublicData, Refusal, Registration,
+    RegistrationError, Statement, VerifyingKey,
 };
 
 use crate::args::VerifyArgs;
@@ -26,7 +28,9 @@ use crate::{artifacts, present, salts};
 /// A proof or link is refused (status 1), or a file is not what it should be (status 2).
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
     let policy = if args.require_secure { Policy::RequireSecure } else { Policy::AcceptMarked };
-    match (&args.vk[..], &args.proof[..], args.link.is_empty()) {
+    // A registration and the link to it belong to one proof; all else is a chain.
+    let alone = args.commitment.is_empty() && args.model.len() < 2 && args.link.len() <= args.model.len();
+    match (&args.vk[..], &args.proof[..], alone) {
         ([key], [proof], true) => run_one(args, policy, key, proof, printer),
         (keys, proofs, _) if keys.len() != proofs.len() => {
             let fault = anyhow!("{} keys are given for {} proofs", keys.len(), proofs.len());
@@ -38,20 +42,22 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
 
 fn run_one(args: &VerifyArgs, policy: Policy, key_path: &Path, proof: &Path, printer: Printer) -> Outcome {
     let key = read_key(key_path)?;
+    let registered = args.model.first().map(|path| registered(path, args.link.first(), proof)).transpose()?;
     let proof = read_proof(proof)?;
     let shown = shown(args, &key, printer)?;
     let salts = args.salt.as_ref().map(|source| salts::read(source, key.interface())).transpose()?;
     let start = Instant::now();
+    let model = registered.as_ref().map(|(registration, link)| Model { registration, link });
     let verdict = match &shown {
-        None => verify_file(policy, &key, &proof),
-        Some(shown) => verify_shown(policy, &key, &proof, shown, salts.as_deref())?,
+        None => judge(policy, &key, None, &proof, model),
+        Some(shown) => verify_shown(policy, &key, &proof, shown, salts.as_deref(), model)?,
     };
     let took = start.elapsed().as_secs_f64();
     if let Err(refusal) = &verdict {
         let report = report("verify", &key).with("accepted", false).with("refusal", refusal.code());
         printer.report(&report.with("reason", refusal.to_string()))?;
     }
-    let statement = verdict.map_err(refused)?;
+    let statement = verdict.map_err(refused_model)?;
 
     print_statement(printer, &statement, took)?;
     let mut report = report("verify", &key);
@@ -61,6 +67,39 @@ fn run_one(args: &VerifyArgs, policy: Policy, key_path: &Path, proof: &Path, pri
     report.outputs = Some(outputs(&statement));
     let statement = serde_json::to_value(&statement).map_err(Failure::refused)?;
     printer.report(&report.with("accepted", true).with("statement", statement))
+}
+
+/// A registration, and the link that leads to it.
+fn registered(registration: &Path, link: Option<&PathBuf>, proof: &Path) -> Outcome<(Registration, Link)> {
+    let path = link.cloned().unwrap_or_else(|| artifacts::link_of(proof));
+    let link = Link::read(&path).or_misuse(path.display().to_string())?;
+    Ok((read_registration(registration)?, link))
+}
+
+/// Reads a registration. A damaged one is refused, as a proof is.
+fn read_registration(path: &Path) -> Outcome<Registration> {
+    Registration::read(path).map_err(|error| {
+        let foreign = matches!(&error, RegistrationError::Container(error) if error.is_foreign());
+        let failure = if foreign { Failure::misuse(error) } else { Failure::refused(error).context("REFUSED") };
+        failure.context(path.display().to_string())
+    })
+}
+
+/// Judges one proof, about the values that are asked about, or those that it tells.
+fn judge(
+    policy: Policy,
+    key: &VerifyingKey,
+    asked: Option<&PublicData>,
+    file: &[u8],
+    model: Option<Model<'_>>,
+) -> Result<Statement, ModelRefusal> {
+    match model {
+        Some(model) => verify_model(policy, key, asked, file, model),
+        None => {
+            let proof = Proof::from_file(file).map_err(Refusal::from)?;
+            Ok(verify_under(policy, key, asked.unwrap_or(&proof.public), &proof)?)
+        }
+    }
 }
 
 /// Verifies several proofs and the links between them.
@@ -78,7 +117,8 @@ fn run_chain(args: &VerifyArgs, policy: Policy, printer: Printer) -> Outcome {
     let commitments = commitments.collect::<Outcome<Vec<_>>>()?;
     let members: Vec<_> = keys.iter().zip(&files).map(|(key, file)| Member { key, file }).collect();
     let start = Instant::now();
-    let verdict = verify_chain(policy, &members, &commitments, &links);
+    let registrations = args.model.iter().map(|path| read_registration(path)).collect::<Outcome<Vec<_>>>()?;
+    let verdict = verify_chain(policy, &members, &commitments, &registrations, &links);
     let took = start.elapsed().as_secs_f64();
     let mut report = Report::new("verify");
     report.verify_ms = Some(took * 1e3);
@@ -128,20 +168,21 @@ fn shown(args: &VerifyArgs, key: &VerifyingKey, printer: Printer) -> Outcome<Opt
     Ok(Some(shown))
 }
 
-/// [`verify_file`] for a proof that must speak about the values shown.
+/// [`judge`] for a proof that must speak about the values shown.
 fn verify_shown(
     policy: Policy,
     key: &VerifyingKey,
     file: &[u8],
     shown: &Shown,
     salts: Option<&[Salt]>,
-) -> Outcome<Result<Statement, Refusal>> {
+    model: Option<Model<'_>>,
+) -> Outcome<Result<Statement, ModelRefusal>> {
     let proof = match Proof::from_file(file) {
         Ok(proof) => proof,
-        Err(error) => return Ok(Err(error.into())),
+        Err(error) => return Ok(Err(Refusal::from(error).into())),
     };
     let asked = shown.asked(key.interface(), salts, &proof.public)?;
-    Ok(verify_under(policy, key, &asked, &proof))
+    Ok(judge(policy, key, Some(&asked), file, model))
 }
 
 /// Reads a verifying key.
@@ -161,6 +202,20 @@ fn read_proof(path: &Path) -> Outcome<Vec<u8>> {
         let failure = if foreign { Failure::misuse(error) } else { refused(Refusal::File(error)) };
         failure.context(path.display().to_string())
     })
+}
+
+/// The failure of a proof that is refused, or not about the registered model.
+fn refused_model(refusal: ModelRefusal) -> Failure {
+    match refusal {
+        ModelRefusal::Proof(refusal) => refused(refusal),
+        ModelRefusal::PublicWeights => Failure::refused(refusal)
+            .context("REFUSED")
+            .remedy("leave --model out; `zkinfer verify-key` shows which model a key is for"),
+        ModelRefusal::OtherLink => Failure::refused(refusal).context("REFUSED").remedy(
+            "give the link that `prove --weights` left beside this proof, and the registration that it was made with",
+        ),
+        other => Failure::refused(other).context("REFUSED"),
+    }
 }
 
 /// The failure of a refused proof.
@@ -219,8 +274,19 @@ pub(crate) fn outputs(statement: &Statement) -> Vec<NamedTensor> {
 pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64) -> Outcome {
     printer.line(format_args!("ACCEPTED in {}", seconds(took)))?;
     printer.line(&statement.summary)?;
-    printer.field("model", format_args!("{} ({})", statement.model, statement.source))?;
+    // Keys of private weights name no model's file.
+    match statement.source {
+        Digest(source) if source == [0; 32] => printer.field("model", &statement.model)?,
+        source => printer.field("model", format_args!("{} ({source})", statement.model))?,
+    }
     printer.field("key", statement.key)?;
+    match &statement.weights {
+        WeightsStatement::Public => {}
+        WeightsStatement::Private => printer.field("weights", "private; which ones the prover used is not shown")?,
+        WeightsStatement::Registered { name, registration } => {
+            printer.field("weights", format_args!("registered as {name:?} ({registration})"))?;
+        }
+    }
     for port in &statement.ports {
         let text = match (&port.reals, &port.digest, &port.commitment) {
             (Some(reals), ..) => present::list(reals),

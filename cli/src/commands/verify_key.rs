@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use prover::report::peak_rss_bytes;
 use verifier::VerifyingKey;
 
-use crate::args::VerifyKeyArgs;
+use crate::args::{VerifyKeyArgs, WeightsRule};
 use crate::artifacts::{is_artifact, ProgramArtifact};
 use crate::commands::verify::{read_key, report};
 use crate::exit::{Failure, Outcome};
@@ -17,6 +17,7 @@ use crate::printer::Printer;
 /// # Errors
 /// The key is another one (status 1), or a file can't be used (status 2).
 pub(crate) fn run(args: &VerifyKeyArgs, printer: Printer) -> Outcome {
+    WeightsRule::refuse_registered(args.visibility.weights.as_ref())?;
     let key = read_key(&args.vk)?;
     let artifact = rebuild(args, printer)?;
     compare_program(&key, &artifact)?;
@@ -59,10 +60,11 @@ fn rebuild(args: &VerifyKeyArgs, printer: Printer) -> Outcome<ProgramArtifact> {
 
 fn compare_program(key: &VerifyingKey, artifact: &ProgramArtifact) -> Outcome {
     let described = key.description();
-    if described.source.0 != artifact.program.source_digest {
+    // Keys of private weights name no model's file.
+    if !artifact.program.has_private_weights() && described.source.0 != artifact.program.source_digest {
         return Err(different("the key names another model file"));
     }
-    if described.program != artifact.digest {
+    if described.program != artifact.key_digest()? {
         return Err(different(format!(
             "the key is for the program {}, and this is {}",
             described.program, artifact.digest

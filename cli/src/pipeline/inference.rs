@@ -160,6 +160,13 @@ pub(crate) fn print_plan(
             params.weights
         ),
     )?;
+    if program.has_private_weights() {
+        let columns = params.private_weight_columns();
+        printer.field(
+            "weights",
+            format_args!("private, in {columns} columns; shapes, scales, shifts and tables are public in the key"),
+        )?;
+    }
     printer.field(
         "estimate",
         format_args!(

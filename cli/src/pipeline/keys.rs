@@ -9,7 +9,7 @@ use prover::link::Opening;
 use prover::srs::Srs;
 use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Stage};
 use verifier::srs::SrsOrigin;
-use verifier::{Proof, VerifyingKey};
+use verifier::{Link, Proof, VerifyingKey};
 
 use crate::artifacts::{file_bytes, write_failure, Folder, ProgramArtifact};
 use crate::device::Hardware;
@@ -99,10 +99,13 @@ fn cache_folder() -> Option<PathBuf> {
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache").join("zkinfer")))
 }
 
-/// The proving key in the folder, where it is one of this program.
+/// The proving key in the folder, where it is one of this program, or one that takes its private weights.
 pub(crate) fn find(folder: &Folder, artifact: &ProgramArtifact) -> Option<ProvingKey> {
     let key = ProvingKey::read(&folder.proving_key).ok()?;
-    (key.plan().program_digest() == artifact.digest).then_some(key)
+    match artifact.program.has_private_weights() {
+        true => key.with_weights_of(&artifact.program).ok(),
+        false => (key.plan().program_digest() == artifact.digest).then_some(key),
+    }
 }
 
 /// Where the circuit of a program comes from: a key that was made earlier, or a layout made now.
@@ -195,6 +198,8 @@ pub(crate) struct Proved {
     pub(crate) proof: Proof,
     /// What opens the committed ports.
     pub(crate) openings: Vec<(u32, Opening)>,
+    /// What shows that the weights are the registered ones, where they are.
+    pub(crate) link: Option<Link>,
     /// CPU seconds of running the program, filling the witness and proving.
     pub(crate) cpu_seconds: Option<f64>,
     /// What the stages and rounds took.
@@ -242,10 +247,11 @@ pub(crate) fn prove(
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
     let proved = prover.prove_salted(inputs, salts, &options, &bars);
     let proved = proved.map_err(|error| failed(error, "the proof can't be made"))?;
-    let stages = [Stage::Witness, Stage::Prove].map(|stage| proved.report.cpu_seconds(stage));
+    let stages = [Stage::Witness, Stage::Prove, Stage::Link].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
     let cpu_seconds = spent.map(to_milliseconds);
-    Ok(Proved { proof: proved.proof, openings: proved.openings, cpu_seconds, report: proved.report })
+    let prover::Proved { proof, openings, link, report, .. } = proved;
+    Ok(Proved { proof, openings, link, cpu_seconds, report })
 }
 
 /// A failure of the prover, with the ways out where its temporary file is at fault.

@@ -18,7 +18,7 @@ use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
 use prover::{Plan, SetupError};
 use serde_json::{json, Value};
 
-use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule};
+use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule, WeightsRule};
 use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
 use crate::commands::verify::read_key;
 use crate::exit::{Failure, OrFail, Outcome};
@@ -101,7 +101,8 @@ pub(crate) fn compile(
         return Err(Failure::misuse(fault));
     }
     let recipe = Recipe::of(options)?;
-    compile_with(path, recipe, options.calibration.as_deref(), &Audience::of(visibility), worst_nodes, printer)
+    let sources = Sources { model: path, first: options.like.as_deref(), calibration: options.calibration.as_deref() };
+    compile_with(&sources, recipe, &Audience::of(visibility), worst_nodes, printer)
 }
 
 /// Imports a model as a float graph.
@@ -145,8 +146,13 @@ pub(crate) fn compile_again(
         }
         (Calibration::Samples(_), Some(_)) => {}
     }
+    if recipe.like.is_some() {
+        let fault = anyhow!("the program has the scales of another model, whose file is not among the arguments");
+        return Err(Failure::misuse(fault).remedy("check the key by the first model, or by what `model family` writes"));
+    }
     let audience = Audience::of_program(&recorded.program);
-    Ok(compile_with(path, recipe, calibration, &audience, 0, printer)?.artifact)
+    let sources = Sources { model: path, first: None, calibration };
+    Ok(compile_with(&sources, recipe, &audience, 0, printer)?.artifact)
 }
 
 /// Lays a program out as its recipe says.
@@ -210,6 +216,7 @@ impl Recipe {
             calibration,
             steps: options.input_like.iter().map(step).collect::<Outcome<_>>()?,
             batch: options.batch.unwrap_or(1) as usize,
+            like: options.like.as_deref().map(file_digest).transpose()?,
         })
     }
 }
@@ -244,17 +251,27 @@ fn named_steps(steps: &BTreeMap<String, InputStep>, graph: &FloatGraph) -> Outco
     steps.iter().map(named).collect()
 }
 
+/// The files that a program is made from.
+#[derive(Clone, Copy, Debug)]
+struct Sources<'a> {
+    model: &'a Path,
+    /// The model whose scales are taken.
+    first: Option<&'a Path>,
+    calibration: Option<&'a Path>,
+}
+
 fn compile_with(
-    path: &Path,
+    sources: &Sources<'_>,
     recipe: Recipe,
-    calibration: Option<&Path>,
     audience: &Audience,
     worst_nodes: usize,
     printer: Printer,
 ) -> Outcome<Compiled> {
-    let named = || path.display().to_string();
-    let graph = import_with(path, &ImportOptions { dims: recipe.dims.clone() }, printer)?;
-    let samples = match calibration {
+    let named = || sources.model.display().to_string();
+    let import = |path| import_with(path, &ImportOptions { dims: recipe.dims.clone() }, printer);
+    let graph = import(sources.model)?;
+    let first = sources.first.map(import).transpose()?;
+    let samples = match sources.calibration {
         Some(file) => Some(Samples::read(file).map_err(Failure::misuse)?),
         None => None,
     };
@@ -269,10 +286,16 @@ fn compile_with(
         worst_nodes,
         ..QuantizeOptions::default()
     };
-    let compiled = printer.stage("quantize", None, || quantize::compile(&graph, samples.as_ref(), &options));
-    let Compilation { program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
+    let compiled = printer.stage("quantize", None, || match &first {
+        Some(first) => quantize::compile_like(first, &graph, samples.as_ref(), &options),
+        None => quantize::compile(&graph, samples.as_ref(), &options),
+    });
+    let Compilation { mut program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
     print_accuracy(printer, &report)?;
-    let program = batched(program, &recipe, printer)?;
+    program = batched(program, &recipe, printer)?;
+    if audience.private_weights {
+        program = program.with_private_weights().or_refused("the weights can't be private")?;
+    }
     let (artifact, file) = ProgramArtifact::new(program, recipe, report.bits)?;
     Ok(Compiled { artifact, file, report })
 }
@@ -405,6 +428,8 @@ struct Audience {
     outputs: Vec<String>,
     /// Who sees the ports that are named.
     ports: BTreeMap<String, Visibility>,
+    /// Whether the prover alone sees the weights.
+    private_weights: bool,
 }
 
 impl Audience {
@@ -422,6 +447,7 @@ impl Audience {
             inputs: names(&options.input_visibility),
             outputs: names(&options.output_visibility),
             ports: rules.filter_map(|rule| Some((rule.name.clone()?, rule.visibility))).collect(),
+            private_weights: !matches!(options.weights, None | Some(WeightsRule::Public)),
         }
     }
 
@@ -434,12 +460,14 @@ impl Audience {
             inputs: Vec::new(),
             outputs: Vec::new(),
             ports: ports.map(|port| (port.name.clone(), port.visibility)).collect(),
+            private_weights: program.has_private_weights(),
         }
     }
 
     fn is_that_of(&self, program: &Program) -> bool {
         let same = |port: &Port, all: Visibility| *self.ports.get(&port.name).unwrap_or(&all) == port.visibility;
-        program.inputs.iter().all(|port| same(port, self.input))
+        program.has_private_weights() == self.private_weights
+            && program.inputs.iter().all(|port| same(port, self.input))
             && program.outputs.iter().all(|port| same(port, self.output))
     }
 
@@ -473,8 +501,10 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--rows", options.rows.is_some()),
         ("--batch", options.batch.is_some()),
         ("--input-like", !options.input_like.is_empty()),
+        ("--like", options.like.is_some()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),
+        ("--weights", matches!(visibility.weights, Some(WeightsRule::Public | WeightsRule::Private))),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((flag, _)) => {

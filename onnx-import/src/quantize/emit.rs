@@ -45,13 +45,20 @@ pub(super) struct Emitted {
     /// By number of the input.
     pub inputs: BTreeMap<usize, TensorId>,
     pub outputs: Vec<(TensorId, f64)>,
+    /// The shift of each accumulator of the plan that has one of its own.
+    pub shifts: Vec<Option<u32>>,
 }
 
-/// Emits all live nodes; `shift` is the shift to use where nothing speaks against it.
+/// Emits all live nodes; `shift` is the shift to use where nothing speaks against it, or those of a plan of the same form are `given`.
 ///
 /// # Errors
 /// Numbers that fit no integer program, functions that are nowhere defined.
-pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, QuantizeError> {
+pub(super) fn emit(
+    plan: &Plan,
+    scales: &Scales,
+    shift: u32,
+    given: Option<&[Option<u32>]>,
+) -> Result<Emitted, QuantizeError> {
     let count = plan.nodes.len();
     let mut emitter = Emitter {
         plan,
@@ -70,10 +77,11 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
             origins: Vec::new(),
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
+            shifts: Vec::new(),
         },
     };
     let order = plan.order();
-    emitter.choose_shifts(&order, shift)?;
+    emitter.choose_shifts(&order, shift, given)?;
     for &id in &order {
         emitter.node(id)?;
     }
@@ -82,6 +90,7 @@ pub(super) fn emit(plan: &Plan, scales: &Scales, shift: u32) -> Result<Emitted, 
         emitter.out.outputs.push((stored.tensor, stored.step));
     }
     drop_unused_tables(&mut emitter.out);
+    emitter.out.shifts = emitter.shifts;
     Ok(emitter.out)
 }
 
@@ -141,7 +150,12 @@ pub(super) struct Emitter<'a> {
 // Shifts and accumulator steps.
 impl Emitter<'_> {
     /// From the outputs backwards: an accumulator that another one takes in exactly has that one's step.
-    fn choose_shifts(&mut self, order: &[PlanId], default: u32) -> Result<(), QuantizeError> {
+    fn choose_shifts(
+        &mut self,
+        order: &[PlanId],
+        default: u32,
+        given: Option<&[Option<u32>]>,
+    ) -> Result<(), QuantizeError> {
         // Layers with the same weights have one shift.
         let mut shared: HashMap<usize, u32> = HashMap::new();
         for &id in order.iter().rev() {
@@ -150,6 +164,14 @@ impl Emitter<'_> {
             }
             let pre = self.scales.pre_step(id);
             let step = |shift: u32| pre / f64::from(shift).exp2();
+            if let Some(shift) = given.and_then(|given| given[id.0]) {
+                if !self.fits(id, step(shift)) {
+                    return Err(self.too_large(id, "a weight", "it is too large for the steps of the first model"));
+                }
+                self.shifts[id.0] = Some(shift);
+                self.set_step(id, step(shift));
+                continue;
+            }
             let mut shift = default;
             while shift > 0 && !self.fits(id, step(shift)) {
                 shift -= shift.min(2);

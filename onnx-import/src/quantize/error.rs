@@ -114,6 +114,12 @@ pub enum QuantizeError {
         /// The name.
         name: String,
     },
+    /// A model that is to take another one's scales, and is of another form.
+    #[error("the model can't take the scales of the first: it has {what}")]
+    Unlike {
+        /// What differs.
+        what: String,
+    },
     /// The calibration file does not fit the model.
     #[error(transparent)]
     Samples(#[from] SampleError),

@@ -19,6 +19,7 @@ mod error;
 mod function;
 mod fuse;
 mod interface;
+mod like;
 mod lower;
 mod plan;
 mod ranges;
@@ -38,6 +39,7 @@ pub use error::QuantizeError;
 pub use interface::{
     dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError, QuantizedInputs,
 };
+pub use like::compile_like;
 pub use ranges::Ranges;
 
 use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};
@@ -186,7 +188,7 @@ pub fn compile(
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
-    let Chosen { bits, program, origins, tried } = choose_bits(graph, &calibrated, options)?;
+    let Chosen { bits, program, origins, tried, .. } = choose_bits(graph, &calibrated, options)?;
     let worst = worst_nodes(graph, &program, &origins, &calibrated, options.worst_nodes)?;
     let report = CompileReport {
         bits,
@@ -204,8 +206,17 @@ struct Chosen {
     bits: u32,
     program: Program,
     origins: Vec<Option<ValueId>>,
+    steps: Steps,
     /// That of [`CompileReport`].
     tried: Vec<(u32, Fidelity)>,
+}
+
+/// What is chosen for a model beside its rounded weights.
+#[derive(Clone)]
+struct Steps {
+    scales: scales::Scales,
+    /// Of each node of the plan.
+    shifts: Vec<Option<u32>>,
 }
 
 /// The first width that is good enough, or else the [fallback](FALLBACK).
@@ -217,25 +228,25 @@ fn choose_bits(
     let mut tried: Vec<(u32, Fidelity)> = Vec::new();
     let mut fallback = None;
     for bits in options.bits.candidates() {
-        let (program, origins) = match compile_at(graph, calibration, bits, options) {
+        let (program, origins, steps) = match compile_at(graph, calibration, bits, options, None) {
             // Wider integers may not fit where narrower ones did.
             Err(_) if fallback.is_some() => break,
-            Ok((program, _)) if fallback.is_some() && !accumulators_fit(&program) => break,
+            Ok((program, ..)) if fallback.is_some() && !accumulators_fit(&program) => break,
             compiled => compiled?,
         };
         tried.push((bits, fidelity(graph, &program, calibration)?));
         let chosen = options.bits.is_good(&tried.last().expect("it was just pushed").1);
         if chosen {
-            return Ok(Chosen { bits, program, origins, tried });
+            return Ok(Chosen { bits, program, origins, steps, tried });
         }
         if bits <= FALLBACK {
-            fallback = Some((bits, program, origins));
+            fallback = Some((bits, program, origins, steps));
         }
     }
-    let (bits, program, origins) = fallback.expect("the narrowest width is tried, and good or a fallback");
+    let (bits, program, origins, steps) = fallback.expect("the narrowest width is tried, and good or a fallback");
     let chosen = tried.iter().position(|(width, _)| *width == bits).expect("it was tried");
     tried[chosen..].rotate_left(1);
-    Ok(Chosen { bits, program, origins, tried })
+    Ok(Chosen { bits, program, origins, steps, tried })
 }
 
 /// Whether the circuit admits all accumulators.
@@ -292,18 +303,23 @@ fn default_shift(bits: u32) -> u32 {
     }
 }
 
+/// Compiles at a width, with steps of its own or those that were chosen for a model of the same form.
 fn compile_at(
     graph: &FloatGraph,
     calibration: &Calibration,
     bits: u32,
     options: &QuantizeOptions,
-) -> Result<(Program, Vec<Option<ValueId>>), QuantizeError> {
+    given: Option<&Steps>,
+) -> Result<(Program, Vec<Option<ValueId>>, Steps), QuantizeError> {
     let ranges = calibration.ranges(graph, options.ranges, bits);
     let mut plan = lower::lower(graph, calibration, &ranges, bits)?;
     rewrite::rewrite(&mut plan);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
-    let scales = scales::Scales::choose(&mut plan, calibration, bits, shift);
-    let emitted = emit::emit(&plan, &scales, shift)?;
+    let own = scales::Scales::choose(&mut plan, calibration, bits, shift);
+    let given = given.filter(|given| given.shifts.len() == plan.nodes.len());
+    let scales = given.map_or(own, |given| given.scales.clone());
+    let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]))?;
+    let steps = Steps { scales, shifts: std::mem::take(&mut emitted.shifts) };
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
         let tensor = emitted.inputs[&number];
@@ -333,7 +349,7 @@ fn compile_at(
         nodes: emitted.nodes,
     };
     program.validate()?;
-    Ok((program, emitted.origins))
+    Ok((program, emitted.origins, steps))
 }
 
 /// An input with a quantizer of its own, or of integers, has the step that the model says.

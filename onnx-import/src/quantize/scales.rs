@@ -65,7 +65,7 @@ pub(super) struct Class {
 }
 
 /// The choices for a plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scales {
     classes: Vec<Option<Class>>,
     parents: Vec<usize>,

@@ -1,6 +1,8 @@
 //! The tensor machine as something to prove: small integers in the first phase, derived field elements in the second, and
 //! fixed columns of small integers but for those that hold constants of a hash.
 
+use std::collections::BTreeMap;
+
 use circuits::machine::{
     AdviceColumn, Arrangement, Assignment, Challenges, FieldKernels, FixedCells, MachineCircuit, Placement, Skeleton,
 };
@@ -11,7 +13,7 @@ use super::circuit::sigma_columns;
 use super::key::Preprocessed;
 use super::permutation::{PermutationAssembly, PermutationError};
 use super::prove::{PlonkError, Take, Witness};
-use crate::engine::{Column, Values};
+use crate::engine::{Column, KnownCommitment, Values};
 
 /// The constraint system of a machine and the columns that do not depend on a witness: those of the skeleton, as they are.
 ///
@@ -35,20 +37,29 @@ pub fn preprocess(skeleton: &Skeleton) -> Result<(ConstraintSystem<Fr>, Preproce
     Ok((system, Preprocessed { fixed, sigma: sigma_columns(&permutation) }))
 }
 
+/// What the prover knows of a column's last rows, because it has to open them later.
+#[derive(Clone, Debug, Default)]
+pub struct OwnRows {
+    /// The last rows, drawn anew for each proof.
+    pub tail: Vec<Fr>,
+    /// A commitment to the same column with other last rows.
+    pub known: Option<KnownCommitment>,
+}
+
 /// A machine's witness: the assignment, and the second phase that follows from it.
 pub struct MachineWitness<'a> {
     assignment: Assignment,
     placement: Placement,
-    tails: Vec<Vec<Fr>>,
+    own: BTreeMap<usize, OwnRows>,
     kernels: &'a dyn FieldKernels,
     one_by_one: bool,
 }
 
 impl<'a> MachineWitness<'a> {
-    /// The witness of an assignment; `kernels` do the arithmetic of the second phase. `tails` are the last rows of each column of
-    /// committed ports, drawn anew for each proof.
-    pub fn new(assignment: Assignment, tails: Vec<Vec<Fr>>, kernels: &'a dyn FieldKernels) -> Self {
-        Self { placement: Placement::new(&assignment.skeleton.params), assignment, tails, kernels, one_by_one: false }
+    /// The witness of an assignment; `kernels` do the arithmetic of the second phase. `own` has those of the first phase's columns,
+    /// by their index, that are opened later.
+    pub fn new(assignment: Assignment, own: BTreeMap<usize, OwnRows>, kernels: &'a dyn FieldKernels) -> Self {
+        Self { placement: Placement::new(&assignment.skeleton.params), assignment, own, kernels, one_by_one: false }
     }
 
     /// Makes the columns of the second phase one after the other, where each is handed out before the next one is made: slower,
@@ -58,12 +69,10 @@ impl<'a> MachineWitness<'a> {
     }
 
     fn first_phase(&self, take: &mut Take<'_>) -> Result<(), PlonkError> {
-        let first_port = self.placement.port_column(0);
         let columns = self.placement.first_phase_columns(&self.assignment).into_iter().enumerate();
         columns.into_iter().try_for_each(|(index, integers)| {
-            let port = index.checked_sub(first_port).and_then(|port| self.tails.get(port));
-            let tail = port.cloned().unwrap_or_default();
-            take(index, Column { tail, ..Column::integers(integers.into_owned()) })
+            let OwnRows { tail, known } = self.own.get(&index).cloned().unwrap_or_default();
+            take(index, Column { tail, known, ..Column::integers(integers.into_owned()) })
         })
     }
 

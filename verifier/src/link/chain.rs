@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{Commitment, Link, LinkRefusal, LinkedPort, Side};
 use crate::srs::SrsMark;
-use crate::{verify_under, Digest, Policy, Proof, Refusal, Statement, VerifyingKey};
+use crate::{verify_under, Digest, Policy, Proof, Refusal, Registration, RegistrationError, Statement, VerifyingKey};
 
 /// A proof to be judged: its key, and the bytes of its file.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,14 @@ pub enum ChainRefusal {
         /// Why.
         refusal: Refusal,
     },
+    /// A registration is refused.
+    #[error("registration {index}: {refusal}")]
+    Registration {
+        /// Which registration.
+        index: usize,
+        /// Why.
+        refusal: RegistrationError,
+    },
     /// A link is refused.
     #[error("link {index}: {refusal}")]
     Link {
@@ -38,21 +46,21 @@ pub enum ChainRefusal {
         refusal: LinkRefusal,
     },
     /// A link speaks about a file that is not at hand.
-    #[error("link {index} speaks about the file {artifact}, which is neither a proof nor a commitment at hand")]
+    #[error("link {index} speaks about the file {artifact}, which is neither a proof nor a commitment nor a registration at hand")]
     UnknownSide {
         /// Which link.
         index: usize,
         /// SHA-256 of the file.
         artifact: Digest,
     },
-    /// A link speaks about a port that is not committed to.
-    #[error("link {index} speaks about port {port} of the file {artifact}, and no committed port is there")]
+    /// A link speaks about a port that is not committed to, or weights that are not private.
+    #[error("link {index} speaks about {} of the file {artifact}, and none is there", part(*port))]
     NotCommitted {
         /// Which link.
         index: usize,
         /// SHA-256 of the file.
         artifact: Digest,
-        /// The port.
+        /// The port, or [`LinkedPort::WEIGHTS`].
         port: u32,
     },
     /// No proof is there to say which SRS the links are on.
@@ -60,11 +68,20 @@ pub enum ChainRefusal {
     NoProof,
 }
 
+/// What a number of a port stands for.
+fn part(port: u32) -> String {
+    match port {
+        LinkedPort::WEIGHTS => "private weights".to_owned(),
+        port => format!("a committed port {port}"),
+    }
+}
+
 impl ChainRefusal {
     /// A name of the reason for programs.
     pub fn code(&self) -> &'static str {
         match self {
             ChainRefusal::Proof { refusal, .. } => refusal.code(),
+            ChainRefusal::Registration { refusal, .. } => refusal.code(),
             ChainRefusal::Link { refusal, .. } => refusal.code(),
             ChainRefusal::UnknownSide { .. } => "link-side",
             ChainRefusal::NotCommitted { .. } => "link-port",
@@ -97,6 +114,18 @@ pub enum LinkedSide {
     },
     /// A commitment outside of proofs, by its digest.
     Commitment(Digest),
+    /// The private weights of a proof of the chain.
+    Weights {
+        /// Which proof, from 0.
+        proof: usize,
+    },
+    /// Registered weights.
+    Registration {
+        /// What the registrant calls the model.
+        name: String,
+        /// SHA-256 of the registration's file.
+        digest: Digest,
+    },
 }
 
 impl fmt::Display for LinkedSide {
@@ -104,19 +133,23 @@ impl fmt::Display for LinkedSide {
         match self {
             LinkedSide::Port { proof, direction, name } => write!(f, "{direction} {name:?} of proof {}", proof + 1),
             LinkedSide::Commitment(digest) => write!(f, "the values of the commitment {digest}"),
+            LinkedSide::Weights { proof } => write!(f, "weights of proof {}", proof + 1),
+            LinkedSide::Registration { name, digest } => write!(f, "the model registered as {name:?} in {digest}"),
         }
     }
 }
 
-/// Verifies proofs, each under its key, and links between their committed ports and commitments outside of them. Sides are found by
-/// the digests of the files.
+/// Verifies proofs, each under its key, registrations, and links between committed ports of proofs, their private weights,
+/// registrations, and commitments outside of proofs. Sides are found by the digests of the files. The statement of a proof
+/// whose weights are linked to a registration says so.
 ///
 /// # Errors
-/// The first proof or link that is refused.
+/// The first proof, registration or link that is refused.
 pub fn verify_chain(
     policy: Policy,
     members: &[Member<'_>],
     commitments: &[Commitment],
+    registrations: &[Registration],
     links: &[Link],
 ) -> Result<Chain, ChainRefusal> {
     let mut proofs = Vec::with_capacity(members.len());
@@ -132,9 +165,18 @@ pub fn verify_chain(
         statements.push(statement);
     }
     let srs = members.first().ok_or(ChainRefusal::NoProof)?.key.description().srs;
-    let at_hand = AtHand { proofs, commitments };
+    for (index, registration) in registrations.iter().enumerate() {
+        registration.verify(&srs).map_err(|refusal| ChainRefusal::Registration { index, refusal })?;
+    }
+    let at_hand = AtHand { proofs, commitments, registrations };
     let judged = links.iter().enumerate().map(|(index, link)| at_hand.judge(&srs, index, link));
-    Ok(Chain { links: judged.collect::<Result<_, _>>()?, statements })
+    let links = judged.collect::<Result<Vec<_>, _>>()?;
+    for (index, statement) in statements.iter_mut().enumerate() {
+        if let Some(registration) = at_hand.registration_of(index, &links) {
+            *statement = statement.clone().with_registered(members[index].key, registration);
+        }
+    }
+    Ok(Chain { links, statements })
 }
 
 /// A proof that has been accepted.
@@ -148,6 +190,7 @@ struct Judged<'a> {
 struct AtHand<'a> {
     proofs: Vec<Judged<'a>>,
     commitments: &'a [Commitment],
+    registrations: &'a [Registration],
 }
 
 impl AtHand<'_> {
@@ -158,6 +201,21 @@ impl AtHand<'_> {
             Ok(()) => Ok([from_side, to_side]),
             Err(refusal) => Err(ChainRefusal::Link { index, refusal }),
         }
+    }
+
+    /// The registration that the weights of a proof are linked to.
+    fn registration_of(&self, proof: usize, links: &[[LinkedSide; 2]]) -> Option<&Registration> {
+        let weights = LinkedSide::Weights { proof };
+        links.iter().find_map(|[from, to]| {
+            let other = match (*from == weights, *to == weights) {
+                (true, _) => to,
+                (_, true) => from,
+                _ => return None,
+            };
+            self.registrations
+                .iter()
+                .find(|known| matches!(other, LinkedSide::Registration { digest, .. } if *digest == known.digest()))
+        })
     }
 
     fn find(
@@ -172,13 +230,25 @@ impl AtHand<'_> {
                 _ => Err(not_committed),
             };
         }
+        if let Some(registration) = self.registrations.iter().find(|registration| registration.digest() == artifact) {
+            let name = registration.terms().name.clone();
+            return match port {
+                LinkedPort::WEIGHTS => {
+                    Ok((Side::of_registration(registration), LinkedSide::Registration { name, digest: artifact }))
+                }
+                _ => Err(not_committed),
+            };
+        }
         let Some(place) = self.proofs.iter().position(|judged| judged.digest == artifact) else {
             return Err(ChainRefusal::UnknownSide { index, artifact });
         };
         let Judged { key, proof, .. } = &self.proofs[place];
-        let side = Side::of_proof(key, proof, port as usize)
-            .map_err(|refusal| ChainRefusal::Proof { index: place, refusal })?
-            .ok_or(not_committed)?;
+        let refused = |refusal| ChainRefusal::Proof { index: place, refusal };
+        if port == LinkedPort::WEIGHTS {
+            let side = Side::of_weights(key, proof).map_err(refused)?.ok_or(not_committed)?;
+            return Ok((side, LinkedSide::Weights { proof: place }));
+        }
+        let side = Side::of_proof(key, proof, port as usize).map_err(refused)?.ok_or(not_committed)?;
         let described = &key.interface().ports[port as usize];
         let (direction, name) = (described.direction.name(), described.name.clone());
         Ok((side, LinkedSide::Port { proof: place, direction, name }))

@@ -11,11 +11,13 @@
 //! | [`BlindingBases`] | the basis of the last rows, which nobody has to be trusted for |
 //! | [`LinkTranscript`] | the challenges, for both parties |
 //! | [`Link`] | the proof of knowledge, and its file |
+//! | [`verify_model`] | a proof whose weights are those of a registration |
 //! | [`verify_chain`] | several proofs, and the links between them |
 
 mod bases;
 mod chain;
 mod commitment;
+mod model;
 mod side;
 
 use std::path::Path;
@@ -38,6 +40,7 @@ use crate::Digest;
 pub use bases::{BlindingBases, CertificateChallenges};
 pub use chain::{verify_chain, Chain, ChainRefusal, LinkedSide, Member};
 pub use commitment::{Commitment, CommitmentError, CommittedTensor, COMMITMENT_BLINDED_ROWS};
+pub use model::{verify_model, Model, ModelRefusal};
 pub use side::{Content, Side};
 
 /// Opens the hash of a link's challenges.

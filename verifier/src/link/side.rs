@@ -1,17 +1,19 @@
 //! A side of a link: columns, and what they stand in.
 
-use std::ops::Range;
-
 use circuits::graph::PortKind;
 use circuits::machine::Placement;
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use sha3::{Digest as _, Keccak256};
 
 use crate::encoding::{decode_point, encode_scalar, POINT_BYTES};
-use crate::{Digest, Proof, Refusal, VerifyingKey};
+use crate::{Digest, Proof, Refusal, Registration, VerifyingKey};
 
-/// Opens the hash of what the columns of a proof belong to.
-const TAG: &[u8] = b"zkinfer link 1: a port of a proof";
+/// Opens the hash of what the columns of a port of a proof belong to.
+const PORT_TAG: &[u8] = b"zkinfer link 1: a port of a proof";
+/// Opens the hash of what the private weights of a proof belong to.
+const WEIGHTS_TAG: &[u8] = b"zkinfer link 1: weights of a proof";
+/// Opens the hash of what registered columns belong to.
+const REGISTRATION_TAG: &[u8] = b"zkinfer link 1: a registration";
 
 /// Committed columns with what is known of their values, and a hash of all that they belong to.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,10 +49,7 @@ impl Side {
     /// # Errors
     /// The proof is for another key, or does not have the form of its proofs.
     pub fn of_proof(key: &VerifyingKey, proof: &Proof, port: usize) -> Result<Option<Self>, Refusal> {
-        if proof.key != key.digest() {
-            return Err(Refusal::KeyDigest { expected: key.digest(), found: proof.key });
-        }
-        key.proof_shape().check(&proof.words.0)?;
+        check_form(key, proof)?;
         let params = key.description().params;
         let Some((_, described, columns)) = key.interface().committed(params.k).find(|(index, ..)| *index == port)
         else {
@@ -61,9 +60,45 @@ impl Side {
             k: params.k,
             blinded_rows: params.blinded_rows(),
             content: Content::Port { elements: described.elements(), scale: described.scale, kind: described.kind },
-            points: commitments(key, proof, columns),
-            context: context(TAG, key, proof, port as u64)?,
+            points: {
+                let placement = Placement::new(&params);
+                commitments(proof, columns.map(|column| placement.port_column(column as u32)))
+            },
+            context: context(PORT_TAG, key, proof, port as u64)?,
         }))
+    }
+
+    /// The private weights of a proof; `None` where its key's weights are public. The proof is to be verified apart.
+    ///
+    /// # Errors
+    /// The proof is for another key, or does not have the form of its proofs.
+    pub fn of_weights(key: &VerifyingKey, proof: &Proof) -> Result<Option<Self>, Refusal> {
+        check_form(key, proof)?;
+        let params = key.description().params;
+        if params.private_weight_columns() == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            srs: key.description().srs.digest(),
+            k: params.k,
+            blinded_rows: params.blinded_rows(),
+            content: Content::Weights,
+            points: commitments(proof, Placement::new(&params).weight_columns()),
+            context: context(WEIGHTS_TAG, key, proof, 0)?,
+        }))
+    }
+
+    /// The columns of a registration, which is to be verified apart.
+    pub fn of_registration(registration: &Registration) -> Self {
+        let hash = Keccak256::new().chain_update(REGISTRATION_TAG).chain_update(registration.digest().0);
+        Self {
+            srs: registration.terms().srs,
+            k: registration.terms().k,
+            blinded_rows: registration.blinded_rows(),
+            content: Content::Weights,
+            points: registration.points().to_vec(),
+            context: hash.finalize().into(),
+        }
     }
 
     /// The SRS.
@@ -97,12 +132,17 @@ impl Side {
     }
 }
 
-/// The commitments to some columns of committed ports in a proof whose form has been checked: advice commitments come first in a
-/// proof, in the order of the columns.
-fn commitments(key: &VerifyingKey, proof: &Proof, columns: Range<usize>) -> Vec<G1Affine> {
-    let placement = Placement::new(&key.description().params);
-    let point = |column: usize| {
-        let index = placement.port_column(column as u32);
+fn check_form(key: &VerifyingKey, proof: &Proof) -> Result<(), Refusal> {
+    if proof.key != key.digest() {
+        return Err(Refusal::KeyDigest { expected: key.digest(), found: proof.key });
+    }
+    Ok(key.proof_shape().check(&proof.words.0)?)
+}
+
+/// The commitments to some advice columns in a proof whose form has been checked: they come first in a proof, in the order of the
+/// columns.
+fn commitments(proof: &Proof, columns: impl Iterator<Item = usize>) -> Vec<G1Affine> {
+    let point = |index: usize| {
         let bytes = proof.words.0[POINT_BYTES * index..][..POINT_BYTES].try_into().expect("a point has that size");
         decode_point(bytes).expect("the form has been checked")
     };
