@@ -44,6 +44,11 @@ class Model:
         self.inputs.append((name, self.random.uniform(-2, 2, shape).astype(np.float32)))
         return name
 
+    def integers(self, kind, *shape):
+        name, info = f"x{len(self.inputs)}", np.iinfo(TYPES[kind])
+        self.inputs.append((name, self.random.randint(info.min, info.max + 1, shape).astype(TYPES[kind])))
+        return name
+
     def parameters(self, kind, spread=4.0, tie=False):
         """Scale and zero point as names, for values within `spread`; powers of two put results on ties."""
         dtype = TYPES[kind]
@@ -188,6 +193,27 @@ def qlinear(m, kind, tie):
     return [m.dequantize(value, to) for value in results]
 
 
+def integers(m, kind, tie):
+    """Integers as inputs and outputs, and products of them without scales."""
+    x, to = m.integers(kind, 1, 3, 5, 5), m.parameters(kind, spread=20.0, tie=tie)
+    sums = m.node("Conv", [m.dequantize(x, m.parameters(kind)), m.weights(4, 3, 3, 3)])
+    a, zero = m.integers(kind, 3, 8), m.constant(TYPES[kind](5))
+    weights = lambda *shape: m.constant(m.random.randint(-127, 128, shape).astype(np.int8))
+    return [m.quantize(m.node("Relu", [sums]), to), m.node("MatMulInteger", [a, weights(8, 6), zero]),
+            m.node("ConvInteger", [x, weights(2, 3, 3, 3), zero], pads=[1, 1, 1, 1])]
+
+
+def trained(m, kind, tie):
+    """Weights as training with quantization leaves them: floats that are quantized in the model, and a bias in floats."""
+    x = m.activation(m.input(1, 3, 6, 6), kind, tie=tie)
+    weights = m.constant(m.random.uniform(-0.5, 0.5, (4, 3, 3, 3)).astype(np.float32))
+    scales = m.constant(m.random.uniform(0.003, 0.005, 4).astype(np.float32)), m.constant(np.zeros(4, np.int8))
+    stored = m.node("DequantizeLinear", [m.node("QuantizeLinear", [weights, *scales], axis=0), *scales], axis=0)
+    bias = m.constant(m.random.uniform(-0.5, 0.5, 4).astype(np.float32))
+    sums = m.node("Conv", [x, stored, bias], pads=[1, 1, 1, 1])
+    return [m.activation(m.node("Relu", [sums]), kind, spread=8.0, tie=tie)]
+
+
 def dynamic(m, kind, tie):
     """Scales that depend on the data."""
     def quantized(value):
@@ -247,8 +273,21 @@ def nibbles(m, kind, tie):
     return results
 
 
-EXACT = [functions, pairs, moves, averages, products, qlinear]
-CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21)]
+def packed(m, kind, tie):
+    """MatMulNBits: weights of 4 and 8 bits in rows of blocks."""
+    x, results = m.input(2, 24), []
+    for bits, zeros in ((4, False), (4, True), (8, True)):
+        blocks, size, rows = 2, 16, 5
+        operands = [m.constant(m.random.randint(0, 256, (rows, blocks, size * bits // 8)).astype(np.uint8)),
+                    m.constant(m.random.uniform(0.02, 0.1, rows * blocks).astype(np.float32))]
+        if zeros:
+            operands.append(m.constant(m.random.randint(0, 256, rows * ((blocks * bits + 7) // 8)).astype(np.uint8)))
+        results.append(m.node("MatMulNBits", [x, *operands], K=24, N=rows, bits=bits, block_size=size, domain="com.microsoft"))
+    return results
+
+
+EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained]
+CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 
 def main():

@@ -69,7 +69,7 @@ impl Builder {
     fn input(&mut self, shape: &[usize], element: Element) -> ValueId {
         let number = self.graph.inputs.len();
         let value = self.node(FloatOp::Input(number), shape, element);
-        self.graph.inputs.push(FloatPort { name: format!("x{number}"), value });
+        self.graph.inputs.push(FloatPort { name: format!("x{number}"), value, range: None });
         value
     }
 
@@ -102,7 +102,7 @@ impl Builder {
 
     fn output(&mut self, value: ValueId) {
         let name = format!("y{}", self.graph.outputs.len());
-        self.graph.outputs.push(FloatPort { name, value });
+        self.graph.outputs.push(FloatPort { name, value, range: None });
     }
 
     fn finish(mut self, output: ValueId) -> FloatGraph {

@@ -455,6 +455,8 @@ pub struct FloatPort {
     pub name: String,
     /// The value.
     pub value: ValueId,
+    /// Smallest and largest integer of the type of an input of at most 16 bits.
+    pub range: Option<(i64, i64)>,
 }
 
 /// A model as a graph of real-valued operators.

@@ -38,7 +38,7 @@ pub(crate) fn lower(
     let outputs = names
         .iter()
         .map(|name| match scope.find(name) {
-            Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value }),
+            Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value, range: None }),
             _ => Err(ImportError::Output { name: (*name).to_owned(), reason: "no node defines it".into() }),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -86,7 +86,9 @@ impl<'m> Walk<'m> {
             self.builder.set_label(&input.name);
             let value = self.builder.input(ports.len(), shape, dtype).map_err(|error| refuse(error.to_string()))?;
             scope.define(&input.name, Some(value));
-            ports.push(FloatPort { name: input.name.clone(), value });
+            let range = dtype.integer_range().filter(|_| dtype.bytes(1) <= 2);
+            let range = range.map(|(lo, hi)| (lo as i64, hi as i64));
+            ports.push(FloatPort { name: input.name.clone(), value, range });
         }
         match options.dims.keys().find(|name| !dimensions.contains(name.as_str())) {
             None => Ok(ports),

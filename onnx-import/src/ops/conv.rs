@@ -1,4 +1,4 @@
-//! Conv over one or two spatial axes.
+//! Conv over one to three spatial axes.
 
 use super::window;
 use crate::error::NodeError;
@@ -23,6 +23,9 @@ pub(super) fn convolve(call: &mut Call, input: ValueId, weights: ValueId, bias: 
     if call.rank(weights) != axes + 2 {
         return Err(NodeError::shape(format!("weights of shape {:?} over {axes} axes", call.shape(weights))));
     }
+    if axes == 3 {
+        return convolve_volume(call, input, weights, bias);
+    }
     let (input, weights) = (window::lift(call, input)?, window::lift(call, weights)?);
     let (from, kernel) = (call.shape(input), call.shape(weights));
     let groups = groups(call, from[1], kernel[0])?;
@@ -36,6 +39,33 @@ pub(super) fn convolve(call: &mut Call, input: ValueId, weights: ValueId, bias: 
     let dtype = call.dtype(input);
     let result = call.builder.emit(op, vec![from[0], kernel[0], height, width], dtype)?;
     window::lower(call, result, axes)
+}
+
+/// Over three spatial axes: the slices under the kernel at a depth are channels of a picture, and depths a batch.
+fn convolve_volume(call: &mut Call, input: ValueId, weights: ValueId, bias: Option<ValueId>) -> Result<ValueId> {
+    let (from, kernel) = (call.shape(input), call.shape(weights));
+    let groups = groups(call, from[1], kernel[0])?;
+    if kernel[1] * groups != from[1] {
+        return Err(NodeError::shape(format!("weights {kernel:?} in {groups} groups over an input {from:?}")));
+    }
+    let [mut depth, mut plane] = window::read_volume(call, Some(&kernel[2..]), true)?;
+    let ([_, depths], [height, width]) =
+        (depth.resolve([1, from[2]], false)?, plane.resolve([from[3], from[4]], false)?);
+    check_bias(call, bias, kernel[0])?;
+    let (taps, channels, area) = (kernel[2], from[1], from[3] * from[4]);
+    let (stride, dilation, before) = (depth.window.stride[1], depth.window.dilation[1], depth.window.padding[1]);
+    let slices = call.builder.view(input, vec![from[0] * depths, channels * taps, from[3], from[4]], 0.0, |at| {
+        let (image, channel) = (at[0] / depths, at[1] / taps);
+        let slice = (at[0] % depths * stride + at[1] % taps * dilation).checked_sub(before)?;
+        let plane = (image * channels + channel) * from[2] + slice;
+        (slice < from[2]).then(|| plane * area + at[2] * from[4] + at[3])
+    })?;
+    let weights = call.builder.reshape(weights, vec![kernel[0], kernel[1] * taps, kernel[3], kernel[4]])?;
+    let op = FloatOp::Conv { input: slices, weights, bias, window: plane.window, groups };
+    let dtype = call.dtype(input);
+    let result = call.builder.emit(op, vec![from[0] * depths, kernel[0], height, width], dtype)?;
+    let result = call.builder.reshape(result, vec![from[0], depths, kernel[0], height, width])?;
+    call.builder.transpose(result, &[0, 2, 1, 3, 4])
 }
 
 /// The number of groups, which divides both channel counts.

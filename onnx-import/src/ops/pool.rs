@@ -1,4 +1,4 @@
-//! Pooling over one or two spatial axes, and over all of them.
+//! Pooling over one to three spatial axes, and over all of them.
 
 use super::window;
 use crate::error::NodeError;
@@ -27,13 +27,31 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
             "use ConvTranspose or Resize instead of MaxUnpool",
         ));
     }
-    let pool = Pool::read(call, call.version >= 10)?;
+    let dilated = call.version >= 10;
+    if is_volume(call)? {
+        let input = call.input(0)?;
+        return Ok(vec![volume(call, input, dilated, |input, window| FloatOp::MaxPool { input, window })?]);
+    }
+    let pool = Pool::read(call, dilated)?;
     let op = FloatOp::MaxPool { input: pool.input, window: pool.window };
     pool.finish(call, op)
 }
 
 pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     let count_padding = call.version >= 7 && call.attributes.flag("count_include_pad", false)?;
+    if is_volume(call)? {
+        let rounded_up = call.version >= 10 && call.attributes.flag("ceil_mode", false)?;
+        let automatic = call.attributes.string_or("auto_pad", "NOTSET")?.starts_with("SAME");
+        if (count_padding && rounded_up) || (call.version >= 19 && automatic) {
+            return Err(NodeError::unsupported(
+                "averages over three axes with automatic pads, or counted ones and ceil_mode",
+                "export the model with explicit pads",
+            ));
+        }
+        let input = call.input(0)?;
+        let op = |input, window| FloatOp::AveragePool { input, window, count_padding };
+        return Ok(vec![volume(call, input, call.version >= 19, op)?]);
+    }
     let mut pool = Pool::read(call, call.version >= 19)?;
     if call.version >= 19 && pool.automatic && pool.skips_the_end(call) {
         return Err(NodeError::unsupported(
@@ -65,6 +83,15 @@ pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
 /// `(Σ |v|^p)^(1/p)` over each window.
 fn lp_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     let p = call.attributes.int_or("p", 2)?;
+    if is_volume(call)? {
+        let kernel = call.attributes.ints("kernel_shape")?.unwrap_or_default();
+        let input = call.input(0)?;
+        let powers = power(call, input, p)?;
+        let op = |input, window| FloatOp::AveragePool { input, window, count_padding: true };
+        let mean = volume(call, powers, call.version >= 18, op)?;
+        let sum = call.builder.affine(mean, kernel.iter().map(|&size| size as f64).product(), 0.0)?;
+        return Ok(vec![root(call, sum, p)?]);
+    }
     let mut pool = Pool::read(call, call.version >= 18)?;
     pool.input = power(call, pool.input, p)?;
     let area = (pool.window.kernel[0] * pool.window.kernel[1]) as f64;
@@ -72,6 +99,42 @@ fn lp_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     let mean = pool.finish(call, op)?[0];
     let sum = call.builder.affine(mean, area, 0.0)?;
     Ok(vec![root(call, sum, p)?])
+}
+
+fn is_volume(call: &Call) -> Result<bool> {
+    Ok(call.rank(call.input(0)?) == 5)
+}
+
+/// Pooling of `[N, C, D, H, W]`: the largest, or the mean, of planes, and of depths of these.
+fn volume(call: &mut Call, input: ValueId, dilated: bool, op: impl Fn(ValueId, Window) -> FloatOp) -> Result<ValueId> {
+    let ceil = call.version >= 10 && call.attributes.flag("ceil_mode", false)?;
+    let [mut depth, mut plane] = window::read_volume(call, None, dilated)?;
+    let [batch, channels, depths, height, width] = call.shape(input)[..] else {
+        unreachable!("the caller has seen five axes")
+    };
+    let [rows, columns] = plane.resolve([height, width], ceil)?;
+    let [_, slices] = depth.resolve([1, depths], ceil)?;
+    check_windows(&plane.window, [rows, columns], [height, width])?;
+    check_windows(&depth.window, [1, slices], [1, depths])?;
+    let dtype = call.dtype(input);
+    let planes = call.builder.reshape(input, vec![batch, channels * depths, height, width])?;
+    let planes = call.builder.emit(op(planes, plane.window), vec![batch, channels * depths, rows, columns], dtype)?;
+    let lines = call.builder.reshape(planes, vec![batch * channels, depths, rows * columns])?;
+    let lines = call.builder.transpose(lines, &[0, 2, 1])?;
+    let lines = call.builder.reshape(lines, vec![batch, channels, rows * columns, depths])?;
+    let shape = vec![batch, channels, rows * columns, slices];
+    let pooled = call.builder.emit(op(lines, depth.window), shape, dtype)?;
+    let pooled = call.builder.transpose(pooled, &[0, 1, 3, 2])?;
+    call.builder.reshape(pooled, vec![batch, channels, slices, rows, columns])
+}
+
+/// Refuses windows that lie in the padding only.
+fn check_windows(window: &Window, outputs: [usize; 2], sizes: [usize; 2]) -> Result<()> {
+    let is_empty = |axis: usize, at: usize| window_taps(window, axis, at, sizes[axis]).is_empty();
+    match (0..2).any(|axis| (0..outputs[axis]).any(|at| is_empty(axis, at))) {
+        true => Err(NodeError::shape("a window lies in the padding only")),
+        false => Ok(()),
+    }
 }
 
 fn global_lp_pool(call: &mut Call) -> Result<Vec<ValueId>> {
@@ -129,11 +192,7 @@ impl Pool {
         let outputs = geometry.resolve([shape[2], shape[3]], ceil)?;
         let window = geometry.window;
         let declared_padding = if automatic { window.padding } else { before };
-        let empty =
-            (0..2).any(|axis| (0..outputs[axis]).any(|at| window_taps(&window, axis, at, shape[axis + 2]).is_empty()));
-        if empty {
-            return Err(NodeError::shape("a window lies in the padding only"));
-        }
+        check_windows(&window, outputs, [shape[2], shape[3]])?;
         Ok(Self { input, window, declared_padding, outputs, axes, automatic })
     }
 

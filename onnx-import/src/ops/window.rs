@@ -1,6 +1,6 @@
 //! Geometry of sliding windows: kernel, strides, dilations, padding, as attributes give them.
 //!
-//! One spatial axis is brought to two by a height of 1; three are refused.
+//! One spatial axis is brought to two by a height of 1. Of three the first is a window of its own.
 
 use crate::error::NodeError;
 use crate::float::graph::{ValueId, Window};
@@ -42,7 +42,7 @@ pub(super) fn lift(call: &mut Call, value: ValueId) -> Result<ValueId> {
             }
             Ok(lifted)
         }
-        5 => Err(NodeError::unsupported("three spatial axes are not supported", "use a model over one or two")),
+        5 => Err(NodeError::unsupported("three spatial axes are not supported here", "use a model over one or two")),
         _ => Err(NodeError::shape(format!("its operand has shape {shape:?}, not [N, C, W] or [N, C, H, W]"))),
     }
 }
@@ -56,38 +56,72 @@ pub(super) fn lower(call: &mut Call, value: ValueId, axes: usize) -> Result<Valu
     call.builder.reshape(value, shape)
 }
 
-/// Reads the attributes of a window over `axes` spatial axes. The kernel is `kernel`, or the attribute where that is
-/// `None`; where both are given they must agree. `dilated` says whether the operator has dilations in that operator set.
-pub(super) fn read(call: &Call, axes: usize, kernel: Option<[usize; 2]>, dilated: bool) -> Result<Geometry> {
-    let declared = list(call, "kernel_shape", axes, 1)?.map(|sizes| pair(&sizes, 1));
-    let kernel = match (kernel, declared) {
-        (Some(kernel), Some(declared)) if kernel != declared => {
-            let reason = format!("{declared:?} differs from the weights' {kernel:?}");
-            return Err(NodeError::attribute("kernel_shape", reason));
+/// Sizes of a window as attributes give them, one for each axis; twice as many for padding.
+struct Sizes {
+    kernel: Vec<usize>,
+    stride: Vec<usize>,
+    dilation: Vec<usize>,
+    padding: Vec<usize>,
+    auto_pad: AutoPad,
+}
+
+impl Sizes {
+    /// The kernel is `kernel`, or the attribute where that is `None`; where both are given they must agree. `dilated` says
+    /// whether the operator has dilations in that operator set.
+    fn read(call: &Call, axes: usize, kernel: Option<&[usize]>, dilated: bool) -> Result<Self> {
+        let declared = list(call, "kernel_shape", axes, 1)?;
+        let kernel = match (kernel, declared) {
+            (Some(kernel), Some(declared)) if kernel != declared => {
+                let reason = format!("{declared:?} differs from the weights' {kernel:?}");
+                return Err(NodeError::attribute("kernel_shape", reason));
+            }
+            (Some(kernel), _) => kernel.to_vec(),
+            (None, declared) => declared.ok_or_else(|| NodeError::attribute("kernel_shape", "it is missing"))?,
+        };
+        let sizes = |name| Ok(list(call, name, axes, 1)?.unwrap_or_else(|| vec![1; axes]));
+        let stride = sizes("strides")?;
+        let dilation = if dilated { sizes("dilations")? } else { vec![1; axes] };
+        let pads = list(call, "pads", 2 * axes, 0)?;
+        let auto_pad = match call.attributes.string_or("auto_pad", "NOTSET")?.as_str() {
+            "NOTSET" | "" => AutoPad::NotSet,
+            "VALID" => AutoPad::Valid,
+            "SAME_UPPER" => AutoPad::SameUpper,
+            "SAME_LOWER" => AutoPad::SameLower,
+            other => return Err(NodeError::attribute("auto_pad", format!("`{other}` is unknown"))),
+        };
+        if auto_pad != AutoPad::NotSet && pads.iter().flatten().any(|&size| size != 0) {
+            return Err(NodeError::attribute("pads", "it contradicts auto_pad"));
         }
-        (kernel, declared) => {
-            kernel.or(declared).ok_or_else(|| NodeError::attribute("kernel_shape", "it is missing"))?
-        }
-    };
-    let sizes = |name| Ok(list(call, name, axes, 1)?.map_or([1, 1], |sizes| pair(&sizes, 1)));
-    let stride = sizes("strides")?;
-    let dilation = if dilated { sizes("dilations")? } else { [1, 1] };
-    let pads = list(call, "pads", 2 * axes, 0)?;
-    let auto_pad = match call.attributes.string_or("auto_pad", "NOTSET")?.as_str() {
-        "NOTSET" | "" => AutoPad::NotSet,
-        "VALID" => AutoPad::Valid,
-        "SAME_UPPER" => AutoPad::SameUpper,
-        "SAME_LOWER" => AutoPad::SameLower,
-        other => return Err(NodeError::attribute("auto_pad", format!("`{other}` is unknown"))),
-    };
-    if auto_pad != AutoPad::NotSet && pads.iter().flatten().any(|&size| size != 0) {
-        return Err(NodeError::attribute("pads", "it contradicts auto_pad"));
+        Ok(Self { kernel, stride, dilation, padding: pads.unwrap_or_else(|| vec![0; 2 * axes]), auto_pad })
     }
-    let padding = pads.map_or([0; 4], |pads| {
-        let ([top, left], [bottom, right]) = (pair(&pads[..axes], 0), pair(&pads[axes..], 0));
-        [top, left, bottom, right]
-    });
-    Ok(Geometry { window: Window { kernel, stride, dilation, padding }, auto_pad })
+
+    /// The window over some of the axes.
+    fn geometry(&self, axes: std::ops::Range<usize>) -> Geometry {
+        let all = self.kernel.len();
+        let of = |sizes: &[usize], default| pair(&sizes[axes.clone()], default);
+        let ([top, left], [bottom, right]) = (of(&self.padding[..all], 0), of(&self.padding[all..], 0));
+        let window = Window {
+            kernel: of(&self.kernel, 1),
+            stride: of(&self.stride, 1),
+            dilation: of(&self.dilation, 1),
+            padding: [top, left, bottom, right],
+        };
+        Geometry { window, auto_pad: self.auto_pad }
+    }
+}
+
+/// Reads the attributes of a window over `axes` spatial axes, one or two. The kernel is `kernel`, brought to two axes, or the
+/// attribute where that is `None`; where both are given they must agree. `dilated` says whether the operator has dilations
+/// in that operator set.
+pub(super) fn read(call: &Call, axes: usize, kernel: Option<[usize; 2]>, dilated: bool) -> Result<Geometry> {
+    let own = kernel.as_ref().map(|kernel| &kernel[2usize.saturating_sub(axes)..]);
+    Ok(Sizes::read(call, axes, own, dilated)?.geometry(0..axes))
+}
+
+/// The same for three spatial axes: a window over the first (of width 1 and that height 1), and one over the others.
+pub(super) fn read_volume(call: &Call, kernel: Option<&[usize]>, dilated: bool) -> Result<[Geometry; 2]> {
+    let sizes = Sizes::read(call, 3, kernel, dilated)?;
+    Ok([sizes.geometry(0..1), sizes.geometry(1..3)])
 }
 
 /// A list of as many sizes as said, each at least `least`.

@@ -59,8 +59,8 @@ mod tests {
         FloatGraph {
             name: "test".into(),
             source_digest: [0; 32],
-            inputs: vec![FloatPort { name: "x".into(), value: ValueId(0) }],
-            outputs: vec![FloatPort { name: "y".into(), value: last }],
+            inputs: vec![FloatPort { name: "x".into(), value: ValueId(0), range: None }],
+            outputs: vec![FloatPort { name: "y".into(), value: last, range: None }],
             nodes,
             remarks: vec![],
         }

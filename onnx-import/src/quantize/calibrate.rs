@@ -202,6 +202,10 @@ fn random_inputs(graph: &FloatGraph, specs: &[InputSpec]) -> Vec<Vec<Tensor>> {
         let boolean = graph.nodes[graph.inputs[port].value.0].element == Element::Bool;
         let mut value = || match (specs[port].integer, levels[port]) {
             (true, _) if boolean => next().round(),
+            (true, None) if graph.inputs[port].range.is_some() => {
+                let (lo, hi) = graph.inputs[port].range.unwrap_or_default();
+                (lo as f64 + next() * (hi - lo) as f64).round()
+            }
             (true, levels) => (next() * (levels.unwrap_or(10) - 1) as f64).round(),
             (false, _) => 2.0 * next() - 1.0,
         };

@@ -4,6 +4,7 @@
 //! point added again; where the next operator subtracts it, both vanish. As onnxruntime does, an operator between
 //! DequantizeLinear and QuantizeLinear becomes the operator on integers.
 
+mod blocks;
 mod fusion;
 mod products;
 mod qlinear;
@@ -35,6 +36,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     microsoft("QLinearWhere", &[since(1, 9, 9, 1)], qlinear::select),
     microsoft("QLinearAveragePool", &[since(1, 4, 5, 1)], qlinear::average_pool),
     microsoft("QLinearGlobalAveragePool", &[since(1, 5, 5, 1)], qlinear::global_average_pool),
+    microsoft("MatMulNBits", &[since(1, 3, 6, 1)], blocks::matmul_n_bits),
     microsoft("QLinearReduceMean", &[since(1, 4, 5, 1)], qlinear::reduce_mean),
 ];
 
@@ -246,15 +248,15 @@ impl Scales {
         Self { scales: vec![scale], zeros: vec![zero], axis: 0, blocks: None }
     }
 
-    /// Reads operands 1 and 2 of DequantizeLinear for a tensor of that type.
-    fn read(call: &Call, value: ValueId) -> Result<Self> {
+    /// Reads operands 1 and 2 of QuantizeLinear or DequantizeLinear for a tensor, with zero points of a type.
+    fn read(call: &Call, value: ValueId, dtype: DType) -> Result<Self> {
         let rank = call.rank(value) as i64;
         let axis = if call.version >= 13 { call.attributes.int_or("axis", 1)? } else { 1 };
         let axis = if axis < 0 { axis + rank } else { axis };
         let axis = usize::try_from(axis).map_err(|_| NodeError::attribute("axis", format!("{axis} of {rank} axes")))?;
         let block = if call.version >= 21 { call.attributes.int_or("block_size", 0)? } else { 0 };
         let (scale, zero) = (call.input(1)?, call.optional(2));
-        let (scales, zeros) = (scales(call, scale)?, zeros(call, zero, call.dtype(value))?);
+        let (scales, zeros) = (scales(call, scale)?, zeros(call, zero, dtype)?);
         if zeros.len() != 1 && zeros.len() != scales.len() {
             return Err(NodeError::shape(format!("{} zero points for {} scales", zeros.len(), scales.len())));
         }
@@ -294,28 +296,48 @@ fn quantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     if call.version >= 19 {
         call.attributes.int_or("saturate", 1)?;
     }
-    let mut dtype = None;
+    let (mut dtype, mut block) = (None, 0);
     if call.version >= 21 {
-        if call.attributes.int_or("block_size", 0)? != 0 {
-            return Err(NodeError::unsupported("quantization of data in blocks", "quantize activations per tensor"));
-        }
+        block = call.attributes.int_or("block_size", 0)?;
         dtype = Some(call.attributes.int_or("output_dtype", 0)?).filter(|&code| code != 0);
     }
     if call.version >= 23 && call.attributes.int_or("precision", 0)? != 0 {
         return Err(NodeError::attribute("precision", "leave it out"));
     }
-    if scales(call, call.input(1)?)?.len() > 1 {
-        return Err(NodeError::unsupported("activations with a scale per axis", "quantize activations per tensor"));
+    let input = call.input(0)?;
+    if scales(call, call.input(1)?)?.len() > 1 || block != 0 {
+        return quantize_weights(call, input, dtype);
     }
     let parameters = match (dtype, call.optional(2)) {
         (Some(code), None) => Parameters::of_type(call, cast::target_type(code, "output_dtype")?)?,
         _ => Parameters::read(call, 1)?,
     };
-    let input = call.input(0)?;
     if !call.dtype(input).is_float() {
         return Err(NodeError::data_type(format!("its operand is {}, not a float type", call.dtype(input).name())));
     }
     parameters.quantize(call, input)
+}
+
+/// Constants with several scales, which training with quantization leaves in floats.
+fn quantize_weights(call: &mut Call, input: ValueId, dtype: Option<i64>) -> Result<Vec<ValueId>> {
+    let Some(tensor) = call.builder.tensor(input).cloned() else {
+        return Err(NodeError::unsupported("activations with several scales", "quantize activations per tensor"));
+    };
+    let dtype = match (dtype, call.optional(2)) {
+        (_, Some(zero)) => call.dtype(zero),
+        (Some(code), None) => cast::target_type(code, "output_dtype")?,
+        (None, None) => DType::Uint8,
+    };
+    let (lo, hi) = small_range(dtype)?;
+    let parameters = Scales::read(call, input, dtype)?;
+    let places = parameters.places(&tensor)?;
+    let integer = |(&value, place): (&f64, &[usize; 2])| {
+        let zero = parameters.zeros[place[1]];
+        let quantizer = Quantizer { scale: parameters.scales[place[0]], lo: lo - zero, hi: hi - zero };
+        quantizer.quantize(value) + f64::from(zero)
+    };
+    let data = tensor.data.iter().zip(&places).map(integer).collect();
+    Ok(vec![call.builder.constant(tensor.shape.clone(), data, dtype)?])
 }
 
 fn dequantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
@@ -328,7 +350,7 @@ fn dequantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     if !is_byte(dtype) && !matches!(dtype, DType::Int16 | DType::Uint16 | DType::Int32) {
         return Err(NodeError::data_type(format!("it dequantizes {}", dtype.name())));
     }
-    let parameters = Scales::read(call, value)?;
+    let parameters = Scales::read(call, value, dtype)?;
     let real = call.dtype(call.input(1)?);
     Ok(vec![dequantize(call, value, &parameters, real)?])
 }

@@ -207,6 +207,8 @@ impl Lowering<'_> {
         let mut range = self.calibration.inputs[port].range;
         if let (true, Some(levels)) = (integer, super::calibrate::index_levels(self.graph, port)) {
             range = Range { lo: 0.0, hi: (levels - 1) as f64 };
+        } else if let Some((lo, hi)) = self.graph.inputs[port].range {
+            range = Range { lo: lo as f64, hi: hi as f64 };
         } else if node.element == Element::Bool {
             range = Range { lo: 0.0, hi: 1.0 };
         }
