@@ -1,7 +1,7 @@
 //! Columns in a device's memory, as narrow as on the host.
 
 use circuits::machine::Integers;
-use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use prover::engine::{Column, SigmaColumn, Values};
 
 use crate::{Device, DeviceBuffer, DeviceError};
@@ -12,6 +12,16 @@ pub struct DeviceColumn {
     pub(crate) form: Form,
     /// The last rows.
     pub(crate) tail: Option<DeviceBuffer<Fr>>,
+    /// What a commitment needs no sum for.
+    pub(crate) known: Option<Box<KnownSum>>,
+}
+
+/// A commitment that is known but for the last rows; see [`KnownCommitment`](prover::engine::KnownCommitment).
+#[derive(Debug)]
+pub(crate) struct KnownSum {
+    pub(crate) point: G1Affine,
+    /// What the column's last rows have more than those of the one that `point` commits to; zero in all others.
+    pub(crate) differences: DeviceColumn,
 }
 
 /// What the first rows are; see [`Values`].
@@ -91,17 +101,27 @@ impl DeviceColumn {
             }
         };
         let tail = (!column.tail.is_empty()).then(|| device.upload(&column.tail)).transpose()?;
-        Ok(Self { form, tail })
+        let known = column.known.as_ref().map(|known| {
+            let tail = known.differences(&column.tail);
+            let differences = Self::upload(device, &Column { tail, ..Column::new(Values::ZERO) })?;
+            Ok(Box::new(KnownSum { point: known.point, differences }))
+        });
+        Ok(Self { form, tail, known: known.transpose()? })
     }
 
     /// A column of elements that lie on the device, without a tail.
     pub fn elements(elements: DeviceBuffer<Fr>) -> Self {
-        Self { form: Form::Elements(elements), tail: None }
+        Self { form: Form::Elements(elements), tail: None, known: None }
     }
 
     /// The same element in all rows.
     pub fn constant(element: Fr) -> Self {
-        Self { form: Form::Constant(element), tail: None }
+        Self { form: Form::Constant(element), tail: None, known: None }
+    }
+
+    /// The column whose sum over points, with the known one, is the commitment.
+    pub(crate) fn summed(&self) -> &Self {
+        self.known.as_ref().map_or(self, |known| &known.differences)
     }
 
     /// The column on the host, in the same form.
@@ -132,6 +152,7 @@ impl DeviceColumn {
             Form::Constant(_) => 0,
             Form::Sigma { rows, images, .. } => rows.bytes() + images.bytes(),
         };
-        cells + self.tail.as_ref().map_or(0, DeviceBuffer::bytes)
+        let known = self.known.as_ref().map_or(0, |known| known.differences.bytes());
+        cells + self.tail.as_ref().map_or(0, DeviceBuffer::bytes) + known
     }
 }

@@ -80,7 +80,7 @@ impl GpuEngine {
         environment: &Environment<'a, DeviceColumn>,
     ) -> Result<Full<'a>, EngineError> {
         if !matches!(name, constraints::Column::Combination(_)) {
-            if let DeviceColumn { form: Form::Elements(elements), tail: None } = (environment.columns)(name) {
+            if let DeviceColumn { form: Form::Elements(elements), tail: None, .. } = (environment.columns)(name) {
                 if elements.len() == self.rows() {
                     return Ok(Full::Held(elements));
                 }

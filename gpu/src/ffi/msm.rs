@@ -1,6 +1,7 @@
 //! Commitments.
 
 use halo2_proofs::halo2curves::bn256::{Fq, G1Affine};
+use halo2_proofs::halo2curves::group::Curve;
 
 use super::columns::RawColumn;
 use super::transform::DeviceDomain;
@@ -112,7 +113,7 @@ impl DeviceBases {
 }
 
 impl DeviceDomain {
-    /// The commitments `Σ_i c_i·[ℓ_i(τ)]₁` to columns. Takes as much scratch memory as there is, up to some GiB; where memory is short,
+    /// The commitments `Σ_i c_i·[ℓ_i(τ)]₁` to columns; where one is known but for the last rows, the sum is over these alone. Takes as much scratch memory as there is, up to some GiB; where memory is short,
     /// more passes.
     ///
     /// # Errors
@@ -123,7 +124,7 @@ impl DeviceDomain {
     pub fn commit(&self, bases: &DeviceBases, columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, DeviceError> {
         assert_eq!(self.k(), bases.k, "points of another domain");
         let device = self.device();
-        let raw: Vec<_> = columns.iter().map(|column| RawColumn::new(device, column)).collect();
+        let raw: Vec<_> = columns.iter().map(|column| RawColumn::new(device, column.summed())).collect();
         let (all, ends) = (bases.all.raw_on(device), bases.ends.raw_on(device));
         let mut commitments = vec![[Fq::zero(); 2]; columns.len()];
         // SAFETY: the points, the tables of `k` and the columns' buffers are there, as long as they say; two coordinates are written for
@@ -132,6 +133,8 @@ impl DeviceDomain {
             let (count, to) = (raw.len() as u64, commitments.as_mut_ptr());
             (tables.msm.zkinfer_commit)(context, &all, &ends, self.address(), self.k(), raw.as_ptr(), count, to)
         })?;
-        Ok(commitments.into_iter().map(|[x, y]| G1Affine { x, y }).collect())
+        let sums = commitments.into_iter().map(|[x, y]| G1Affine { x, y });
+        let known = columns.iter().map(|column| column.known.as_ref().map(|known| known.point));
+        Ok(sums.zip(known).map(|(sum, known)| known.map_or(sum, |known| (known + sum).to_affine())).collect())
     }
 }
