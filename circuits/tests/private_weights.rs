@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use circuits::analysis::{declare_private, AnalysisError};
 use circuits::graph::{
-    ConvGeometry, FamilyError, Op, Program, ProgramError, Requantize, Table, TensorId, Visibility, WeightDeclaration,
+    ConvGeometry, FamilyError, Op, Program, ProgramError, Requantize, Table, TensorId, ViewElement, Visibility,
+    WeightDeclaration, FILE_OPTIONS,
 };
 use circuits::layout::{compile, Fold, Layout, LayoutError, LayoutOptions, Objective};
 use circuits::machine::{AdviceColumn, MachineCircuit, Placement, Region, WeightLanes};
@@ -293,4 +294,86 @@ fn files_hold_the_declarations() {
     }
     let public = serde_json::to_value(support::mlp(1).program).expect("it can be written");
     assert!(public.get("private_weights").is_none() && public["options"] == serde_json::json!({}));
+}
+
+/// A layer that adds trained constants, and ones that compare with the bounds of trees: their weights are one number and tell nothing.
+fn adding_and_comparing() -> (ProgramBuilder, [TensorId; 3]) {
+    let mut b = ProgramBuilder::new(9);
+    let table = b.table(Table::new("from zero".to_owned(), -1, vec![0, 1]).expect("not empty"));
+    let bounds = Some(Requantize { shift: 0, table });
+    let x = b.input(&[4, 1, 1], Visibility::Private);
+    let one = b.view(&[x], vec![ViewElement::Element { source: 0, index: 0 }], &[1, 1, 1]);
+    let mut layer = |input, groups, weights: Vec<i32>, bias: &[i64], requantize| {
+        let geometry = ConvGeometry { groups, ..ConvGeometry::POINTWISE };
+        let op = Op::Conv { input, geometry, weights: weights.into(), bias: bias.into(), requantize };
+        let layer = b.node(op, &[bias.len(), 1, 1]);
+        b.output(layer, Visibility::Public);
+        layer
+    };
+    let sum = layer(x, 4, vec![5; 4], &[71_003, -71_009, 71_011, 71_023], None);
+    let compared = layer(one, 1, vec![1; 3], &[-71_039, -71_059, -71_069], bounds);
+    let single = layer(one, 1, vec![1], &[-71_081], bounds);
+    // With an offset that all have in common: of the model's form.
+    layer(x, 1, vec![3; 8], &[2, 2], None);
+    b.program = b.program.with_private_weights().expect("no number is too large");
+    (b, [sum, compared, single])
+}
+
+#[test]
+fn constants_and_bounds_are_in_no_family() {
+    let (b, private) = adding_and_comparing();
+    assert!(b.program.private_weights.keys().eq(&private));
+    let text = serde_json::to_string(&b.program.family()).expect("it can be written");
+    assert!(!text.contains("710"), "a trained number in {text}");
+    for options in layouts() {
+        accepts(adding_and_comparing().0, &options);
+    }
+}
+
+/// What files a program was made from is told by no family: their digests would confirm a guess.
+#[test]
+fn families_name_no_files() {
+    let mut first = private(support::mlp(1)).program;
+    first.options = [("bits", "8"), ("calibration", "ab"), ("like", "cd")].map(|(n, v)| (n.into(), v.into())).into();
+    let mut other = first.clone();
+    FILE_OPTIONS.iter().for_each(|name| assert!(other.options.remove(*name).is_some()));
+    other.source_digest = [7; 32];
+    assert_eq!(first.family(), other.family());
+    assert_eq!(first.family().options, BTreeMap::from([("bits".to_owned(), "8".to_owned())]));
+    // Public weights hide nothing.
+    first.private_weights.clear();
+    assert_eq!(first.family(), first);
+}
+
+/// Numbers beyond all types, which the limbs of foreign programs allow, are refused and end nothing.
+#[test]
+fn numbers_beyond_all_types_are_refused() {
+    let mut b = ProgramBuilder::new(9);
+    let x = b.input(&[4, 1, 1], Visibility::Private);
+    let layers: Vec<_> = [31, 31, 16, 16]
+        .into_iter()
+        .scan(x, |last, weight_bits| {
+            let input = if weight_bits == 31 { *last } else { TensorId(2) };
+            *last = b.conv(input, 4, ConvGeometry::POINTWISE, None);
+            if let Op::Conv { weights, bias, .. } = &mut b.program.nodes[last.0 as usize].op {
+                (*weights, *bias) = (vec![1; 16].into(), vec![0; 4].into());
+            }
+            let accumulator_bits = 36 + 4 * last.0;
+            let declared = WeightDeclaration { weight_bits, bias_bits: 16, accumulator_bits, shared_with: None };
+            b.program.private_weights.insert(*last, declared);
+            Some(*last)
+        })
+        .collect();
+    // Two numbers of 2^86: their product is beyond all integers, and so is its half before the shift.
+    let table = b.table(Table::identity(-32, 31));
+    let requantize = Some(Requantize { shift: 32, table });
+    let product = b.node(Op::Product { operands: [layers[2], layers[3]], requantize }, &[4, 1, 1]);
+    b.output(product, Visibility::Public);
+    b.program.validate().expect("it is well formed");
+    let refused = circuits::analysis::ranges(&b.program);
+    assert!(matches!(&refused, Err(AnalysisError::TooWide { node, .. }) if node == "node5"), "{refused:?}");
+
+    let ends = circuits::analysis::Interval { lo: i128::MIN, hi: i128::MAX };
+    assert_eq!((ends.width(), ends.magnitude()), (i128::MAX, i128::MAX));
+    assert_eq!(circuits::reference::shift_half_up(i128::MAX, 2), i128::MAX >> 2);
 }

@@ -457,7 +457,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) proof: Vec<PathBuf>,
     /// A registration of private weights (.zkr): refuse a proof whose weights are not the registered ones; of several proofs, may be
-    /// repeated
+    /// repeated, and each must be linked to one of them
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Vec<PathBuf>,
     /// A link between two of the proofs, or a proof and a commitment or registration; may be repeated. With one proof and --model,

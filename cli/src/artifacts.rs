@@ -6,13 +6,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use circuits::graph::{Port, Program};
+use circuits::graph::{Port, Program, FILE_OPTIONS};
 use circuits::layout::{LayoutOptions, Objective};
 use onnx_import::quantize::{Bits, InputStep, Ranges};
 use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
 
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::printer::Printer;
 
 /// The names of the files in an output folder.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub(crate) enum Calibration {
     Random,
     /// A file of samples, by its SHA-256.
     Samples(Digest),
+    /// Left out of what is public of a program with private weights.
+    Untold,
 }
 
 /// The options that a program was compiled with; with them the model compiles to the same bytes again. Who sees which
@@ -102,7 +105,7 @@ pub(crate) struct Recipe {
 /// The names of the options in a program; a dimension's name follows its prefix.
 const BITS: &str = "bits";
 const OBJECTIVE: &str = "objective";
-const CALIBRATION: &str = "calibration";
+const CALIBRATION: &str = FILE_OPTIONS[0];
 const RANDOM: &str = "random";
 const AUTOMATIC: &str = "auto";
 const KEEPING: &str = "keeping ";
@@ -112,7 +115,7 @@ const DIMENSION: &str = "dim ";
 const ROWS: &str = "rows";
 const STEP: &str = "step ";
 const BATCH: &str = "batch";
-const LIKE: &str = "like";
+const LIKE: &str = FILE_OPTIONS[1];
 
 /// Options in a program that this release does not write.
 #[derive(Debug, thiserror::Error)]
@@ -126,9 +129,11 @@ impl Recipe {
     /// The form in which a program records it, with the bits that were chosen.
     fn to_options(&self, chosen_bits: u32) -> BTreeMap<String, String> {
         let calibration = match self.calibration {
-            Calibration::Random => RANDOM.to_owned(),
-            Calibration::Samples(digest) => digest.to_string(),
+            Calibration::Random => Some(RANDOM.to_owned()),
+            Calibration::Samples(digest) => Some(digest.to_string()),
+            Calibration::Untold => None,
         };
+        let calibration = calibration.map(|calibration| (CALIBRATION.to_owned(), calibration));
         let bits = match self.bits {
             Bits::Auto => AUTOMATIC.to_owned(),
             Bits::Keeping(part) => format!("{KEEPING}{part}"),
@@ -138,7 +143,6 @@ impl Recipe {
             (BITS.to_owned(), bits),
             (CHOSEN_BITS.to_owned(), chosen_bits.to_string()),
             (OBJECTIVE.to_owned(), objective_name(self.layout.objective).to_owned()),
-            (CALIBRATION.to_owned(), calibration),
         ];
         let dims = self.dims.iter().map(|(name, size)| (format!("{DIMENSION}{name}"), size.to_string()));
         // Left out where it is the default, as programs had it before there was a choice.
@@ -147,7 +151,16 @@ impl Recipe {
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
         let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
         let like = self.like.map(|first| (LIKE.to_owned(), first.to_string()));
-        fixed.into_iter().chain(ranges).chain(dims).chain(rows).chain(steps).chain(batch).chain(like).collect()
+        fixed
+            .into_iter()
+            .chain(calibration)
+            .chain(ranges)
+            .chain(dims)
+            .chain(rows)
+            .chain(steps)
+            .chain(batch)
+            .chain(like)
+            .collect()
     }
 
     /// The recipe and the bits that were chosen.
@@ -159,9 +172,10 @@ impl Recipe {
         let chosen_bits = bits(CHOSEN_BITS, text(CHOSEN_BITS)?)?;
         let objectives = [Objective::Time, Objective::Memory, Objective::Gas];
         let objective = text(OBJECTIVE)?;
-        let calibration = match text(CALIBRATION)? {
-            RANDOM => Calibration::Random,
-            digest => Calibration::Samples(digest.parse().map_err(|_| unknown(CALIBRATION, digest))?),
+        let calibration = match options.get(CALIBRATION).map(String::as_str) {
+            None => Calibration::Untold,
+            Some(RANDOM) => Calibration::Random,
+            Some(digest) => Calibration::Samples(digest.parse().map_err(|_| unknown(CALIBRATION, digest))?),
         };
         let recipe = Self {
             bits: match text(BITS)? {
@@ -350,6 +364,27 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
     container::write_atomic(path, bytes).map_err(write_failure)
 }
 
+/// Writes a file that holds this program, for its owner alone where the program has private weights.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn write_program(program: &Program, path: &Path, bytes: &[u8]) -> Outcome {
+    prover::program::write_file(program, path, bytes).map_err(write_failure)
+}
+
+/// Tells of files that hold this program that they are secrets, where the program has private weights.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn print_secrets(printer: Printer, program: &Program, files: &[&Path]) -> Outcome {
+    if !program.has_private_weights() {
+        return Ok(());
+    }
+    files.iter().try_for_each(|path| {
+        printer.field("secret", format_args!("{}: keep it to yourself, it holds the private weights", path.display()))
+    })
+}
+
 /// The failure of a file that can't be written.
 pub(crate) fn write_failure(error: ContainerError) -> Failure {
     let full = match &error {
@@ -401,5 +436,10 @@ mod tests {
             assert!(Recipe::from_options(&options).is_err(), "{name} {value}");
         }
         assert!(Recipe::from_options(&BTreeMap::new()).is_err());
+        // What is public of a program with private weights names no files.
+        let mut public = recipe.to_options(10);
+        public.retain(|name, _| !FILE_OPTIONS.contains(&name.as_str()));
+        let untold = Recipe { calibration: Calibration::Untold, like: None, ..recipe };
+        assert_eq!(Recipe::from_options(&public).expect("it is a recipe"), (untold, 10));
     }
 }

@@ -53,6 +53,11 @@ fn a_model_trained_further_is_proved_under_the_key_of_the_first() {
     let models = Models::new();
     let proved = models.prove("first.onnx", "private").done();
     assert!(proved.stdout.contains("private, in "), "{}", proved.stdout);
+    let secrets = ["out/program.zki", "out/model.pk"].map(|name| models.file(name));
+    for secret in &secrets {
+        assert!(proved.stdout.contains(&format!("{secret}: keep it to yourself")), "{}", proved.stdout);
+        for_the_owner_alone(secret);
+    }
     let accepted = models.verify(None).done();
     assert!(accepted.stdout.contains("which ones the prover used is not shown"), "{}", accepted.stdout);
     let key = models.read("out/model.vk");
@@ -67,7 +72,9 @@ fn a_model_trained_further_is_proved_under_the_key_of_the_first() {
     // Trained further: other weights, the same key.
     let [model, like, program, tuned] =
         ["tuned.onnx", "first.onnx", "tuned.zki", "tuned.zkr"].map(|name| models.file(name));
-    zkinfer(&["compile", &model, "--like", &like, "--weights", "private", "-o", &program]).done();
+    let compiled = zkinfer(&["compile", &model, "--like", &like, "--weights", "private", "-o", &program]).done();
+    assert!(compiled.stdout.contains("keep it to yourself"), "{}", compiled.stdout);
+    for_the_owner_alone(&program);
     zkinfer(&["model", "register", &program, "--key", &pk, "-o", &tuned, "--json"]).done();
     models.prove("tuned.zki", &models.file("first.zkr.weights")).fails(2, &["not one of the weights of this program"]);
     models.prove("tuned.zki", &models.file("tuned.zkr.weights")).done();
@@ -84,6 +91,9 @@ fn a_model_trained_further_is_proved_under_the_key_of_the_first() {
     // What may be published is enough to check the key, and the contract takes the proofs.
     let family = models.file("family.zki");
     zkinfer(&["model", "family", &models.file("out/program.zki"), "-o", &family]).done();
+    let setup = zkinfer(&["setup", &program, "-o", &models.file("tuned")]).done();
+    assert!(setup.stdout.contains("model.pk: keep it to yourself"), "{}", setup.stdout);
+    for_the_owner_alone(&models.file("tuned/model.pk"));
     zkinfer(&["evm", "export", "--vk", &vk, "--proof", &proof, "-o", &models.file("chain"), "--force"]).done();
 }
 
@@ -97,6 +107,26 @@ fn published_families_give_the_key() {
     zkinfer(&["verify-key", &program, "--vk", &vk]).done();
 }
 
+/// The digests of a model and of its data would confirm a guess of them.
+#[test]
+fn published_families_name_no_files() {
+    let models = Models::new();
+    let [first, tuned, samples, program, family] =
+        ["first.onnx", "tuned.onnx", "x.json", "tuned.zki", "family.zki"].map(|name| models.file(name));
+    let options = ["--like", &first, "--calibration", &samples, "--weights", "private", "-o", &program];
+    zkinfer(&[&["compile", tuned.as_str()], &options[..]].concat()).done();
+    zkinfer(&["model", "family", &program, "-o", &family]).done();
+    zkinfer(&["inspect", &family]).done();
+    let [program, family] = ["tuned.zki", "family.zki"].map(|name| models.read(name));
+    for name in ["first.onnx", "x.json", "tuned.onnx"] {
+        let digest = verifier::Digest::of(&models.read(name));
+        let digests = [digest.0.to_vec(), digest.to_string().into_bytes()];
+        let names =
+            |file: &[u8]| digests.iter().any(|digest| file.windows(digest.len()).any(|part| part == &digest[..]));
+        assert!(names(&program) && !names(&family), "{name}");
+    }
+}
+
 /// The secret last rows stand in no public file.
 fn nothing_is_told(models: &Models, registration: &str) {
     let secret = models.read(&format!("{registration}.weights"));
@@ -108,12 +138,72 @@ fn nothing_is_told(models: &Models, registration: &str) {
     for chunk in secret[last..][..rows].chunks(32).map(|scalar| &scalar[8..24]) {
         assert!(public.iter().all(|file| file.windows(16).all(|window| window != chunk)));
     }
+    for_the_owner_alone(&models.file(&format!("{registration}.weights")));
+}
+
+/// Nobody else reads a file, where the system has such modes.
+fn for_the_owner_alone(file: &str) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let path = models.folder.path().join(format!("{registration}.weights"));
-        assert_eq!(fs::metadata(path).expect("it is there").permissions().mode() & 0o077, 0, "nobody else reads it");
+        let mode = fs::metadata(file).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+    #[cfg(not(unix))]
+    assert!(fs::exists(file).expect("readable"));
+}
+
+/// Who names a model is told of no proof that is not tied to it.
+#[test]
+fn a_model_that_no_link_leads_to_is_refused() {
+    let models = Models::new();
+    let prove = |out: &str, weights: &str| {
+        let (model, input, out) = (models.file("first.onnx"), models.file("x.json"), models.file(out));
+        let committed = ["--input-visibility", "committed"];
+        zkinfer(&[&["prove", &model, "--input", &input, "-o", &out, "--weights", weights], &committed[..]].concat())
+            .done()
+    };
+    prove("one", "private");
+    prove("two", "private");
+    let [key, first, second, x] = ["one/model.pk", "a.zkr", "b.zkr", "x.zkc"].map(|name| models.file(name));
+    for registration in [&first, &second] {
+        zkinfer(&["model", "register", &key, "-o", registration]).done();
+    }
+    let registered = models.file("a.zkr.weights");
+    prove("tied", &registered);
+    let files = ["one", "two", "tied"]
+        .map(|folder| ["model.vk", "proof.zkp"].map(|name| models.file(&format!("{folder}/{name}"))));
+    let [one, two, tied] = files.each_ref().map(|[key, proof]| ["--vk", key, "--proof", proof]);
+    let (vk, input) = (models.file("one/model.vk"), models.file("x.json"));
+    zkinfer(&["commit", &vk, "--input", &input, "-o", &x]).done();
+    let link = |from: &str, to: &str, out: &str| {
+        let (from, to, out) = (models.file(from), models.file(to), models.file(out));
+        zkinfer(&["link", "--from", &from, "--to", &to, "-o", &out]).done();
+        out
+    };
+    let ports = link("one/proof.zkp", "two/proof.zkp", "ports.zkl");
+    let [to_one, to_tied] = ["one", "tied"].map(|to| link("x.zkc", &format!("{to}/proof.zkp"), &format!("{to}.zkl")));
+    let verify = |parts: &[&[&str]]| zkinfer(&[&["verify"][..], &parts.concat()].concat());
+    let unused = ["REFUSED", "registration 0 is not linked to the weights of any proof"];
+
+    // One proof and two models without a link; two proofs and a model, without a link and with one between inputs.
+    verify(&[&one, &["--model", &first, "--model", &second]]).fails(1, &unused);
+    verify(&[&one, &two, &["--model", &first]]).fails(1, &unused);
+    verify(&[&one, &two, &["--model", &first, "--link", &ports]]).fails(1, &unused);
+    // A commitment, which makes a chain of one proof.
+    let committed = ["--commitment", &x, "--model", &first];
+    verify(&[&one, &committed, &["--link", &to_one]]).fails(1, &unused);
+    verify(&[&one, &committed, &["--link", &to_one, "--json"]]).fails(1, &unused);
+
+    let own = models.file("tied/proof.zkl");
+    let accepted = verify(&[&tied, &committed, &["--link", &to_tied, "--link", &own]]).done();
+    assert!(accepted.stdout.contains("the weights of the model registered as"), "{}", accepted.stdout);
+    // Another proof beside it may be about any weights.
+    let beside = verify(&[&tied, &two, &["--model", &first, "--link", &own]]);
+    beside.fails(1, &["REFUSED", "proof 1 has private weights, and they are not linked to a registration"]);
+    verify(&[&one, &two, &["--link", &ports]]).done();
+    verify(&[&tied, &["--commitment", &x, "--link", &own, "--model", &first]])
+        .fails(1, &["REFUSED", "commitment 0 is not what any link speaks about"]);
 }
 
 #[test]

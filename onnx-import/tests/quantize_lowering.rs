@@ -1059,6 +1059,59 @@ fn trees_take_the_branches_of_the_model() {
     }
 }
 
+/// Bounds of trees are biases beside weights that are all 1: they are private where weights are.
+#[test]
+fn bounds_of_trees_are_private() {
+    let mut numbers = Numbers(11);
+    for rows in [1, 2] {
+        let mut b = Builder::new();
+        let x = b.input(&[rows, 4], Element::Real);
+        let trees = Arc::new(forest(&mut numbers, &[1000.0, 3.0, 0.1, 1.0], 2, 20));
+        let leaves = trees.leaves;
+        let y = b.real(FloatOp::TreeLeaves { input: x, trees }, &[rows, leaves]);
+        let graph = b.finish(y);
+        let data = near_bounds(&mut numbers, &[1000.0, 3.0, 0.1, 1.0], 40 * rows);
+        let samples = Samples::from_batches(vec![Tensor { shape: vec![40, rows, 4], data: data.data }]);
+        let program = compile_on(&graph, &samples, 8).program.with_private_weights().unwrap();
+        for node in program.family().nodes {
+            assert!(!matches!(&node.op, Op::Conv { bias, .. } if bias.iter().any(|&bound| bound != 0)), "{node:?}");
+        }
+        circuits::layout::compile(&program, &Default::default()).unwrap();
+    }
+}
+
+/// Embeddings are weights where weights are private: nothing public depends on them.
+#[test]
+fn embeddings_are_private_weights() {
+    let model = |seed: u64, columns: usize| {
+        let mut b = Builder::new();
+        let indices = b.input(&[3], Element::Integer);
+        let mut numbers = Numbers(seed);
+        // The largest is the same, so that the scales are.
+        let entries = (0..12 * columns).map(|i| if i == 0 { 1.0 } else { numbers.next() * 0.9 }).collect();
+        let input = b.constant(Tensor::new(vec![12, columns], entries));
+        let picked = b.real(FloatOp::Gather { input, indices, axis: 0 }, &[3, columns]);
+        b.finish(picked)
+    };
+    for columns in [1, 5] {
+        let (first, tuned) = (model(3, columns), model(4, columns));
+        let public = QuantizeOptions { bits: Bits::Fixed(8), ..QuantizeOptions::default() };
+        let options = QuantizeOptions { private_weights: true, ..public.clone() };
+        let base = compile(&first, None, &options).unwrap().program.with_private_weights().unwrap();
+        let like = compile_like(&first, &tuned, None, &options).unwrap().program;
+        let member = base.with_weights_of(&like).unwrap();
+        assert_eq!(member.family(), base.family());
+        circuits::layout::compile(&base, &Default::default()).unwrap();
+        let by_table = compile(&first, None, &public).unwrap().program;
+        let outputs = |program: &circuits::graph::Program| {
+            let trace = reference::run(program, &[vec![0, 7, 11]]).unwrap();
+            trace.outputs(program)[0].to_vec()
+        };
+        assert_eq!(outputs(&base), outputs(&by_table));
+        assert_ne!(outputs(&member), outputs(&base), "the entries are those of the model");
+    }
+}
+
 #[test]
 fn a_scale_before_trees_moves_into_their_bounds() {
     let mut numbers = Numbers(5);

@@ -313,11 +313,11 @@ impl ProvingKey {
         Self::from_file(&container::read_file(Kind::ProvingKey, path)?)
     }
 
-    /// Writes the key's file.
+    /// Writes the key's file, for its owner alone where the program in it has private weights.
     ///
     /// # Errors
     /// The program is too large, or the system refuses.
     pub fn write(&self, path: &Path) -> Result<(), ContainerError> {
-        container::write_atomic(path, &self.to_file()?)
+        program::write_file(&self.plan.program, path, &self.to_file()?)
     }
 }

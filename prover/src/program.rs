@@ -52,10 +52,21 @@ pub fn read(path: &Path) -> Result<Program, ProgramFileError> {
     from_file(&container::read_file(Kind::Program, path)?)
 }
 
-/// Writes a program's file.
+/// Writes a program's file, for its owner alone where the program has private weights.
 ///
 /// # Errors
 /// The program is too large, or the system refuses.
 pub fn write(program: &Program, path: &Path) -> Result<(), ContainerError> {
-    container::write_atomic(path, &to_file(program)?)
+    write_file(program, path, &to_file(program)?)
+}
+
+/// Writes a file that holds this program, for its owner alone where the program has private weights.
+///
+/// # Errors
+/// The system refuses.
+pub fn write_file(program: &Program, path: &Path, file: &[u8]) -> Result<(), ContainerError> {
+    match program.has_private_weights() {
+        true => container::write_private(path, file),
+        false => container::write_atomic(path, file),
+    }
 }

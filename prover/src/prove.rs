@@ -33,7 +33,7 @@ use crate::plonk::machine::{self, MachineWitness, OwnRows};
 use crate::plonk::permutation::PermutationError;
 use crate::plonk::prove::{Job, PlonkError};
 use crate::plonk::randomness::Randomness;
-use crate::registration::RegisteredWeights;
+use crate::registration::{columns_digest, RegisteredWeights};
 use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, Stages};
 use crate::srs::Srs;
 
@@ -558,13 +558,23 @@ impl<'a> Prover<'a> {
                 .run(Stage::Verify, || verify(self.key.verifying_key(), &proof.public, &proof))
                 .map_err(ProveError::NotAccepted)?;
         }
-        let link = stages.run(Stage::Link, || self.link(&proof, &weights))?;
+        let link = match (&self.weights, &self.backend) {
+            (Some(registered), Backend::Native(native)) => {
+                Some(stages.run(Stage::Link, || self.link(native.as_ref(), registered, &proof, &weights))?)
+            }
+            _ => None,
+        };
         Ok(Proved { proof, trace, salts: salts.to_vec(), openings, link, report: stages.report() })
     }
 
-    /// Links the weights of a proof, by the last rows of their columns, to the registration that there is.
-    fn link(&self, proof: &Proof, blinding: &[Vec<Fr>]) -> Result<Option<Link>, ProveError> {
-        let (Some(registered), Backend::Native(native)) = (&self.weights, &self.backend) else { return Ok(None) };
+    /// Links the weights of a proof, by the last rows of their columns, to their registration.
+    fn link(
+        &self,
+        native: &dyn MachineProver,
+        registered: &RegisteredWeights,
+        proof: &Proof,
+        blinding: &[Vec<Fr>],
+    ) -> Result<Link, ProveError> {
         let key = self.key.verifying_key();
         let side = Side::of_weights(key, proof).map_err(ProveError::NotAccepted)?.expect("its weights are private");
         let registration = registered.registration();
@@ -575,7 +585,7 @@ impl<'a> Prover<'a> {
         };
         let artifact = Digest::of(&proof.to_file()?);
         let to = Blinded { port: LinkedPort::weights(artifact), side: &side, blinding };
-        Ok(Some(native.link(&key.description().srs, from, to)?))
+        Ok(native.link(&key.description().srs, from, to)?)
     }
 
     /// What opens the committed ports, by their position in the interface.
@@ -604,9 +614,19 @@ impl<'a> Prover<'a> {
             Entropy::System => {
                 let mut system = [0; 32];
                 OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
-                Ok(hedged(&system, self.engine(), self.key.verifying_key().digest(), inputs, salts))
+                let key = self.key.verifying_key().digest();
+                Ok(hedged(&system, self.engine(), key, self.weights_digest(), inputs, salts))
             }
         }
+    }
+
+    /// The digest of the private weights, where there are any.
+    fn weights_digest(&self) -> Option<Digest> {
+        if let Some(registered) = &self.weights {
+            return Some(registered.columns_digest());
+        }
+        let columns = self.key.plan().layout().weight_columns(self.key.plan().program());
+        (!columns.is_empty()).then(|| columns_digest(&columns))
     }
 }
 
@@ -628,16 +648,26 @@ pub fn draw_salt() -> Result<Salt, ProveError> {
     Ok(Salt::from_bytes(bytes))
 }
 
-/// A seed from the system's randomness, the key and the witness (which follows from the inputs and salts).
+/// A seed from the system's randomness, the key and the witness, which follows from the private weights (here by their digest),
+/// the inputs and the salts.
 ///
 /// The engine is part of it: should the system's randomness repeat, two engines would otherwise blind one witness alike and open it
 /// at different points.
-fn hedged(system: &[u8; 32], engine: Engine, key: Digest, inputs: &[Vec<i64>], salts: &[Salt]) -> [u8; 32] {
+fn hedged(
+    system: &[u8; 32],
+    engine: Engine,
+    key: Digest,
+    weights: Option<Digest>,
+    inputs: &[Vec<i64>],
+    salts: &[Salt],
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"zkinfer blinding");
     hash.update(system);
     hash.update(engine.to_string().as_bytes());
     hash.update(key.0);
+    // The key says whether there is one.
+    weights.iter().for_each(|digest| hash.update(digest.0));
     for tensor in inputs {
         hash.update((tensor.len() as u64).to_le_bytes());
         tensor.iter().for_each(|value| hash.update(value.to_le_bytes()));
@@ -662,14 +692,21 @@ fn transforming(key: &ProvingKey) -> plonk::VerifyingKey<G1Affine> {
 
 #[cfg(test)]
 mod tests {
+    use circuits::machine::Integers;
+
     use super::*;
 
     #[test]
     fn blinding_depends_on_everything() {
-        let seed = |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), inputs, &[]);
+        let seed =
+            |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), None, inputs, &[]);
         let salted = |byte| {
             let salt = [Salt::from_bytes([byte; Salt::BYTES])];
-            hedged(&[1; 32], Engine::Native, Digest([2; 32]), &[vec![3, 4]], &salt)
+            hedged(&[1; 32], Engine::Native, Digest([2; 32]), None, &[vec![3, 4]], &salt)
+        };
+        let weighted = |weights: [i64; 2]| {
+            let columns = [Integers::from(weights.to_vec())];
+            hedged(&[1; 32], Engine::Native, Digest([2; 32]), Some(columns_digest(&columns)), &[vec![3, 4]], &[])
         };
         let first = seed(1, 2, &[vec![3, 4]]);
         assert_eq!(first, seed(1, 2, &[vec![3, 4]]));
@@ -681,7 +718,8 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != first));
         assert!(salted(5) != first && salted(5) != salted(6));
-        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), &[vec![3, 4]], &[]), first);
+        assert!(weighted([5, 6]) != first && weighted([5, 6]) != weighted([5, 7]));
+        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), None, &[vec![3, 4]], &[]), first);
         assert_eq!(format!("{:?}", Entropy::Seed([7; 32])), "Seed");
     }
 

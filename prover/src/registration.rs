@@ -138,6 +138,11 @@ impl RegisteredWeights {
         columns.len() == self.blinding.len() && columns_digest(columns) == self.columns
     }
 
+    /// SHA-256 of the columns.
+    pub(crate) fn columns_digest(&self) -> Digest {
+        self.columns
+    }
+
     /// The commitments, by which other commitments to the same weights take no sum over these.
     pub fn known(&self) -> impl Iterator<Item = KnownCommitment> + '_ {
         let pairs = self.registration.points().iter().zip(&self.blinding);
@@ -145,8 +150,9 @@ impl RegisteredWeights {
     }
 }
 
-/// SHA-256 of columns of weights. Rows behind the end of a column are zero, so zeros at its end do not count.
-fn columns_digest(columns: &[Integers]) -> Digest {
+/// SHA-256 of columns of weights, which would confirm a guess of them. Rows behind the end of a column are zero, so zeros at
+/// its end do not count.
+pub(crate) fn columns_digest(columns: &[Integers]) -> Digest {
     let mut hash = Sha256::new();
     for column in columns {
         let rows = (1..=column.len()).rev().find(|&rows| column.get(rows - 1) != 0).unwrap_or(0);
@@ -186,11 +192,8 @@ pub fn register(
         let witness = RegistrationWitness::new(params, part)?;
         let key = registration_key(params)?;
         let key = CircuitKey::new(&engine, &key, Preprocessed { fixed: Vec::new(), sigma: Vec::new() })?;
-        let mut randomness = randomness(b"zkinfer registration", |hash| {
-            hash.update(terms.srs.0);
-            hash.update((index as u64).to_le_bytes());
-            hash.update(digest.0);
-        })?;
+        let context = |hash: &mut Sha256| hash_context(hash, &terms, index, digest);
+        let mut randomness = randomness(b"zkinfer registration", context)?;
         let [first, table] = params.instances();
         let job =
             Job { engine: &engine, key: &key, next_power, instances: &[&first, &table], check: cfg!(debug_assertions) };
@@ -204,6 +207,18 @@ pub fn register(
     let registration = Registration::new(terms, proofs)?;
     registration.verify(srs.mark())?;
     Ok(RegisteredWeights { registration, columns: digest, blinding })
+}
+
+/// What the randomness of a registration's proof is hedged with: the terms, the place among the proofs, and the weights by
+/// their digest.
+fn hash_context(hash: &mut Sha256, terms: &RegistrationTerms, index: usize, columns: Digest) {
+    hash.update(terms.srs.0);
+    hash.update(terms.k.to_le_bytes());
+    hash.update(terms.columns.to_le_bytes());
+    hash.update((terms.name.len() as u64).to_le_bytes());
+    hash.update(terms.name.as_bytes());
+    hash.update((index as u64).to_le_bytes());
+    hash.update(columns.0);
 }
 
 /// The witness of a registration's proof, whose weight columns bring their last rows along.
@@ -234,5 +249,32 @@ impl Witness for RegistrationColumns {
         let first = self.witness.params().first_phase_columns();
         self.witness
             .second_phase(alpha, &mut |place, elements| take(first + place, Column::new(Values::Field(elements))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blinding_depends_on_everything() {
+        let context = |change: &dyn Fn(&mut RegistrationTerms), index, columns| {
+            let mut terms = RegistrationTerms { srs: Digest([1; 32]), k: 7, columns: 20, name: "digits".into() };
+            change(&mut terms);
+            let mut hash = Sha256::new();
+            hash_context(&mut hash, &terms, index, Digest([columns; 32]));
+            <[u8; 32]>::from(hash.finalize())
+        };
+        let first = context(&|_| (), 0, 2);
+        assert_eq!(first, context(&|_| (), 0, 2));
+        let others = [
+            context(&|terms| terms.srs = Digest([3; 32]), 0, 2),
+            context(&|terms| terms.k = 8, 0, 2),
+            context(&|terms| terms.columns = 21, 0, 2),
+            context(&|terms| terms.name = "digits, May".into(), 0, 2),
+            context(&|_| (), 1, 2),
+            context(&|_| (), 0, 3),
+        ];
+        assert!(others.iter().all(|other| *other != first));
     }
 }

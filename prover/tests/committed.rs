@@ -173,6 +173,9 @@ fn ports_larger_than_a_column_take_several() {
     let linked = link(&model.srs, from, to).expect("the values are equal");
     let accepted = chain(&[&made], std::slice::from_ref(&commitment), std::slice::from_ref(&linked)).expect("true");
     assert_eq!(accepted.links[0][0], LinkedSide::Commitment(commitment.digest()));
+    // Without the link nothing is said about the commitment.
+    let refused = chain(&[&made], std::slice::from_ref(&commitment), &[]);
+    assert!(matches!(refused, Err(ChainRefusal::UnusedCommitment { index: 0 })), "{refused:?}");
     // A commitment to other values is linked to no proof about these.
     let mut other = values;
     other[elements - 1] = -other[elements - 1].max(1);

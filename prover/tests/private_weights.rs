@@ -82,6 +82,23 @@ fn one_key_serves_a_family() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn files_with_private_weights_are_for_their_owner() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mode =
+        |name: &str| std::fs::metadata(folder.path().join(name)).expect("it is there").permissions().mode() & 0o777;
+    std::fs::write(folder.path().join("plain"), "").expect("writable");
+    let [public, secret] = [support::mlp(1).program, private(support::mlp(1))];
+    for (program, expected) in [(public, mode("plain")), (secret, 0o600)] {
+        let (key, _) = keys(&program, LayoutOptions::default(), Engine::Native);
+        key.write(&folder.path().join("model.pk")).expect("writable");
+        prover::program::write(&program, &folder.path().join("program.zki")).expect("writable");
+        assert_eq!([mode("model.pk"), mode("program.zki")], [expected; 2]);
+    }
+}
+
 #[test]
 fn weights_beyond_what_is_declared_are_refused() {
     let program = private(support::mlp(1));

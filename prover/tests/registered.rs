@@ -263,6 +263,47 @@ fn weights_take_part_in_chains() {
     assert!(matches!(refused, Err(ChainRefusal::NotCommitted { index: 0, port: 0, .. })), "{refused:?}");
 }
 
+/// A registration says something about a chain where a link ties it to the weights of a proof, and not by being at hand.
+#[test]
+fn registrations_that_no_link_ties_to_a_proof_are_refused() {
+    let b = targets::committed();
+    let inputs = vec![vec![3, -1, 2]];
+    let model = Model::of(b.program.with_private_weights().expect("small numbers"), inputs, LayoutOptions::default());
+    let [used, other] = ["used", "other"].map(|name| model.register(name));
+    let [made, again] = [model.prove(Some(&used)), model.prove(None)];
+    let [used, other] = [used.registration().clone(), other.registration().clone()];
+    let key = model.key.verifying_key();
+    let judge = |proofs: &[&Made], registrations: &[&Registration], links: &[&Link]| {
+        let members: Vec<_> = proofs.iter().map(|made| Member { key, file: &made.file }).collect();
+        let registrations: Vec<_> = registrations.iter().copied().cloned().collect();
+        let links: Vec<_> = links.iter().copied().cloned().collect();
+        verify_chain(Policy::AcceptMarked, &members, &[], &registrations, &links)
+    };
+    let unused = |verdict| match verdict {
+        Err(ChainRefusal::UnusedRegistration { index }) => index,
+        other => panic!("{other:?}"),
+    };
+    // One proof and two models, two proofs and a model, and no link at all.
+    assert_eq!(unused(judge(&[&made], &[&used, &other], &[])), 0);
+    assert_eq!(unused(judge(&[&made, &again], &[&used], &[])), 0);
+    // A link to another registration, and one that is between ports.
+    assert_eq!(unused(judge(&[&made], &[&used, &other], &[made.link()])), 1);
+    let [first, second] = [&made, &again].map(|made| {
+        let side = Side::of_proof(key, &made.proved.proof, 0).expect("its form is right").expect("it is committed");
+        (LinkedPort { artifact: Digest::of(&made.file), port: 0 }, side, &made.proved.openings[0].1)
+    });
+    let [from, to] = [&first, &second].map(|(port, side, opening)| Opened { port: *port, side, opening });
+    let ports = link(&model.srs, from, to).expect("the inputs are the same");
+    assert_eq!(unused(judge(&[&made, &again], &[&used], &[&ports])), 0);
+
+    // The second proof may have any weights, which the one who asks for registered ones refuses.
+    let mixed = judge(&[&made, &again], &[&used], &[&ports, made.link()]).expect("it is true");
+    let refused = mixed.require_registered();
+    assert!(matches!(refused, Err(ChainRefusal::UnregisteredWeights { index: 1 })), "{refused:?}");
+    judge(&[&made], &[&used], &[made.link()]).expect("it is true").require_registered().expect("all are");
+    judge(&[&made, &again], &[], &[&ports]).expect("no model is named");
+}
+
 /// Weights are compared with weights.
 #[test]
 fn ports_are_not_weights() {

@@ -43,14 +43,14 @@ impl Interval {
         Self { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
     }
 
-    /// Number of integers in it, minus one.
+    /// Number of integers in it, minus one; the largest integer stands for any that is larger.
     pub fn width(self) -> i128 {
-        self.hi - self.lo
+        self.hi.saturating_sub(self.lo)
     }
 
-    /// Largest magnitude.
+    /// Largest magnitude; the largest integer stands for any that is larger.
     pub fn magnitude(self) -> i128 {
-        self.hi.abs().max(self.lo.abs())
+        self.hi.saturating_abs().max(self.lo.saturating_abs())
     }
 
     /// The integers in both, of which there is at least one.
@@ -73,7 +73,8 @@ impl Interval {
     }
 
     fn squared(self) -> Self {
-        let nearest = if self.lo <= 0 && self.hi >= 0 { 0 } else { self.lo.abs().min(self.hi.abs()) };
+        let nearest =
+            if self.lo <= 0 && self.hi >= 0 { 0 } else { self.lo.saturating_abs().min(self.hi.saturating_abs()) };
         let farthest = self.magnitude();
         Self { lo: nearest.saturating_mul(nearest), hi: farthest.saturating_mul(farthest) }
     }
@@ -223,9 +224,11 @@ const LEAST_SHARED: usize = 16;
 impl Program {
     /// The program, which must be validated, with private weights; see [`declare_private`].
     ///
-    /// Public remain the convolutions whose weights, two at least, all are one number other than zero: they are sums and averages, and belong
-    /// to the form of the model. Pointwise layers with the same shapes, weights and biases, of many weights that are not all one number, are one
-    /// layer that is used several times, as in the steps of a recurrence: they are declared to share their weights.
+    /// Public remain the convolutions whose weights, two at least, all are one number other than zero, and whose biases all are one number:
+    /// they are sums and averages, and belong to the form of the model. Biases that differ are trained, as are the constants that a model
+    /// adds and the bounds of trees, whatever the weights beside them. Pointwise layers with the same shapes, weights and biases, of many
+    /// weights that are not all one number, are one layer that is used several times, as in the steps of a recurrence: they are declared
+    /// to share their weights.
     ///
     /// # Errors
     /// A node whose numbers may grow too large.
@@ -234,7 +237,7 @@ impl Program {
         let mut shared = BTreeMap::new();
         for (tensor, node) in (0..).map(TensorId).zip(&self.nodes) {
             let Op::Conv { input, geometry, weights, bias, .. } = &node.op else { continue };
-            if is_sum(weights) {
+            if is_sum(weights, bias) {
                 continue;
             }
             let shapes = |node: &Node, input: TensorId| (node.shape.clone(), self.node(input).shape.clone());
@@ -262,8 +265,10 @@ fn is_uniform(weights: &Weights) -> bool {
     weights.iter().all(|weight| weight == weights.get(0))
 }
 
-fn is_sum(weights: &Weights) -> bool {
-    weights.len() > 1 && weights.get(0) != 0 && is_uniform(weights)
+/// Whether a convolution is a sum or an average, perhaps with an offset such as that of a normalization.
+fn is_sum(weights: &Weights, bias: &[i64]) -> bool {
+    let offset = bias.iter().all(|offset| *offset == bias[0]);
+    weights.len() > 1 && weights.get(0) != 0 && is_uniform(weights) && offset
 }
 
 fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, AnalysisError> {
@@ -279,7 +284,7 @@ fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, Analysis
 
 fn check_width(node: &str, range: &NodeRange, trust: Trust) -> Result<(), AnalysisError> {
     let wide = |interval: Interval, what, limit| {
-        let bits = 128 - interval.magnitude().leading_zeros();
+        let bits = 128 - interval.hi.unsigned_abs().max(interval.lo.unsigned_abs()).leading_zeros();
         match bits <= limit {
             true => Ok(()),
             false => Err(AnalysisError::TooWide { node: node.to_owned(), what, bits, limit }),

@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use private::{fits, largest_of_limbs};
-pub use private::{limb, FamilyError, WeightDeclaration, LIMB_BITS};
+pub use private::{limb, FamilyError, WeightDeclaration, FILE_OPTIONS, LIMB_BITS};
 pub use table::{Table, TableError};
 pub(crate) use validate::conv_output;
 pub use validate::{Limits, ProgramError};

@@ -111,12 +111,14 @@ impl Program {
         Some((declared, declared.shared_with.unwrap_or(tensor)))
     }
 
-    /// The program without its private weights: with zeros in their place, and without the digest of the file that it was made
-    /// from. It is what all members of the family have in common, and what may be published.
+    /// The program without its private weights: with zeros in their place, and without the digests of the files that it was made
+    /// from ([`FILE_OPTIONS`] among them), which would confirm a guess of a model or of its data. It is what all members of the family
+    /// have in common, and what may be published.
     pub fn family(&self) -> Program {
         let mut family = self.clone();
         if family.has_private_weights() {
             family.source_digest = [0; 32];
+            family.options.retain(|name, _| !FILE_OPTIONS.contains(&name.as_str()));
         }
         for tensor in self.private_weights.keys() {
             if let Some(Node { op: Op::Conv { weights, bias, .. }, .. }) = family.nodes.get_mut(tensor.0 as usize) {
@@ -217,6 +219,10 @@ impl Program {
         Ok(())
     }
 }
+
+/// The options that say by digests which files a program was made from: the samples that its scales were fitted to, and the model
+/// whose scales were taken.
+pub const FILE_OPTIONS: [&str; 2] = ["calibration", "like"];
 
 /// The option under which files hold the declarations, in memory [`Program::private_weights`].
 const OPTION: &str = "private weights";

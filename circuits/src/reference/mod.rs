@@ -227,13 +227,13 @@ impl Evaluator<'_> {
     }
 }
 
-/// `floor((sum + 2^(shift−1)) / 2^shift)`, and `sum` itself for a shift of 0.
+/// `floor((sum + 2^(shift−1)) / 2^shift)`, and `sum` itself for a shift of 0; sums at the end of their type stay there.
 pub fn shift_half_up(sum: i128, shift: u32) -> i128 {
     debug_assert!(shift <= Limits::MAX_SHIFT);
     if shift == 0 {
         sum
     } else {
-        (sum + (1 << (shift - 1))) >> shift
+        sum.saturating_add(1 << (shift - 1)) >> shift
     }
 }
 

@@ -29,8 +29,9 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     let plan = model::plan(&compiled.artifact, printer)?;
     let expected = Expectation::of(&compiled.artifact, plan.layout(), &EngineOptions::default(), printer)?;
     inference::print_plan(printer, &compiled.artifact, plan.layout(), &expected)?;
-    artifacts::write(&args.out, &compiled.file)?;
+    artifacts::write_program(&compiled.artifact.program, &args.out, &compiled.file)?;
     printer.field("written", format_args!("{} ({})", args.out.display(), compiled.artifact.digest))?;
+    artifacts::print_secrets(printer, &compiled.artifact.program, &[&args.out])?;
 
     let mut report = inference::report("compile", plan.layout());
     report.peak_rss_bytes = peak_rss_bytes();

@@ -121,6 +121,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
     let calibration = match recipe.calibration {
         Calibration::Random => "random inputs".to_owned(),
         Calibration::Samples(digest) => format!("samples {digest}"),
+        Calibration::Untold => "samples that are not told".to_owned(),
     };
     printer.field("options", format_args!("{} bits, scales fitted to {calibration}", artifact.bits))?;
     if recipe.batch > 1 {

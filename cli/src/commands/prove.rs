@@ -118,6 +118,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
             .field("linked", format_args!("{}: the weights are those registered as {name:?}", folder.link.display()))?;
     }
     printer.field("written", format_args!("{}", args.out.display()))?;
+    artifacts::print_secrets(printer, program, &[&folder.program, &folder.proving_key])?;
     if !salts.is_empty() {
         let path = folder.salt.display();
         printer.field(

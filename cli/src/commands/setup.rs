@@ -27,6 +27,7 @@ pub(crate) fn run(args: &SetupArgs, printer: Printer) -> Outcome {
         printer.field("setup", format_args!("{} CPU", seconds(spent)))?;
     }
     printer.field("key", made.key.verifying_key().digest())?;
+    artifacts::print_secrets(printer, &artifact.program, &[&folder.proving_key])?;
     warn_insecure(&srs, printer);
     let report = keys::report(report, &folder, &made).with("insecure_srs", srs.mark().is_insecure());
     // `prove` finds there what the setup took.

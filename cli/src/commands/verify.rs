@@ -8,7 +8,7 @@ use circuits::digest::Salt;
 use circuits::interface::Direction;
 use prover::report::peak_rss_bytes;
 use verifier::container::{self, Kind};
-use verifier::link::{verify_chain, verify_model, Member, Model, ModelRefusal};
+use verifier::link::{verify_chain, verify_model, Chain, ChainRefusal, Member, Model, ModelRefusal};
 use verifier::statement::WeightsStatement;
 use verifier::{
     verify_under, Commitment, Digest, KeyError, Link, Policy, Proof, PublicData, Refusal, Registration,
@@ -119,6 +119,11 @@ fn run_chain(args: &VerifyArgs, policy: Policy, printer: Printer) -> Outcome {
     let start = Instant::now();
     let registrations = args.model.iter().map(|path| read_registration(path)).collect::<Outcome<Vec<_>>>()?;
     let verdict = verify_chain(policy, &members, &commitments, &registrations, &links);
+    let verdict = match registrations.is_empty() {
+        true => verdict,
+        // Who names a model is told of no proof that may be about another.
+        false => verdict.and_then(Chain::require_registered),
+    };
     let took = start.elapsed().as_secs_f64();
     let mut report = Report::new("verify");
     report.verify_ms = Some(took * 1e3);
@@ -128,7 +133,7 @@ fn run_chain(args: &VerifyArgs, policy: Policy, printer: Printer) -> Outcome {
         Err(refusal) => {
             let report = report.with("accepted", false).with("refusal", refusal.code());
             printer.report(&report.with("reason", refusal.to_string()))?;
-            return Err(Failure::refused(refusal).context("REFUSED"));
+            return Err(refused_chain(refusal));
         }
     };
     for statement in &chain.statements {
@@ -215,6 +220,27 @@ fn refused_model(refusal: ModelRefusal) -> Failure {
             "give the link that `prove --weights` left beside this proof, and the registration that it was made with",
         ),
         other => Failure::refused(other).context("REFUSED"),
+    }
+}
+
+/// The failure of a chain that is refused.
+fn refused_chain(refusal: ChainRefusal) -> Failure {
+    let remedy = match &refusal {
+        ChainRefusal::UnusedRegistration { .. } => {
+            Some("give the link that `prove --weights` left beside the proof by --link, or leave this --model out")
+        }
+        ChainRefusal::UnusedCommitment { .. } => {
+            Some("give its link to a proof by --link, or leave this --commitment out")
+        }
+        ChainRefusal::UnregisteredWeights { .. } => {
+            Some("give its registration by --model and its link by --link, or verify that proof by itself")
+        }
+        _ => None,
+    };
+    let failure = Failure::refused(refusal).context("REFUSED");
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
     }
 }
 

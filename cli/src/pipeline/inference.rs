@@ -1,9 +1,10 @@
 //! Inputs read from a file, run through the integer program, and shown.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::anyhow;
-use circuits::graph::Program;
+use circuits::graph::{Node, Op, Program, TableId, TensorId};
 use circuits::layout::Layout;
 use circuits::reference::{self, Trace};
 use onnx_import::float::graph::Tensor;
@@ -20,6 +21,15 @@ use crate::pipeline::expectation::Expectation;
 use crate::printer::{bytes, seconds, Printer};
 use crate::report::{NamedTensor, Report};
 use crate::{present, usage};
+
+/// How the names of tables of a model's own numbers begin.
+const OWN_TABLES: [&str; 2] = ["entries of ", "thresholds of "];
+
+/// Functions with numbers of a model, in the names of their tables.
+const NUMBERED: [&str; 2] = ["affine", "leakyrelu"];
+
+/// How many nodes are named whose numbers stay public.
+const MOST_NAMED: usize = 16;
 
 /// The input values of one sample, as reals and as the integers that the program takes.
 #[derive(Clone, Debug)]
@@ -128,6 +138,53 @@ pub(crate) fn show(printer: Printer, program: &Program, outputs: &[NamedTensor])
     Ok(())
 }
 
+/// Nodes with numbers of the model that stay public where its weights are private: single numbers that all elements are multiplied by or
+/// that are added to all, and entries of tables. Those of functions that have none, and of scales, say nothing else than the form.
+fn public_numbers(program: &Program) -> Vec<(&str, &'static str)> {
+    let of_table = |table: TableId| {
+        let name = program.table(table).name();
+        let parts = || name.split(['(', ',']);
+        let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let numbers = parts().any(|part| NUMBERED.contains(&part)) || parts().skip(1).any(is_number);
+        match OWN_TABLES.iter().any(|of| name.starts_with(of)) {
+            true => Some("the entries of its table"),
+            false => numbers.then_some("the numbers in its function"),
+        }
+    };
+    let of_node = |(tensor, node): (TensorId, &Node)| match &node.op {
+        Op::Lookup { table, .. } => of_table(*table),
+        Op::Affine { constant, .. } if *constant != 0 => Some("the constant that is added"),
+        Op::Conv { bias, .. }
+            if program.private_weights_of(tensor).is_none() && bias.iter().any(|&offset| offset != 0) =>
+        {
+            Some("the constant that is added to its sums")
+        }
+        Op::Conv { requantize: Some(by), .. }
+        | Op::Affine { requantize: Some(by), .. }
+        | Op::Product { requantize: Some(by), .. }
+        | Op::MatMul { requantize: Some(by), .. }
+        | Op::Sum { requantize: Some(by), .. } => of_table(by.table),
+        _ => None,
+    };
+    let nodes = (0..).map(TensorId).zip(&program.nodes);
+    let mut numbers: Vec<_> = nodes.filter_map(|at| Some((at.1.name.as_str(), of_node(at)?))).collect();
+    let mut known = BTreeSet::new();
+    numbers.retain(|number| known.insert(*number));
+    numbers
+}
+
+/// Says which numbers stay public, of so many nodes at most.
+fn print_public_numbers(printer: Printer, program: &Program) -> Outcome {
+    let numbers = public_numbers(program);
+    for (node, what) in numbers.iter().take(MOST_NAMED) {
+        printer.field("stays public", format_args!("node {node:?}: {what}"))?;
+    }
+    match numbers.len().saturating_sub(MOST_NAMED) {
+        0 => Ok(()),
+        more => printer.field("stays public", format_args!("numbers of {more} more nodes")),
+    }
+}
+
 /// Says what is going to be done and what it will take.
 ///
 /// # Errors
@@ -166,6 +223,7 @@ pub(crate) fn print_plan(
             "weights",
             format_args!("private, in {columns} columns; shapes, scales, shifts and tables are public in the key"),
         )?;
+        print_public_numbers(printer, program)?;
     }
     printer.field(
         "estimate",

@@ -70,7 +70,7 @@ pub(crate) fn load_into(
             return Ok((artifact, true));
         }
         let bytes = fs::read(path).or_misuse(path.display().to_string())?;
-        artifacts::write(&folder.program, &bytes)?;
+        artifacts::write_program(&artifact.program, &folder.program, &bytes)?;
         return Ok((artifact, false));
     }
     let recipe = Recipe::of(options)?;
@@ -81,7 +81,7 @@ pub(crate) fn load_into(
         }
     }
     let compiled = compile(path, options, visibility, 0, printer)?;
-    artifacts::write(&folder.program, &compiled.file)?;
+    artifacts::write_program(&compiled.artifact.program, &folder.program, &compiled.file)?;
     Ok((compiled.artifact, false))
 }
 
@@ -145,6 +145,11 @@ pub(crate) fn compile_again(
             return Err(Failure::misuse(fault));
         }
         (Calibration::Samples(_), Some(_)) => {}
+        (Calibration::Untold, _) => {
+            let fault =
+                anyhow!("the program does not tell what it was calibrated on, as it is what is public of another one");
+            return Err(Failure::misuse(fault).remedy("give that one by --program, or this one in the model's place"));
+        }
     }
     if recipe.like.is_some() {
         let fault = anyhow!("the program has the scales of another model, whose file is not among the arguments");
@@ -283,6 +288,7 @@ fn compile_with(
         output: audience.output,
         ports: audience.ports.clone(),
         steps: named_steps(&recipe.steps, &graph)?,
+        private_weights: audience.private_weights,
         worst_nodes,
         ..QuantizeOptions::default()
     };

@@ -50,6 +50,7 @@ pub(super) struct Emitted {
 }
 
 /// Emits all live nodes; `shift` is the shift to use where nothing speaks against it, or those of a plan of the same form are `given`.
+/// With `private_weights` the entries of constant tables become weights.
 ///
 /// # Errors
 /// Numbers that fit no integer program, functions that are nowhere defined.
@@ -58,11 +59,13 @@ pub(super) fn emit(
     scales: &Scales,
     shift: u32,
     given: Option<&[Option<u32>]>,
+    private_weights: bool,
 ) -> Result<Emitted, QuantizeError> {
     let count = plan.nodes.len();
     let mut emitter = Emitter {
         plan,
         scales,
+        private_weights,
         shifts: vec![None; count],
         steps: vec![0.0; count],
         small: vec![None; count],
@@ -131,6 +134,8 @@ fn reads(plan: &Plan) -> Vec<usize> {
 pub(super) struct Emitter<'a> {
     pub(super) plan: &'a Plan,
     pub(super) scales: &'a Scales,
+    /// Whether the entries of constant tables are to be weights, which can be private, rather than tables.
+    private_weights: bool,
     /// The shift of each accumulator that has one of its own.
     shifts: Vec<Option<u32>>,
     /// The step of each adjustable accumulator.
@@ -437,19 +442,27 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries.
+    /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries; or a product with
+    /// a matrix of weights where there are too many of them, or where they are to be private.
     fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &[f64]) -> Result<(), QuantizeError> {
         let Class { step, lo, hi, .. } = self.scales.class(id);
         let entries: Vec<i32> = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
-        let bounds = entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &v| (lo.min(v.into()), hi.max(v.into())));
         let operand = self.read(input);
         let count = self.plan.node(input).elements();
-        if columns == 1 {
+        // Results that span more than a table, as labels can, have no other way.
+        let bounded = hi.abs_diff(lo) < Limits::MAX_TABLE as u64;
+        let as_weights = self.private_weights && bounded || columns > 1 && entries.len() > MAX_ADDRESSED;
+        // Of private entries nothing is said, not even by the domains of later tables.
+        let bounds = match self.private_weights && as_weights {
+            true => (lo, hi),
+            false => entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &v| (lo.min(v.into()), hi.max(v.into()))),
+        };
+        if columns == 1 && !as_weights {
             let table = self.entries(id, entries);
             self.emit_small(id, Op::Lookup { input: operand, table }, vec![count], bounds);
             return Ok(());
         }
-        let op = match entries.len() > MAX_ADDRESSED {
+        let op = match as_weights {
             true => self.picked_by_indicators(id, operand, columns, &entries, (lo, hi)),
             false => self.picked_by_address(id, operand, columns, entries),
         };
@@ -483,7 +496,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Rows of a table that is too long for a lookup, as the product of the table and one indicator for each of its rows:
+    /// Rows of a table that is too long for a lookup, or private, as the product of the table and one indicator for each of its rows:
     /// `[index = r] = [⌊index / 2^b⌋ = ⌊r / 2^b⌋] · [index mod 2^b = r mod 2^b]`, so that a token takes one product for
     /// each row of the table, and tables of half the digits. The table is a matrix of weights like any other.
     fn picked_by_indicators(

@@ -112,6 +112,9 @@ pub struct QuantizeOptions {
     /// The integers that single inputs take, by name, where calibration is not to choose them: those of an output of another program,
     /// which then can be what this one takes.
     pub steps: BTreeMap<String, InputStep>,
+    /// Whether the weights are to be private: the entries of constant tables that are picked from, such as embeddings, then become weights,
+    /// which [`Program::with_private_weights`] declares private, rather than tables, which are public.
+    pub private_weights: bool,
 }
 
 /// The integers that an input takes, and what they stand for.
@@ -137,6 +140,7 @@ impl Default for QuantizeOptions {
             calibration_limit: 256,
             worst_nodes: 0,
             steps: BTreeMap::new(),
+            private_weights: false,
         }
     }
 }
@@ -318,7 +322,7 @@ fn compile_at(
     let own = scales::Scales::choose(&mut plan, calibration, bits, shift);
     let given = given.filter(|given| given.shifts.len() == plan.nodes.len());
     let scales = given.map_or(own, |given| given.scales.clone());
-    let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]))?;
+    let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]), options.private_weights)?;
     let steps = Steps { scales, shifts: std::mem::take(&mut emitted.shifts) };
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {

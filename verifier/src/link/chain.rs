@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{Commitment, Link, LinkRefusal, LinkedPort, Side};
 use crate::srs::SrsMark;
+use crate::statement::WeightsStatement;
 use crate::{verify_under, Digest, Policy, Proof, Refusal, Registration, RegistrationError, Statement, VerifyingKey};
 
 /// A proof to be judged: its key, and the bytes of its file.
@@ -63,6 +64,24 @@ pub enum ChainRefusal {
         /// The port, or [`LinkedPort::WEIGHTS`].
         port: u32,
     },
+    /// A registration that no proof is about.
+    #[error("registration {index} is not linked to the weights of any proof")]
+    UnusedRegistration {
+        /// Which registration.
+        index: usize,
+    },
+    /// A commitment that no link speaks about.
+    #[error("commitment {index} is not what any link speaks about")]
+    UnusedCommitment {
+        /// Which commitment.
+        index: usize,
+    },
+    /// A proof about registered weights was asked for, and nothing says which weights this one has.
+    #[error("proof {index} has private weights, and they are not linked to a registration")]
+    UnregisteredWeights {
+        /// Which proof.
+        index: usize,
+    },
     /// No proof is there to say which SRS the links are on.
     #[error("no proof is given")]
     NoProof,
@@ -85,6 +104,9 @@ impl ChainRefusal {
             ChainRefusal::Link { refusal, .. } => refusal.code(),
             ChainRefusal::UnknownSide { .. } => "link-side",
             ChainRefusal::NotCommitted { .. } => "link-port",
+            ChainRefusal::UnusedRegistration { .. } => "unused-registration",
+            ChainRefusal::UnusedCommitment { .. } => "unused-commitment",
+            ChainRefusal::UnregisteredWeights { .. } => "unregistered-weights",
             ChainRefusal::NoProof => "no-proof",
         }
     }
@@ -97,6 +119,19 @@ pub struct Chain {
     pub statements: Vec<Statement>,
     /// What each link says: that these two hold the same values.
     pub links: Vec<[LinkedSide; 2]>,
+}
+
+impl Chain {
+    /// The chain, if each proof in it says which weights it is about: they are in its key, or linked to a registration directly.
+    ///
+    /// # Errors
+    /// The first proof whose weights are private and not linked to a registration.
+    pub fn require_registered(self) -> Result<Self, ChainRefusal> {
+        match self.statements.iter().position(|statement| statement.weights == WeightsStatement::Private) {
+            Some(index) => Err(ChainRefusal::UnregisteredWeights { index }),
+            None => Ok(self),
+        }
+    }
 }
 
 /// A side of a link, for people and for programs.
@@ -141,10 +176,12 @@ impl fmt::Display for LinkedSide {
 
 /// Verifies proofs, each under its key, registrations, and links between committed ports of proofs, their private weights,
 /// registrations, and commitments outside of proofs. Sides are found by the digests of the files. The statement of a proof
-/// whose weights are linked to a registration says so.
+/// whose weights are linked to a registration says so; one whose private weights are not is accepted as being about some weights
+/// ([`Chain::require_registered`] refuses it).
 ///
 /// # Errors
-/// The first proof, registration or link that is refused.
+/// The first proof, registration or link that is refused; else the first registration without a link to the weights of a proof,
+/// or commitment without a link, since accepting it would seem to say something about it.
 pub fn verify_chain(
     policy: Policy,
     members: &[Member<'_>],
@@ -171,6 +208,7 @@ pub fn verify_chain(
     let at_hand = AtHand { proofs, commitments, registrations };
     let judged = links.iter().enumerate().map(|(index, link)| at_hand.judge(&srs, index, link));
     let links = judged.collect::<Result<Vec<_>, _>>()?;
+    at_hand.refuse_unused(&links)?;
     for (index, statement) in statements.iter_mut().enumerate() {
         if let Some(registration) = at_hand.registration_of(index, &links) {
             *statement = statement.clone().with_registered(members[index].key, registration);
@@ -200,6 +238,27 @@ impl AtHand<'_> {
         match link.verify(srs, &from, &to) {
             Ok(()) => Ok([from_side, to_side]),
             Err(refusal) => Err(ChainRefusal::Link { index, refusal }),
+        }
+    }
+
+    /// Refuses registrations that no link ties to the weights of a proof, and commitments that no link speaks about.
+    fn refuse_unused(&self, links: &[[LinkedSide; 2]]) -> Result<(), ChainRefusal> {
+        let is_weights = |side: &LinkedSide| matches!(side, LinkedSide::Weights { .. });
+        let weights = || links.iter().filter(|sides| sides.iter().any(is_weights)).flatten();
+        let is_used = |registration: &Registration| {
+            let used = registration.digest();
+            weights().any(|side| matches!(side, LinkedSide::Registration { digest, .. } if *digest == used))
+        };
+        if let Some(index) = self.registrations.iter().position(|registration| !is_used(registration)) {
+            return Err(ChainRefusal::UnusedRegistration { index });
+        }
+        let is_spoken_of = |commitment: &Commitment| {
+            let side = LinkedSide::Commitment(commitment.digest());
+            links.iter().flatten().any(|linked| *linked == side)
+        };
+        match self.commitments.iter().position(|commitment| !is_spoken_of(commitment)) {
+            Some(index) => Err(ChainRefusal::UnusedCommitment { index }),
+            None => Ok(()),
         }
     }
 
