@@ -131,8 +131,8 @@ impl Openings {
         let file = container::read_file(Kind::Opening, path)?;
         let content: OpeningsFile = container::decode(Kind::Opening, &file)?;
         let ports = content.ports.into_iter().map(|PortFile { port, values, blinding }| {
-            let blinding = blinding.iter().map(|bytes| scalars(&bytes.0)).collect::<Option<_>>();
-            Ok((port, Opening { values, blinding: blinding.ok_or(OpeningsError::Blinding { port })? }))
+            let blinding = decode_tails(&blinding).ok_or(OpeningsError::Blinding { port })?;
+            Ok((port, Opening { values, blinding }))
         });
         Ok(Self { artifact: content.artifact, ports: ports.collect::<Result<_, OpeningsError>>()? })
     }
@@ -145,11 +145,7 @@ impl Openings {
         let port = |(port, opening): &(u32, Opening)| PortFile {
             port: *port,
             values: opening.values.clone(),
-            blinding: opening
-                .blinding
-                .iter()
-                .map(|tail| Bytes(tail.iter().flat_map(encode_scalar).collect()))
-                .collect(),
+            blinding: encode_tails(&opening.blinding),
         };
         let content = OpeningsFile { artifact: self.artifact, ports: self.ports.iter().map(port).collect() };
         container::write_private(path, &container::encode(Kind::Opening, &content)?)
@@ -161,10 +157,15 @@ impl Openings {
     }
 }
 
-/// Scalars one after the other; `None` where bytes are none.
-pub(crate) fn scalars(bytes: &[u8]) -> Option<Vec<Fr>> {
+/// The last rows of columns as secret files hold them: a column's scalars one after the other, 32 bytes each.
+pub(crate) fn encode_tails(tails: &[Vec<Fr>]) -> Vec<Bytes> {
+    tails.iter().map(|tail| Bytes(tail.iter().flat_map(encode_scalar).collect())).collect()
+}
+
+/// What [`encode_tails`] was given; `None` where bytes are no scalars.
+pub(crate) fn decode_tails(tails: &[Bytes]) -> Option<Vec<Vec<Fr>>> {
     let scalar = |bytes: &[u8]| decode_scalar(bytes.try_into().ok()?);
-    bytes.chunks(SCALAR_BYTES).map(scalar).collect()
+    tails.iter().map(|bytes| bytes.0.chunks(SCALAR_BYTES).map(scalar).collect()).collect()
 }
 
 /// The columns of `2^k` rows that values are committed to in, one for each tail.

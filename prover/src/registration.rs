@@ -12,12 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use verifier::container::{self, Bytes, ContainerError, Kind};
-use verifier::encoding::encode_scalar;
 use verifier::registration::{registration_key, RegistrationTerms};
 use verifier::{DegreeOverride, Digest, Registration, RegistrationError};
 
 use crate::engine::{Column, CpuEngine, CpuOptions, KnownCommitment, Values};
-use crate::link::{randomness, scalars, LinkError};
+use crate::link::{decode_tails, encode_tails, randomness, LinkError};
 use crate::plonk::key::{CircuitError, CircuitKey, Preprocessed};
 use crate::plonk::prove::{prove, Job, PlonkError, Take, Witness};
 use crate::plonk::randomness::Randomness;
@@ -101,11 +100,10 @@ impl RegisteredWeights {
         let file = container::read_file(Kind::Weights, path)?;
         let WeightsFile { registration, columns, blinding } = container::decode(Kind::Weights, &file)?;
         let registration = Registration::from_file(registration.0)?;
-        let blinding = blinding.iter().map(|bytes| scalars(&bytes.0)).collect::<Option<Vec<_>>>();
         let fits = |blinding: &Vec<Vec<Fr>>| {
             blinding.len() == registration.points().len() && blinding.iter().all(|tail| tail.len() == BLINDED_ROWS)
         };
-        let blinding = blinding.filter(fits).ok_or(RegisteredWeightsError::Blinding)?;
+        let blinding = decode_tails(&blinding).filter(fits).ok_or(RegisteredWeightsError::Blinding)?;
         Ok(Self { registration, columns, blinding })
     }
 
@@ -114,11 +112,10 @@ impl RegisteredWeights {
     /// # Errors
     /// The system refuses.
     pub fn write(&self, path: &Path) -> Result<(), ContainerError> {
-        let tail = |tail: &Vec<Fr>| Bytes(tail.iter().flat_map(encode_scalar).collect());
         let content = WeightsFile {
             registration: Bytes(self.registration.file().to_vec()),
             columns: self.columns,
-            blinding: self.blinding.iter().map(tail).collect(),
+            blinding: encode_tails(&self.blinding),
         };
         container::write_private(path, &container::encode(Kind::Weights, &content)?)
     }
