@@ -291,10 +291,7 @@ impl ProgramArtifact {
     /// # Errors
     /// The program is larger than a file may be.
     pub(crate) fn key_digest(&self) -> Outcome<Digest> {
-        match self.program.has_private_weights() {
-            true => prover::program::digest(&self.program.family()).or_refused("the program can't be written"),
-            false => Ok(self.digest),
-        }
+        prover::program::key_digest(&self.program, self.digest).or_refused("the program can't be written")
     }
 
     /// The artifact of a program that has just been compiled, and the bytes of its file.

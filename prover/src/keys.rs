@@ -89,10 +89,7 @@ impl Plan {
         refuse_degree_override().map_err(SetupError::from)?;
         let program = program::from_file(file)?;
         let layout = layout::lay_out(&program, &options, widths).map_err(SetupError::from)?;
-        let digest = match program.has_private_weights() {
-            true => program::digest(&program.family()).map_err(SetupError::from)?,
-            false => Digest::of(file),
-        };
+        let digest = program::key_digest(&program, Digest::of(file)).map_err(SetupError::from)?;
         Ok(Self { program, digest, options, layout })
     }
 

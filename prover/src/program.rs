@@ -44,6 +44,18 @@ pub fn digest(program: &Program) -> Result<Digest, ContainerError> {
     Ok(Digest::of(&to_file(program)?))
 }
 
+/// The digest by which keys name a program whose file has the digest `file`: that one, or, where weights are private, the digest of the
+/// program's family.
+///
+/// # Errors
+/// The program is larger than a file may be.
+pub fn key_digest(program: &Program, file: Digest) -> Result<Digest, ContainerError> {
+    match program.has_private_weights() {
+        true => digest(&program.family()),
+        false => Ok(file),
+    }
+}
+
 /// Reads a program's file and validates the program.
 ///
 /// # Errors
