@@ -245,6 +245,19 @@ fn registered(model: &Path, input: &Path, calibration: &Path, more: &[&str]) {
 }
 
 #[test]
+fn numbers_that_stay_public_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program.zki").display().to_string();
+    let compile = |weights: &str| {
+        let model = example("medical/model.onnx");
+        zkinfer(&["compile", &model, "--bits", "8", "--weights", weights, "-o", &program]).done().stdout
+    };
+    let named = "stays public node \"score+sigmoid\": the numbers in its function";
+    assert!(compile("private").contains(named));
+    assert!(!compile("public").contains("stays public"));
+}
+
+#[test]
 fn the_example_is_registered() {
     let path = |name: &str| PathBuf::from(example(&format!("medical/{name}")));
     for objective in ["time", "gas"] {
