@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of this file that a caller notices. */
-#define ZKINFER_ABI_VERSION 2
+#define ZKINFER_ABI_VERSION 3
 
 typedef struct zkinfer_context zkinfer_context;
 typedef uint64_t zkinfer_address;
@@ -80,6 +80,17 @@ ZKINFER_EXPORT const char *zkinfer_error_text(const zkinfer_context *context);
 
 /* Bytes that are allocated, and the most that ever were, those within the library's own functions included. */
 ZKINFER_EXPORT int32_t zkinfer_memory(zkinfer_context *context, uint64_t *used_bytes, uint64_t *peak_bytes);
+
+/* What a context has done so far. */
+typedef struct {
+    /* Kernels started. */
+    uint64_t launches;
+    /* Bytes that were copied from the host and to it, descriptions that kernels read included. */
+    uint64_t uploaded_bytes;
+    uint64_t downloaded_bytes;
+} zkinfer_counts;
+
+ZKINFER_EXPORT int32_t zkinfer_count(zkinfer_context *context, zkinfer_counts *counts);
 
 /* Memory of any content, aligned for every type; 0 bytes are allowed. */
 ZKINFER_EXPORT int32_t zkinfer_allocate(zkinfer_context *context, uint64_t bytes, zkinfer_address *address);
@@ -151,9 +162,9 @@ typedef struct {
     uint64_t constant[4];
 } zkinfer_column;
 
-/* The column's values in all rows of the domain that `domain` (zkinfer_domain) was made for. */
+/* The values of `count` columns in all rows of the domain that `domain` (zkinfer_domain) was made for, each at its place. */
 ZKINFER_EXPORT int32_t zkinfer_expand(zkinfer_context *context, zkinfer_address domain, uint32_t k,
-                                      const zkinfer_column *column, zkinfer_address to);
+                                      const zkinfer_column *columns, const zkinfer_address *places, uint64_t count);
 
 /* ---- Transforms ---- */
 
@@ -170,14 +181,22 @@ ZKINFER_EXPORT uint64_t zkinfer_domain_length(uint32_t k);
  * unity of a tile, then powers of delta. */
 ZKINFER_EXPORT int32_t zkinfer_domain(zkinfer_context *context, uint32_t k, zkinfer_address to);
 
-/* Transforms `count` columns of 2^k elements that lie one behind the other; natural order on both sides.
+/* A column to be transformed. */
+typedef struct {
+    zkinfer_address to;
+    /* May be `to`; kept otherwise. */
+    zkinfer_address from;
+    /* A table of the powers of the shift (of its inverse for the inverse) for exponents below 2^k, or 0 for the domain itself. */
+    zkinfer_address shift;
+} zkinfer_transformed;
+
+/* Transforms `count` columns of 2^k elements (described on the host); natural order on both sides. No column's place is another one's.
  *
- * Forward: coefficients to values at shift * omega^i. Inverse: such values to coefficients. `shift` is a table of the powers of the
- * shift (of its inverse for the inverse) for exponents below 2^k, or 0 for the domain itself. `to` may be `from`, which is kept
- * otherwise. Takes scratch memory of as many bytes as the columns have, where k is above 8. */
+ * Forward: coefficients to values at shift * omega^i. Inverse: such values to coefficients. Where k is above 8, takes scratch memory of
+ * one column at least, and of as many as there is memory for, up to 64 MiB: columns that have some at the same time share their
+ * launches. */
 ZKINFER_EXPORT int32_t zkinfer_transform(zkinfer_context *context, zkinfer_address domain, uint32_t k, uint32_t inverse,
-                                         zkinfer_address shift, zkinfer_address to, zkinfer_address from,
-                                         uint64_t count);
+                                         const zkinfer_transformed *columns, uint64_t count);
 
 /* ---- Commitments ---- */
 
@@ -227,10 +246,25 @@ typedef struct {
     uint64_t factor[4];
 } zkinfer_term;
 
-/* In each of 2^k rows: the sum of `count` terms (on the host), of `identity` times the row's point omega^row, and of `constant`. */
+/* The sum of the next `count` terms, of `identity` times the row's point omega^row, and of `constant`. */
+typedef struct {
+    zkinfer_address to;
+    uint64_t count;
+    uint64_t identity[4];
+    uint64_t constant[4];
+    uint32_t mode;
+    uint32_t reserved;
+} zkinfer_sum;
+
+/* In each of 2^k rows: `count` sums (on the host, as are their terms), one behind the other. Sums of one place lie side by side; no
+ * place is read by a term. */
 ZKINFER_EXPORT int32_t zkinfer_combine(zkinfer_context *context, zkinfer_address domain, uint32_t k,
-                                       const zkinfer_term *terms, uint64_t count, const uint64_t identity[4],
-                                       const uint64_t constant[4], uint32_t mode, zkinfer_address to);
+                                       const zkinfer_term *terms, const zkinfer_sum *sums, uint64_t count);
+
+/* In each of 2^k rows with the point p = omega^row: (above[0] * p + above[1]) / (below[0] * p + below[1]), zero where that is divided by
+ * zero. */
+ZKINFER_EXPORT int32_t zkinfer_fractions(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                         const uint64_t above[8], const uint64_t below[8], zkinfer_address to);
 
 /* In each of 2^k rows: (numerator - remainder) * inverse, set or added. `remainder` is the value of a polynomial at the row's point, given by
  * `length` coefficients on the host, that of the lowest degree first. */

@@ -14,51 +14,112 @@ struct Term {
     Fr factor;
 };
 
-// A sum of columns in each row: integers first, then others.
-struct Combine {
-    static constexpr unsigned THREADS = 256;
-    using Shared = Nothing;
-    using Locals = Nothing;
-
-    const Term *terms;
-    uint64_t integer_count;
-    uint64_t count;
+// A sum of columns: integers first, then others.
+struct Sum {
+    uint64_t first_term;
+    uint32_t integer_count;
+    uint32_t count;
     // Factor of the row's point, and the constant with what digits stand for taken off.
     Fr identity;
     Fr constant;
-    DomainTables domain;
-    Fr *to;
-    uint64_t rows;
     uint32_t mode;
+};
+
+// Sums of columns in each row, some of them for each place.
+struct Combine {
+    static constexpr unsigned THREADS = 128;
+    static constexpr unsigned BLOCKS = 5;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    // A column that is written, with its sums.
+    struct Place {
+        Fr *to;
+        uint32_t first_sum;
+        uint32_t count;
+    };
+
+    const Place *places;
+    const Sum *sums;
+    const Term *terms;
+    DomainTables domain;
+    uint64_t rows;
 
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        const uint64_t row = thread.global();
+        const uint64_t blocks = blocks_for(rows, THREADS);
+        const Place &place = places[thread.block / blocks];
+        const uint64_t row = thread.block % blocks * THREADS + thread.index;
         if (row >= rows) return;
-        Fr sum = constant;
-        if (integer_count != 0) sum += integers(row);
-        for (uint64_t i = integer_count; i < count; ++i) sum += terms[i].factor * terms[i].column.cell(row, domain);
-        if (!identity.is_zero()) sum += identity * domain.omega().at(row);
-        switch (mode) {
-        case ZKINFER_SET: to[row] = sum; break;
-        case ZKINFER_AND_ADD: to[row] += sum; break;
-        default: to[row] *= sum; break;
+        // What is summed up so far waits in memory, not in registers.
+        for (uint32_t i = 0; i < place.count; ++i) {
+            const Sum &sum = sums[place.first_sum + i];
+            const Fr more = at_row(sum, row);
+            switch (sum.mode) {
+            case ZKINFER_SET: place.to[row] = more; break;
+            case ZKINFER_AND_ADD: place.to[row] += more; break;
+            default: place.to[row] *= more; break;
+            }
         }
     }
 
+    HD Fr at_row(const Sum &sum, uint64_t row) const {
+        Fr value = sum.constant;
+        const Term *own = terms + sum.first_term;
+        if (sum.integer_count != 0) value += integers(own, sum.integer_count, row);
+        for (uint32_t i = sum.integer_count; i < sum.count; ++i) value += own[i].factor * own[i].column.cell(row, domain);
+        if (!sum.identity.is_zero()) value += sum.identity * domain.omega().at(row);
+        return value;
+    }
+
     // The columns of integers, their tails included; too much by the digits that stand for zero.
-    HD Fr integers(uint64_t row) const {
+    HD Fr integers(const Term *own, uint32_t count, uint64_t row) const {
         Fr tails = Fr::zero();
         IntegerSum sum;
         sum.clear();
-        for (uint64_t i = 0; i < integer_count; ++i) {
+        for (uint32_t i = 0; i < count; ++i) {
             if (i % IntegerSum::FOLD == 0) sum.fold();
-            const ColumnView &column = terms[i].column;
-            sum.add(terms[i].factor, column.digit(row), column.width());
-            if (row >= column.tail_start()) tails += terms[i].factor * column.cell(row, domain);
+            const ColumnView &column = own[i].column;
+            sum.add(own[i].factor, column.digit(row), column.width());
+            if (row >= column.tail_start()) tails += own[i].factor * column.cell(row, domain);
         }
         return sum.value() + tails;
+    }
+};
+
+// A fraction of two linear polynomials in each row; a thread's rows share an inversion, and lie as far apart as there are threads.
+struct Fractions {
+    static constexpr unsigned THREADS = 128;
+    static constexpr uint64_t EACH = 16;
+    using Shared = Nothing;
+    using Locals = Nothing;
+
+    // Coefficient and constant.
+    Fr above[2];
+    Fr below[2];
+    DomainTables domain;
+    Fr *to;
+    uint64_t rows;
+    uint64_t threads;
+
+    HD unsigned phases() const { return 1; }
+
+    HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
+        const uint64_t first = thread.global();
+        if (first >= threads) return;
+        Fr before[EACH];
+        invert_together(
+            before, (rows - first + threads - 1) / threads,
+            [&](uint64_t i) { return linear(below, first + i * threads); },
+            [&](uint64_t i, const Fr &, const Fr &inverse) {
+                const uint64_t row = first + i * threads;
+                to[row] = linear(above, row) * inverse;
+            });
+    }
+
+    HD Fr linear(const Fr (&line)[2], uint64_t row) const {
+        return line[0].is_zero() ? line[1] : line[0] * domain.omega().at(row) + line[1];
     }
 };
 
@@ -121,39 +182,66 @@ void known_mode(uint32_t mode) {
     if (mode > ZKINFER_AND_MULTIPLY) throw Failure(ZKINFER_INVALID, "a mode of no known name");
 }
 
+// A sum as kernels read it; its terms go behind the others.
+Sum described(const zkinfer_sum &sum, const zkinfer_term *terms, uint64_t rows, std::vector<Term> &views) {
+    known_mode(sum.mode);
+    if (sum.count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 terms or more");
+    const uint64_t first = views.size();
+    for (uint64_t i = 0; i < sum.count; ++i) {
+        views.push_back(Term{ColumnView(terms[i].column, rows), Fr::from_words(terms[i].factor)});
+    }
+    const auto begin = views.begin() + static_cast<int64_t>(first);
+    const auto is_integers = [](const Term &term) { return term.column.form() == ZKINFER_INTEGERS; };
+    const auto others = std::stable_partition(begin, views.end(), is_integers);
+    Fr constant = Fr::from_words(sum.constant);
+    for (auto view = begin; view != others; ++view) {
+        constant -= view->factor * Fr::natural(zero_digit(view->column.width()));
+    }
+    const uint32_t integers = static_cast<uint32_t>(others - begin);
+    return {first, integers, static_cast<uint32_t>(sum.count), Fr::from_words(sum.identity), constant, sum.mode};
+}
+
 } // namespace
 } // namespace zkinfer
 
 using namespace zkinfer;
 
 int32_t zkinfer_combine(zkinfer_context *context, zkinfer_address domain, uint32_t k, const zkinfer_term *terms,
-                        uint64_t count, const uint64_t identity[4], const uint64_t constant[4], uint32_t mode,
-                        zkinfer_address to) {
+                        const zkinfer_sum *sums, uint64_t count) {
     return guarded(context, [&](Context &context) {
-        known_mode(mode);
         const DomainTables tables = known_tables(domain, k);
         const uint64_t rows = uint64_t{1} << k;
+        if (count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 sums or more");
         std::vector<Term> views;
+        std::vector<Sum> list;
+        std::vector<Combine::Place> places;
         for (uint64_t i = 0; i < count; ++i) {
-            views.push_back(Term{ColumnView(terms[i].column, rows), Fr::from_words(terms[i].factor)});
+            Fr *to = at<Fr>(sums[i].to);
+            if (places.empty() || places.back().to != to) places.push_back({to, static_cast<uint32_t>(i), 0});
+            ++places.back().count;
+            list.push_back(described(sums[i], terms + views.size(), rows, views));
         }
-        const auto is_integers = [](const Term &term) { return term.column.form() == ZKINFER_INTEGERS; };
-        const auto others = std::stable_partition(views.begin(), views.end(), is_integers);
-        Fr sum = Fr::from_words(constant);
-        for (auto view = views.begin(); view != others; ++view) {
-            sum -= view->factor * Fr::natural(zero_digit(view->column.width()));
-        }
-        const Scratch<Term> list(context, views);
-        const Combine kernel{list.get(),
-                             static_cast<uint64_t>(others - views.begin()),
-                             count,
-                             Fr::from_words(identity),
-                             sum,
-                             tables,
-                             at<Fr>(to),
-                             rows,
-                             mode};
-        launch(context, blocks_for(rows, Combine::THREADS), kernel);
+        const Scratch<Combine::Place> written(context, places);
+        const Scratch<Sum> summed(context, list);
+        const Scratch<Term> read(context, views);
+        const Combine kernel{written.get(), summed.get(), read.get(), tables, rows};
+        launch(context, places.size() * blocks_for(rows, Combine::THREADS), kernel);
+    });
+}
+
+int32_t zkinfer_fractions(zkinfer_context *context, zkinfer_address domain, uint32_t k, const uint64_t above[8],
+                          const uint64_t below[8], zkinfer_address to) {
+    return guarded(context, [&](Context &context) {
+        const DomainTables tables = known_tables(domain, k);
+        const uint64_t rows = uint64_t{1} << k;
+        const uint64_t threads = blocks_for(rows, Fractions::EACH);
+        const Fractions kernel{{Fr::from_words(above), Fr::from_words(above + 4)},
+                               {Fr::from_words(below), Fr::from_words(below + 4)},
+                               tables,
+                               at<Fr>(to),
+                               rows,
+                               threads};
+        launch(context, blocks_for(threads, Fractions::THREADS), kernel);
     });
 }
 

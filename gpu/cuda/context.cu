@@ -74,10 +74,12 @@ void DeviceMemory::release(void *memory, uint64_t bytes) noexcept {
 }
 
 void DeviceMemory::upload(void *to, const void *from, uint64_t bytes) {
+    uploaded_ += bytes;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copying to the device");
 }
 
 void DeviceMemory::download(void *to, const void *from, uint64_t bytes) {
+    downloaded_ += bytes;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the device");
     synchronize();
 }
@@ -118,8 +120,16 @@ void DeviceMemory::release(void *memory, uint64_t bytes) noexcept {
     std::free(memory);
 }
 
-void DeviceMemory::upload(void *to, const void *from, uint64_t bytes) { std::memcpy(to, from, bytes); }
-void DeviceMemory::download(void *to, const void *from, uint64_t bytes) { std::memcpy(to, from, bytes); }
+void DeviceMemory::upload(void *to, const void *from, uint64_t bytes) {
+    uploaded_ += bytes;
+    std::memcpy(to, from, bytes);
+}
+
+void DeviceMemory::download(void *to, const void *from, uint64_t bytes) {
+    downloaded_ += bytes;
+    std::memcpy(to, from, bytes);
+}
+
 void DeviceMemory::copy(void *to, const void *from, uint64_t bytes) { std::memcpy(to, from, bytes); }
 void DeviceMemory::zero(void *to, uint64_t bytes) { std::memset(to, 0, bytes); }
 void DeviceMemory::synchronize() {}
@@ -282,6 +292,12 @@ int32_t zkinfer_memory(zkinfer_context *context, uint64_t *used_bytes, uint64_t 
     return guarded(context, [&](Context &context) {
         *used_bytes = context.used();
         *peak_bytes = context.peak();
+    });
+}
+
+int32_t zkinfer_count(zkinfer_context *context, zkinfer_counts *counts) {
+    return guarded(context, [&](Context &context) {
+        *counts = {context.launches(), context.memory().uploaded(), context.memory().downloaded()};
     });
 }
 

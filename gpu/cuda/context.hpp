@@ -53,6 +53,9 @@ class DeviceMemory {
     void copy(void *to, const void *from, uint64_t bytes);
     void zero(void *to, uint64_t bytes);
     void synchronize();
+    // Bytes that came from the host, and went to it.
+    uint64_t uploaded() const { return uploaded_; }
+    uint64_t downloaded() const { return downloaded_; }
     // Bytes that the runtime has left; on the host, no bound is known.
     uint64_t left() const;
 #ifdef __CUDACC__
@@ -60,6 +63,8 @@ class DeviceMemory {
 #endif
 
   private:
+    uint64_t uploaded_ = 0;
+    uint64_t downloaded_ = 0;
 #ifdef __CUDACC__
     uint32_t device_;
     cudaStream_t stream_ = nullptr;
@@ -80,6 +85,9 @@ struct zkinfer_context {
     zkinfer::DeviceMemory &memory() { return memory_; }
     uint64_t used() const { return used_; }
     uint64_t peak() const { return peak_; }
+    // Kernels that were started.
+    uint64_t launches() const { return launches_; }
+    void count_launch() { ++launches_; }
     // Bytes that may still be allocated, as far as is known.
     uint64_t available() const;
 #ifdef __CUDACC__
@@ -101,6 +109,7 @@ struct zkinfer_context {
     uint64_t used_ = 0;
     uint64_t kept_ = 0;
     uint64_t peak_ = 0;
+    uint64_t launches_ = 0;
     std::unordered_map<void *, uint64_t> sizes_;
     std::multimap<uint64_t, void *> free_;
 #ifndef __CUDACC__

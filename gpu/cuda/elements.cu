@@ -33,8 +33,8 @@ template <typename F> struct Elementwise {
     }
 };
 
-// Inverses by Montgomery's trick: each thread multiplies up some elements, inverts the product, and takes it apart. A thread's elements
-// lie as far apart as there are threads, so that neighbouring threads read neighbouring elements.
+// Inverses; a thread's elements share one. They lie as far apart as there are threads, so that neighbouring threads read neighbouring
+// elements.
 template <typename F> struct Invert {
     static constexpr unsigned THREADS = 128;
     static constexpr uint64_t CHUNK = 16;
@@ -52,19 +52,9 @@ template <typename F> struct Invert {
         const uint64_t first = thread.global();
         if (first >= threads) return;
         F before[CHUNK];
-        F product = F::one();
-        uint64_t length = 0;
-        for (uint64_t i = first; i < count; i += threads) {
-            before[length++] = product;
-            if (!from[i].is_zero()) product *= from[i];
-        }
-        F inverse = product.inverse();
-        while (length-- > 0) {
-            const uint64_t i = first + length * threads;
-            const F element = from[i];
-            to[i] = element.is_zero() ? element : inverse * before[length];
-            if (!element.is_zero()) inverse *= element;
-        }
+        invert_together(
+            before, (count - first + threads - 1) / threads, [&](uint64_t i) { return from[first + i * threads]; },
+            [&](uint64_t i, const F &, const F &inverse) { to[first + i * threads] = inverse; });
     }
 };
 
@@ -107,22 +97,28 @@ struct MakeRoots {
     }
 };
 
-// A column's values.
+// Columns' values.
 struct Expand {
     static constexpr unsigned THREADS = 256;
     using Shared = Nothing;
     using Locals = Nothing;
 
-    ColumnView column;
+    struct Item {
+        ColumnView column;
+        Fr *to;
+    };
+
+    const Item *items;
     DomainTables domain;
-    Fr *to;
     uint64_t rows;
 
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        const uint64_t row = thread.global();
-        if (row < rows) to[row] = column.cell(row, domain);
+        const uint64_t blocks = blocks_for(rows, THREADS);
+        const Item &item = items[thread.block / blocks];
+        const uint64_t row = thread.block % blocks * THREADS + thread.index;
+        if (row < rows) item.to[row] = item.column.cell(row, domain);
     }
 };
 
@@ -182,13 +178,15 @@ int32_t zkinfer_invert(zkinfer_context *context, uint32_t field, zkinfer_address
     });
 }
 
-int32_t zkinfer_expand(zkinfer_context *context, zkinfer_address domain, uint32_t k, const zkinfer_column *column,
-                       zkinfer_address to) {
+int32_t zkinfer_expand(zkinfer_context *context, zkinfer_address domain, uint32_t k, const zkinfer_column *columns,
+                       const zkinfer_address *places, uint64_t count) {
     return guarded(context, [&](Context &context) {
-        known_domain(k);
+        const DomainTables tables = known_tables(domain, k);
         const uint64_t rows = uint64_t{1} << k;
-        const Expand kernel{ColumnView(*column, rows), DomainTables(at<Fr>(domain), k), at<Fr>(to), rows};
-        launch(context, blocks_for(rows, Expand::THREADS), kernel);
+        std::vector<Expand::Item> items;
+        for (uint64_t i = 0; i < count; ++i) items.push_back({ColumnView(columns[i], rows), at<Fr>(places[i])});
+        const Scratch<Expand::Item> list(context, items);
+        launch(context, count * blocks_for(rows, Expand::THREADS), Expand{list.get(), tables, rows});
     });
 }
 

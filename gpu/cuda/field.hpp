@@ -159,13 +159,30 @@ using Fr = Field<ScalarParameters>;
 // The field of coordinates.
 using Fq = Field<CoordinateParameters>;
 
+// Inverses by Montgomery's trick: `count` elements are multiplied up, the product inverted and taken apart again. `element(i)` gives them, twice
+// each; `take(i, element, inverse)` gets them from the last one to the first, that of zero being zero. `before` has room for as many.
+template <typename F, typename Get, typename Take> HD void invert_together(F *before, uint64_t count, Get element, Take take) {
+    F product = F::one();
+    for (uint64_t i = 0; i < count; ++i) {
+        before[i] = product;
+        const F factor = element(i);
+        if (!factor.is_zero()) product *= factor;
+    }
+    F inverse = product.inverse();
+    for (uint64_t i = count; i-- > 0;) {
+        const F factor = element(i);
+        const bool none = factor.is_zero();
+        take(i, factor, none ? factor : inverse * before[i]);
+        if (!none) inverse *= factor;
+    }
+}
+
 // The root of unity of order 2^28 that halo2 takes.
 HD Fr scalar_root_of_unity() {
     using P = ScalarParameters;
     return {{P::root_of_unity(0), P::root_of_unity(1), P::root_of_unity(2), P::root_of_unity(3)}};
 }
 
-// Tells the columns of a permutation apart.
 // A root of unity of order 2^bits, its power.
 inline Fr scalar_root_of_order(uint32_t bits) {
     Fr root = scalar_root_of_unity();
@@ -173,6 +190,7 @@ inline Fr scalar_root_of_order(uint32_t bits) {
     return root;
 }
 
+// Tells the columns of a permutation apart.
 HD Fr scalar_delta() {
     using P = ScalarParameters;
     return {{P::delta(0), P::delta(1), P::delta(2), P::delta(3)}};

@@ -4,6 +4,7 @@
 //
 //     struct Kernel {
 //         static constexpr unsigned THREADS = 256;        // threads of a block
+//         static constexpr unsigned BLOCKS = 3;           // optional: that a multiprocessor has room for at least
 //         struct Shared { ... };                          // what they share; no constructors
 //         struct Locals { ... };                          // what a thread keeps from phase to phase; no constructors
 //         HD unsigned phases() const;
@@ -18,6 +19,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "compilers.hpp"
 #include "context.hpp"
@@ -61,9 +63,7 @@ inline uint64_t product_depth = 0;
 
 #ifdef __CUDACC__
 
-template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::THREADS) run_kernel(const Kernel kernel) {
-    __shared__ typename Kernel::Shared shared;
+template <typename Kernel> __device__ __forceinline__ void run_block(const Kernel &kernel, typename Kernel::Shared &shared) {
     typename Kernel::Locals locals;
     const Thread thread{threadIdx.x, Kernel::THREADS, blockIdx.x};
     const unsigned phases = kernel.phases();
@@ -73,11 +73,32 @@ __global__ void __launch_bounds__(Kernel::THREADS) run_kernel(const Kernel kerne
     }
 }
 
+template <typename Kernel> __global__ void __launch_bounds__(Kernel::THREADS) run_kernel(const Kernel kernel) {
+    __shared__ typename Kernel::Shared shared;
+    run_block(kernel, shared);
+}
+
+// For kernels that say how many of their blocks a multiprocessor is to have room for at least, which bounds their registers.
+template <typename Kernel, unsigned BLOCKS>
+__global__ void __launch_bounds__(Kernel::THREADS, BLOCKS) run_kernel(const Kernel kernel) {
+    __shared__ typename Kernel::Shared shared;
+    run_block(kernel, shared);
+}
+
+template <typename Kernel, typename = void> struct SaysBlocks : std::false_type {};
+template <typename Kernel> struct SaysBlocks<Kernel, std::void_t<decltype(Kernel::BLOCKS)>> : std::true_type {};
+
 template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
     static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
     if (blocks == 0) return;
     if (blocks > 0x7fffffff) throw Failure(ZKINFER_INVALID, "too many blocks for one kernel");
-    run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::THREADS, 0, context.stream()>>>(kernel);
+    context.count_launch();
+    const unsigned count = static_cast<unsigned>(blocks);
+    if constexpr (SaysBlocks<Kernel>::value) {
+        run_kernel<Kernel, Kernel::BLOCKS><<<count, Kernel::THREADS, 0, context.stream()>>>(kernel);
+    } else {
+        run_kernel<Kernel><<<count, Kernel::THREADS, 0, context.stream()>>>(kernel);
+    }
     check(cudaGetLastError(), "starting a kernel");
 }
 
@@ -97,6 +118,8 @@ uint64_t run_phase(const Kernel &kernel, unsigned phase, uint64_t number, bool r
 }
 
 template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
+    if (blocks == 0) return;
+    context.count_launch();
     HostBlock<Kernel> block;
     const unsigned phases = kernel.phases();
     const bool reverse = context.reverse();
@@ -115,6 +138,6 @@ template <typename Kernel> void launch(Context &context, uint64_t blocks, const 
 #endif
 
 // Blocks for so many threads.
-inline uint64_t blocks_for(uint64_t threads, uint64_t block) { return (threads + block - 1) / block; }
+HD uint64_t blocks_for(uint64_t threads, uint64_t block) { return (threads + block - 1) / block; }
 
 } // namespace zkinfer

@@ -492,19 +492,13 @@ void run_ends(Context &context, const Bases &bases, const std::vector<Ends> &end
 
 // A few points by their coordinates, with one inversion, which takes the host less time than a device has latency.
 std::vector<Affine> normalised(const std::vector<Point> &points) {
-    std::vector<Fq> before;
-    Fq product = Fq::one();
-    for (const Point &point : points) {
-        before.push_back(product);
-        if (!point.is_infinity()) product *= point.zzz;
-    }
-    Fq inverse = product.inverse();
+    std::vector<Fq> before(points.size());
     std::vector<Affine> affine(points.size(), Affine::infinity());
-    for (uint64_t i = points.size(); i-- > 0;) {
-        if (points[i].is_infinity()) continue;
-        affine[i] = points[i].affine(inverse * before[i]);
-        inverse *= points[i].zzz;
-    }
+    invert_together(
+        before.data(), points.size(), [&](uint64_t i) { return points[i].zzz; },
+        [&](uint64_t i, const Fq &, const Fq &inverse) {
+            if (!inverse.is_zero()) affine[i] = points[i].affine(inverse);
+        });
     return affine;
 }
 
@@ -705,23 +699,12 @@ struct Normalise {
         const uint64_t first = thread.global();
         if (first >= threads) return;
         Fq before[EACH];
-        Fq product = Fq::one();
-        uint32_t length = 0;
-        for (uint64_t i = first; i < count; i += threads) {
-            before[length++] = product;
-            if (!points[i].is_infinity()) product *= points[i].zzz;
-        }
-        Fq inverse = product.inverse();
-        while (length-- > 0) {
-            const uint64_t i = first + length * threads;
-            const Point &point = points[i];
-            if (point.is_infinity()) {
-                to[i] = Affine::infinity();
-                continue;
-            }
-            to[i] = point.affine(inverse * before[length]);
-            inverse *= point.zzz;
-        }
+        invert_together(
+            before, (count - first + threads - 1) / threads, [&](uint64_t i) { return points[first + i * threads].zzz; },
+            [&](uint64_t i, const Fq &, const Fq &inverse) {
+                const uint64_t place = first + i * threads;
+                to[place] = inverse.is_zero() ? Affine::infinity() : points[place].affine(inverse);
+            });
     }
 };
 

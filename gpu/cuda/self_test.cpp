@@ -113,12 +113,15 @@ void transforms(Bench &bench) {
         bench.must(zkinfer_powers(bench.context(), k, coset.words, shift));
         const std::vector<Fr> coefficients = draw_scalars(2 * size);
         const zkinfer_address columns = bench.upload(coefficients);
-        bench.must(zkinfer_transform(bench.context(), domain, k, 0, shift, columns, columns, 2));
+        // The second column lies behind the first one, and stays on the domain.
+        const zkinfer_address second = columns + size * sizeof(Fr);
+        const zkinfer_transformed both[] = {{columns, columns, shift}, {second, second, 0}};
+        bench.must(zkinfer_transform(bench.context(), domain, k, 0, both, 2));
         const std::vector<Fr> values = bench.take(columns, 2 * size);
         Fr omega = scalar_root_of_unity();
         for (uint32_t bits = ScalarParameters::TWO_ADICITY; bits > k; --bits) omega = omega.square();
         for (const uint64_t place : {uint64_t{0}, size / 3, size - 1, 2 * size - 1}) {
-            const Fr point = coset * omega.power(place % size);
+            const Fr point = (place < size ? coset : Fr::one()) * omega.power(place % size);
             Fr value = Fr::zero();
             for (uint64_t i = size; i-- > 0;) value = value * point + coefficients[place / size * size + i];
             same = same && value == values[place];
@@ -142,7 +145,7 @@ void columns(Bench &bench) {
     column.tail = bench.upload(tail);
     column.tail_count = 2;
     const zkinfer_address to = bench.upload(std::vector<Fr>(32));
-    bench.must(zkinfer_expand(bench.context(), domain, k, &column, to));
+    bench.must(zkinfer_expand(bench.context(), domain, k, &column, &to, 1));
     const std::vector<Fr> values = bench.take(to, 32);
     const bool same = values[0] == -Fr::integer(32768) && values[4] == Fr::integer(5) && values[7] == Fr::zero() &&
                       values[30] == tail[0] && values[31] == tail[1];
@@ -333,7 +336,7 @@ void rows(Bench &bench) {
     std::vector<std::vector<Fr>> values;
     for (const zkinfer_column &column : columns) {
         const zkinfer_address full = bench.upload(std::vector<Fr>(size));
-        bench.must(zkinfer_expand(context, domain, k, &column, full));
+        bench.must(zkinfer_expand(context, domain, k, &column, &full, 1));
         values.push_back(bench.take(full, size));
         zkinfer_term term{column, {}};
         std::memcpy(term.factor, drawn[1].words, sizeof term.factor);
@@ -343,14 +346,38 @@ void rows(Bench &bench) {
     }
     const zkinfer_address to = bench.upload(std::vector<Fr>(size));
     const Fr zero = Fr::zero();
-    bench.must(zkinfer_combine(context, domain, k, terms.data(), terms.size(), zero.words, drawn[0].words, ZKINFER_SET, to));
-    expect(bench.take(to, size) == sum, "sums of columns");
+    // The second place gets the product of the sum and what the row's point stands for.
+    const zkinfer_address squared = bench.upload(std::vector<Fr>(size));
+    const auto sum_to = [&](zkinfer_address place, uint64_t count, const Fr &identity, const Fr &constant, uint32_t mode) {
+        zkinfer_sum described{place, count, {}, {}, mode, 0};
+        std::memcpy(described.identity, identity.words, sizeof identity.words);
+        std::memcpy(described.constant, constant.words, sizeof constant.words);
+        return described;
+    };
+    const std::vector<zkinfer_sum> sums{sum_to(to, terms.size(), zero, drawn[0], ZKINFER_SET),
+                                        sum_to(squared, terms.size(), zero, drawn[0], ZKINFER_SET),
+                                        sum_to(squared, 0, drawn[2], drawn[3], ZKINFER_AND_MULTIPLY)};
+    std::vector<zkinfer_term> listed_terms = terms;
+    listed_terms.insert(listed_terms.end(), terms.begin(), terms.end());
+    bench.must(zkinfer_combine(context, domain, k, listed_terms.data(), sums.data(), sums.size()));
+    const zkinfer_address fractions = bench.upload(std::vector<Fr>(size));
+    // Divided by zero in the first row.
+    const Fr above[] = {drawn[2], drawn[3]}, below[] = {Fr::one(), -Fr::one()};
+    bench.must(zkinfer_fractions(context, domain, k, above[0].words, below[0].words, fractions));
+    bool same = bench.take(to, size) == sum;
+    const std::vector<Fr> products = bench.take(squared, size), quotients = bench.take(fractions, size);
+    const Fr omega = scalar_root_of_order(k);
+    for (uint64_t row = 0; row < size; ++row) {
+        const Fr point = omega.power(row), line = drawn[2] * point + drawn[3];
+        same = same && products[row] == sum[row] * line && quotients[row] == line * (point - Fr::one()).inverse();
+    }
+    expect(same, "sums of columns");
 
     // That of the permutation is left out: it takes a point for granted.
     const zkinfer_address at = bench.upload(weights);
     std::vector<Fr> found(3);
     bench.must(zkinfer_evaluate(context, domain, k, at, zero.words, queries.data(), 3, found[0].words));
-    bool same = true;
+    same = true;
     for (uint64_t i = 0; i < found.size(); ++i) {
         Fr value = Fr::zero();
         for (uint64_t row = 0; row < size; ++row) value += weights[(row + 1) % size] * values[i][row];

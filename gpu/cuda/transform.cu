@@ -12,8 +12,12 @@
 // A block of threads takes a tile: GROUP neighbouring transforms, so that whatever it reads and writes are runs of GROUP elements
 // (128 bytes) at least. The tile's own steps are a decimation in time in shared memory, two layers between barriers.
 //
+// Columns of one call share launches, as many at a time as their descriptions and scratch memory allow.
+//
 // Cost: n/2·log n products for butterflies, at most 3·n for each pass but the last (a power of omega is one product), 4·n more over a
 // coset. Memory: each pass reads and writes n elements; n of scratch.
+
+#include <algorithm>
 
 #include "columns.hpp"
 
@@ -25,6 +29,9 @@ constexpr uint32_t GROUP_BITS = 2;
 constexpr uint32_t TILE = 1u << (DomainTables::TILE_BITS + GROUP_BITS);
 // 2^28 elements in passes of 2^8 at most.
 constexpr uint32_t MAX_PASSES = 4;
+// Columns of a launch, whose descriptions are its arguments; and scratch memory beyond which nothing is gained.
+constexpr uint32_t MOST_COLUMNS = 64;
+constexpr uint64_t MOST_SCRATCH = uint64_t{64} << 20;
 
 // How the exponent's bits are dealt out to passes: as evenly as can be.
 struct Split {
@@ -36,8 +43,16 @@ struct Split {
     }
 };
 
+// Where a column is and goes to, and the powers of its coset.
+struct Place {
+    const Fr *from;
+    Fr *to;
+    const Fr *shift;
+};
+
 struct Pass {
     static constexpr unsigned THREADS = 256;
+    static constexpr unsigned BLOCKS = 3;
     using Locals = Nothing;
 
     // Halves of elements apart, so that neighbouring threads read neighbouring 16 bytes.
@@ -48,12 +63,10 @@ struct Pass {
         Half halves[2][TILE];
     };
 
-    const Fr *from;
-    Fr *to;
+    Place columns[MOST_COLUMNS];
+    // A column behind the other, between passes.
+    Fr *scratch;
     DomainTables domain;
-    // Factors of coefficients on the way in, and on the way out.
-    Powers shift_in;
-    Powers shift_out;
     // A factor of all results of the last pass of the inverse.
     Fr scale;
     Split split;
@@ -65,6 +78,12 @@ struct Pass {
 
     HD uint32_t bits() const { return split.bits[pass]; }
     HD bool is_last() const { return pass + 1 == split.passes; }
+    HD const Fr *source(uint64_t column) const { return pass == 0 ? columns[column].from : scratch + (column << domain.k()); }
+    HD Fr *target(uint64_t column) const { return is_last() ? columns[column].to : scratch + (column << domain.k()); }
+    // Factors of a column's coefficients.
+    HD Powers shift(uint64_t column) const {
+        return columns[column].shift == nullptr ? Powers() : Powers(columns[column].shift, domain.k());
+    }
     // Exponents of the elements between those of one transform.
     HD uint32_t stride_bits() const { return domain.k() - done - bits(); }
 
@@ -97,7 +116,7 @@ struct Pass {
     }
 
     // The column of the batch, and the tile within it.
-    HD uint64_t column_start(Thread thread) const { return thread.block >> tile_count_bits() << domain.k(); }
+    HD uint64_t column(Thread thread) const { return thread.block >> tile_count_bits(); }
     HD uint64_t tile(Thread thread) const { return thread.block & ((uint64_t{1} << tile_count_bits()) - 1); }
     HD uint32_t tile_count_bits() const { return domain.k() - bits() - group_bits; }
 
@@ -136,20 +155,24 @@ struct Pass {
     }
 
     HD void load(Thread thread, Shared &shared) const {
-        const uint64_t start = column_start(thread), first = tile(thread) << group_bits;
+        const Fr *from = source(column(thread));
+        const Powers factors = pass == 0 && !inverse ? shift(column(thread)) : Powers();
+        const uint64_t first = tile(thread) << group_bits;
         for (uint32_t u = thread.index; u < 1u << (bits() + group_bits); u += thread.count) {
             // Neighbouring threads take what lies side by side.
             const uint32_t g = is_last() ? u >> bits() : u & ((1u << group_bits) - 1);
             const uint32_t x = is_last() ? u & ((1u << bits()) - 1) : u >> group_bits;
             const uint64_t place = place_before(first, g, x);
-            Fr element = from[start + place];
-            if (pass == 0 && shift_in.present()) element *= shift_in.at(place);
+            Fr element = from[place];
+            if (factors.present()) element *= factors.at(place);
             put(shared, reversed(x, bits()) << group_bits | g, element);
         }
     }
 
     HD void store(Thread thread, Shared &shared) const {
-        const uint64_t start = column_start(thread), first = tile(thread) << group_bits;
+        Fr *to = target(column(thread));
+        const Powers factors = is_last() && inverse ? shift(column(thread)) : Powers();
+        const uint64_t first = tile(thread) << group_bits;
         for (uint32_t u = thread.index; u < 1u << (bits() + group_bits); u += thread.count) {
             const uint32_t g = u & ((1u << group_bits) - 1), x = u >> group_bits;
             const uint64_t place = place_after(first, g, x);
@@ -159,9 +182,9 @@ struct Pass {
                 element *= root(between * x << done);
             } else if (inverse) {
                 element *= scale;
-                if (shift_out.present()) element *= shift_out.at(place);
+                if (factors.present()) element *= factors.at(place);
             }
-            to[start + place] = element;
+            to[place] = element;
         }
     }
 
@@ -220,34 +243,47 @@ Fr inverse_of_size(uint32_t k) {
     return half.power(k);
 }
 
+// Scratch memory for so many columns, or for half as many as long as memory is short; `columns` becomes what it is for.
+std::unique_ptr<Scratch<Fr>> scratch_for(Context &context, uint32_t k, uint64_t &columns) {
+    while (true) {
+        try {
+            return std::make_unique<Scratch<Fr>>(context, columns << k);
+        } catch (const Failure &failure) {
+            if (failure.status() != ZKINFER_OUT_OF_MEMORY || columns == 1) throw;
+            columns = (columns + 1) / 2;
+        }
+    }
+}
+
 struct Transform {
     DomainTables domain;
-    Powers shift;
     bool inverse;
-    uint64_t count;
 
-    void run(Context &context, Fr *to, const Fr *from) const {
+    void run(Context &context, const std::vector<Place> &places) const {
         const uint32_t k = domain.k();
         const Split split(k);
-        Scratch<Fr> scratch(context, split.passes > 1 ? count << k : 0);
-        uint32_t done = 0;
-        for (uint32_t pass = 0; pass < split.passes; ++pass) {
-            const bool last = pass + 1 == split.passes;
-            const uint32_t others = k - split.bits[pass];
-            const uint32_t group_bits = others < GROUP_BITS ? others : GROUP_BITS;
-            const Pass kernel{pass == 0 ? from : scratch.get(),
-                              last ? to : scratch.get(),
-                              domain,
-                              inverse ? Powers() : shift,
-                              inverse ? shift : Powers(),
-                              inverse_of_size(k),
-                              split,
-                              pass,
-                              done,
-                              group_bits,
-                              inverse};
-            launch(context, count << (others - group_bits), kernel);
-            done += split.bits[pass];
+        uint64_t together = std::min<uint64_t>(places.size(), MOST_COLUMNS);
+        std::unique_ptr<Scratch<Fr>> scratch;
+        if (split.passes > 1) {
+            together = std::clamp<uint64_t>(MOST_SCRATCH / sizeof(Fr) >> k, 1, together);
+            scratch = scratch_for(context, k, together);
+        }
+        for (uint64_t start = 0; start < places.size(); start += together) {
+            const uint64_t count = std::min<uint64_t>(together, places.size() - start);
+            Pass kernel{{}, scratch == nullptr ? nullptr : scratch->get(), domain, inverse_of_size(k), split, 0, 0, 0, inverse};
+            std::copy_n(places.begin() + static_cast<int64_t>(start), count, kernel.columns);
+            passes(context, count, kernel);
+        }
+    }
+
+  private:
+    void passes(Context &context, uint64_t count, Pass &kernel) const {
+        const Split &split = kernel.split;
+        for (kernel.pass = 0; kernel.pass < split.passes; ++kernel.pass) {
+            const uint32_t others = domain.k() - split.bits[kernel.pass];
+            kernel.group_bits = std::min(others, GROUP_BITS);
+            launch(context, count << (others - kernel.group_bits), kernel);
+            kernel.done += split.bits[kernel.pass];
         }
     }
 };
@@ -258,12 +294,14 @@ struct Transform {
 using namespace zkinfer;
 
 int32_t zkinfer_transform(zkinfer_context *context, zkinfer_address domain, uint32_t k, uint32_t inverse,
-                          zkinfer_address shift, zkinfer_address to, zkinfer_address from, uint64_t count) {
+                          const zkinfer_transformed *columns, uint64_t count) {
     return guarded(context, [&](Context &context) {
-        if (k > ScalarParameters::TWO_ADICITY) throw Failure(ZKINFER_INVALID, "a domain larger than 2^28");
-        if (count > UINT64_MAX >> (k + 5)) throw Failure(ZKINFER_INVALID, "more columns than there can be");
-        const Powers powers = shift == 0 ? Powers() : Powers(at<Fr>(shift), k);
-        const Transform transform{DomainTables(at<Fr>(domain), k), powers, inverse != 0, count};
-        transform.run(context, at<Fr>(to), at<Fr>(from));
+        const DomainTables tables = known_tables(domain, k);
+        if (count == 0) return;
+        std::vector<Place> places;
+        for (uint64_t i = 0; i < count; ++i) {
+            places.push_back({at<Fr>(columns[i].from), at<Fr>(columns[i].to), at<Fr>(columns[i].shift)});
+        }
+        Transform{tables, inverse != 0}.run(context, places);
     });
 }

@@ -10,7 +10,7 @@ pub mod twin;
 pub use column::DeviceColumn;
 pub use engine::GpuEngine;
 pub use ffi::{
-    Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceDomain, DeviceError, DeviceField, DeviceInfo,
-    ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs, ABI_VERSION,
+    ColumnSum, Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceCounts, DeviceDomain, DeviceError, DeviceField,
+    DeviceInfo, ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs, Transformed, ABI_VERSION,
 };
 pub use library::{LIBRARY_VARIABLE, REQUIRE_VARIABLE};

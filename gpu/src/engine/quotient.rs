@@ -15,7 +15,7 @@ use prover::plonk::quotient::{coset_shifts, pieces_matrix, Batch, QuotientPlan};
 
 use super::GpuEngine;
 use crate::program::DeviceProgram;
-use crate::{DeviceBuffer, DeviceColumn, DeviceCoset, ElementOperation, Mode, ProgramInputs};
+use crate::{DeviceBuffer, DeviceColumn, DeviceCoset, ElementOperation, ProgramInputs, Transformed};
 
 /// Columns by coefficients.
 type Polynomials = BTreeMap<Name, DeviceBuffer<Fr>>;
@@ -45,10 +45,9 @@ impl GpuEngine {
         }
         drop(polynomials);
         let mut columns = Vec::with_capacity(plan.pieces);
-        for mut piece in pieces {
-            self.domain.forward(None, &mut piece)?;
-            columns.push(DeviceColumn::elements(piece));
-        }
+        let places = pieces.iter_mut().map(|to| Transformed { coset: None, from: None, to });
+        self.domain.forward_each(places.collect())?;
+        columns.extend(pieces.into_iter().map(DeviceColumn::elements));
         while columns.len() < plan.pieces {
             columns.push(DeviceColumn::constant(Fr::ZERO));
         }
@@ -86,13 +85,12 @@ impl GpuEngine {
         environment: &Environment<'_, DeviceColumn>,
         polynomials: &mut Polynomials,
     ) -> Result<(), EngineError> {
-        for name in &batch.columns {
-            if !polynomials.contains_key(name) {
-                let mut column = self.named(*name, environment)?;
-                self.domain.inverse(None, &mut column)?;
-                polynomials.insert(*name, column);
-            }
-        }
+        let missing = batch.columns.iter().copied().filter(|name| !polynomials.contains_key(name));
+        let missing: Vec<Name> = missing.collect();
+        let mut columns = self.named(&missing, environment)?;
+        let places = columns.iter_mut().map(|to| Transformed { coset: None, from: None, to });
+        self.domain.inverse_each(places.collect())?;
+        polynomials.extend(missing.into_iter().zip(columns));
         Ok(())
     }
 
@@ -105,15 +103,17 @@ impl GpuEngine {
         polynomials: &Polynomials,
         numerator: &mut DeviceBuffer<Fr>,
     ) -> Result<(), EngineError> {
-        let values = program.slots.iter().map(|name| match name {
-            Name::First => self.first_on(coset.shift),
-            name => {
-                let mut values = self.new_column()?;
-                self.domain.forward_into(Some(&coset.coset), &polynomials[name], &mut values)?;
-                Ok(values)
+        let mut values = program.slots.iter().map(|_| self.new_column()).collect::<Result<Vec<_>, _>>()?;
+        let mut transformed = Vec::with_capacity(values.len());
+        for (name, to) in program.slots.iter().zip(&mut values) {
+            match name {
+                Name::First => self.first_on(coset.shift, to)?,
+                name => {
+                    transformed.push(Transformed { coset: Some(&coset.coset), from: Some(&polynomials[name]), to });
+                }
             }
-        });
-        let values = values.collect::<Result<Vec<_>, EngineError>>()?;
+        }
+        self.domain.forward_each(transformed)?;
         let slots: Vec<_> = values.iter().collect();
         let inputs = ProgramInputs { slots: &slots, scalars, shift: coset.shift };
         self.domain.run_program(&program.steps, &inputs, false, numerator)?;
@@ -121,12 +121,8 @@ impl GpuEngine {
     }
 
     /// `ℓ_0(x) = (x^n − 1)/(n·(x − 1))` on a coset.
-    fn first_on(&self, shift: Fr) -> Result<DeviceBuffer<Fr>, EngineError> {
-        let mut values = self.new_column()?;
-        self.linear(shift, -Fr::ONE, Mode::Set, &mut values)?;
-        self.device.invert(&mut values)?;
-        self.linear(Fr::ZERO, self.vanishing_by_rows(shift), Mode::Multiply, &mut values)?;
-        Ok(values)
+    fn first_on(&self, shift: Fr, values: &mut DeviceBuffer<Fr>) -> Result<(), EngineError> {
+        Ok(self.domain.fractions([Fr::ZERO, self.vanishing_by_rows(shift)], [shift, -Fr::ONE], values)?)
     }
 
     /// Divides the numerators of a level by `X^n − 1`, and adds what comes of it to the pieces by coefficients.
@@ -136,9 +132,9 @@ impl GpuEngine {
         mut numerators: Vec<DeviceBuffer<Fr>>,
         pieces: &mut Vec<DeviceBuffer<Fr>>,
     ) -> Result<(), EngineError> {
-        for (coset, numerator) in cosets.iter().zip(&mut numerators) {
-            self.domain.inverse(Some(&coset.coset), numerator)?;
-        }
+        let places = cosets.iter().zip(&mut numerators);
+        let places = places.map(|(coset, to)| Transformed { coset: Some(&coset.coset), from: None, to });
+        self.domain.inverse_each(places.collect())?;
         let shifts: Vec<Fr> = cosets.iter().map(|coset| coset.shift).collect();
         self.device.multiply_columns(&pieces_matrix(self.domain.k(), &shifts), &mut numerators)?;
         if pieces.is_empty() {

@@ -10,7 +10,7 @@ use prover::plonk::scalar::Scalars;
 use super::GpuEngine;
 use crate::column::Form;
 use crate::program::DeviceProgram;
-use crate::{DeviceBuffer, DeviceColumn, Mode, ProgramInputs};
+use crate::{ColumnSum, DeviceBuffer, DeviceColumn, Mode, ProgramInputs};
 
 /// A column in full: one that is so already, or a copy.
 pub(super) enum Full<'a> {
@@ -27,6 +27,17 @@ impl Full<'_> {
     }
 }
 
+/// `identity·X + constant`
+fn linear<'a>(identity: Fr, constant: Fr) -> Factor<'a, DeviceColumn> {
+    Factor { terms: Vec::new(), identity, constant }
+}
+
+/// What is there is multiplied.
+fn factor(factor: Factor<'_, DeviceColumn>) -> ColumnSum<'_> {
+    let Factor { terms, identity, constant } = factor;
+    ColumnSum { terms, identity, constant, mode: Mode::Multiply }
+}
+
 impl GpuEngine {
     /// A new column, of anything.
     pub(super) fn new_column(&self) -> Result<DeviceBuffer<Fr>, EngineError> {
@@ -40,37 +51,36 @@ impl GpuEngine {
         Ok(column)
     }
 
-    /// `identity·X + constant` in every row.
-    pub(super) fn linear(
-        &self,
-        identity: Fr,
-        constant: Fr,
-        mode: Mode,
-        to: &mut DeviceBuffer<Fr>,
-    ) -> Result<(), EngineError> {
-        Ok(self.domain.combine(&[], identity, constant, mode, to)?)
-    }
-
     /// `constant + Σ factor·column`
     pub(super) fn combination(&self, terms: &[(&DeviceColumn, Fr)], constant: Fr) -> Result<DeviceColumn, EngineError> {
         let mut column = self.new_column()?;
-        self.domain.combine(terms, Fr::ZERO, constant, Mode::Set, &mut column)?;
+        self.domain.combine(&[ColumnSum::of(terms.to_vec(), constant)], &mut column)?;
         Ok(DeviceColumn::elements(column))
     }
 
-    /// The values of a column of the constraints, combinations among them, in memory of their own.
+    /// The values of columns of the constraints, combinations among them, in memory of their own.
     pub(super) fn named(
         &self,
-        name: constraints::Column,
+        names: &[constraints::Column],
         environment: &Environment<'_, DeviceColumn>,
-    ) -> Result<DeviceBuffer<Fr>, EngineError> {
-        let constraints::Column::Combination(index) = name else {
-            return Ok(self.domain.expand((environment.columns)(name))?);
-        };
-        let mut column = self.new_column()?;
-        let terms = combination_terms(environment, &environment.graph.combinations()[index]);
-        self.domain.combine(&terms, Fr::ZERO, Fr::ZERO, Mode::Set, &mut column)?;
-        Ok(column)
+    ) -> Result<Vec<DeviceBuffer<Fr>>, EngineError> {
+        let mut columns = names.iter().map(|_| self.new_column()).collect::<Result<Vec<_>, _>>()?;
+        let (mut sums, mut sum_places) = (Vec::new(), Vec::new());
+        let (mut held, mut held_places) = (Vec::new(), Vec::new());
+        for (name, column) in names.iter().zip(&mut columns) {
+            if let constraints::Column::Combination(index) = *name {
+                let terms = combination_terms(environment, &environment.graph.combinations()[index]);
+                sums.push([ColumnSum::of(terms, Fr::ZERO)]);
+                sum_places.push(column);
+            } else {
+                held.push((environment.columns)(*name));
+                held_places.push(column);
+            }
+        }
+        let mut sums: Vec<_> = sums.iter().map(|sum| &sum[..]).zip(sum_places).collect();
+        self.domain.combine_each(&mut sums)?;
+        self.domain.expand_each(&held, &mut held_places)?;
+        Ok(columns)
     }
 
     /// The values of a column of the constraints.
@@ -86,7 +96,8 @@ impl GpuEngine {
                 }
             }
         }
-        Ok(Full::Made(self.named(name, environment)?))
+        let mut made = self.named(&[name], environment)?;
+        Ok(Full::Made(made.pop().expect("one name, one column")))
     }
 
     pub(super) fn node_values(
@@ -111,15 +122,12 @@ impl GpuEngine {
     ) -> Result<(DeviceColumn, Fr), EngineError> {
         let usable = self.rows() - product.tail.len();
         let mut values = self.new_column()?;
-        self.linear(Fr::ZERO, Fr::ONE, Mode::Set, &mut values)?;
-        let multiply = |values: &mut DeviceBuffer<Fr>, factors: &[Factor<'_, DeviceColumn>]| {
-            factors.iter().try_for_each(|factor| {
-                self.domain.combine(&factor.terms, factor.identity, factor.constant, Mode::Multiply, values)
-            })
-        };
-        multiply(&mut values, &product.denominators)?;
+        let one = ColumnSum::of(Vec::new(), Fr::ONE);
+        let denominators: Vec<_> = std::iter::once(one).chain(product.denominators.into_iter().map(factor)).collect();
+        self.domain.combine(&denominators, &mut values)?;
         self.device.invert(&mut values)?;
-        multiply(&mut values, &product.numerators)?;
+        let numerators: Vec<_> = product.numerators.into_iter().map(factor).collect();
+        self.domain.combine(&numerators, &mut values)?;
         let last = self.device.running_products(&mut values, usable, product.start)?;
         values.upload(usable, &product.tail)?;
         Ok((DeviceColumn::elements(values), last))
@@ -127,11 +135,8 @@ impl GpuEngine {
 
     /// `ℓ_i(x) = ω^i·(x^n − 1)/(n·(x − ω^i))`
     fn lagrange_at(&self, x: Fr) -> Result<DeviceBuffer<Fr>, EngineError> {
-        let scale = self.vanishing_by_rows(x);
         let mut weights = self.new_column()?;
-        self.linear(-Fr::ONE, x, Mode::Set, &mut weights)?;
-        self.device.invert(&mut weights)?;
-        self.linear(scale, Fr::ZERO, Mode::Multiply, &mut weights)?;
+        self.domain.fractions([self.vanishing_by_rows(x), Fr::ZERO], [-Fr::ONE, x], &mut weights)?;
         Ok(weights)
     }
 
@@ -152,12 +157,11 @@ impl GpuEngine {
         let mut sum = self.zeros()?;
         let (mut numerator, mut inverse) = (self.new_column()?, self.new_column()?);
         for divisor in divisors(dividends) {
-            self.linear(Fr::ZERO, Fr::ONE, Mode::Set, &mut inverse)?;
-            for root in divisor.points {
-                self.linear(Fr::ONE, -root, Mode::Multiply, &mut inverse)?;
-            }
+            let one = ColumnSum::of(Vec::new(), Fr::ONE);
+            let roots = divisor.points.iter().map(|&root| factor(linear(Fr::ONE, -root)));
+            self.domain.combine(&std::iter::once(one).chain(roots).collect::<Vec<_>>(), &mut inverse)?;
             self.device.invert(&mut inverse)?;
-            self.domain.combine(&divisor.terms, Fr::ZERO, Fr::ZERO, Mode::Set, &mut numerator)?;
+            self.domain.combine(&[ColumnSum::of(divisor.terms, Fr::ZERO)], &mut numerator)?;
             self.domain.add_quotients(&numerator, &inverse, &divisor.remainder, Mode::Add, &mut sum)?;
         }
         Ok(DeviceColumn::elements(sum))

@@ -9,7 +9,14 @@ use crate::column::{DeviceColumn, DeviceIntegers, Form};
 functions! {
     /// Columns.
     Functions {
-        fn zkinfer_expand(context: *mut RawContext, domain: u64, k: u32, column: *const RawColumn, to: u64) -> i32;
+        fn zkinfer_expand(
+            context: *mut RawContext,
+            domain: u64,
+            k: u32,
+            columns: *const RawColumn,
+            places: *const u64,
+            count: u64,
+        ) -> i32;
     }
 }
 
@@ -84,13 +91,33 @@ impl DeviceDomain {
     /// # Panics
     /// The column is another device's.
     pub fn expand(&self, column: &DeviceColumn) -> Result<DeviceBuffer<Fr>, DeviceError> {
-        let device = self.device();
-        let values = device.buffer(self.size())?;
-        let raw = RawColumn::new(device, column);
-        // SAFETY: the column's buffers are there, as long as it says; the domain's tables are those of `k`.
-        device.call(|tables, context| unsafe {
-            (tables.columns.zkinfer_expand)(context, self.address(), self.k(), &raw, values.address_on(device))
-        })?;
+        let mut values = self.device().buffer(self.size())?;
+        self.expand_each(&[column], &mut [&mut values])?;
         Ok(values)
+    }
+
+    /// The values of columns in all rows, each in its place.
+    ///
+    /// # Errors
+    /// There is no memory, a column is longer than the domain, or the device fails.
+    ///
+    /// # Panics
+    /// There are more or fewer places than columns, one has another length than a column, or one or a column is another device's.
+    pub fn expand_each(
+        &self,
+        columns: &[&DeviceColumn],
+        places: &mut [&mut DeviceBuffer<Fr>],
+    ) -> Result<(), DeviceError> {
+        assert_eq!(columns.len(), places.len(), "a place for each column");
+        assert!(places.iter().all(|place| place.len() == self.size()), "columns of the domain");
+        let device = self.device();
+        let raw: Vec<RawColumn> = columns.iter().map(|column| RawColumn::new(device, column)).collect();
+        let places: Vec<u64> = places.iter().map(|place| place.address_on(device)).collect();
+        // SAFETY: the columns' buffers are there, as long as they say; the domain's tables are those of `k`, and so many rows are in each
+        // place.
+        device.call(|tables, context| unsafe {
+            let (raw, places, count) = (raw.as_ptr(), places.as_ptr(), places.len() as u64);
+            (tables.columns.zkinfer_expand)(context, self.address(), self.k(), raw, places, count)
+        })
     }
 }

@@ -11,6 +11,7 @@ functions! {
     /// Memory.
     Functions {
         fn zkinfer_memory(context: *mut RawContext, used_bytes: *mut u64, peak_bytes: *mut u64) -> i32;
+        fn zkinfer_count(context: *mut RawContext, counts: *mut DeviceCounts) -> i32;
         fn zkinfer_allocate(context: *mut RawContext, bytes: u64, address: *mut u64) -> i32;
         fn zkinfer_free(context: *mut RawContext, address: u64) -> i32;
         fn zkinfer_upload(context: *mut RawContext, to: u64, from: *const c_void, bytes: u64) -> i32;
@@ -18,6 +19,30 @@ functions! {
         fn zkinfer_copy(context: *mut RawContext, to: u64, from: u64, bytes: u64) -> i32;
         fn zkinfer_zero(context: *mut RawContext, to: u64, bytes: u64) -> i32;
         fn zkinfer_synchronize(context: *mut RawContext) -> i32;
+    }
+}
+
+/// What a context has done so far.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceCounts {
+    /// Kernels started.
+    pub launches: u64,
+    /// Bytes that were copied from the host, descriptions that kernels read included.
+    pub uploaded_bytes: u64,
+    /// Bytes that were copied to the host.
+    pub downloaded_bytes: u64,
+}
+
+impl std::ops::Sub for DeviceCounts {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            launches: self.launches - before.launches,
+            uploaded_bytes: self.uploaded_bytes - before.uploaded_bytes,
+            downloaded_bytes: self.downloaded_bytes - before.downloaded_bytes,
+        }
     }
 }
 
@@ -180,6 +205,17 @@ impl Device {
         // SAFETY: both are written alone.
         self.call(|tables, context| unsafe { (tables.memory.zkinfer_memory)(context, &mut used, &mut peak) })?;
         Ok((used, peak))
+    }
+
+    /// What was done so far.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn counts(&self) -> Result<DeviceCounts, DeviceError> {
+        let mut counts = DeviceCounts::default();
+        // SAFETY: `counts` has the header's layout, and is written alone.
+        self.call(|tables, context| unsafe { (tables.memory.zkinfer_count)(context, &mut counts) })?;
+        Ok(counts)
     }
 
     /// Waits until everything that was started is done.

@@ -44,14 +44,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
 pub use elements::{DeviceField, ElementOperation};
-pub use memory::{DeviceBuffer, Plain};
+pub use memory::{DeviceBuffer, DeviceCounts, Plain};
 pub use msm::DeviceBases;
 pub use program::ProgramInputs;
-pub use rows::Mode;
-pub use transform::{DeviceCoset, DeviceDomain};
+pub use rows::{ColumnSum, Mode};
+pub use transform::{DeviceCoset, DeviceDomain, Transformed};
 
 /// The version of `cuda/abi.h`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Why there is no library, or no device.
 #[derive(Debug, Error)]

@@ -14,10 +14,15 @@ functions! {
             domain: u64,
             k: u32,
             terms: *const RawTerm,
+            sums: *const RawSum,
             count: u64,
-            identity: *const Fr,
-            constant: *const Fr,
-            mode: u32,
+        ) -> i32;
+        fn zkinfer_fractions(
+            context: *mut RawContext,
+            domain: u64,
+            k: u32,
+            above: *const [Fr; 2],
+            below: *const [Fr; 2],
             to: u64,
         ) -> i32;
         fn zkinfer_add_quotients(
@@ -56,6 +61,37 @@ pub(crate) struct RawTerm {
     factor: Fr,
 }
 
+/// A sum as the library takes it: of the next `count` terms.
+#[repr(C)]
+pub(crate) struct RawSum {
+    to: u64,
+    count: u64,
+    identity: Fr,
+    constant: Fr,
+    mode: u32,
+    reserved: u32,
+}
+
+/// `Σ factor·column + identity·X + constant` in every row, and what becomes of what was there.
+#[derive(Clone, Debug)]
+pub struct ColumnSum<'a> {
+    /// Columns with their factors.
+    pub terms: Vec<(&'a DeviceColumn, Fr)>,
+    /// Coefficient of the point `ω^i` that row `i` stands for.
+    pub identity: Fr,
+    /// The constant.
+    pub constant: Fr,
+    /// What becomes of what was there.
+    pub mode: Mode,
+}
+
+impl<'a> ColumnSum<'a> {
+    /// The sum in place of what was there.
+    pub fn of(terms: Vec<(&'a DeviceColumn, Fr)>, constant: Fr) -> Self {
+        Self { terms, identity: Fr::zero(), constant, mode: Mode::Set }
+    }
+}
+
 /// What becomes of what was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -78,31 +114,65 @@ impl Mode {
 }
 
 impl DeviceDomain {
-    /// `Σ factor·column + identity·X + constant` in every row, into `to`.
+    /// Sums of columns, one after the other, into `to`.
     ///
     /// # Errors
     /// There is no memory, a column is longer than the domain, or the device fails.
     ///
     /// # Panics
     /// `to` has another length, or a column is another device's.
-    pub fn combine(
-        &self,
-        terms: &[(&DeviceColumn, Fr)],
-        identity: Fr,
-        constant: Fr,
-        mode: Mode,
-        to: &mut DeviceBuffer<Fr>,
-    ) -> Result<(), DeviceError> {
+    pub fn combine(&self, sums: &[ColumnSum<'_>], to: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
+        self.combine_each(&mut [(sums, to)])
+    }
+
+    /// Sums of columns into several places, in one launch.
+    ///
+    /// # Errors
+    /// There is no memory, a column is longer than the domain, or the device fails.
+    ///
+    /// # Panics
+    /// A place has another length, or it or a column is another device's.
+    pub fn combine_each(&self, places: &mut [(&[ColumnSum<'_>], &mut DeviceBuffer<Fr>)]) -> Result<(), DeviceError> {
+        let device = self.device();
+        let (mut raw_terms, mut raw_sums) = (Vec::new(), Vec::new());
+        for (sums, to) in places.iter() {
+            assert_eq!(to.len(), self.size(), "a column of the domain");
+            let to = to.address_on(device);
+            for ColumnSum { terms, identity, constant, mode } in sums.iter() {
+                let term = |&(column, factor)| RawTerm { column: RawColumn::new(device, column), factor };
+                raw_terms.extend(terms.iter().map(term));
+                raw_sums.push(RawSum {
+                    to,
+                    count: terms.len() as u64,
+                    identity: *identity,
+                    constant: *constant,
+                    mode: mode.number(),
+                    reserved: 0,
+                });
+            }
+        }
+        // SAFETY: the columns' buffers are there, as long as they say, and there are as many terms as sums ask for. Places have a
+        // column's length; they are borrowed for writing, so that none is another's or a column.
+        device.call(|tables, context| unsafe {
+            let (terms, sums, count) = (raw_terms.as_ptr(), raw_sums.as_ptr(), raw_sums.len() as u64);
+            (tables.rows.zkinfer_combine)(context, self.address(), self.k(), terms, sums, count)
+        })
+    }
+
+    /// `(above₀·X + above₁)/(below₀·X + below₁)` in every row, zero where that is divided by zero.
+    ///
+    /// # Errors
+    /// The device fails.
+    ///
+    /// # Panics
+    /// `to` has another length, or is another device's.
+    pub fn fractions(&self, above: [Fr; 2], below: [Fr; 2], to: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
         assert_eq!(to.len(), self.size(), "a column of the domain");
         let device = self.device();
-        let term = |&(column, factor): &(&DeviceColumn, Fr)| RawTerm { column: RawColumn::new(device, column), factor };
-        let terms: Vec<RawTerm> = terms.iter().map(term).collect();
-        let (to, count) = (to.address_on(device), terms.len() as u64);
-        // SAFETY: the columns' buffers are there, as long as they say; `to` has a column's length.
+        let to = to.address_on(device);
+        // SAFETY: `to` has a column's length.
         device.call(|tables, context| unsafe {
-            let function = tables.rows.zkinfer_combine;
-            let (domain, terms) = (self.address(), terms.as_ptr());
-            function(context, domain, self.k(), terms, count, &identity, &constant, mode.number(), to)
+            (tables.rows.zkinfer_fractions)(context, self.address(), self.k(), &above, &below, to)
         })
     }
 

@@ -17,9 +17,7 @@ functions! {
             domain: u64,
             k: u32,
             inverse: u32,
-            shift: u64,
-            to: u64,
-            from: u64,
+            columns: *const RawTransformed,
             count: u64,
         ) -> i32;
     }
@@ -38,6 +36,24 @@ pub struct DeviceCoset {
     k: u32,
     powers: DeviceBuffer<Fr>,
     inverse_powers: DeviceBuffer<Fr>,
+}
+
+/// A column to be transformed, as the library takes it.
+#[repr(C)]
+pub(crate) struct RawTransformed {
+    to: u64,
+    from: u64,
+    shift: u64,
+}
+
+/// A column to be transformed.
+pub struct Transformed<'a> {
+    /// The coset on which its values are; none for the domain itself.
+    pub coset: Option<&'a DeviceCoset>,
+    /// What is transformed, where that is not in the place itself.
+    pub from: Option<&'a DeviceBuffer<Fr>>,
+    /// Where the result goes.
+    pub to: &'a mut DeviceBuffer<Fr>,
 }
 
 impl Device {
@@ -109,64 +125,72 @@ impl DeviceDomain {
     /// one behind the other.
     ///
     /// # Errors
-    /// There is no memory for as much again, or the device fails.
+    /// There is no memory for a further column, or the device fails.
     ///
     /// # Panics
     /// The elements are no whole columns, or the coset or a buffer is another's.
     pub fn forward(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
-        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), None, columns)
-    }
-
-    /// Coefficients to values on the domain, or on a coset, in another place.
-    ///
-    /// # Errors
-    /// There is no memory for as much again, or the device fails.
-    ///
-    /// # Panics
-    /// The elements are no whole columns, or not as many as there is room for, or the coset or a buffer is another's.
-    pub fn forward_into(
-        &self,
-        coset: Option<&DeviceCoset>,
-        coefficients: &DeviceBuffer<Fr>,
-        values: &mut DeviceBuffer<Fr>,
-    ) -> Result<(), DeviceError> {
-        self.transform(false, coset.map(|coset| (coset.k, &coset.powers)), Some(coefficients), values)
+        self.transform(false, vec![Transformed { coset, from: None, to: columns }])
     }
 
     /// Values on the domain, or on a coset, to coefficients, in place.
     ///
     /// # Errors
-    /// There is no memory for as much again, or the device fails.
+    /// There is no memory for a further column, or the device fails.
     ///
     /// # Panics
     /// The elements are no whole columns, or the coset or a buffer is another's.
     pub fn inverse(&self, coset: Option<&DeviceCoset>, columns: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
-        self.transform(true, coset.map(|coset| (coset.k, &coset.inverse_powers)), None, columns)
+        self.transform(true, vec![Transformed { coset, from: None, to: columns }])
     }
 
-    fn transform(
-        &self,
-        inverse: bool,
-        shift: Option<(u32, &DeviceBuffer<Fr>)>,
-        from: Option<&DeviceBuffer<Fr>>,
-        columns: &mut DeviceBuffer<Fr>,
-    ) -> Result<(), DeviceError> {
-        assert_eq!(columns.len() % self.size(), 0, "whole columns");
-        let device = self.device();
-        let to = columns.address_on(device);
-        let from = from.map_or(to, |from| {
-            assert_eq!(from.len(), columns.len(), "as many elements in both places");
+    /// Coefficients to values, of several columns in the same launches.
+    ///
+    /// # Errors
+    /// There is no memory for a further column, or the device fails.
+    ///
+    /// # Panics
+    /// The elements are no whole columns, or not as many as there is room for, or a coset or a buffer is another's.
+    pub fn forward_each(&self, columns: Vec<Transformed<'_>>) -> Result<(), DeviceError> {
+        self.transform(false, columns)
+    }
+
+    /// Values to coefficients, of several columns in the same launches.
+    ///
+    /// # Errors
+    /// There is no memory for a further column, or the device fails.
+    ///
+    /// # Panics
+    /// The elements are no whole columns, or not as many as there is room for, or a coset or a buffer is another's.
+    pub fn inverse_each(&self, columns: Vec<Transformed<'_>>) -> Result<(), DeviceError> {
+        self.transform(true, columns)
+    }
+
+    fn transform(&self, inverse: bool, columns: Vec<Transformed<'_>>) -> Result<(), DeviceError> {
+        let raw: Vec<RawTransformed> = columns.iter().flat_map(|column| self.whole_columns(inverse, column)).collect();
+        // SAFETY: the tables are those of `k`. Each column is in both places, which are the same or apart, and no place is another one's,
+        // since they are borrowed for writing.
+        self.device().call(|functions, context| unsafe {
+            let function = functions.transform.zkinfer_transform;
+            function(context, self.address(), self.k, u32::from(inverse), raw.as_ptr(), raw.len() as u64)
+        })
+    }
+
+    /// The columns that lie one behind the other in a buffer.
+    fn whole_columns(&self, inverse: bool, columns: &Transformed<'_>) -> Vec<RawTransformed> {
+        let (size, device) = (self.size(), self.device());
+        assert_eq!(columns.to.len() % size, 0, "whole columns");
+        let to = columns.to.address_on(device);
+        let from = columns.from.map_or(to, |from| {
+            assert_eq!(from.len(), columns.to.len(), "as many elements in both places");
             from.address_on(device)
         });
-        let shift = shift.map_or(0, |(k, powers)| {
-            assert_eq!(k, self.k, "a coset of another size");
+        let shift = columns.coset.map_or(0, |coset| {
+            assert_eq!(coset.k, self.k, "a coset of another size");
+            let powers = if inverse { &coset.inverse_powers } else { &coset.powers };
             powers.address_on(device)
         });
-        let count = (columns.len() / self.size()) as u64;
-        // SAFETY: the tables are those of `k`, and so many columns are in both places, which are the same or apart.
-        device.call(|functions, context| unsafe {
-            let function = functions.transform.zkinfer_transform;
-            function(context, self.address(), self.k, u32::from(inverse), shift, to, from, count)
-        })
+        let places = (0..columns.to.len() / size).map(|column| (column * size * size_of::<Fr>()) as u64);
+        places.map(|place| RawTransformed { to: to + place, from: from + place, shift }).collect()
     }
 }
