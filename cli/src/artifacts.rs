@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use circuits::graph::{Port, Program, FILE_OPTIONS};
 use circuits::layout::{LayoutOptions, Objective};
 use onnx_import::quantize::{Bits, InputStep, Ranges};
-use verifier::container::{self, ContainerError, Header, Kind, HEADER_BYTES};
+use prover::program::ProgramFile;
+use verifier::container::{self, ContainerError, EncodedFile, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
 
 use crate::exit::{Failure, OrFail, Outcome};
@@ -275,15 +276,14 @@ impl ProgramArtifact {
     /// The file can't be read or holds no valid program.
     pub(crate) fn read(path: &Path) -> Outcome<Self> {
         let named = || path.display().to_string();
-        let file = container::read_file(Kind::Program, path).or_misuse(named())?;
-        let program = prover::program::from_file(&file).or_misuse(named())?;
+        let ProgramFile { program, digest, bytes } = prover::program::open(path).or_misuse(named())?;
         let (recipe, bits) = Recipe::from_options(&program.options).or_misuse(named())?;
         let holds_batch = |port: &Port| recipe.batch == 1 || port.shape.first() == Some(&recipe.batch);
         if let Some(port) = program.inputs.iter().chain(&program.outputs).find(|port| !holds_batch(port)) {
             let fault = anyhow!("port {:?} has the shape {:?} in a batch of {}", port.name, port.shape, recipe.batch);
             return Err(Failure::misuse(fault).context(named()));
         }
-        Ok(Self { program, recipe, bits, digest: Digest::of(&file), bytes: file.len() as u64 })
+        Ok(Self { program, recipe, bits, digest, bytes })
     }
 
     /// The digest by which keys name the program: that of its file, or of its family's where its weights are private.
@@ -294,15 +294,23 @@ impl ProgramArtifact {
         prover::program::key_digest(&self.program, self.digest).or_refused("the program can't be written")
     }
 
-    /// The artifact of a program that has just been compiled, and the bytes of its file.
+    /// The artifact of a program that has just been compiled.
     ///
     /// # Errors
     /// The program is larger than a file may be.
-    pub(crate) fn new(mut program: Program, recipe: Recipe, bits: u32) -> Outcome<(Self, Vec<u8>)> {
+    pub(crate) fn new(mut program: Program, recipe: Recipe, bits: u32) -> Outcome<Self> {
         program.options = recipe.to_options(bits);
-        let file = prover::program::to_file(&program).or_refused("the program can't be written")?;
-        let (digest, bytes) = (Digest::of(&file), file.len() as u64);
-        Ok((Self { program, recipe, bits, digest, bytes }, file))
+        let file = prover::program::encoding(&program).or_refused("the program can't be written")?;
+        let (digest, bytes) = (file.digest(), file.bytes());
+        Ok(Self { program, recipe, bits, digest, bytes })
+    }
+
+    /// Writes the program's file, for its owner alone where the program has private weights.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn write(&self, path: &Path) -> Outcome {
+        prover::program::write(&self.program, path).map_err(write_failure)
     }
 }
 
@@ -311,7 +319,6 @@ impl ProgramArtifact {
 /// # Errors
 /// The file can't be opened.
 pub(crate) fn is_artifact(path: &Path) -> Outcome<bool> {
-    use std::io::Read;
     let named = || path.display().to_string();
     let mut start = Vec::new();
     let file = fs::File::open(path).or_misuse(named())?;
@@ -324,7 +331,6 @@ pub(crate) fn is_artifact(path: &Path) -> Outcome<bool> {
 /// # Errors
 /// The file can't be read or is none of ours.
 pub(crate) fn kind(path: &Path) -> Outcome<Kind> {
-    use std::io::Read;
     let named = || path.display().to_string();
     let mut start = Vec::new();
     let file = fs::File::open(path).or_misuse(named())?;
@@ -337,7 +343,28 @@ pub(crate) fn kind(path: &Path) -> Outcome<Kind> {
 /// # Errors
 /// The file can't be read.
 pub(crate) fn file_digest(path: &Path) -> Outcome<Digest> {
-    fs::read(path).map(|bytes| Digest::of(&bytes)).or_misuse(path.display().to_string())
+    fs::File::open(path).and_then(Digest::of_reader).or_misuse(path.display().to_string())
+}
+
+/// Whether some bytes occur in a file, which is read piece by piece.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn contains(path: &Path, bytes: &[u8]) -> Outcome<bool> {
+    const PIECE: u64 = 1 << 16;
+    let mut file = fs::File::open(path).or_misuse(path.display().to_string())?;
+    let mut window = Vec::new();
+    loop {
+        let read = (&mut file).take(PIECE).read_to_end(&mut window).or_misuse(path.display().to_string())?;
+        if window.windows(bytes.len()).any(|candidate| candidate == bytes) {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // What may be the start of them.
+        window.drain(..window.len().saturating_sub(bytes.len() - 1));
+    }
 }
 
 /// Reads a file whole.
@@ -359,14 +386,6 @@ pub(crate) fn file_bytes(path: &Path) -> Option<u64> {
 /// The system refuses.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
     container::write_atomic(path, bytes).map_err(write_failure)
-}
-
-/// Writes a file that holds this program, for its owner alone where the program has private weights.
-///
-/// # Errors
-/// The system refuses.
-pub(crate) fn write_program(program: &Program, path: &Path, bytes: &[u8]) -> Outcome {
-    prover::program::write_file(program, path, bytes).map_err(write_failure)
 }
 
 /// Tells of files that hold this program that they are secrets, where the program has private weights.
@@ -438,5 +457,21 @@ mod tests {
         public.retain(|name, _| !FILE_OPTIONS.contains(&name.as_str()));
         let untold = Recipe { calibration: Calibration::Untold, like: None, ..recipe };
         assert_eq!(Recipe::from_options(&public).expect("it is a recipe"), (untold, 10));
+    }
+
+    #[test]
+    fn bytes_are_found_across_pieces() {
+        let folder = tempfile::tempdir().expect("a folder for it");
+        let path = folder.path().join("file");
+        for at in [0, 65_530, 65_536, 99_992] {
+            let mut bytes = vec![b'l'; 100_000];
+            bytes[at..at + 8].copy_from_slice(b"location");
+            fs::write(&path, &bytes).expect("writable");
+            assert!(contains(&path, b"location").expect("readable"), "at {at}");
+            assert_eq!(file_digest(&path).expect("readable"), Digest::of(&bytes));
+            bytes[at + 3] = b'x';
+            fs::write(&path, &bytes).expect("writable");
+            assert!(!contains(&path, b"location").expect("readable"));
+        }
     }
 }

@@ -36,6 +36,25 @@ fn folded_machines_keep_to_their_plan() {
 }
 
 #[test]
+fn weights_take_little_more_than_their_narrow_form() {
+    const WEIGHTS: u64 = 20 << 20;
+    const MIB: u64 = 1 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| text(&folder.path().join(name));
+    let weight = |layer: usize, i: usize| ((i * 7919 + layer * 104_729) % 65_521) as f32 / 1e6 - 0.0327;
+    fs::write(path("model.onnx"), common::onnx::layers(20, 1024, weight)).expect("writable");
+    let compile = ["compile", &path("model.onnx"), "-o", &path("program.zki"), "--bits", "8", "--json"];
+    let compiled = zkinfer(&compile).done().json();
+    // The file as it is imported, four bytes each, and what is kept of reals, or else the program and its layout.
+    if let Some(peak) = compiled["peak_rss_bytes"].as_u64() {
+        assert!(peak < 64 * MIB + 128 * MIB + 6 * WEIGHTS, "{} MiB", peak / MIB);
+    }
+    // A program that is read is held, and no bytes of its file.
+    let inspected = zkinfer(&["estimate", &path("program.zki"), "--json"]).done().json();
+    assert!(bytes(&inspected["memory_plan"]["total"]) > 0);
+}
+
+#[test]
 fn a_limit_is_kept_or_refused_with_the_ways_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let refused = prove(folder.path(), &["--max-memory", "1MiB"]);

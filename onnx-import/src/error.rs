@@ -1,5 +1,7 @@
 //! Why a model is refused.
 
+use crate::float::stored::StorageError;
+
 /// Why a model could not be imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,6 +58,9 @@ pub enum ImportError {
         /// What is wrong.
         reason: String,
     },
+    /// A file with tensors changed while the model was read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// An input of the model is malformed or of a type that is not supported.
     #[error("input `{name}`: {reason}")]
     Input {

@@ -9,6 +9,7 @@
 //! relies on it. A proof with another layout than the verifying key's does not verify, and the prover finds that out
 //! ([`ProveOptions::verify`](crate::ProveOptions)).
 
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use circuits::graph::{FamilyError, Program};
@@ -17,14 +18,14 @@ use circuits::machine::MachineParams;
 use halo2_proofs::plonk::{self, keygen_vk};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use verifier::container::{self, Bytes, ContainerError, Kind};
+use verifier::container::{ContainerError, Decoded, EncodedFile, Encoding, Kind, Source};
 use verifier::key::KeyDescription;
 use verifier::{refuse_degree_override, DegreeOverride, Digest, KeyError, VerifyingKey};
 
 use crate::engine::{CpuEngine, CpuOptions, EngineError};
 use crate::plonk::machine;
 use crate::plonk::permutation::PermutationError;
-use crate::program::{self, ProgramFileError};
+use crate::program::{self, ProgramFile, ProgramFileError};
 use crate::prove::Engine;
 use crate::report::{Progress, Report, Stage, Stages};
 use crate::srs::Srs;
@@ -84,12 +85,12 @@ impl Plan {
         Ok(Self { program, digest, options, layout })
     }
 
-    /// Reads the program's file and lays it out as it was laid out before.
-    fn again(file: &[u8], options: LayoutOptions, widths: &Widths) -> Result<Self, ProvingKeyError> {
+    /// Lays a program out that was read from its file as it was laid out before.
+    fn again(file: ProgramFile, options: LayoutOptions, widths: &Widths) -> Result<Self, ProvingKeyError> {
         refuse_degree_override().map_err(SetupError::from)?;
-        let program = program::from_file(file)?;
+        let ProgramFile { program, digest, .. } = file;
         let layout = layout::lay_out(&program, &options, widths).map_err(SetupError::from)?;
-        let digest = program::key_digest(&program, Digest::of(file)).map_err(SetupError::from)?;
+        let digest = program::key_digest(&program, digest).map_err(SetupError::from)?;
         Ok(Self { program, digest, options, layout })
     }
 
@@ -228,13 +229,11 @@ pub enum MemberError {
     Layout(#[from] LayoutError),
 }
 
-/// The payload of the file.
+/// What stands in the file before those of the program and of the verifying key.
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
     options: LayoutOptions,
     widths: Widths,
-    program: Bytes,
-    key: Bytes,
 }
 
 impl ProvingKey {
@@ -265,10 +264,16 @@ impl ProvingKey {
     /// # Errors
     /// The program is larger than a file may be.
     pub fn to_file(&self) -> Result<Vec<u8>, ContainerError> {
-        let program = Bytes(program::to_file(&self.plan.program)?);
-        let key = Bytes(self.key.file().to_vec());
-        let (options, widths) = (self.plan.options, self.plan.layout.widths());
-        container::encode(Kind::ProvingKey, &KeyFile { options, widths, program, key })
+        let mut file = Vec::new();
+        self.encoded(|encoded| encoded.write_to(&mut file).map(|_| ()).expect("a vector takes all bytes"))?;
+        Ok(file)
+    }
+
+    /// Has a use made of the key's file, which is never held.
+    fn encoded<T>(&self, make: impl FnOnce(&dyn EncodedFile) -> T) -> Result<T, ContainerError> {
+        let content = KeyFile { options: self.plan.options, widths: self.plan.layout.widths() };
+        let program = program::encoding(&self.plan.program)?;
+        Ok(make(&Encoding::with_files(Kind::ProvingKey, &content, vec![&program, &self.key.file()])?))
     }
 
     /// Reads the bytes of a key's file, and lays the program out as the setup did.
@@ -276,19 +281,26 @@ impl ProvingKey {
     /// # Errors
     /// The bytes are no valid key.
     pub fn from_file(file: &[u8]) -> Result<Self, ProvingKeyError> {
-        let content: KeyFile = container::decode(Kind::ProvingKey, file)?;
-        let key = VerifyingKey::from_file(content.key.0)?;
+        Self::from_source(&mut Source::of(file))
+    }
+
+    fn from_source<R: Read + Seek>(source: &mut Source<R>) -> Result<Self, ProvingKeyError> {
+        let whole = source.whole()?;
+        let Decoded { value, files: [program, key], .. } =
+            source.decode_with_files::<KeyFile, 2>(Kind::ProvingKey, &whole)?;
+        let KeyFile { options, widths } = value;
+        let key = VerifyingKey::from_file(source.bytes(&key)?)?;
         let described = key.description();
         let machine = MachineParams {
             optional: described.params.optional,
             weight_lanes: described.params.weight_lanes,
             port_columns: described.params.port_columns,
-            ..content.widths.params()
+            ..widths.params()
         };
         if described.params != machine {
             return Err(ProvingKeyError::Mismatch("the machines"));
         }
-        let plan = Plan::again(&content.program.0, content.options, &content.widths)?;
+        let plan = Plan::again(program::from_source(source, &program)?, options, &widths)?;
         let same = [
             ("the digests", described.program == plan.digest),
             ("the machines", described.params == plan.layout.params()),
@@ -302,12 +314,12 @@ impl ProvingKey {
         }
     }
 
-    /// Reads a key's file.
+    /// Reads a key's file piece by piece.
     ///
     /// # Errors
     /// The file can't be read or is no valid key.
     pub fn read(path: &Path) -> Result<Self, ProvingKeyError> {
-        Self::from_file(&container::read_file(Kind::ProvingKey, path)?)
+        Self::from_source(&mut Source::open(path)?)
     }
 
     /// Writes the key's file, for its owner alone where the program in it has private weights.
@@ -315,6 +327,6 @@ impl ProvingKey {
     /// # Errors
     /// The program is too large, or the system refuses.
     pub fn write(&self, path: &Path) -> Result<(), ContainerError> {
-        program::write_file(&self.plan.program, path, &self.to_file()?)
+        self.encoded(|encoded| program::write_file(&self.plan.program, path, encoded))?
     }
 }

@@ -16,6 +16,8 @@
 //! Reading is bounded: a file larger than its kind allows is refused before it is read, and decoding takes memory in
 //! proportion to the bytes that are really there.
 
+mod streamed;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ use thiserror::Error;
 
 use crate::atomic;
 pub use crate::atomic::{abandon_writes, remove_abandoned};
+use crate::Digest;
+pub use streamed::{Decoded, EncodedFile, Encoding, Source};
 
 const MAGIC: [u8; 8] = *b"ZKINFER\0";
 /// Bytes before the payload.
@@ -417,6 +421,20 @@ pub fn write_atomic_with(
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ContainerError> {
     let written = atomic::write(path, atomic::Readers::Owner, |file| file.write_all(bytes));
     written.map_err(|source| ContainerError::Io { path: path.to_owned(), source })
+}
+
+/// Writes a file in the making, for its owner alone where it is `secret`, and tells its SHA-256.
+///
+/// # Errors
+/// The system refuses; then nothing is left behind.
+pub fn write_encoded(path: &Path, file: &dyn EncodedFile, secret: bool) -> Result<Digest, ContainerError> {
+    let readers = if secret { atomic::Readers::Owner } else { atomic::Readers::Umask };
+    let mut digest = Digest([0; 32]);
+    let written = atomic::write(path, readers, |writer| {
+        digest = file.write_to(writer)?;
+        Ok(())
+    });
+    written.map(|()| digest).map_err(|source| ContainerError::Io { path: path.to_owned(), source })
 }
 
 /// Bytes that are encoded as one block and not element by element.

@@ -3,6 +3,7 @@
 //! The digest of an artifact is the SHA-256 of its whole file, so `sha256sum` prints it.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
@@ -22,6 +23,16 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of all that a reader gives.
+    ///
+    /// # Errors
+    /// The reader fails.
+    pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        io::copy(&mut reader, &mut hasher)?;
+        Ok(Self(hasher.finalize().into()))
     }
 }
 

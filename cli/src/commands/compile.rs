@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     let plan = model::plan(&compiled.artifact, printer)?;
     let expected = Expectation::of(&compiled.artifact, plan.layout(), &EngineOptions::default(), printer)?;
     inference::print_plan(printer, &compiled.artifact, plan.layout(), &expected)?;
-    artifacts::write_program(&compiled.artifact.program, &args.out, &compiled.file)?;
+    compiled.artifact.write(&args.out)?;
     printer.field("written", format_args!("{} ({})", args.out.display(), compiled.artifact.digest))?;
     artifacts::print_secrets(printer, &compiled.artifact.program, &[&args.out])?;
 

@@ -99,9 +99,9 @@ fn run_family(path: &Path, out: &Path, printer: Printer) -> Outcome {
         let fault = anyhow!("{}: no weights of the program are private", path.display());
         return Err(Failure::misuse(fault).remedy("compile the model with --weights private"));
     }
-    let file = program::to_file(&artifact.program.family()).map_err(write_failure)?;
-    artifacts::write(out, &file)?;
-    let digest = verifier::Digest::of(&file);
+    let family = artifact.program.family();
+    program::write(&family, out).map_err(write_failure)?;
+    let digest = program::digest(&family).map_err(write_failure)?;
     printer.field("written", format_args!("{}: no weights are in it", out.display()))?;
     printer.field("program", digest)?;
     printer.report(&Report::new("model family").with("program_digest", digest.to_string()))

@@ -35,12 +35,17 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         _ => None,
     };
     let folder = Folder::create(&args.out)?;
-    let (artifact, program_reused) = model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
-    let program = &artifact.program;
+    let (mut artifact, program_reused) =
+        model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     // Before the heavy stages, so that an input that does not fit costs nothing.
-    let inputs = inference::read_inputs(program, &args.input, printer)?;
-    let trace = inference::run(program, &inputs)?;
+    let inputs = inference::read_inputs(&artifact.program, &args.input, printer)?;
+    let trace = inference::run(&artifact.program, &inputs)?;
     let candidate = Candidate::find(&folder, &artifact, printer)?;
+    if !artifact.program.has_private_weights() {
+        // The same program: its weights are held once.
+        artifact.program = candidate.plan().program().clone();
+    }
+    let program = &artifact.program;
     let interface = candidate.plan().layout().interface().clone();
     let salts = match &args.salt {
         Some(source) => salts::read(source, &interface)?,

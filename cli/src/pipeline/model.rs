@@ -1,7 +1,6 @@
 //! From a model to a program, and from a program to its layout.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -29,8 +28,6 @@ use crate::printer::Printer;
 pub(crate) struct Compiled {
     /// The program.
     pub(crate) artifact: ProgramArtifact,
-    /// The bytes of its file.
-    pub(crate) file: Vec<u8>,
     /// What the compiler chose and how well it does.
     pub(crate) report: CompileReport,
 }
@@ -69,8 +66,7 @@ pub(crate) fn load_into(
         if there.is_some_and(|there| there.digest == artifact.digest) {
             return Ok((artifact, true));
         }
-        let bytes = fs::read(path).or_misuse(path.display().to_string())?;
-        artifacts::write_program(&artifact.program, &folder.program, &bytes)?;
+        artifact.write(&folder.program)?;
         return Ok((artifact, false));
     }
     let recipe = Recipe::of(options)?;
@@ -81,7 +77,7 @@ pub(crate) fn load_into(
         }
     }
     let compiled = compile(path, options, visibility, 0, printer)?;
-    artifacts::write_program(&compiled.artifact.program, &folder.program, &compiled.file)?;
+    compiled.artifact.write(&folder.program)?;
     Ok((compiled.artifact, false))
 }
 
@@ -297,13 +293,15 @@ fn compile_with(
         None => quantize::compile(&graph, samples.as_ref(), &options),
     });
     let Compilation { mut program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
+    // Nothing of the float models is read any more.
+    drop((graph, first, samples));
     print_accuracy(printer, &report)?;
     program = batched(program, &recipe, printer)?;
     if audience.private_weights {
         program = program.with_private_weights().or_refused("the weights can't be private")?;
     }
-    let (artifact, file) = ProgramArtifact::new(program, recipe, report.bits)?;
-    Ok(Compiled { artifact, file, report })
+    let artifact = ProgramArtifact::new(program, recipe, report.bits)?;
+    Ok(Compiled { artifact, report })
 }
 
 /// The program for as many samples at once as the recipe says.
@@ -411,11 +409,10 @@ fn is_made_from(
     recipe: &Recipe,
     visibility: &VisibilityOptions,
 ) -> Outcome<bool> {
-    let bytes = fs::read(path).or_misuse(path.display().to_string())?;
     let program = &there.program;
-    let same = program.source_digest == verifier::Digest::of(&bytes).0 && there.recipe == *recipe;
+    let same = program.source_digest == file_digest(path)?.0 && there.recipe == *recipe;
     // The digest does not cover tensors in other files; a model that has any names their "location".
-    if !same || bytes.windows(8).any(|window| window == b"location") {
+    if !same || artifacts::contains(path, b"location")? {
         return Ok(false);
     }
     Ok(Audience::of(visibility).is_that_of(program))

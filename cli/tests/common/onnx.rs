@@ -46,3 +46,20 @@ pub fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[
     ];
     [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 13))].concat()
 }
+
+/// So many layers `x ← max(0, x · w)` of one size, each with weights of its own.
+pub fn layers(count: usize, size: usize, weight: impl Fn(usize, usize) -> f32) -> Vec<u8> {
+    let value = |layer: usize| format!("x{layer}");
+    let mut graph = bytes(2, b"layers");
+    for layer in 0..count {
+        let (matrix, sum) = (format!("w{layer}"), format!("s{layer}"));
+        let raw: Vec<u8> = (0..size * size).flat_map(|i| weight(layer, i).to_le_bytes()).collect();
+        let shape = [number(1, size), number(1, size), number(2, 1)].concat();
+        graph.extend(bytes(1, &node("MatMul", &[&value(layer), &matrix], &sum)));
+        graph.extend(bytes(1, &node("Relu", &[&sum], &value(layer + 1))));
+        graph.extend(bytes(5, &[shape, bytes(8, matrix.as_bytes()), bytes(9, &raw)].concat()));
+    }
+    graph.extend(bytes(11, &port(&value(0), size)));
+    graph.extend(bytes(12, &port(&value(count), size)));
+    [number(1, 8), bytes(7, &graph), bytes(8, &number(2, 13))].concat()
+}

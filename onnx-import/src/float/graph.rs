@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
+use super::reals::Reals;
 use super::trees::Trees;
 
 /// Names a value of a [`FloatGraph`]: the index of its node.
@@ -20,7 +21,7 @@ pub struct Tensor {
     /// The shape; empty for a scalar.
     pub shape: Vec<usize>,
     /// The elements.
-    pub data: Arc<[f64]>,
+    pub data: Reals,
 }
 
 /// The element type of a value in the model.

@@ -5,4 +5,6 @@ mod functions;
 pub mod graph;
 mod operands;
 pub mod quantized;
+pub mod reals;
+pub mod stored;
 pub mod trees;

@@ -1,6 +1,8 @@
 //! Walking over the operands of a node, and small helpers of tensors.
 
 use super::graph::{FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+use super::reals::Reals;
+use super::stored::StorageError;
 
 impl FloatOp {
     /// The values that the operator reads, in order.
@@ -65,11 +67,38 @@ impl FloatGraph {
         &self.nodes[value.0]
     }
 
-    /// The tensor of a constant.
+    /// The tensor of a constant; who reads all of it clones it first ([`Reals`]).
     pub fn constant(&self, value: ValueId) -> Option<&Tensor> {
         match &self.node(value).op {
             FloatOp::Constant(tensor) => Some(tensor),
             _ => None,
+        }
+    }
+}
+
+impl FloatGraph {
+    /// Refuses what was made of the graph where one of the files that its constants lie in changed after the model was read.
+    ///
+    /// # Errors
+    /// Names the tensor and the range of the file.
+    pub fn check_storage(&self) -> Result<(), StorageError> {
+        let fault = |node: &FloatNode| match &node.op {
+            FloatOp::Constant(tensor) => tensor.data.fault().cloned(),
+            _ => None,
+        };
+        self.nodes.iter().find_map(fault).map_or(Ok(()), Err)
+    }
+
+    /// Has the reals of so many elements of constants at hand, and of no others.
+    pub(crate) fn keep_reals(&mut self, elements: usize) {
+        let mut left = elements;
+        for node in &mut self.nodes {
+            let FloatOp::Constant(tensor) = &mut node.op else { continue };
+            tensor.data.release();
+            if tensor.data.is_narrow() && tensor.data.len() <= left {
+                left -= tensor.data.len();
+                tensor.data.convert();
+            }
         }
     }
 }
@@ -87,8 +116,15 @@ impl Tensor {
 
     /// The value of all elements, if they have one.
     pub(crate) fn uniform(&self) -> Option<f64> {
-        let first = *self.data.first()?;
-        self.data.iter().all(|&v| v == first).then_some(first)
+        let head = self.data.head();
+        let first = *head.first()?;
+        (head.iter().all(|&v| v == first) && self.data.values().all(|v| v == first)).then_some(first)
+    }
+
+    /// A constant: [`Self::new`] in as few bytes as it takes.
+    pub(crate) fn constant(shape: Vec<usize>, data: Vec<f64>) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len(), "elements of shape {shape:?}");
+        Self { shape, data: Reals::constant(data) }
     }
 
     /// A scalar.

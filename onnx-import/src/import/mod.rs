@@ -4,7 +4,9 @@ use crate::error::ImportError;
 use crate::float::graph::FloatGraph;
 use crate::parse::{self, ExternalData};
 use crate::{lower, passes};
+use prost::bytes::Bytes;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 /// How a model is imported.
@@ -19,13 +21,16 @@ const BASE_ELEMENTS: u64 = 1 << 26;
 /// Such elements per byte of the file.
 const ELEMENTS_PER_BYTE: u64 = 4;
 
+/// Elements of large constants whose reals are at hand at any time; others are converted whenever they are read.
+const KEPT_REALS: usize = 1 << 24;
+
 /// Imports a model whose tensors lie in the file itself.
 ///
 /// # Errors
 ///
 /// When the bytes are no model, or the model uses something that is not supported; see [`ImportError`].
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<FloatGraph, ImportError> {
-    import_with(bytes, options, &ExternalData::default())
+    import_with(Bytes::copy_from_slice(bytes), options, ExternalData::default(), KEPT_REALS)
 }
 
 /// Imports a model file; tensors may lie in other files of its folder and below.
@@ -34,24 +39,48 @@ pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<FloatGraph, Impor
 ///
 /// When the file cannot be read, is no model, or uses something that is not supported; see [`ImportError`].
 pub fn import_file(path: &Path, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+    import_file_keeping(KEPT_REALS, path, options)
+}
+
+/// [`import_file`] that keeps so many elements of large constants as reals.
+fn import_file_keeping(kept: usize, path: &Path, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
     let file = |source| ImportError::File { path: path.display().to_string(), source };
     let found = std::fs::metadata(path).map_err(file)?.len();
     if found > parse::MAX_FILE_BYTES {
         return Err(ImportError::TooLarge { what: "model file, bytes".into(), found, limit: parse::MAX_FILE_BYTES });
     }
-    let bytes = std::fs::read(path).map_err(file)?;
+    let mut opened = std::fs::File::open(path).map_err(file)?;
+    let mut bytes = Vec::new();
+    opened.read_to_end(&mut bytes).map_err(file)?;
+    let bytes = Bytes::from(bytes);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    import_with(&bytes, options, &ExternalData::below(Some(folder)))
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let external = ExternalData::below(Some(folder)).with_model(&name, opened, bytes.clone());
+    import_with(bytes, options, external, kept)
 }
 
-fn import_with(bytes: &[u8], options: &ImportOptions, external: &ExternalData) -> Result<FloatGraph, ImportError> {
-    let model = parse::decode(bytes)?;
+fn import_with(
+    bytes: Bytes,
+    options: &ImportOptions,
+    mut external: ExternalData,
+    kept: usize,
+) -> Result<FloatGraph, ImportError> {
     let limit = BASE_ELEMENTS + ELEMENTS_PER_BYTE * bytes.len() as u64;
-    let graph = passes::simplify(lower::lower(&model, external, options, limit)?);
+    let model = parse::decode(bytes)?;
+    let graph = lower::lower(&model, &external, options, limit);
+    // Of the model's bytes those that are still needed are read again.
+    drop(model);
+    external.forget_model();
+    let graph = graph.map(passes::simplify);
+    // Whatever else is wrong, it may come of that.
+    external.check()?;
+    let mut graph = graph?;
     passes::check_finite(&graph)?;
+    graph.keep_reals(kept);
+    external.check()?;
     Ok(graph)
 }
 

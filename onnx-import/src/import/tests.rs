@@ -526,6 +526,90 @@ fn external_data_needs_a_file() {
     assert!(matches!(import_file(folder.path(), &ImportOptions::default()), Err(ImportError::File { .. })));
 }
 
+/// `y = x · w` with a matrix of 256 × 128 weights, in the model's file or from byte 12 on of another one.
+fn large_layer(folder: &std::path::Path, external: bool) -> Vec<f32> {
+    let weights: Vec<f32> = (0..256 * 128).map(|i| (i * 37 % 1009) as f32 / 512.0 - 1.0).collect();
+    let raw: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    let mut stored = TensorProto { name: "w".into(), data_type: 1, dims: vec![256, 128], ..Default::default() };
+    if external {
+        let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+        stored.data_location = 1;
+        stored.external_data = vec![entry("location", "w.bin"), entry("offset", "12")];
+        std::fs::write(folder.join("w.bin"), [&[9; 12][..], &raw].concat()).unwrap();
+    } else {
+        stored.raw_data = Some(raw.into());
+    }
+    let nodes = vec![node("MatMul", &["x", "w"], &["y"])];
+    let model = model(GraphProto { input: vec![value("x", &[1, 256])], ..graph(nodes, vec![stored]) });
+    std::fs::write(folder.join("model.onnx"), model.encode_to_vec()).unwrap();
+    weights
+}
+
+#[test]
+fn large_constants_are_read_when_they_are_needed() {
+    let input = Tensor::new(vec![1, 256], (0..256).map(|i| f64::from(i % 17) - 8.0).collect());
+    for external in [false, true] {
+        for kept in [0, 1 << 20] {
+            let folder = tempfile::tempdir().unwrap();
+            let weights = large_layer(folder.path(), external);
+            let column = |j: usize| (0..256).map(|i| input.data[i] * f64::from(weights[i * 128 + j])).sum::<f64>();
+            let path = folder.path().join("model.onnx");
+            let graph = import_file_keeping(kept, &path, &ImportOptions::default()).unwrap();
+            let found = evaluate_outputs(&graph, std::slice::from_ref(&input)).unwrap();
+            let expected: Vec<f64> = (0..128).map(column).collect();
+            assert_eq!(found[0].data[..], expected);
+            assert_eq!(import(&std::fs::read(&path).unwrap(), &ImportOptions::default()).is_ok(), !external);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_after_it_was_read_is_refused_by_tensor_and_range() {
+    use crate::float::evaluate::EvaluateError;
+    use crate::quantize::{compile, QuantizeError, QuantizeOptions};
+    let input = Tensor::new(vec![1, 256], vec![0.5; 256]);
+    let change: [fn(&mut Vec<u8>); 2] = [|bytes| *bytes.last_mut().unwrap() ^= 1, |bytes| bytes.truncate(100)];
+    for (external, name) in [(false, "model.onnx"), (true, "w.bin")] {
+        for change in change {
+            let folder = tempfile::tempdir().unwrap();
+            large_layer(folder.path(), external);
+            let graph = import_file_keeping(0, &folder.path().join("model.onnx"), &ImportOptions::default()).unwrap();
+            assert!(evaluate_outputs(&graph, std::slice::from_ref(&input)).is_ok());
+            let mut bytes = std::fs::read(folder.path().join(name)).unwrap();
+            let at = bytes.windows(4).position(|window| window == (-1f32).to_le_bytes()).unwrap() as u64;
+            if name == "model.onnx" {
+                // The last bytes of the file are no weights.
+                bytes.truncate(at as usize + 4 * 256 * 128);
+            }
+            change(&mut bytes);
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let expected = |fault: &crate::float::stored::StorageError| {
+                (&fault.tensor[..], &fault.location[..], fault.offset, fault.bytes) == ("w", name, at, 4 * 256 * 128)
+            };
+            match compile(&graph, None, &QuantizeOptions::default()) {
+                Err(QuantizeError::Storage(fault)) if expected(&fault) => {}
+                other => panic!("{other:?}"),
+            }
+            match evaluate_outputs(&graph, std::slice::from_ref(&input)) {
+                Err(EvaluateError::Storage(fault)) if expected(&fault) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn external_data_that_is_cut_off_is_refused_by_tensor_and_offset() {
+    let folder = tempfile::tempdir().unwrap();
+    large_layer(folder.path(), true);
+    let bytes = std::fs::read(folder.path().join("w.bin")).unwrap();
+    std::fs::write(folder.path().join("w.bin"), &bytes[..bytes.len() - 1]).unwrap();
+    let refused = import_file(&folder.path().join("model.onnx"), &ImportOptions::default()).unwrap_err().to_string();
+    for part in ["`w`", "w.bin", "131083 bytes", "131072 are needed from 12 on"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
 #[test]
 fn casts_that_would_round_are_refused_with_a_way_out() {
     let nodes = vec![with(node("Cast", &["x"], &["y"]), [int("to", 7)])];

@@ -87,6 +87,8 @@ pub(crate) struct Builder {
     /// How many tensors of dynamic scales were taken for the reals that they approximate.
     approximated: usize,
     label: String,
+    /// The constants that are converted when they are read.
+    narrow: Vec<ValueId>,
     elements_left: u64,
     elements_limit: u64,
     work_left: u64,
@@ -105,6 +107,7 @@ impl Builder {
             wide_taken: 0,
             approximated: 0,
             label: String::new(),
+            narrow: vec![],
             elements_left: elements_limit,
             elements_limit,
             work_left: MAX_WORK,
@@ -189,9 +192,14 @@ impl Builder {
         remarks.into_iter().filter(|(count, _)| *count > 0).map(|(_, remark)| remark).collect()
     }
 
-    /// Names the ONNX node, or the tensor, that what follows comes from.
+    /// Names the ONNX node, or the tensor, that what follows comes from. What was read of constants before is dropped.
     pub(crate) fn set_label(&mut self, label: &str) {
         label.clone_into(&mut self.label);
+        for value in &self.narrow {
+            if let FloatOp::Constant(tensor) = &mut self.nodes[value.0].op {
+                tensor.data.release();
+            }
+        }
     }
 
     /// The nodes.
@@ -243,7 +251,7 @@ impl Builder {
     pub(crate) fn constant(&mut self, shape: Vec<usize>, data: Vec<f64>, dtype: DType) -> Result<ValueId, NodeError> {
         self.materialize(data.len() as u64)?;
         let held = data.into_iter().map(|value| hold(value, dtype)).collect::<Result<Vec<f64>, _>>()?;
-        Ok(self.push(FloatOp::Constant(Tensor::new(shape.clone(), held)), shape, dtype))
+        Ok(self.push(FloatOp::Constant(Tensor::constant(shape.clone(), held)), shape, dtype))
     }
 
     /// Refuses work that needs more memory for constants and index maps than the model may take.
@@ -279,22 +287,27 @@ impl Builder {
         if let FloatOp::Reshape(input) = op {
             // Shares the data.
             let data = self.tensor(input).expect("all operands are constants").data.clone();
-            let held = dtype == self.dtype(input) || data.iter().all(|&value| dtype.hold(value) == Some(value));
+            let held = dtype == self.dtype(input) || data.values().all(|value| dtype.hold(value) == Some(value));
             if held {
                 return Ok(self.push(FloatOp::Constant(Tensor { shape: shape.clone(), data }), shape, dtype));
             }
         }
-        let tensors: Vec<&Tensor> =
-            operands.iter().map(|operand| self.tensor(*operand).expect("all operands are constants")).collect();
-        let data = apply(&op, &shape, &tensors).data.to_vec();
+        let known = |operand: &ValueId| self.tensor(*operand).expect("all operands are constants").clone();
+        let tensors: Vec<Tensor> = operands.iter().map(known).collect();
+        let data = apply(&op, &shape, &tensors.iter().collect::<Vec<_>>()).data.to_vec();
+        drop(tensors);
         self.constant(shape, data, dtype)
     }
 
     fn push(&mut self, op: FloatOp, shape: Vec<usize>, dtype: DType) -> ValueId {
         let provenance = vec![self.label.clone()];
+        let value = ValueId(self.nodes.len());
+        if matches!(&op, FloatOp::Constant(tensor) if tensor.data.is_narrow()) {
+            self.narrow.push(value);
+        }
         self.nodes.push(FloatNode { provenance, op, shape, element: dtype.element() });
         self.dtypes.push(dtype);
-        ValueId(self.nodes.len() - 1)
+        value
     }
 
     fn spend(&mut self, work: u64) -> Result<(), NodeError> {

@@ -1,30 +1,68 @@
 //! Tensor data in other files, only below the folder of the model.
 
 use crate::error::ImportError;
+use crate::float::stored::{DataFile, FileRange};
 use crate::proto::TensorProto;
+use prost::bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Where data outside the model file may be read from.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct ExternalData {
     folder: Option<PathBuf>,
+    /// The files that were opened, by the names that the model has for them.
+    files: RefCell<BTreeMap<String, Arc<DataFile>>>,
+    /// The model's own file, and its bytes as long as it is read.
+    model: Option<(Arc<DataFile>, Bytes)>,
 }
 
 impl ExternalData {
     /// Data may lie in files below `folder`; with `None` it is refused.
     pub(crate) fn below(folder: Option<&Path>) -> Self {
-        Self { folder: folder.map(Path::to_path_buf) }
+        Self { folder: folder.map(Path::to_path_buf), ..Self::default() }
     }
 
-    /// Reads the `expected` bytes of a tensor.
-    pub(crate) fn read(&self, tensor: &TensorProto, expected: usize) -> Result<Vec<u8>, ImportError> {
+    /// The model's own file is open, and has these bytes.
+    pub(crate) fn with_model(self, name: &str, file: File, bytes: Bytes) -> Self {
+        Self { model: Some((Arc::new(DataFile::new(name.to_owned(), file)), bytes)), ..self }
+    }
+
+    /// Gives the bytes of the model's own file back; nothing of it is read for the first time any more.
+    pub(crate) fn forget_model(&mut self) {
+        if let Some((_, bytes)) = &mut self.model {
+            *bytes = Bytes::new();
+        }
+    }
+
+    /// Where bytes of the model's own file lie in it, which they are a part of in memory.
+    pub(crate) fn in_model(&self, tensor: &str, part: &Bytes) -> Option<FileRange> {
+        let (file, bytes) = self.model.as_ref()?;
+        let offset = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+        let inside = offset.checked_add(part.len()).is_some_and(|end| end <= bytes.len());
+        inside.then(|| FileRange { file: file.clone(), tensor: tensor.to_owned(), offset: offset as u64 })
+    }
+
+    /// Refuses what was read where a file has changed since.
+    pub(crate) fn check(&self) -> Result<(), ImportError> {
+        let files = self.files.borrow();
+        let files = files.values().chain(self.model.iter().map(|(file, _)| file));
+        match files.into_iter().find_map(|file| file.fault().cloned()) {
+            Some(fault) => Err(ImportError::Storage(fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the `expected` bytes of a tensor, and tells where they lie.
+    pub(crate) fn read(&self, tensor: &TensorProto, expected: usize) -> Result<(Bytes, FileRange), ImportError> {
         self.read_or_reason(tensor, expected)
             .map_err(|reason| ImportError::ExternalData { name: tensor.name.clone(), reason })
     }
 
-    fn read_or_reason(&self, tensor: &TensorProto, expected: usize) -> Result<Vec<u8>, String> {
+    fn read_or_reason(&self, tensor: &TensorProto, expected: usize) -> Result<(Bytes, FileRange), String> {
         let folder = self.folder.as_deref().ok_or("the model is not read from a file, so there is no folder for it")?;
         let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
         let number = |key: &str| match entry(key) {
@@ -32,21 +70,29 @@ impl ExternalData {
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("{key} `{text}` is no number")),
         };
         let location = entry("location").ok_or("no location")?;
-        let path = resolve(folder, location)?;
         if let Some(length) = number("length")?.filter(|length| *length != expected as u64) {
             return Err(format!("{length} bytes are declared, the shape needs {expected}"));
         }
         let offset = number("offset")?.unwrap_or(0);
+        let file = self.file(folder, location)?;
         let describe = |error: std::io::Error| format!("{location}: {error}");
-        let mut file = File::open(&path).map_err(describe)?;
-        let size = file.metadata().map_err(describe)?.len();
+        let size = file.len().map_err(describe)?;
         if offset.checked_add(expected as u64).is_none_or(|end| end > size) {
             return Err(format!("{location} has {size} bytes, {expected} are needed from {offset} on"));
         }
-        file.seek(SeekFrom::Start(offset)).map_err(describe)?;
-        let mut bytes = vec![0; expected];
-        file.read_exact(&mut bytes).map_err(describe)?;
-        Ok(bytes)
+        let bytes = file.read(offset, expected).map_err(describe)?;
+        Ok((bytes, FileRange { file, tensor: tensor.name.clone(), offset }))
+    }
+
+    /// The file at `location`, opened once for all tensors in it.
+    fn file(&self, folder: &Path, location: &str) -> Result<Arc<DataFile>, String> {
+        if let Some(file) = self.files.borrow().get(location) {
+            return Ok(file.clone());
+        }
+        let file = File::open(resolve(folder, location)?).map_err(|error| format!("{location}: {error}"))?;
+        let file = Arc::new(DataFile::new(location.to_owned(), file));
+        self.files.borrow_mut().insert(location.to_owned(), file.clone());
+        Ok(file)
     }
 }
 
@@ -83,7 +129,7 @@ mod tests {
         std::fs::write(folder.join("weights"), [1, 2, 3, 4]).unwrap();
         std::fs::write(outer.path().join("secret"), [9; 4]).unwrap();
         let data = ExternalData::below(Some(&folder));
-        assert_eq!(data.read(&tensor(&[("location", "weights"), ("offset", "1")]), 2).unwrap(), [2, 3]);
+        assert_eq!(data.read(&tensor(&[("location", "weights"), ("offset", "1")]), 2).unwrap().0[..], [2, 3]);
         let absolute = outer.path().join("secret").display().to_string();
         for refused in ["../secret", absolute.as_str(), "missing", "", "."] {
             assert!(data.read(&tensor(&[("location", refused)]), 2).is_err(), "{refused}");

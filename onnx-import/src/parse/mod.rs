@@ -52,7 +52,7 @@ pub(crate) fn canonical_domain(domain: &str) -> &str {
 }
 
 /// Decodes a model file.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Model, ImportError> {
+pub(crate) fn decode(bytes: Bytes) -> Result<Model, ImportError> {
     let not_onnx = |reason: String| ImportError::NotOnnx { reason };
     if bytes.is_empty() {
         return Err(not_onnx("the file is empty".into()));
@@ -64,9 +64,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Model, ImportError> {
             limit: MAX_FILE_BYTES,
         });
     }
-    budget::check(bytes)?;
-    let digest = Sha256::digest(bytes).into();
-    let model = ModelProto::decode(Bytes::copy_from_slice(bytes)).map_err(|error| not_onnx(error.to_string()))?;
+    budget::check(&bytes)?;
+    let digest = Sha256::digest(&bytes).into();
+    // What the model holds of raw data are parts of these bytes.
+    let model = ModelProto::decode(bytes).map_err(|error| not_onnx(error.to_string()))?;
     let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph".into()))?;
     if model.ir_version < 1 {
         return Err(not_onnx("it has no IR version".into()));

@@ -4,6 +4,8 @@ use super::ExternalData;
 use crate::dtype::{bfloat_to_f64, half_to_f64, integer_to_f64, DType};
 use crate::error::ImportError;
 use crate::float::graph::Tensor;
+use crate::float::reals::{Reals, LARGE};
+use crate::float::stored::{FileRange, Stored};
 use crate::proto::TensorProto;
 use prost::bytes::Bytes;
 
@@ -20,7 +22,9 @@ pub(crate) struct Literal {
 /// Decodes a stored tensor of numbers. Its data must have exactly the size of its shape.
 pub(crate) fn decode(proto: &TensorProto, external: &ExternalData) -> Result<Literal, ImportError> {
     let literal = decode_with_missing(proto, external)?;
-    match literal.tensor.data.iter().position(|value| value.is_nan()) {
+    let data = &literal.tensor.data;
+    let missing = || data.values().position(f64::is_nan);
+    match (!data.is_finite()).then(missing).flatten() {
         None => Ok(literal),
         Some(index) => {
             let reason = format!("element {index} is not a number (NaN)");
@@ -39,16 +43,35 @@ pub(crate) fn decode_with_missing(proto: &TensorProto, external: &ExternalData) 
     }
     let shape = shape(&proto.dims).map_err(refuse)?;
     let elements = shape.iter().product();
-    let values = match proto.data_location {
+    let data = match proto.data_location {
         0 => match &proto.raw_data {
-            Some(raw) => from_raw(raw, dtype, elements),
-            None => from_fields(proto, dtype, elements),
+            Some(raw) => held(raw.clone(), dtype, elements, external.in_model(&proto.name, raw)),
+            None => from_fields(proto, dtype, elements).map(Reals::constant),
         },
-        1 => from_raw(&external.read(proto, dtype.bytes(elements))?.into(), dtype, elements),
+        1 => {
+            let (bytes, range) = external.read(proto, dtype.bytes(elements))?;
+            held(bytes, dtype, elements, Some(range))
+        }
         other => Err(format!("data location {other} is unknown")),
     };
-    let data = values.map_err(refuse)?;
-    Ok(Literal { dtype, tensor: Tensor { shape, data: data.into() } })
+    let data = data.map_err(refuse)?;
+    Ok(Literal { dtype, tensor: Tensor { shape, data } })
+}
+
+/// Few elements as reals; many as the bytes that they are, or where these lie.
+fn held(raw: Bytes, dtype: DType, elements: usize, range: Option<FileRange>) -> Result<Reals, String> {
+    if elements < LARGE || !Stored::holds(dtype) {
+        return from_raw(&raw, dtype, elements).map(Reals::from);
+    }
+    check_length(&raw, dtype, elements)?;
+    Ok(Reals::stored(Stored::new(dtype, elements, raw, range)))
+}
+
+fn check_length(raw: &Bytes, dtype: DType, elements: usize) -> Result<(), String> {
+    match dtype.bytes(elements) {
+        needed if needed == raw.len() => Ok(()),
+        needed => Err(format!("{} bytes of data, the shape needs {needed}", raw.len())),
+    }
 }
 
 fn type_remedy(name: &str) -> &'static str {
@@ -73,9 +96,7 @@ pub(crate) fn shape(dims: &[i64]) -> Result<Vec<usize>, String> {
 }
 
 fn from_raw(raw: &Bytes, dtype: DType, elements: usize) -> Result<Vec<f64>, String> {
-    if raw.len() != dtype.bytes(elements) {
-        return Err(format!("{} bytes of data, the shape needs {}", raw.len(), dtype.bytes(elements)));
-    }
+    check_length(raw, dtype, elements)?;
     macro_rules! each {
         ($type:ty, $convert:expr) => {
             raw.chunks_exact(size_of::<$type>())

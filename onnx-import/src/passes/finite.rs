@@ -10,7 +10,8 @@ pub(crate) fn check_finite(graph: &FloatGraph) -> Result<(), ImportError> {
         let limit = if node.element == Element::Integer { EXACT } else { f64::MAX };
         let unfit = |value: f64| !value.is_finite() || value.abs() > limit;
         let value = match &node.op {
-            FloatOp::Constant(tensor) => tensor.data.iter().copied().find(|&value| unfit(value)),
+            FloatOp::Constant(tensor) if limit == f64::MAX && tensor.data.is_finite() => None,
+            FloatOp::Constant(tensor) => tensor.data.values().find(|&value| unfit(value)),
             FloatOp::Reindex { fill, .. } if unfit(*fill) => Some(*fill),
             _ => None,
         };

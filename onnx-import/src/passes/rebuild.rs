@@ -26,9 +26,10 @@ impl Output {
     /// Appends a node, evaluated where all that it reads is known.
     pub(super) fn push(&mut self, mut node: FloatNode) -> ValueId {
         let operands = node.op.operands();
-        let tensors: Option<Vec<&Tensor>> = operands.iter().map(|&operand| self.tensor(operand)).collect();
+        let tensors: Option<Vec<Tensor>> = operands.iter().map(|&operand| self.tensor(operand).cloned()).collect();
         if let Some(tensors) = tensors.filter(|tensors| !tensors.is_empty()) {
-            node.op = FloatOp::Constant(apply(&node.op, &node.shape, &tensors));
+            let known = apply(&node.op, &node.shape, &tensors.iter().collect::<Vec<_>>());
+            node.op = FloatOp::Constant(Tensor::constant(known.shape, known.data.to_vec()));
         }
         self.nodes.push(node);
         ValueId(self.nodes.len() - 1)

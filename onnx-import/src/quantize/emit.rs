@@ -4,6 +4,7 @@
 //! multiples of it, so the multiplier of the requantization is part of the weights. The shift is the same for the whole
 //! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId
 
 use super::error::QuantizeError;
 use super::function::Function;
+use super::kernel::{Channels, Kernel};
 use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
 use super::scales::{Class, Scales, Storage};
 use crate::float::graph::ValueId;
@@ -67,6 +69,7 @@ pub(super) fn emit(
         scales,
         private_weights,
         shifts: vec![None; count],
+        largest: vec![OnceCell::new(); count],
         steps: vec![0.0; count],
         small: vec![None; count],
         exact: vec![None; count],
@@ -138,6 +141,8 @@ pub(super) struct Emitter<'a> {
     private_weights: bool,
     /// The shift of each accumulator that has one of its own.
     shifts: Vec<Option<u32>>,
+    /// The largest weight of each convolution times the step of its channel, once it is known.
+    largest: Vec<OnceCell<f64>>,
     /// The step of each adjustable accumulator.
     steps: Vec<f64>,
     small: Vec<Option<TensorId>>,
@@ -244,7 +249,7 @@ impl Emitter<'_> {
     /// Whether weights and factors fit when the accumulator has this step.
     fn fits(&self, id: PlanId, step: f64) -> bool {
         if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
-            let largest = self.largest_weight(id, *input, weights) / step;
+            let largest = *self.largest[id.0].get_or_init(|| self.largest_weight(id, *input, weights)) / step;
             let largest_bias = bias.iter().fold(0f64, |largest, b| largest.max(b.abs())) / step;
             return largest < f64::from(i32::MAX) && largest_bias < MAX_FACTOR;
         }
@@ -264,10 +269,10 @@ impl Emitter<'_> {
     }
 
     /// The largest weight of a convolution times the step of its channel.
-    fn largest_weight(&self, id: PlanId, input: PlanId, weights: &[f64]) -> f64 {
+    fn largest_weight(&self, id: PlanId, input: PlanId, weights: &Kernel) -> f64 {
         let steps = self.scales.channel_steps(self.plan, input);
         let channel = self.weight_channels(id, steps.len());
-        weights.iter().enumerate().fold(0f64, |largest, (i, w)| largest.max(w.abs() * steps[channel(i)]))
+        weights.load().iter().enumerate().fold(0f64, |largest, (i, w)| largest.max(w.abs() * steps[channel(i)]))
     }
 
     /// The operand's channel that each weight of a convolution multiplies.
@@ -275,8 +280,8 @@ impl Emitter<'_> {
         let PlanOp::Linear { geometry, bias, .. } = &self.plan.node(id).op else { unreachable!("it is a convolution") };
         let groups = geometry.groups as usize;
         let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
-        let (in_per_group, out_per_group) = (channels / groups, bias.len() / groups);
-        move |i| i / (in_per_group * taps * out_per_group) * in_per_group + i / taps % in_per_group
+        let channels = Channels::Inputs { taps, inputs: channels / groups, outputs: bias.len() / groups };
+        move |i| channels.of(i)
     }
 
     /// Estimated standard error of the result by rounding weights and factors to this step.
@@ -444,9 +449,9 @@ impl Emitter<'_> {
 
     /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries; or a product with
     /// a matrix of weights where there are too many of them, or where they are to be private.
-    fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &[f64]) -> Result<(), QuantizeError> {
+    fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &Kernel) -> Result<(), QuantizeError> {
         let Class { step, lo, hi, .. } = self.scales.class(id);
-        let entries: Vec<i32> = values.iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
+        let entries: Weights = values.load().iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
         let operand = self.read(input);
         let count = self.plan.node(input).elements();
         // Results that span more than a table, as labels can, have no other way.
@@ -455,16 +460,16 @@ impl Emitter<'_> {
         // Of private entries nothing is said, not even by the domains of later tables.
         let bounds = match self.private_weights && as_weights {
             true => (lo, hi),
-            false => entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &v| (lo.min(v.into()), hi.max(v.into()))),
+            false => entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), v| (lo.min(v.into()), hi.max(v.into()))),
         };
         if columns == 1 && !as_weights {
-            let table = self.entries(id, entries);
+            let table = self.entries(id, &entries);
             self.emit_small(id, Op::Lookup { input: operand, table }, vec![count], bounds);
             return Ok(());
         }
         let op = match as_weights {
             true => self.picked_by_indicators(id, operand, columns, &entries, (lo, hi)),
-            false => self.picked_by_address(id, operand, columns, entries),
+            false => self.picked_by_address(id, operand, columns, &entries),
         };
         let node = self.plan.node(id);
         let picked = self.emit(node, op, vec![columns, count, 1], step, bounds);
@@ -479,12 +484,14 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn entries(&mut self, id: PlanId, entries: Vec<i32>) -> TableId {
-        self.store(Table::new(format!("entries of {}", self.label(id)), 0, entries).expect("not empty"))
+    fn entries(&mut self, id: PlanId, entries: &Weights) -> TableId {
+        self.store(
+            Table::new(format!("entries of {}", self.label(id)), 0, entries.iter().collect()).expect("not empty"),
+        )
     }
 
     /// Entries of a table by their addresses `columns·index + column`.
-    fn picked_by_address(&mut self, id: PlanId, operand: TensorId, columns: usize, entries: Vec<i32>) -> Op {
+    fn picked_by_address(&mut self, id: PlanId, operand: TensorId, columns: usize, entries: &Weights) -> Op {
         let table = self.entries(id, entries);
         let count = self.out.nodes[operand.0 as usize].elements();
         Op::Conv {
@@ -504,7 +511,7 @@ impl Emitter<'_> {
         id: PlanId,
         operand: TensorId,
         columns: usize,
-        entries: &[i32],
+        entries: &Weights,
         (lo, hi): (i64, i64),
     ) -> Op {
         let rows = entries.len() / columns;
@@ -524,7 +531,7 @@ impl Emitter<'_> {
         Op::Conv {
             input,
             geometry: ConvGeometry::POINTWISE,
-            weights: (0..entries.len()).map(|i| entries[i % rows * columns + i / rows]).collect(),
+            weights: (0..entries.len()).map(|i| entries.get(i % rows * columns + i / rows)).collect(),
             bias: vec![0; columns].into(),
             requantize: Some(Requantize { shift: 0, table }),
         }
@@ -601,8 +608,8 @@ impl Emitter<'_> {
                 let operand = self.shaped(*input);
                 let steps = self.scales.channel_steps(self.plan, *input);
                 let channel = self.weight_channels(id, steps.len());
-                let integer = |(i, w): (usize, &f64)| (w * (steps[channel(i)] / step)).round() as i32;
-                let weights: Weights = weights.iter().enumerate().map(integer).collect();
+                let integer = |(i, w): (usize, f64)| (w * (steps[channel(i)] / step)).round() as i32;
+                let weights: Weights = weights.load().iter().enumerate().map(integer).collect();
                 let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
                 let size = conv_size(geometry, &self.plan.node(*input).shape);
                 let shape = vec![bias.len(), size[0], size[1]];

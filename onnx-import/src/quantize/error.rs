@@ -5,6 +5,7 @@ use circuits::reference::RunError;
 use thiserror::Error;
 
 use crate::float::evaluate::EvaluateError;
+use crate::float::stored::StorageError;
 use crate::samples::SampleError;
 
 /// Why a float graph can't be turned into an integer program. `node` names the model's nodes.
@@ -126,6 +127,9 @@ pub enum QuantizeError {
     /// The float model can't be run on the samples.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A constant of the float model is not what it was when the model was read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The program violates an invariant of its type.
     #[error("the compiled program is not well formed: {0}")]
     Program(#[from] ProgramError),

@@ -21,6 +21,19 @@ pub fn compile_like(
     calibration: Option<&Samples>,
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
+    let compiled = compile_constants_like(first, graph, calibration, options);
+    first.check_storage()?;
+    graph.check_storage()?;
+    compiled
+}
+
+/// [`compile_like`] of constants that are believed to be those of the models.
+fn compile_constants_like(
+    first: &FloatGraph,
+    graph: &FloatGraph,
+    calibration: Option<&Samples>,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
     check_options(first, options)?;
     check_form(first, graph)?;
     let limit = options.calibration_limit;

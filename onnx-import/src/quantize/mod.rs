@@ -19,6 +19,7 @@ mod error;
 mod function;
 mod fuse;
 mod interface;
+mod kernel;
 mod like;
 mod lower;
 mod plan;
@@ -181,8 +182,21 @@ pub struct CompileReport {
 /// report then warns.
 ///
 /// # Errors
-/// Operators without an integer form, samples that do not fit, options out of range; see [`QuantizeError`].
+/// Operators without an integer form, samples that do not fit, options out of range, files with constants that changed after the
+/// model was read; see [`QuantizeError`].
 pub fn compile(
+    graph: &FloatGraph,
+    calibration: Option<&Samples>,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
+    let compiled = compile_constants(graph, calibration, options);
+    // Whatever else is wrong, it may come of that.
+    graph.check_storage()?;
+    compiled
+}
+
+/// [`compile`] of constants that are believed to be those of the model.
+fn compile_constants(
     graph: &FloatGraph,
     calibration: Option<&Samples>,
     options: &QuantizeOptions,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::function::Function;
+use super::kernel::Kernel;
 use crate::float::graph::ValueId;
 use crate::float::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
 use crate::float::trees::Trees;
@@ -56,7 +57,7 @@ pub(super) enum PlanOp {
     /// A re-indexing.
     View { sources: Vec<PlanId>, map: Arc<[ViewElement]> },
     /// A convolution with constant weights and bias.
-    Linear { input: PlanId, geometry: ConvGeometry, weights: Vec<f64>, bias: Vec<f64> },
+    Linear { input: PlanId, geometry: ConvGeometry, weights: Kernel, bias: Vec<f64> },
     /// `factor_i · x_i + offset_i`, elementwise with coefficients for each element.
     Scale { input: PlanId, factors: Vec<f64>, offsets: Vec<f64> },
     /// `factors[0]·a + factors[1]·b + constant`; with `lattice` the operands have one step and so has the result.
@@ -102,7 +103,7 @@ pub(super) enum PlanOp {
     /// widest step that serves a feature.
     Leaves { input: PlanId, trees: Arc<Trees>, resolution: Vec<f64> },
     /// Rows of a constant table `[n, columns]`: `[…] → […, columns]`.
-    Pick { input: PlanId, columns: usize, values: Arc<[f64]> },
+    Pick { input: PlanId, columns: usize, values: Kernel },
 }
 
 impl PlanOp {

@@ -94,8 +94,9 @@ impl Finder<'_> {
         let sources = channel_sources(self.plan, *input, self.loose[input.0]);
         let outputs = bias.len();
         let width = weights.len() / outputs;
+        let weights = weights.load();
         let column = |(channel, source): (usize, &Option<PlanId>)| {
-            let column = (0..outputs).map(|o| weights[o * width + channel]);
+            let column = (0..outputs).map(|o| weights.get(o * width + channel));
             if column.clone().all(|weight| weight == 0.0) {
                 return None;
             }

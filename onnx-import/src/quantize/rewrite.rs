@@ -21,6 +21,7 @@ use std::sync::Arc;
 use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::function::Function;
+use super::kernel::Channels;
 use super::plan::{is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
 use crate::float::trees::Trees;
 
@@ -307,8 +308,8 @@ fn scale_into_linear(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let op = PlanOp::Linear {
         input: *input,
         geometry: *geometry,
-        weights: weights.iter().enumerate().map(|(i, w)| w * factors[i / per_channel]).collect(),
         bias: bias.iter().enumerate().map(|(i, b)| b * factors[i] + offsets[i]).collect(),
+        weights: weights.clone().scaled(Channels::Outputs { length: per_channel }, factors),
     };
     let names = plan.node(producer).names.clone();
     plan.nodes[id.0].op = op;
@@ -442,19 +443,14 @@ fn scale_into_weights(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let Some(coefficients) = operand.per_channel(channels, padded) else { return false };
     let groups = geometry.groups as usize;
     let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
-    let (in_per_group, out_per_group) = (channels / groups, bias.len() / groups);
-    let channel_of = |i: usize| {
-        let (output, within) = (i / (in_per_group * taps), i / taps % in_per_group);
-        (output, output / out_per_group * in_per_group + within)
-    };
+    let (inputs, outputs) = (channels / groups, bias.len() / groups);
+    let channels = Channels::Inputs { taps, inputs, outputs };
     let mut new_bias = bias.clone();
-    let mut new_weights = weights.clone();
-    for (i, weight) in new_weights.iter_mut().enumerate() {
-        let (output, channel) = channel_of(i);
-        let (factor, offset) = coefficients[channel];
-        new_bias[output] += *weight * offset;
-        *weight *= factor;
+    for (i, weight) in weights.load().iter().enumerate() {
+        new_bias[i / (inputs * taps)] += weight * coefficients[channels.of(i)].1;
     }
+    let factors = coefficients.into_iter().map(|(factor, _)| factor).collect();
+    let new_weights = weights.clone().scaled(channels, factors);
     let geometry = *geometry;
     let (shape, view) = (plan.node(*input).shape.clone(), plan.node(*input).clone());
     let input = operand.rebuild(plan, view, shape);
@@ -662,8 +658,9 @@ fn multiply_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     if !pointwise || !aligned || !single || outputs * inputs > outer.len() + inner.len() {
         return false;
     }
-    let dot = |o: usize, at: &dyn Fn(usize) -> f64| (0..middle).map(|m| outer[o * middle + m] * at(m)).sum::<f64>();
-    let weights = (0..outputs * inputs).map(|i| dot(i / inputs, &|m| inner[m * inputs + i % inputs])).collect();
+    let (outer, inner) = (outer.load(), inner.load());
+    let dot = |o: usize, at: &dyn Fn(usize) -> f64| (0..middle).map(|m| outer.get(o * middle + m) * at(m)).sum::<f64>();
+    let weights = (0..outputs * inputs).map(|i| dot(i / inputs, &|m| inner.get(m * inputs + i % inputs))).collect();
     let bias = (0..outputs).map(|o| outer_bias[o] + dot(o, &|m| inner_bias[m])).collect();
     let op = PlanOp::Linear { input: *input, geometry: *geometry, weights, bias };
     let names = plan.node(inner_id).names.clone();
@@ -687,12 +684,13 @@ fn add_matrices(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let parts = [first, second];
     let outputs = parts[0].2.len();
     let widths = parts.map(|(_, weights, _)| weights.len() / outputs);
+    let loaded = parts.map(|(_, weights, _)| weights.load());
     let row = |o: usize| {
         let scaled = |side: usize| {
-            let row = &parts[side].1[o * widths[side]..(o + 1) * widths[side]];
-            row.iter().map(move |weight| factors[side] * weight)
+            let row = o * widths[side]..(o + 1) * widths[side];
+            row.map(|i| factors[side] * loaded[side].get(i)).collect::<Vec<_>>()
         };
-        scaled(0).chain(scaled(1)).collect::<Vec<_>>()
+        [scaled(0), scaled(1)].concat()
     };
     let weights = (0..outputs).flat_map(row).collect();
     let sum = |o: usize| factors[0] * parts[0].2[o] + factors[1] * parts[1].2[o] + constant;
@@ -732,7 +730,7 @@ fn split_channels(plan: &mut Plan, id: PlanId, readers: &Readers) -> bool {
     let op = PlanOp::Linear {
         input: *input,
         geometry: *geometry,
-        weights: channels.iter().flat_map(|&c| weights[c * per_channel..(c + 1) * per_channel].to_vec()).collect(),
+        weights: weights.clone().rows(&channels, per_channel),
         bias: channels.iter().map(|&c| bias[c]).collect(),
     };
     let shape = vec![channels.len(), plan.node(source).elements() / bias.len()];
@@ -786,7 +784,7 @@ fn settle_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         settle_features(plan, id, period);
         return true;
     }
-    let weights = per_block(factors, blocks).expect("checked above");
+    let weights = per_block(factors, blocks).expect("checked above").into();
     let bias = per_block(offsets, blocks).expect("checked above");
     let shape = vec![blocks, count / blocks, 1];
     let geometry = ConvGeometry { groups: blocks as u32, ..ConvGeometry::POINTWISE };
@@ -799,7 +797,7 @@ fn settle_scale(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
 fn settle_features(plan: &mut Plan, id: PlanId, features: usize) {
     let PlanOp::Scale { input, factors, offsets } = &plan.node(id).op else { unreachable!("the node is a scale") };
     let (input, rows) = (*input, factors.len() / features);
-    let (weights, bias) = (factors[..features].to_vec(), offsets[..features].to_vec());
+    let (weights, bias) = (factors[..features].to_vec().into(), offsets[..features].to_vec());
     let by_feature = (0..features * rows).map(|i| super::plan::element(i % rows * features + i / rows)).collect();
     let shape = vec![features, rows, 1];
     let view = plan.view(input, shape.clone(), by_feature);
@@ -822,7 +820,7 @@ mod tests {
     }
 
     fn dense(plan: &mut Plan, input: PlanId) -> PlanId {
-        let weights = vec![0.5; plan.node(input).elements() * 4];
+        let weights = vec![0.5; plan.node(input).elements() * 4].into();
         let op = PlanOp::Linear { input, geometry: ConvGeometry::POINTWISE, weights, bias: vec![0.25; 4] };
         push(plan, op, &[4, 1, 1])
     }

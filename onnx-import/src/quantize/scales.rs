@@ -730,7 +730,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::Input { .. } => node.range.lo >= 0.0,
             PlanOp::View { sources, .. } => sources.iter().all(|source| known[source.0]),
             PlanOp::Linear { input, weights, bias, .. } => {
-                known[input.0] && weights.iter().chain(bias).all(|&w| w >= 0.0)
+                known[input.0] && bias.iter().all(|&b| b >= 0.0) && weights.load().iter().all(|w| w >= 0.0)
             }
             PlanOp::Combine { operands, factors, constant, .. } => {
                 *constant >= 0.0 && (0..2).all(|i| factors[i] == 0.0 || (factors[i] > 0.0 && known[operands[i].0]))
@@ -748,7 +748,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
                 function.is_nonnegative_on(lo, hi.max(0.0) + far)
             }
             PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Leaves { .. } => true,
-            PlanOp::Pick { values, .. } => values.iter().all(|&v| v >= 0.0),
+            PlanOp::Pick { values, .. } => values.load().iter().all(|v| v >= 0.0),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
             PlanOp::QuantizedConv { requantization, .. }
             | PlanOp::QuantizedMul { requantization, .. }

@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use circuits::graph::{PortKind, Program};
 use circuits::interface::{Interface, InterfacePort};
@@ -27,6 +26,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::float::graph::{Element, FloatGraph, Tensor};
+use crate::float::reals::Reals;
 
 /// Largest JSON file in bytes.
 const MAX_JSON: u64 = 1 << 28;
@@ -37,7 +37,7 @@ const MAX_ARRAYS: usize = 1 << 14;
 #[derive(Clone, Debug, PartialEq)]
 struct Array {
     shape: Vec<usize>,
-    data: Arc<[f64]>,
+    data: Reals,
 }
 
 /// Why one array can't be read.
@@ -415,7 +415,7 @@ impl Samples {
         let input = &inputs[position];
         let array = self.find(inputs, position, 0)?;
         let elements = input.elements();
-        let data: Arc<[f64]> = if matches!(self.layout, Layout::Numbered(_)) {
+        let data: Reals = if matches!(self.layout, Layout::Numbered(_)) {
             let entries = self.numbered_entries(array, input)?;
             let mut data = Vec::with_capacity(elements);
             for number in sample * entries..(sample + 1) * entries {

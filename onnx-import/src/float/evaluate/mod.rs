@@ -9,6 +9,7 @@ mod reduce;
 mod views;
 
 use super::graph::{FloatGraph, FloatOp, Tensor, ValueId};
+use super::stored::StorageError;
 
 pub(crate) use elementwise::{broadcast_shape, strides_for, Odometer};
 pub(crate) use pool::taps as window_taps;
@@ -35,13 +36,16 @@ pub enum EvaluateError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// A constant is not what it was when the model was read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// The outputs of the model on these inputs, one tensor per input of the graph in its order.
 ///
 /// # Errors
 ///
-/// When the number of inputs or a shape is wrong.
+/// When the number of inputs or a shape is wrong, or a file with constants changed after the model was read.
 pub fn evaluate_outputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvaluateError> {
     evaluate_with(graph, inputs, |_, _| {})
 }
@@ -50,7 +54,7 @@ pub fn evaluate_outputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Ten
 ///
 /// # Errors
 ///
-/// When the number of inputs or a shape is wrong.
+/// When the number of inputs or a shape is wrong, or a file with constants changed after the model was read.
 pub fn evaluate_all(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvaluateError> {
     let mut values = Vec::with_capacity(graph.nodes.len());
     evaluate_with(graph, inputs, |_, value| values.push(value.clone()))?;
@@ -62,7 +66,7 @@ pub fn evaluate_all(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>
 ///
 /// # Errors
 ///
-/// When the number of inputs or a shape is wrong.
+/// When the number of inputs or a shape is wrong, or a file with constants changed after the model was read.
 pub fn evaluate_with(
     graph: &FloatGraph,
     inputs: &[Tensor],
@@ -75,13 +79,20 @@ pub fn evaluate_with(
         let operands = node.op.operands();
         let value = match &node.op {
             FloatOp::Input(number) => inputs[*number].clone(),
+            FloatOp::Constant(tensor) => {
+                // Seen as reals by a clone that is dropped: the one that stays is converted when it is read.
+                observe(ValueId(index), &tensor.clone());
+                tensor.clone()
+            }
             op => {
                 let tensors: Vec<&Tensor> =
                     operands.iter().map(|id| values[id.0].as_ref().expect("operands precede their use")).collect();
                 apply(op, &node.shape, &tensors)
             }
         };
-        observe(ValueId(index), &value);
+        if !matches!(node.op, FloatOp::Constant(_)) {
+            observe(ValueId(index), &value);
+        }
         values[index] = Some(value);
         for id in operands.iter().chain([&ValueId(index)]) {
             if last_use[id.0] <= index {
@@ -89,6 +100,7 @@ pub fn evaluate_with(
             }
         }
     }
+    graph.check_storage()?;
     Ok(graph.outputs.iter().map(|port| values[port.value.0].clone().expect("outputs are kept")).collect())
 }
 

@@ -6,6 +6,7 @@ use super::{broadcast, elements, shared, Lowering};
 use crate::float::graph::{Tensor, ValueId, Window};
 use crate::float::quantized::Requantization;
 use crate::quantize::error::QuantizeError;
+use crate::quantize::kernel::Kernel;
 use crate::quantize::plan::{element, PlanId, PlanOp, Range};
 
 /// A stack of matrices `[batch, rows, columns]` under NumPy's matmul rules.
@@ -82,7 +83,7 @@ impl Lowering<'_> {
         weights: &Tensor,
     ) -> Result<PlanId, QuantizeError> {
         let (k, n) = (right.rows, right.columns);
-        let transposed = (0..n * k).map(|i| weights.data[i % k * n + i / k]).collect();
+        let transposed = Kernel::from(weights.data.clone()).transposed(k, n);
         let x = self.transposed(value, x, tokens, k, vec![k, tokens, 1]);
         let y = self.pointwise(value, x, [n, tokens], 1, transposed);
         Ok(self.transposed(value, y, n, tokens, vec![tokens, n]))
@@ -104,7 +105,7 @@ impl Lowering<'_> {
         } else {
             self.view_of(value, x, vec![k, batch * n, 1], map)
         };
-        let y = self.pointwise(value, x, [m, batch * n], 1, weights.data.to_vec());
+        let y = self.pointwise(value, x, [m, batch * n], 1, weights.data.clone().into());
         if batch == 1 {
             return Ok(y);
         }
@@ -226,14 +227,7 @@ impl Lowering<'_> {
         self.view_of(value, x, shape, map)
     }
 
-    fn pointwise(
-        &mut self,
-        value: ValueId,
-        input: PlanId,
-        size: [usize; 2],
-        groups: usize,
-        weights: Vec<f64>,
-    ) -> PlanId {
+    fn pointwise(&mut self, value: ValueId, input: PlanId, size: [usize; 2], groups: usize, weights: Kernel) -> PlanId {
         let geometry = ConvGeometry { groups: groups as u32, ..ConvGeometry::POINTWISE };
         let op = PlanOp::Linear { input, geometry, weights, bias: vec![0.0; size[0]] };
         self.push(value, op, vec![size[0], size[1], 1], self.range(value))
@@ -259,7 +253,8 @@ impl Lowering<'_> {
         let output = self.node(value).shape[1..].to_vec();
         self.within_budget(value, &[self.node(value).shape[0], weights.data.len()])?;
         self.per_image(value, input, |lowering, image| {
-            let op = PlanOp::Linear { input: image, geometry, weights: weights.data.to_vec(), bias: bias.clone() };
+            let op =
+                PlanOp::Linear { input: image, geometry, weights: weights.data.clone().into(), bias: bias.clone() };
             Ok(lowering.push(value, op, output.clone(), lowering.range(value)))
         })
     }
@@ -344,7 +339,8 @@ impl Lowering<'_> {
         let shape = vec![layout.phases() * out[1], axes[0].count, axes[1].count];
         let interleave = layout.interleave(window, [out[2], out[3]]);
         self.per_image(value, input, |lowering, image| {
-            let op = PlanOp::Linear { input: image, geometry, weights: kernel.clone(), bias: phase_bias.clone() };
+            let op =
+                PlanOp::Linear { input: image, geometry, weights: kernel.clone().into(), bias: phase_bias.clone() };
             let phases = lowering.push(value, op, shape.clone(), lowering.range(value));
             Ok(lowering.view_of(value, phases, out[1..].to_vec(), elements(interleave.clone())))
         })

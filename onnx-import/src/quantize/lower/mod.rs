@@ -270,10 +270,11 @@ impl Lowering<'_> {
         what: &'static str,
     ) -> Result<Option<Tensor>, QuantizeError> {
         let Some(tensor) = self.graph.constant(value) else { return Ok(None) };
-        match tensor.data.iter().find(|v| !v.is_finite()) {
-            Some(&value) => Err(QuantizeError::NotFinite { node: self.label(at), what, value }),
-            None => Ok(Some(tensor.clone())),
+        if tensor.data.is_finite() {
+            return Ok(Some(tensor.clone()));
         }
+        let value = tensor.data.values().find(|v| !v.is_finite()).expect("not all are");
+        Err(QuantizeError::NotFinite { node: self.label(at), what, value })
     }
 
     fn unsupported<T>(
@@ -385,7 +386,7 @@ impl Lowering<'_> {
         if tensor.data.is_empty() {
             return self.unsupported(value, "a tensor without elements", "leave it out of the exported model");
         }
-        if let Some(&bad) = tensor.data.iter().find(|v| !v.is_finite()) {
+        if let Some(bad) = tensor.data.values().find(|v| !v.is_finite()) {
             return Err(QuantizeError::NotFinite { node: self.label(value), what: "a constant", value: bad });
         }
         let count = tensor.data.len();
@@ -395,7 +396,7 @@ impl Lowering<'_> {
         let op = PlanOp::Linear {
             input: source,
             geometry: circuits::graph::ConvGeometry::POINTWISE,
-            weights: vec![0.0; count],
+            weights: vec![0.0; count].into(),
             bias,
         };
         let names = node.provenance.clone();

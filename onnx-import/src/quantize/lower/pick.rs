@@ -4,6 +4,7 @@ use super::Lowering;
 use crate::float::graph::ValueId;
 use crate::quantize::error::QuantizeError;
 use crate::quantize::function::Function;
+use crate::quantize::kernel::Kernel;
 use crate::quantize::plan::{MapRules, PlanId, PlanOp, Range};
 use circuits::graph::Limits;
 
@@ -29,13 +30,20 @@ impl Lowering<'_> {
         }
         let index = self.index(value, indices, rows);
         // Row `r` of the plan's table holds everything that index `r` picks.
-        let entry = |i: usize| {
-            let (row, column) = (i / columns, i % columns);
-            values.data[(column / after * rows + row) * after + column % after]
+        let picked: Kernel = match before {
+            1 => values.data.clone().into(),
+            _ => {
+                let entry = |i: usize| {
+                    let (row, column) = (i / columns, i % columns);
+                    values.data[(column / after * rows + row) * after + column % after]
+                };
+                (0..rows * columns).map(entry).collect()
+            }
         };
-        let picked: Vec<f64> = (0..rows * columns).map(entry).collect();
-        let range = picked.iter().fold(Range { lo: picked[0], hi: picked[0] }, |r, &v| r.union(Range { lo: v, hi: v }));
-        let op = PlanOp::Pick { input: index, columns, values: picked.into() };
+        let loaded = picked.load();
+        let first = Range { lo: loaded.get(0), hi: loaded.get(0) };
+        let range = loaded.iter().fold(first, |r, v| r.union(Range { lo: v, hi: v }));
+        let op = PlanOp::Pick { input: index, columns, values: picked };
         let integer = self.node(value).element != crate::float::graph::Element::Real;
         let id = self.push(value, op, vec![count, columns], range);
         self.plan.nodes[id.0].integer = integer;

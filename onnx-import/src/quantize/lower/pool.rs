@@ -84,7 +84,7 @@ impl Lowering<'_> {
             groups: from[1] as u32,
         };
         self.per_image(value, input, |lowering, image| {
-            let weights = vec![1.0 / size as f64; from[1] * size];
+            let weights = vec![1.0 / size as f64; from[1] * size].into();
             let op = PlanOp::Linear { input: image, geometry, weights, bias: vec![0.0; from[1]] };
             Ok(lowering.push(value, op, to[1..].to_vec(), lowering.range(value)))
         })

@@ -51,7 +51,7 @@ impl Lowering<'_> {
         requantization: &Requantization,
     ) -> Result<PlanId, QuantizeError> {
         let integers = |tensor: ValueId| self.graph.constant(tensor).expect("quantized weights are constants");
-        let weights: Vec<i32> = integers(weights).data.iter().map(|&w| w as i32).collect();
+        let weights: Vec<i32> = integers(weights).data.values().map(|w| w as i32).collect();
         let bias: Vec<i64> = integers(bias).data.iter().map(|&b| b as i64).collect();
         let geometry = ConvGeometry {
             kernel: window.kernel.map(|v| v as u32),
