@@ -46,25 +46,31 @@ class Writer:
         imports = [helper.make_opsetid("", opset)]
         if domain:
             imports.append(helper.make_opsetid(domain, version))
+        shown = results if used is None else [results[i] for i in used]
+        stored = {n: v for v, n in zip(constants, stored) if v is not None}
+        self.model(name, op, imports, [node], dict(zip(names, inputs)), stored, shown)
+
+    def model(self, name, op, imports, nodes, inputs, constants, results):
+        """Writes a case of several nodes."""
         graph = helper.make_graph(
-            [node], name,
-            [helper.make_tensor_value_info(n, TYPES[v.dtype.name], v.shape) for n, v in zip(names, inputs)],
-            [helper.make_empty_tensor_value_info(n) for n in (results if used is None else [results[i] for i in used])],
-            [numpy_helper.from_array(v, n) for v, n in zip(constants, stored) if v is not None])
+            nodes, name,
+            [helper.make_tensor_value_info(n, TYPES[v.dtype.name], v.shape) for n, v in inputs.items()],
+            [helper.make_empty_tensor_value_info(n) for n in results],
+            [numpy_helper.from_array(v, n) for n, v in constants.items()])
         model = helper.make_model(graph, opset_imports=imports, ir_version=7)
         model = onnx.shape_inference.infer_shapes(model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
             session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-            values = session.run(None, dict(zip(names, inputs)))
+            values = session.run(None, inputs)
         except Exception:
             self.skipped += 1
             return
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         onnx.save(model, folder / "model.onnx")
-        arrays = {f"in{i}": v for i, v in enumerate(inputs)} | {f"out{i}": v for i, v in enumerate(values)}
+        arrays = {f"in{i}": v for i, v in enumerate(inputs.values())} | {f"out{i}": v for i, v in enumerate(values)}
         np.savez_compressed(folder / "io.npz", **arrays)
         self.cases.append({"name": name, "op": op, "kind": "runtime", "class": "runtime", "expanded": False,
                            "rtol": 1e-3, "atol": 1e-5})
@@ -473,6 +479,128 @@ def families(w):
         else:
             w.case(name, "SkipSimplifiedLayerNormalization", 17, [x, skip], [w.floats(4)], domain="com.microsoft",
                    epsilon=1e-5)
+
+    def grid_sample(name):
+        opset = w.pick(16, 20)
+        linear, cubic = ("bilinear", "bicubic") if opset == 16 else ("linear", "cubic")
+        w.case(name, "GridSample", opset, [w.floats(2, 2, 4, 3), w.random.uniform(-1.3, 1.3, (2, 3, 2, 2)).astype(np.float32)],
+               mode=w.pick(linear, linear, cubic, "nearest"), padding_mode=w.pick("zeros", "border", "reflection"),
+               align_corners=w.pick(0, 1))
+
+    def affine_grid(name):
+        size = w.pick([2, 1, 3, 4], [2, 1, 2, 3, 2])
+        axes = len(size) - 2
+        w.case(name, "AffineGrid", 20, [w.floats(2, axes, axes + 1)], [np.array(size, np.int64)], align_corners=w.pick(0, 1))
+
+    def col2im(name):
+        stride, pad = w.pick(1, 2), w.pick(0, 1)
+        count = (5 + 2 * pad - 2) // stride + 1
+        w.case(name, "Col2Im", 18, [w.floats(2, 3 * 4, count * count)], [np.array([5, 5], np.int64), np.array([2, 2], np.int64)],
+               strides=[stride, stride], pads=[pad] * 4)
+
+    def one_hot_of_reals(name):
+        indices = w.random.randint(-5, 7, (2, 3)).astype(np.float32)
+        w.case(name, "OneHot", 11, [indices], [np.array(5, np.float32), w.floats(2)], axis=w.pick(None, 0))
+
+    def mel(name):
+        constants = [np.array(v, np.int64) for v in (8, 16, 8192)] + [np.array(v, np.float32) for v in (0.0, 4096.0)]
+        w.case(name, "MelWeightMatrix", 17, [], constants)
+
+    def is_not_finite(name):
+        data = w.floats(3, 4)
+        data[0, 1], data[1, 2], data[2, 0] = np.nan, np.inf, -np.inf
+        if w.random.rand() < 0.3:
+            w.case(name, "IsNaN", 13, [data])
+        else:
+            w.case(name, "IsInf", 10, [data], detect_negative=w.pick(None, 0), detect_positive=w.pick(None, 0))
+
+    def masked_attention(name):
+        scores, least = w.floats(2, 2, 3, 4), w.pick(-np.inf, np.finfo(np.float32).min, -1e4)
+        mask = w.random.rand(2, 4) < 0.6
+        mask[:, 1] = True
+        causal = np.tril(np.ones((3, 4), bool), 1)
+        constants = dict(zero=np.array(0, np.float32), one=np.array(1, np.float32), least=np.array(least, np.float32),
+                         axes=np.array([1, 2], np.int64), causal=np.where(causal, 0, least).astype(np.float32), allowed=causal)
+        node = helper.make_node
+        kind = w.random.randint(4)
+        if kind == 0:
+            nodes = [node("Cast", ["m"], ["f"], to=TensorProto.FLOAT), node("Sub", ["one", "f"], ["g"]),
+                     node("Mul", ["g", "finite"], ["h"]), node("Unsqueeze", ["h", "axes"], ["wide"]),
+                     node("Add", ["s", "wide"], ["masked"]), node("Softmax", ["masked"], ["y"], axis=-1)]
+            constants["finite"] = np.array(max(least, -1e9), np.float32)
+            mask = mask.astype(np.int64)
+        elif kind == 1:
+            nodes = [node("Unsqueeze", ["m", "axes"], ["wide"]), node("And", ["wide", "allowed"], ["kept"]),
+                     node("Where", ["kept", "zero", "least"], ["added"]), node("Add", ["s", "added"], ["masked"]),
+                     node("Softmax", ["masked"], ["p"], axis=-1), node("IsNaN", ["p"], ["n"]),
+                     node("Where", ["n", "zero", "p"], ["y"])]
+            if least == -np.inf and w.random.rand() < 0.5:
+                mask[0] = False
+        elif kind == 2:
+            nodes = [node("Not", ["m"], ["hidden"]), node("Unsqueeze", ["hidden", "axes"], ["wide"]),
+                     node("Where", ["wide", "least", "s"], ["masked"]), node("Add", ["masked", "causal"], ["both"]),
+                     node("Softmax", ["both"], ["y"], axis=-1)]
+        else:
+            nodes = [node("Where", ["m", "zero", "least"], ["added"]), node("Unsqueeze", ["added", "axes"], ["wide"]),
+                     node("Add", ["wide", "causal"], ["mask"]), node("Add", ["mask", "s"], ["masked"]),
+                     node("Softmax", ["masked"], ["y"], axis=-1)]
+            mask[:, 0] = True
+        used = {name for part in nodes for name in part.input}
+        constants = {key: value for key, value in constants.items() if key in used}
+        w.model(name, "Softmax", [helper.make_opsetid("", 14)], nodes, dict(s=scores, m=mask), constants, ["y"])
+
+    def branch_by_data(name):
+        node, value = helper.make_node, helper.make_tensor_value_info
+        then = helper.make_graph([node("Relu", ["x"], ["a"])], "then", [], [value("a", TensorProto.FLOAT, None)])
+        other = helper.make_graph([node("Neg", ["x"], ["b"])], "else", [], [value("b", TensorProto.FLOAT, None)])
+        nodes = [node("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+        w.model(name, "If", [helper.make_opsetid("", 13)], nodes, dict(x=w.floats(2, 3), c=np.array(w.pick(True, False))), {}, ["y"])
+
+    def loop_by_data(name):
+        node, value = helper.make_node, helper.make_tensor_value_info
+        body = helper.make_graph(
+            [node("Add", ["v", "v"], ["next"]), node("Less", ["next", "bound"], ["go"])], "body",
+            [value("i", TensorProto.INT64, []), value("going", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, [1])],
+            [value("go", TensorProto.BOOL, None), value("next", TensorProto.FLOAT, [1])])
+        nodes = [node("Loop", ["trips", "begin", "x"], ["y"], body=body)]
+        constants = dict(trips=np.array(6, np.int64), bound=np.array([4], np.float32))
+        inputs = dict(x=np.abs(w.floats(1)) + 0.1, begin=np.array(w.pick(True, True, False)))
+        w.model(name, "Loop", [helper.make_opsetid("", 13)], nodes, inputs, constants, ["y"])
+
+    def integers_by_data(name):
+        op = w.pick("Div", "Mod", "Mod")
+        dividend, sign = w.random.randint(-30, 30, (3, 4)), w.pick(1, -1)
+        divisor = sign * w.random.randint(1, 8, (3, 1))
+        kind = w.pick(np.int32, np.int64)
+        w.case(name, op, 13, [dividend.astype(kind), divisor.astype(kind)], fmod=w.pick(None, 1) if op == "Mod" else None)
+
+    def float_remainder_by_data(name):
+        w.case(name, "Mod", 13, [3 * w.floats(3, 4), np.abs(w.floats(3, 1)) + 0.6], fmod=1)
+
+    def top_k_of_long_rows(name):
+        data = w.random.permutation(300).reshape(2, 150).astype(np.float32)
+        w.case(name, "TopK", 11, [data], [np.array([w.pick(1, 3)], np.int64)], outputs=2, largest=w.pick(None, 0))
+
+    def scatter_by_data(name):
+        data = w.floats(4, 3, 2)
+        if w.random.rand() < 0.5:
+            axis = w.pick(0, 1)
+            shape = list(data.shape)
+            shape[axis] = 2
+            indices = np.argsort(w.random.rand(*data.shape), axis=axis).take(range(2), axis=axis).astype(np.int64)
+            w.case(name, "ScatterElements", 18, [data, indices - data.shape[axis] * w.pick(0, 1), w.floats(*shape)], axis=axis,
+                   reduction=w.pick(None, "add"))
+        else:
+            indices = np.array(w.pick([[0], [3]], [[0, 1], [2, -1], [1, 0]]), np.int64)
+            w.case(name, "ScatterND", 18, [data, indices, w.floats(*indices.shape[:-1], *data.shape[indices.shape[-1]:])],
+                   reduction=w.pick(None, "add"))
+
+    def gather_nd_by_data(name):
+        indices = w.random.randint(-3, 3, w.pick((4, 1), (2, 2, 2), (3, 3)))
+        w.case(name, "GatherND", 13, [w.floats(3, 4, 5), indices.astype(np.int64)])
+
+    def cast_truncates(name):
+        w.case(name, "Cast", 13, [5 * w.floats(3, 4)], to=w.pick(TensorProto.INT64, TensorProto.INT32))
 
     helpers = (window, recurrence)
     return [value for value in locals().values() if callable(value) and value not in helpers]

@@ -649,6 +649,141 @@ fn softmax_of_some_elements() {
     }
 }
 
+/// Gates by the data, in one row for all scores or in each, and rows without an open one.
+#[test]
+fn softmax_of_elements_that_the_data_choose() {
+    for (shape, gate, axis) in [([3, 6], [1, 6], 1), ([3, 6], [3, 6], 1), ([6, 3], [6, 1], 0)] {
+        for uniform in [false, true] {
+            let mut b = Builder::new();
+            let x = b.input(&shape, Element::Real);
+            let x = b.unary(x, UnaryFunction::Affine { factor: 4.0, offset: 0.0 });
+            let gates = b.input(&gate, Element::Bool);
+            let y = b.real(FloatOp::GatedSoftmax { input: x, gate: gates, axis, uniform }, &shape);
+            let graph = b.finish(y);
+            let mut numbers = Numbers(3);
+            let scores = numbers.tensor(&[&[SAMPLES], &shape[..]].concat());
+            let closed = gate.iter().product::<usize>();
+            // No gate of the first sample is open.
+            let open = numbers.tensor(&[&[SAMPLES], &gate[..]].concat());
+            let open =
+                open.data.iter().enumerate().map(|(i, &v)| f64::from(u8::from(i >= closed && v > -0.2))).collect();
+            let samples = Samples::from_batches(vec![scores, Tensor::new([&[SAMPLES], &gate[..]].concat(), open)]);
+            for bits in [8, 12] {
+                let compiled = compile_on(&graph, &samples, bits);
+                ranges(&compiled.program).expect("every divisor is positive");
+                let error = error_of(&graph, &compiled, &samples);
+                assert!(error < 6.0 / f64::from(bits).exp2(), "{bits} bits, {gate:?}: {error}");
+                assert_closed_are_zero(&graph, &compiled, &samples, uniform);
+            }
+        }
+    }
+}
+
+/// What takes no part has no share, to the last bit.
+fn assert_closed_are_zero(graph: &FloatGraph, compiled: &Compiled, samples: &Samples, uniform: bool) {
+    let specs = InputSpec::of_graph(graph);
+    for sample in 0..SAMPLES {
+        let inputs = samples.inputs(&specs, sample).unwrap();
+        let float = evaluate_outputs(graph, &inputs).unwrap();
+        let values = quantize_inputs(&compiled.program, &inputs).unwrap().values;
+        let trace = reference::run(&compiled.program, &values).unwrap();
+        let integer = trace.outputs(&compiled.program);
+        for (share, integer) in float[0].data.iter().zip(&integer[0]) {
+            assert!(*share != 0.0 || *integer == 0, "{integer} for a closed element (uniform: {uniform})");
+        }
+    }
+}
+
+/// Samples of integers in the given ranges, one for each input.
+fn integers(graph: &FloatGraph, ranges: &[(f64, f64)]) -> Samples {
+    let mut numbers = Numbers(17);
+    let batches = InputSpec::of_graph(graph).into_iter().zip(ranges).map(|(spec, &(lo, hi))| {
+        let tensor = numbers.tensor(&[&[SAMPLES], &spec.shape[..]].concat());
+        let data = tensor.data.iter().map(|v| (lo + (v + 1.0) / 2.0 * (hi - lo)).round()).collect();
+        Tensor::new(tensor.shape, data)
+    });
+    Samples::from_batches(batches.collect())
+}
+
+#[test]
+fn integers_by_integers_are_exact() {
+    use BinaryFunction::{Add, Mul, Quotient, Remainder, Sub};
+    for divisor in [(1.0, 9.0), (-7.0, -2.0), (3.0, 300.0)] {
+        for dividend in [(0.0, 300.0), (-120.0, 120.0), (-50.0, 0.0)] {
+            for function in [Quotient, Remainder, Add, Sub, Mul] {
+                let mut b = Builder::new();
+                let x = b.input(&[2, 8], Element::Integer);
+                let y = b.input(&[2, 8], Element::Integer);
+                let op = FloatOp::Binary { function, operands: [x, y] };
+                let z = b.node(op, &[2, 8], Element::Integer);
+                let graph = b.finish(z);
+                let samples = integers(&graph, &[dividend, divisor]);
+                let compiled = compile_on(&graph, &samples, 8);
+                assert_eq!(error_of(&graph, &compiled, &samples), 0.0, "{function:?} of {dividend:?} and {divisor:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sum_that_wraps_around_is_exact() {
+    let mut b = Builder::new();
+    let x = b.input(&[40], Element::Integer);
+    let y = b.input(&[40], Element::Integer);
+    let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [x, y] };
+    let sum = b.node(op, &[40], Element::Integer);
+    let mut wrapped = sum;
+    for function in [
+        UnaryFunction::Affine { factor: 1.0, offset: 128.0 },
+        UnaryFunction::Remainder { divisor: 256.0, truncated: false },
+        UnaryFunction::Affine { factor: 1.0, offset: -128.0 },
+    ] {
+        wrapped = b.node(FloatOp::Unary { input: wrapped, function }, &[40], Element::Integer);
+    }
+    let graph = b.finish(wrapped);
+    let samples = integers(&graph, &[(-128.0, 127.0); 2]);
+    assert_eq!(error_of(&graph, &compile_on(&graph, &samples, 8), &samples), 0.0);
+}
+
+#[test]
+fn divisors_that_may_be_zero_are_refused() {
+    let mut b = Builder::new();
+    let (x, y) = (b.input(&[4], Element::Integer), b.input(&[4], Element::Integer));
+    let op = FloatOp::Binary { function: BinaryFunction::Quotient, operands: [x, y] };
+    let z = b.node(op, &[4], Element::Integer);
+    let graph = b.finish(z);
+    // No sample divides by zero, but one between them would.
+    let samples = Samples::from_batches(vec![
+        Tensor::new(vec![2, 4], vec![3.0; 8]),
+        Tensor::new(vec![2, 4], vec![-1.0, 2.0, 1.0, -2.0, 3.0, 1.0, -1.0, 1.0]),
+    ]);
+    let refused = compile(&graph, Some(&samples), &QuantizeOptions::default());
+    assert!(matches!(refused, Err(QuantizeError::Divisor { .. })));
+}
+
+#[test]
+fn positions_of_the_largest_of_long_rows() {
+    for smallest in [false, true] {
+        let mut b = Builder::new();
+        let x = b.input(&[2, 150], Element::Real);
+        let op = FloatOp::TopIndices { input: x, count: 4, smallest };
+        let y = b.node(op, &[2, 4], Element::Integer);
+        let graph = b.finish(y);
+        let mut numbers = Numbers(5);
+        // Distinct numbers, so that no rounding makes them equal.
+        let mut rows = Vec::new();
+        for _ in 0..2 * SAMPLES {
+            let mut row: Vec<f64> = (0..150).map(|i| f64::from(i) - 75.0).collect();
+            (1..150).rev().for_each(|i| row.swap(i, ((numbers.next() + 1.0) / 2.0 * i as f64) as usize));
+            rows.extend(row);
+        }
+        let samples = Samples::from_batches(vec![Tensor::new(vec![SAMPLES, 2, 150], rows)]);
+        let compiled = compile_on(&graph, &samples, 10);
+        ranges(&compiled.program).unwrap();
+        assert_eq!(error_of(&graph, &compiled, &samples), 0.0);
+    }
+}
+
 #[test]
 fn normalizations_over_any_axes() {
     for (shape, axes) in [

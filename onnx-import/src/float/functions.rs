@@ -44,6 +44,11 @@ impl UnaryFunction {
             Self::Round => v.round_ties_even(),
             // Not `clamp`: ONNX lets the upper bound win where the bounds cross.
             Self::Clip { lo, hi } => v.max(lo).min(hi),
+            Self::IsNan => f64::from(u8::from(v.is_nan())),
+            Self::IsInfinite { positive, negative } => {
+                let asked_for = if v > 0.0 { positive } else { negative };
+                f64::from(u8::from(v.is_infinite() && asked_for))
+            }
             Self::Power(exponent) => v.powf(exponent),
             Self::Quotient(divisor) => (v / divisor).trunc(),
             Self::Remainder { divisor, truncated: true } => v % divisor,
@@ -70,6 +75,9 @@ impl BinaryFunction {
             Self::Sub => a - b,
             Self::Mul => a * b,
             Self::Div => a / b,
+            Self::Quotient => (a / b).trunc(),
+            Self::Remainder => a % b,
+            Self::BitAnd => ((a as i64) & (b as i64)) as f64,
             Self::Max => a.max(b),
             Self::Min => a.min(b),
             Self::Pow => a.powf(b),

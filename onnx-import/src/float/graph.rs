@@ -124,6 +124,15 @@ pub enum UnaryFunction {
         /// upper bound
         hi: f64,
     },
+    /// 1 where `v` is not a number, else 0
+    IsNan,
+    /// 1 where `v` is an infinity of a sign that is asked for, else 0
+    IsInfinite {
+        /// whether `+∞` is
+        positive: bool,
+        /// whether `−∞` is
+        negative: bool,
+    },
     /// `v^exponent`
     Power(f64),
     /// the integer part of `v / divisor`, towards zero
@@ -159,6 +168,12 @@ pub enum BinaryFunction {
     Mul,
     /// `a / b`
     Div,
+    /// the integer part of `a / b`, towards zero
+    Quotient,
+    /// what that leaves of `a`, with its sign
+    Remainder,
+    /// the bits that two integers have in common
+    BitAnd,
     /// the larger
     Max,
     /// the smaller
@@ -326,6 +341,16 @@ pub enum FloatOp {
         /// of equal ones the last
         last: bool,
     },
+    /// Positions of the largest (or, with `smallest`, smallest) `count` elements of each row of `[rows, size]`, in order; of equal
+    /// ones the first comes first.
+    TopIndices {
+        /// operand
+        input: ValueId,
+        /// how many
+        count: usize,
+        /// smallest instead of largest
+        smallest: bool,
+    },
     /// Rows of `input` along `axis` picked by data: `Gather` with indices that depend on an input.
     Gather {
         /// table
@@ -362,6 +387,18 @@ pub enum FloatOp {
         centered: bool,
         /// added to the mean square, not negative
         epsilon: f64,
+    },
+    /// Softmax over one axis among the elements whose gate is 1; the others are 0. A row without such an element is 0 too, or
+    /// `uniform`: every element has the same share.
+    GatedSoftmax {
+        /// operand
+        input: ValueId,
+        /// for each element whether it takes part, 0 or 1, under broadcasting to the shape of the operand
+        gate: ValueId,
+        /// axis
+        axis: usize,
+        /// what a row has in which nothing takes part
+        uniform: bool,
     },
     /// Logarithm of softmax over one axis.
     LogSoftmax {

@@ -30,6 +30,7 @@ impl FloatOp {
             | Self::Unary { input, .. }
             | Self::Reduce { input, .. }
             | Self::ArgExtremum { input, .. }
+            | Self::TopIndices { input, .. }
             | Self::Softmax { input, .. }
             | Self::LogSoftmax { input, .. }
             | Self::MaskedSoftmax { input, .. }
@@ -50,6 +51,7 @@ impl FloatOp {
             | Self::QuantizedMatMul { operands, .. } => operands.iter_mut().collect(),
             Self::Select { condition, then, otherwise } => vec![condition, then, otherwise],
             Self::Gather { input, indices, .. } => vec![input, indices],
+            Self::GatedSoftmax { input, gate, .. } => vec![input, gate],
         }
     }
 }

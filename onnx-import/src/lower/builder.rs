@@ -335,7 +335,7 @@ impl Builder {
             FloatOp::MaxPool { window, .. } | FloatOp::AveragePool { window, .. } => {
                 (window.kernel[0] as u64).saturating_mul(window.kernel[1] as u64)
             }
-            FloatOp::Reduce { input, .. } | FloatOp::ArgExtremum { input, .. } => {
+            FloatOp::Reduce { input, .. } | FloatOp::ArgExtremum { input, .. } | FloatOp::TopIndices { input, .. } => {
                 self.elements(*input) as u64 / elements.max(1) + 1
             }
             _ => 1,

@@ -240,7 +240,8 @@ impl<'m> Walk<'m> {
         outputs.iter().map(|name| result(&inner, name).map_err(at)).collect()
     }
 
-    /// Takes the branch that a constant condition chooses.
+    /// Takes the branch that a constant condition chooses; where it depends on the inputs, each output is chosen among those
+    /// of both.
     fn branch(
         &mut self,
         node: &NodeProto,
@@ -258,16 +259,54 @@ impl<'m> Walk<'m> {
             .map(|name| attributes.graph(name)?.ok_or_else(|| NodeError::attribute(name, "it is missing")));
         let [otherwise, then] = branches;
         let (otherwise, then) = (otherwise.map_err(at)?, then.map_err(at)?);
-        let taken = match self.builder.tensor(condition).map(|tensor| tensor.data.to_vec()).as_deref() {
-            Some([value]) if *value != 0.0 => then,
-            Some([_]) => otherwise,
-            Some(_) => return Err(at(NodeError::shape("its condition is not one boolean"))),
-            None => return Err(at(NodeError::NotConstant { operand: "condition" })),
+        if self.builder.elements(condition) != 1 || self.builder.dtype(condition) != DType::Bool {
+            return Err(at(NodeError::shape("its condition is not one boolean")));
+        }
+        let known = self.builder.tensor(condition).map(|tensor| tensor.data[0] != 0.0);
+        let mut results = |taken: &'_ GraphProto| {
+            let mut inner = Scope::inside(scope, format!("{label}/"));
+            let outputs: Vec<&str> = taken.output.iter().map(|output| output.name.as_str()).collect();
+            self.graph(taken, &outputs, &mut inner)?;
+            outputs.iter().map(|name| result(&inner, name).map_err(at)).collect::<Result<Vec<_>, _>>()
         };
-        let mut inner = Scope::inside(scope, format!("{label}/"));
-        let outputs: Vec<&str> = taken.output.iter().map(|output| output.name.as_str()).collect();
-        self.graph(taken, &outputs, &mut inner)?;
-        outputs.iter().map(|name| result(&inner, name).map_err(at)).collect()
+        match known {
+            Some(true) => results(then),
+            Some(false) => results(otherwise),
+            None => {
+                let (then, otherwise) = (results(then)?, results(otherwise)?);
+                self.builder.set_label(label);
+                self.chosen(condition, &then, &otherwise).map_err(at)
+            }
+        }
+    }
+
+    /// For each pair of values the one that a condition of one element chooses.
+    fn chosen(
+        &mut self,
+        condition: ValueId,
+        then: &[Option<ValueId>],
+        otherwise: &[Option<ValueId>],
+    ) -> Result<Vec<Option<ValueId>>, NodeError> {
+        let condition = self.builder.reshape(condition, vec![])?;
+        if then.len() != otherwise.len() {
+            let expected = format!("{} of both branches", then.len());
+            return Err(NodeError::Arity { what: "outputs", expected, found: otherwise.len() });
+        }
+        let choose = |(then, otherwise): (&Option<ValueId>, &Option<ValueId>)| match (*then, *otherwise) {
+            (Some(then), Some(otherwise)) if then == otherwise => Ok(Some(then)),
+            (Some(then), Some(otherwise)) => {
+                let shapes = [then, otherwise].map(|value| self.builder.shape(value).to_vec());
+                if shapes[0] != shapes[1] {
+                    return Err(NodeError::unsupported(
+                        format!("a choice by data between shapes {:?} and {:?}", shapes[0], shapes[1]),
+                        "give both branches results of one shape",
+                    ));
+                }
+                self.builder.select(condition, then, otherwise).map(Some)
+            }
+            _ => Err(NodeError::unsupported("a choice by data between something and nothing", "give both")),
+        };
+        then.iter().zip(otherwise).map(choose).collect()
     }
 }
 

@@ -3,8 +3,9 @@
 //! Those that the float graph has are taken over; PRelu, Celu, ThresholdedRelu, Mish, Swish and Shrink are composed.
 
 use super::arithmetic::check_wrap;
+use crate::dtype::DType;
 use crate::error::NodeError;
-use crate::float::graph::{BinaryFunction, UnaryFunction as Function, ValueId};
+use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction as Function, ValueId};
 use crate::lower::Call;
 use crate::registry::{onnx, since, Operator};
 
@@ -50,7 +51,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("ThresholdedRelu", &[since(10, 1, 1, 1)], thresholded_relu),
     onnx("Mish", &[since(18, 1, 1, 1)], mish),
     onnx("Swish", &[since(24, 1, 1, 1)], swish),
+    onnx("SwiGLU", &[since(28, 2, 2, 1)], swiglu),
     onnx("Shrink", &[since(9, 1, 1, 1)], shrink),
+    onnx("IsNaN", &[since(9, 1, 1, 1)], |call| test(call, Function::IsNan)),
+    onnx("IsInf", &[since(10, 1, 1, 1)], is_infinite),
 ];
 
 /// A function of reals.
@@ -71,6 +75,19 @@ fn real_input(call: &Call, index: usize) -> std::result::Result<ValueId, NodeErr
         return Ok(input);
     }
     Err(NodeError::data_type(format!("its operand is {}; it must be a float", call.dtype(input).name())))
+}
+
+/// A question about a real. No fixed-point value is infinite or no number, so in integers the answer is no.
+fn test(call: &mut Call, function: Function) -> Result {
+    let input = real_input(call, 0)?;
+    let shape = call.shape(input);
+    Ok(vec![call.builder.emit(FloatOp::Unary { input, function }, shape, DType::Bool)?])
+}
+
+fn is_infinite(call: &mut Call) -> Result {
+    let positive = call.attributes.flag("detect_positive", true)?;
+    let negative = call.attributes.flag("detect_negative", true)?;
+    test(call, Function::IsInfinite { positive, negative })
 }
 
 fn wrapping_abs(call: &mut Call) -> Result {
@@ -209,6 +226,16 @@ fn mish(call: &mut Call) -> Result {
     let softplus = call.builder.unary(Function::Softplus, input)?;
     let gate = call.builder.unary(Function::Tanh, softplus)?;
     Ok(vec![call.builder.binary(BinaryFunction::Mul, input, gate)?])
+}
+
+/// `a·sigmoid(alpha·a)·b` for operands of one shape.
+fn swiglu(call: &mut Call) -> Result {
+    let (gate, linear) = (real_input(call, 0)?, real_input(call, 1)?);
+    if call.shape(gate) != call.shape(linear) {
+        return Err(NodeError::shape(format!("{:?} is not {:?}", call.shape(gate), call.shape(linear))));
+    }
+    let opened = swish(call)?[0];
+    Ok(vec![call.builder.binary(BinaryFunction::Mul, opened, linear)?])
 }
 
 /// `v·sigmoid(alpha·v)`

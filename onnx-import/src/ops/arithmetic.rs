@@ -1,8 +1,8 @@
-//! Arithmetic with broadcasting. Integers of a model are held as exact reals; where run-time integers could wrap around
-//! their type, or division would have to truncate, the node is refused.
+//! Arithmetic with broadcasting. Integers of a model are held as exact reals. Sums and products of run-time integers of up to 16 bits
+//! wrap around as their type does; where others could, the node is refused.
 
 use super::dynamic;
-use crate::dtype::UNBOUNDED;
+use crate::dtype::{DType, UNBOUNDED};
 use crate::error::NodeError;
 use crate::float::evaluate::{strides_for, Odometer};
 use crate::float::graph::{BinaryFunction, UnaryFunction, ValueId};
@@ -23,6 +23,13 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("Sum", &[since(6, 1, VARIADIC, 1)], |call| variadic(call, BinaryFunction::Add)),
     onnx("Mean", &[since(6, 1, VARIADIC, 1)], mean),
 ];
+
+/// Types of fewer integers have sums that a table can hold.
+const MOST_SUMMANDS: f64 = 65_536.0;
+/// Types of fewer integers have products that a table can hold.
+const MOST_FACTORS: f64 = 256.0;
+/// Largest exponent that is taken as repeated multiplication.
+const MOST_REPEATED: f64 = 16.0;
 
 /// Refuses arithmetic on run-time integers of a narrow or unsigned type, and on the largest 64-bit integers.
 pub(super) fn check_wrap(call: &Call, operands: &[ValueId]) -> Result<()> {
@@ -73,8 +80,32 @@ pub(super) fn two_operands(call: &mut Call) -> Result<(ValueId, ValueId)> {
 
 fn binary(call: &mut Call, function: BinaryFunction) -> Result {
     let (a, b) = two_operands(call)?;
-    check_wrap(call, &[a, b])?;
-    Ok(vec![call.builder.binary(function, a, b)?])
+    Ok(vec![wrapping(call, function, a, b)?])
+}
+
+/// A sum, difference or product; of run-time integers whose results a table can bring back into their type, as it wraps around.
+pub(super) fn wrapping(call: &mut Call, function: BinaryFunction, a: ValueId, b: ValueId) -> Result<ValueId> {
+    let known = [a, b].iter().all(|&operand| call.builder.tensor(operand).is_some());
+    let range = call.dtype(a).integer_range().filter(|_| call.dtype(a).may_wrap() && !known);
+    let most = if function == BinaryFunction::Mul { MOST_FACTORS } else { MOST_SUMMANDS };
+    match range {
+        Some((lo, hi)) if hi - lo < most => {
+            let exact = call.builder.binary(function, a, b)?;
+            wrapped(call, exact, lo, hi)
+        }
+        _ => {
+            check_wrap(call, &[a, b])?;
+            call.builder.binary(function, a, b)
+        }
+    }
+}
+
+/// An integer brought back into `[lo, hi]` as a type of that range wraps around.
+fn wrapped(call: &mut Call, value: ValueId, lo: f64, hi: f64) -> Result<ValueId> {
+    let shifted = call.builder.affine(value, 1.0, -lo)?;
+    let function = UnaryFunction::Remainder { divisor: hi - lo + 1.0, truncated: false };
+    let rest = call.builder.unary(function, shifted)?;
+    call.builder.affine(rest, 1.0, lo)
 }
 
 /// A product of an exact accumulator and the dynamic scales of its operands is the real that it stands for.
@@ -129,9 +160,30 @@ fn div(call: &mut Call) -> Result {
         if let Some(result) = by_number(call, [a, b], UnaryFunction::Quotient) {
             return result;
         }
-        return fold_integers(call, a, b, "integer division truncates", |a, b| a.checked_div(b));
+        if both_known(call, a, b) {
+            return fold_integers(call, a, b, |a, b| a.checked_div(b));
+        }
+        return Ok(vec![integer_division(call, BinaryFunction::Quotient, a, b)?]);
     }
     binary(call, BinaryFunction::Div)
+}
+
+fn both_known(call: &Call, a: ValueId, b: ValueId) -> bool {
+    [a, b].iter().all(|&operand| call.builder.tensor(operand).is_some())
+}
+
+/// A quotient or remainder of integers that depend on the inputs. The smallest of a signed type over −1 wraps around.
+pub(super) fn integer_division(call: &mut Call, function: BinaryFunction, a: ValueId, b: ValueId) -> Result<ValueId> {
+    if let Some(tensor) = call.builder.tensor(b).filter(|tensor| tensor.data.contains(&0.0)) {
+        return Err(NodeError::shape(format!("it divides by zero, in a divisor of shape {:?}", tensor.shape)));
+    }
+    let result = call.builder.binary(function, a, b)?;
+    match call.dtype(a).integer_range() {
+        Some((lo, hi)) if function == BinaryFunction::Quotient && lo < 0.0 && hi - lo < MOST_SUMMANDS => {
+            wrapped(call, result, lo, hi)
+        }
+        _ => Ok(result),
+    }
 }
 
 /// `fmod` keeps the sign of the dividend, otherwise the result has the sign of the divisor.
@@ -144,20 +196,38 @@ fn modulo(call: &mut Call) -> Result {
             return result;
         }
     }
-    if call.dtype(a).is_integer() {
-        return fold_integers(call, a, b, "the remainder of integers", move |a, b| {
+    if call.dtype(a).is_integer() && both_known(call, a, b) {
+        return fold_integers(call, a, b, move |a, b| {
             let remainder = a.checked_rem(b)?;
             Some(if !fmod && remainder != 0 && (remainder < 0) != (b < 0) { remainder + b } else { remainder })
         });
     }
+    if call.dtype(a).is_integer() {
+        let remainder = integer_division(call, BinaryFunction::Remainder, a, b)?;
+        if fmod {
+            return Ok(vec![remainder]);
+        }
+        // One divisor more has the divisor's sign, and leaves the same.
+        let signed = call.builder.binary(BinaryFunction::Add, remainder, b)?;
+        return Ok(vec![integer_division(call, BinaryFunction::Remainder, signed, b)?]);
+    }
     if !fmod && call.version < 28 {
         return Err(NodeError::attribute("fmod", "it must be 1 for floats"));
     }
-    fold(call, a, b, "the remainder of floats", |a, b| Ok(if fmod { a % b } else { a - (a / b).floor() * b }))
+    if both_known(call, a, b) {
+        return fold(call, a, b, |a, b| Ok(if fmod { a % b } else { a - (a / b).floor() * b }));
+    }
+    if !fmod {
+        return Err(NodeError::unsupported(
+            "the remainder of floats with the sign of a divisor that depends on the inputs",
+            "use fmod = 1, or a constant divisor",
+        ));
+    }
+    Ok(vec![call.builder.binary(BinaryFunction::Remainder, a, b)?])
 }
 
-fn fold_integers(call: &mut Call, a: ValueId, b: ValueId, what: &str, f: impl Fn(i64, i64) -> Option<i64>) -> Result {
-    fold(call, a, b, what, |a, b| {
+fn fold_integers(call: &mut Call, a: ValueId, b: ValueId, f: impl Fn(i64, i64) -> Option<i64>) -> Result {
+    fold(call, a, b, |a, b| {
         if a.abs() == UNBOUNDED || b.abs() == UNBOUNDED {
             return Err(NodeError::Inexact { value: a, data_type: "int64" });
         }
@@ -166,20 +236,43 @@ fn fold_integers(call: &mut Call, a: ValueId, b: ValueId, what: &str, f: impl Fn
 }
 
 /// Applies a function that the float graph does not have to two constants.
-fn fold(call: &mut Call, a: ValueId, b: ValueId, what: &str, f: impl Fn(f64, f64) -> Result<f64>) -> Result {
+fn fold(call: &mut Call, a: ValueId, b: ValueId, f: impl Fn(f64, f64) -> Result<f64>) -> Result {
     call.builder.same_type(&[a, b])?;
     let shape = call.builder.broadcast_of(&[a, b])?;
-    let (Some(left), Some(right)) = (call.builder.tensor(a).cloned(), call.builder.tensor(b).cloned()) else {
-        return Err(NodeError::unsupported(
-            format!("{what} of data that depends on the inputs is not supported"),
-            "compute it before the model, or in floats",
-        ));
-    };
+    let (left, right) = (call.constant(a, "dividend")?, call.constant(b, "divisor")?);
     call.builder.materialize(shape.iter().product::<usize>() as u64)?;
     let positions = Odometer::new(&shape, [strides_for(&left.shape, &shape), strides_for(&right.shape, &shape)]);
     let data = positions.map(|[i, j]| f(left.data[i], right.data[j])).collect::<Result<Vec<f64>>>()?;
     let dtype = call.dtype(a);
     Ok(vec![call.builder.constant(shape, data, dtype)?])
+}
+
+/// Small whole exponents of run-time integers, or several of them, as repeated multiplication: element `i` is a product of as many
+/// factors as its exponent says.
+fn repeated(call: &mut Call, base: ValueId, exponent: ValueId) -> Result<Option<ValueId>> {
+    let (dtype, tensor) = (call.dtype(base), call.builder.tensor(exponent).cloned());
+    let Some(tensor) = tensor.filter(|_| call.builder.tensor(base).is_none()) else { return Ok(None) };
+    let whole = |value: &f64| value.fract() == 0.0 && (0.0..=MOST_REPEATED).contains(value);
+    let several = tensor.uniform().is_none();
+    if !tensor.data.iter().all(whole) || tensor.data.is_empty() || !(several || dtype.is_integer()) {
+        return Ok(None);
+    }
+    let shape = call.builder.broadcast_of(&[base, exponent])?;
+    let base = call.builder.broadcast(base, &shape)?;
+    let most = tensor.data.iter().fold(0.0f64, |most, &value| most.max(value)) as usize;
+    let one = call.builder.scalar(1.0, dtype)?;
+    let mut product = None;
+    for factor in 0..most.max(1) {
+        let taken = tensor.data.iter().map(|&exponent| f64::from(u8::from(exponent > factor as f64))).collect();
+        let taken = call.builder.constant(tensor.shape.clone(), taken, DType::Bool)?;
+        let taken = call.builder.broadcast(taken, &shape)?;
+        let factor = call.builder.select(taken, base, one)?;
+        product = Some(match product {
+            None => factor,
+            Some(product) => call.builder.binary(BinaryFunction::Mul, product, factor)?,
+        });
+    }
+    Ok(product)
 }
 
 /// A constant exponent gives a function of one value; the type is that of the base.
@@ -189,6 +282,9 @@ fn pow(call: &mut Call) -> Result {
     let known = call.builder.tensor(exponent).filter(|tensor| tensor.data.len() == 1).map(|tensor| tensor.data[0]);
     let keeps_shape = call.builder.broadcast_of(&[base, exponent])? == call.builder.shape(base);
     check_wrap(call, &[base])?;
+    if let Some(result) = repeated(call, base, exponent)? {
+        return Ok(vec![result]);
+    }
     if let (Some(exponent), true) = (known, keeps_shape) {
         let builder = &mut *call.builder;
         let result = if exponent == 1.0 {

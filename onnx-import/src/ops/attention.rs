@@ -28,6 +28,8 @@ struct Mask {
     kept: Vec<bool>,
     /// What is added besides, if anything.
     added: Option<ValueId>,
+    /// Which of them it attends to as the data say, of the shape of the scores.
+    gate: Option<ValueId>,
 }
 
 /// `softmax(softcap(Q·Kᵀ·scale) + mask)·V` for each head.
@@ -35,9 +37,6 @@ fn attention(call: &mut Call) -> Result<Vec<ValueId>> {
     let mut heads = heads(call)?;
     let past = past(call, &mut heads)?;
     let (present_key, present_value) = (heads.key, heads.value);
-    if call.optional(6).is_some() {
-        return Err(NodeError::unsupported("nonpad_kv_seqlen is not supported", "give an attention mask"));
-    }
     share_heads(call, &mut heads)?;
     let size = call.shape(heads.query)[3] as f64;
     let scale = call.attributes.float("scale")?.unwrap_or(1.0 / size.sqrt());
@@ -47,7 +46,8 @@ fn attention(call: &mut Call) -> Result<Vec<ValueId>> {
     let softcap = call.attributes.float_or("softcap", 0.0)?;
     let capped = capped(call, scores, softcap)?;
     let mask = mask(call, call.shape(capped), past)?;
-    let masked = mask.added.is_some() || mask.kept.contains(&false);
+    let mask = without_padding(call, call.shape(capped), mask)?;
+    let masked = mask.added.is_some() || mask.gate.is_some() || mask.kept.contains(&false);
     if call.version < 24 && softcap > 0.0 && masked {
         return Err(NodeError::unsupported(
             "runtimes differ on softcap and mask together before operator set 24",
@@ -60,7 +60,7 @@ fn attention(call: &mut Call) -> Result<Vec<ValueId>> {
     };
     // What it is computed in does not matter to real numbers.
     call.attributes.int("softmax_precision")?;
-    let shares = softmax(call, biased, mask.kept)?;
+    let shares = softmax(call, biased, mask)?;
     let mut result = call.builder.matmul(shares, heads.value)?;
     if heads.flat {
         let shape = call.shape(result);
@@ -169,11 +169,13 @@ fn mask(call: &mut Call, shape: Vec<usize>, past: usize) -> Result<Mask> {
     let after = call.attributes.int_or("right_window_size", -1)?;
     let elements: usize = shape.iter().product();
     call.builder.materialize(elements as u64)?;
+    let offsets = offsets(call, shape[0], queries, past, causal || before >= 0 || after >= 0)?;
     let attended = |index: usize| {
-        let (at, key) = ((index / keys % queries + past) as i64, (index % keys) as i64);
+        let query = (index / keys % queries) as i64;
+        let (at, key) = (query + offsets[index / (shape[1] * queries * keys)], (index % keys) as i64);
         (!causal || key <= at) && (before < 0 || at - key <= before) && (after < 0 || key - at <= after)
     };
-    let mut mask = Mask { kept: (0..elements).map(attended).collect(), added: None };
+    let mut mask = Mask { kept: (0..elements).map(attended).collect(), added: None, gate: None };
     let Some(given) = call.optional(3) else { return Ok(mask) };
     // Keys that the mask does not reach are masked.
     let reach = call.shape(given).last().copied().unwrap_or(keys);
@@ -190,10 +192,10 @@ fn mask(call: &mut Call, shape: Vec<usize>, past: usize) -> Result<Mask> {
     let padded = call.builder.pick(given, &axes, 0.0)?;
     let wide = call.builder.broadcast(padded, &shape)?;
     let Some(tensor) = call.builder.tensor(wide).cloned() else {
-        if boolean {
-            return Err(NodeError::NotConstant { operand: "boolean attention mask" });
+        match boolean {
+            true => mask.gate = Some(wide),
+            false => mask.added = Some(wide),
         }
-        mask.added = Some(wide);
         return Ok(mask);
     };
     let least = if boolean { 0.0 } else { f64::NEG_INFINITY };
@@ -205,12 +207,54 @@ fn mask(call: &mut Call, shape: Vec<usize>, past: usize) -> Result<Mask> {
     Ok(mask)
 }
 
-fn softmax(call: &mut Call, scores: ValueId, kept: Vec<bool>) -> Result<ValueId> {
+/// How many keys of each sample lie before its first query: past ones, or those that are neither new nor padding.
+fn offsets(call: &Call, batch: usize, queries: usize, past: usize, needed: bool) -> Result<Vec<i64>> {
+    let Some(lengths) = call.optional(6).filter(|_| needed && call.optional(4).is_none()) else {
+        return Ok(vec![past as i64; batch]);
+    };
+    let lengths = call.constant(lengths, "number of keys without padding, beside a causal mask or a window,")?;
+    if lengths.data.len() != batch {
+        return Err(NodeError::shape(format!("{} lengths for {batch} samples", lengths.data.len())));
+    }
+    Ok(lengths.data.iter().map(|&length| length as i64 - queries as i64).collect())
+}
+
+/// Takes the keys out that are padding: those from a length on that each sample has.
+fn without_padding(call: &mut Call, shape: Vec<usize>, mut mask: Mask) -> Result<Mask> {
+    let Some(lengths) = call.optional(6) else { return Ok(mask) };
+    if call.optional(4).is_some() {
+        return Err(NodeError::shape("nonpad_kv_seqlen and past keys exclude each other"));
+    }
+    if call.builder.elements(lengths) != shape[0] {
+        return Err(NodeError::shape(format!("{} lengths for {} samples", call.builder.elements(lengths), shape[0])));
+    }
+    let positions = (0..shape[3]).map(|key| key as f64).collect();
+    let positions = call.builder.constant(vec![1, 1, 1, shape[3]], positions, call.dtype(lengths))?;
+    let lengths = call.builder.reshape(lengths, vec![shape[0], 1, 1, 1])?;
+    let given = call.builder.binary(BinaryFunction::Less, positions, lengths)?;
+    let given = call.builder.broadcast(given, &shape)?;
+    match (call.builder.tensor(given), mask.gate) {
+        (Some(tensor), _) => {
+            mask.kept.iter_mut().zip(tensor.data.iter()).for_each(|(kept, &given)| *kept &= given != 0.0);
+        }
+        (None, Some(gate)) => mask.gate = Some(call.builder.binary(BinaryFunction::Min, gate, given)?),
+        (None, None) => mask.gate = Some(given),
+    }
+    Ok(mask)
+}
+
+/// Softmax of what takes part; a query without any key attends to nothing.
+fn softmax(call: &mut Call, scores: ValueId, Mask { kept, gate, .. }: Mask) -> Result<ValueId> {
     let (shape, dtype) = (call.shape(scores), call.dtype(scores));
     let axis = shape.len() - 1;
-    let op = match kept.contains(&false) {
-        true => FloatOp::MaskedSoftmax { input: scores, axis, kept: kept.into() },
-        false => FloatOp::Softmax { input: scores, axis },
+    let op = match (gate, kept.contains(&false)) {
+        (Some(gate), _) => {
+            let mut index = 0..;
+            let gate = call.builder.view(gate, shape.clone(), 0.0, |_| index.next().filter(|&at| kept[at]))?;
+            FloatOp::GatedSoftmax { input: scores, gate, axis, uniform: false }
+        }
+        (None, true) => FloatOp::MaskedSoftmax { input: scores, axis, kept: kept.into() },
+        (None, false) => FloatOp::Softmax { input: scores, axis },
     };
     call.builder.emit(op, shape, dtype)
 }

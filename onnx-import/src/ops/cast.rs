@@ -1,6 +1,6 @@
 //! Cast and CastLike.
 //!
-//! Constants are converted. Run-time data keeps its value: a cast that would have to round or wrap it is refused.
+//! Constants are converted. Of run-time data an integer type takes the integer part; a cast that may wrap around is refused.
 
 use super::dynamic;
 use crate::dtype::DType;
@@ -77,18 +77,16 @@ fn convert_data(builder: &mut Builder, input: ValueId, from: DType, to: DType) -
         let equal = builder.binary(BinaryFunction::Equal, input, zero)?;
         return builder.affine(equal, -1.0, 1.0);
     }
-    if to.is_integer() && !from.is_integer() && from != DType::Bool && !is_integral(builder, input) {
-        return Err(NodeError::unsupported(
-            format!("a cast of {} data to {} would have to round it", from.name(), to.name()),
-            "apply Round or Floor before it, or leave the cast out of the exported model",
-        ));
-    }
     let wraps = to.may_wrap() && from != DType::Bool && !contains(to, from);
     if wraps {
         return Err(NodeError::unsupported(
             format!("a cast of {} data to {} may wrap around", from.name(), to.name()),
             "cast to int64 instead",
         ));
+    }
+    if to.is_integer() && !from.is_integer() && from != DType::Bool && !is_integral(builder, input) {
+        let shape = builder.shape(input).to_vec();
+        return builder.emit(FloatOp::Unary { input, function: UnaryFunction::Quotient(1.0) }, shape, to);
     }
     builder.retype(input, to)
 }

@@ -16,6 +16,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("STFT", &[since(17, 2, 4, 1)], stft),
     onnx("HannWindow", &[since(17, 1, 1, 1)], |call| window(call, [0.5, 0.5, 0.0])),
     onnx("HammingWindow", &[since(17, 1, 1, 1)], |call| window(call, [25.0 / 46.0, 21.0 / 46.0, 0.0])),
+    onnx("MelWeightMatrix", &[since(17, 5, 5, 1)], mel_weights),
     onnx("BlackmanWindow", &[since(17, 1, 1, 1)], |call| window(call, [0.42, 0.5, 0.08])),
 ];
 
@@ -160,4 +161,41 @@ fn window(call: &mut Call, [a, b, c]: [f64; 3]) -> Result {
     let angle = |n: usize| TAU * n as f64 / period;
     let data = (0..size).map(|n| a - b * angle(n).cos() + c * (2.0 * angle(n)).cos()).collect();
     Ok(vec![call.builder.constant(vec![size], data, dtype)?])
+}
+/// Triangles over the bins of a spectrum, evenly spaced in mels: `mel(f) = 2595·log10(1 + f/700)`. Constant operands alone.
+fn mel_weights(call: &mut Call) -> Result {
+    let dtype = target_type(call.attributes.int_or("output_datatype", 1)?, "output_datatype")?;
+    let names = ["number of bins", "length", "sample rate", "lower edge", "upper edge"];
+    let mut operands = [0.0; 5];
+    for (index, name) in names.into_iter().enumerate() {
+        operands[index] = call.number(index, name)?.ok_or_else(|| NodeError::shape(format!("no {name}")))?;
+    }
+    let [bins, length, rate, lower, upper] = operands;
+    let in_range = |value: f64| value >= 1.0 && value <= MAX_LENGTH as f64;
+    if !in_range(bins) || !in_range(length) || rate <= 0.0 || lower < 0.0 || upper <= lower {
+        return Err(NodeError::shape(format!("{bins} bins of {length} from {lower} to {upper} at a rate of {rate}")));
+    }
+    let (bins, rows) = (bins as usize, length as usize / 2 + 1);
+    let mel = |frequency: f64| 2595.0 * (1.0 + frequency / 700.0).log10();
+    let step = (mel(upper) - mel(lower)) / (bins + 2) as f64;
+    let edge = |index: usize| {
+        let frequency = 700.0 * (10f64.powf((mel(lower) + index as f64 * step) / 2595.0) - 1.0);
+        ((length + 1.0) * frequency / rate).floor() as usize
+    };
+    let edges: Vec<usize> = (0..bins + 2).map(edge).collect();
+    if edges.iter().any(|&edge| edge >= rows) {
+        return Err(NodeError::shape(format!("an upper edge of {upper} lies beyond the spectrum")));
+    }
+    let weight = |row: usize, bin: usize| {
+        let (left, center, right) = (edges[bin], edges[bin + 1], edges[bin + 2]);
+        match row {
+            // A triangle without width is its peak.
+            _ if row == center => 1.0,
+            _ if (left..center).contains(&row) => (row - left) as f64 / (center - left) as f64,
+            _ if (center..right).contains(&row) => (right - row) as f64 / (right - center) as f64,
+            _ => 0.0,
+        }
+    };
+    let data = (0..rows * bins).map(|index| weight(index / bins, index % bins)).collect();
+    Ok(vec![call.builder.constant(vec![rows, bins], data, dtype)?])
 }

@@ -1,8 +1,8 @@
 //! Gather and its kin. Constant indices give a view; Gather takes indices that depend on the inputs too.
 
-use super::one_hot::{indicators, pick_by_data};
+use super::one_hot::{indicators, pick_by_data, wrapped};
 use crate::error::NodeError;
-use crate::float::graph::{FloatOp, Tensor, ValueId};
+use crate::float::graph::{BinaryFunction, FloatOp, Tensor, ValueId};
 use crate::lower::call::resolve_axis;
 use crate::lower::Call;
 use crate::registry::{onnx, since, Operator};
@@ -132,7 +132,17 @@ fn elements_by_data(call: &mut Call, input: ValueId, indices: ValueId, axis: usi
 fn gather_nd(call: &mut Call) -> Result<Vec<ValueId>> {
     let (input, indices) = (call.input(0)?, call.input(1)?);
     let batch = if call.version >= 12 { call.attributes.int_or("batch_dims", 0)? } else { 0 };
-    let (from, indices) = (call.shape(input), integer_constant(call, indices)?);
+    let from = call.shape(input);
+    if call.builder.tensor(indices).is_none() && batch == 0 {
+        let (depth, outer) = (call.shape(indices).last().copied().unwrap_or(0), call.rank(indices).saturating_sub(1));
+        let places = flat_places(call, indices, &from)?;
+        let rows = [&[from[..depth].iter().product()], &from[depth..]].concat();
+        let shape = [&call.shape(indices)[..outer], &from[depth..]].concat();
+        let table = call.builder.reshape(input, rows)?;
+        let picked = gather_along(call, table, places, 0)?;
+        return Ok(vec![call.builder.reshape(picked, shape)?]);
+    }
+    let indices = integer_constant(call, indices)?;
     let misfit = || NodeError::shape(format!("indices of shape {:?} into {from:?}, {batch} batch axes", indices.shape));
     let batch = usize::try_from(batch).map_err(|_| misfit())?;
     let (&depth, outer) = indices.shape.split_last().ok_or_else(misfit)?;
@@ -154,6 +164,34 @@ fn gather_nd(call: &mut Call) -> Result<Vec<ValueId>> {
         Some(place.zip(&from).fold(0, |flat, (&at, &size)| flat * size + at))
     })?;
     Ok(vec![view])
+}
+
+/// Indices `[…, depth]` into the first axes of a shape, by data, as one position for each: `[…]` in one axis.
+pub(super) fn flat_places(call: &mut Call, indices: ValueId, from: &[usize]) -> Result<ValueId> {
+    let shape = call.shape(indices);
+    let misfit = || NodeError::shape(format!("indices of shape {shape:?} into {from:?}"));
+    let (&depth, outer) = shape.split_last().ok_or_else(misfit)?;
+    if !call.dtype(indices).is_integer() {
+        return Err(NodeError::data_type("its indices are no integers"));
+    }
+    if depth == 0 || depth > from.len() {
+        return Err(misfit());
+    }
+    let count = outer.iter().product();
+    let last = shape.len() - 1;
+    let mut place = None;
+    for (axis, &size) in from[..depth].iter().enumerate() {
+        let index = call.builder.pick_axis(indices, last, [axis])?;
+        let index = call.builder.reshape(index, vec![count])?;
+        let index = wrapped(call, index, size)?;
+        let stride: usize = from[axis + 1..depth].iter().product();
+        let step = call.builder.affine(index, stride as f64, 0.0)?;
+        place = Some(match place {
+            None => step,
+            Some(place) => call.builder.binary(BinaryFunction::Add, place, step)?,
+        });
+    }
+    place.ok_or_else(misfit)
 }
 
 pub(super) fn integer_constant(call: &Call, value: ValueId) -> Result<Tensor> {

@@ -3,7 +3,10 @@
 mod activation;
 mod arithmetic;
 mod attention;
+mod bits;
 mod cast;
+mod causal;
+mod columns;
 mod compare;
 mod concat;
 mod constant;
@@ -30,6 +33,7 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod reverse;
+mod sample;
 mod scatter;
 mod shape;
 mod slice;
@@ -44,7 +48,10 @@ pub(crate) const ALL: &[&[Operator]] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
     attention::OPERATORS,
+    bits::OPERATORS,
     cast::OPERATORS,
+    causal::OPERATORS,
+    columns::OPERATORS,
     compare::OPERATORS,
     concat::OPERATORS,
     constant::OPERATORS,
@@ -71,6 +78,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     reduce::OPERATORS,
     resize::OPERATORS,
     reverse::OPERATORS,
+    sample::OPERATORS,
     scatter::OPERATORS,
     shape::OPERATORS,
     slice::OPERATORS,

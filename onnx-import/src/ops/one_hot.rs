@@ -13,6 +13,8 @@ pub(super) const OPERATORS: &[Operator] = &[onnx("OneHot", &[since(9, 3, 3, 1)],
 
 /// Most elements that comparisons with every position are made for.
 const MAX_COMPARISONS: usize = 1 << 20;
+/// Most positions that differ by more than fixed point rounds.
+const MAX_ROUNDED: usize = 128;
 
 /// `[…, positions]`: 1 where the index, an integer held as whatever type, is that position, else 0, as `dtype`. With
 /// `from_end`, negative indices count from the end.
@@ -31,11 +33,21 @@ pub(super) fn indicators(
         ));
     }
     shape.push(1);
-    // Indices are compared as reals to within a half, which rounding in fixed point does not reach.
     let index = call.builder.reshape(index, shape)?;
+    if positions > MAX_ROUNDED && call.dtype(index).is_integer() {
+        let index = match from_end {
+            true => wrapped(call, index, positions)?,
+            false => index,
+        };
+        let numbers = (0..positions).map(|position| position as f64).collect();
+        let numbers = call.builder.constant(vec![positions], numbers, call.dtype(index))?;
+        let equal = call.builder.binary(BinaryFunction::Equal, index, numbers)?;
+        return call.builder.retype(equal, dtype);
+    }
+    // Indices are compared as reals to within a half, which rounding in fixed point does not reach.
     let index = call.builder.retype(index, DType::Float32)?;
     let index = match from_end {
-        true => call.builder.unary(UnaryFunction::Remainder { divisor: positions as f64, truncated: false }, index)?,
+        true => wrapped(call, index, positions)?,
         false => index,
     };
     let numbers = (0..positions).map(|position| position as f64).collect();
@@ -45,6 +57,11 @@ pub(super) fn indicators(
     let half = call.builder.scalar(0.5, DType::Float32)?;
     let equal = call.builder.binary(BinaryFunction::Less, distance, half)?;
     call.builder.retype(equal, dtype)
+}
+
+/// Indices that may count from the end of an axis of that size.
+pub(super) fn wrapped(call: &mut Call, index: ValueId, size: usize) -> Result<ValueId> {
+    call.builder.unary(UnaryFunction::Remainder { divisor: size as f64, truncated: false }, index)
 }
 
 /// Elements of `data` along its last axis that `indices` name: `[…, positions]` and `[…, picks]` give `[…, picks]`, where
@@ -73,10 +90,11 @@ fn one_hot(call: &mut Call) -> Result<Vec<ValueId>> {
     let dtype = call.dtype(values);
     let ends = call.constant(values, "values")?;
     let [off, on] = ends.data[..] else { return Err(NodeError::shape("its values are not two numbers")) };
-    let known = call.builder.tensor(indices).is_some();
-    if !known && !call.dtype(indices).is_integer() {
-        return Err(NodeError::unsupported("indices that are reals", "cast them to int64 before the model"));
-    }
+    // Indices that are reals stand for their integer parts.
+    let indices = match call.dtype(indices).is_integer() {
+        true => indices,
+        false => call.builder.unary(UnaryFunction::Quotient(1.0), indices)?,
+    };
     let positive = indicators(call, indices, depth, false, DType::Float32)?;
     let shifted = call.builder.retype(indices, DType::Float32)?;
     let shifted = call.builder.affine(shifted, 1.0, depth as f64)?;

@@ -29,7 +29,8 @@ fn pad(call: &mut Call) -> Result<Vec<ValueId>> {
         "constant" => Mode::Constant,
         "reflect" => Mode::Reflect,
         "edge" => Mode::Edge,
-        "wrap" if call.version >= 19 => Mode::Wrap,
+        // In the standard from 19 on; exporters write it one version earlier.
+        "wrap" if call.version >= 18 => Mode::Wrap,
         other => return Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
     };
     let (amounts, fill) = if call.version < 11 {

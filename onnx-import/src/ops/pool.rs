@@ -1,6 +1,7 @@
 //! Pooling over one to three spatial axes, and over all of them.
 
 use super::window;
+use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::window_taps;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId, Window};
@@ -20,11 +21,12 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     // Only the second output, the positions of the maxima, depends on the storage order.
-    call.attributes.flag("storage_order", false)?;
-    if call.used_outputs.get(1) == Some(&true) {
+    let by_column = call.attributes.flag("storage_order", false)?;
+    let shown = call.used_outputs.get(1) == Some(&true);
+    if shown && is_volume(call)? {
         return Err(NodeError::unsupported(
-            "the positions of maxima (second output) are not supported",
-            "use ConvTranspose or Resize instead of MaxUnpool",
+            "the positions of maxima (second output) over three axes are not supported",
+            "remove what reads them",
         ));
     }
     let dilated = call.version >= 10;
@@ -33,8 +35,54 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
         return Ok(vec![volume(call, input, dilated, |input, window| FloatOp::MaxPool { input, window })?]);
     }
     let pool = Pool::read(call, dilated)?;
+    let positions = if shown { Some(positions(call, &pool, by_column)?) } else { None };
     let op = FloatOp::MaxPool { input: pool.input, window: pool.window };
-    pool.finish(call, op)
+    let mut results = pool.finish(call, op)?;
+    if let Some(positions) = positions {
+        let shape = call.shape(results[0]);
+        results.push(call.builder.reshape(positions, shape)?);
+    }
+    Ok(results)
+}
+
+/// Where in the whole operand the first maximum of each window lies: the place of the window's corner and that of the maximum in it.
+fn positions(call: &mut Call, pool: &Pool, by_column: bool) -> Result<ValueId> {
+    let from = call.shape(pool.input);
+    let Window { kernel, stride, dilation, padding } = pool.window;
+    if padding != [0; 4] {
+        return Err(NodeError::unsupported(
+            "the positions of maxima (second output) of windows with padding are not supported",
+            "use ConvTranspose or Resize instead of MaxUnpool",
+        ));
+    }
+    let (height, width) = (from[2], from[3]);
+    let steps = if by_column { [1, height] } else { [width, 1] };
+    let place = |y: usize, x: usize| y * steps[0] + x * steps[1];
+    let [rows, columns] = pool.outputs;
+    let shape = vec![from[0], from[1], rows, columns];
+    let wide = [&shape[..], &[kernel[0] * kernel[1]]].concat();
+    let windows = call.builder.view(pool.input, wide, 0.0, |at| {
+        let (tap_y, tap_x) = (at[4] / kernel[1], at[4] % kernel[1]);
+        let (y, x) = (at[2] * stride[0] + tap_y * dilation[0], at[3] * stride[1] + tap_x * dilation[1]);
+        Some(((at[0] * from[1] + at[1]) * height + y) * width + x)
+    })?;
+    let op = FloatOp::ArgExtremum { input: windows, axis: 4, smallest: false, last: false };
+    let tap = call.builder.emit(op, shape.clone(), DType::Int64)?;
+    let builder = &mut *call.builder;
+    let divisor = kernel[1] as f64;
+    let tap_y = builder.unary(UnaryFunction::Quotient(divisor), tap)?;
+    let tap_x = builder.unary(UnaryFunction::Remainder { divisor, truncated: true }, tap)?;
+    let down = builder.affine(tap_y, place(dilation[0], 0) as f64, 0.0)?;
+    let right = builder.affine(tap_x, place(0, dilation[1]) as f64, 0.0)?;
+    let inside = builder.binary(BinaryFunction::Add, down, right)?;
+    let count = rows * columns;
+    let corner = |index: usize| {
+        let (plane, window) = (index / count, index % count);
+        plane * height * width + place(window / columns * stride[0], window % columns * stride[1])
+    };
+    let corners = (0..from[0] * from[1] * count).map(|index| corner(index) as f64).collect();
+    let corners = builder.constant(shape, corners, DType::Int64)?;
+    builder.binary(BinaryFunction::Add, inside, corners)
 }
 
 pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {

@@ -1,10 +1,12 @@
-//! ScatterElements and ScatterND with constant indices: a view of data and updates, or a few combinations of both where
-//! several updates meet in one element.
+//! ScatterElements and ScatterND. With constant indices: a view of data and updates, or a few combinations of both where
+//! several updates meet in one element. With indices that depend on the inputs: ones where an index is a position, times the updates;
+//! the standard leaves open what comes of an element that two updates replace, which here is their sum.
 
 use super::arithmetic::check_wrap;
-use super::gather::integer_constant;
+use super::gather::{flat_places, integer_constant};
+use super::one_hot::indicators;
 use crate::error::NodeError;
-use crate::float::graph::{BinaryFunction, ValueId};
+use crate::float::graph::{BinaryFunction, ReduceKind, ValueId};
 use crate::lower::call::resolve_axis;
 use crate::lower::Call;
 use crate::registry::{onnx, since, Operator};
@@ -15,6 +17,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("Scatter", &[since(9, 3, 3, 1)], scatter_elements),
     onnx("ScatterElements", &[since(11, 3, 3, 1)], scatter_elements),
     onnx("ScatterND", &[since(11, 3, 3, 1)], scatter_nd),
+    onnx("MaxUnpool", &[since(9, 2, 3, 1)], max_unpool),
 ];
 
 /// Most updates of one element.
@@ -25,6 +28,9 @@ fn scatter_elements(call: &mut Call) -> Result<Vec<ValueId>> {
     let (data, indices, updates) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let from = call.shape(data);
     let axis = call.axis(0, from.len())?;
+    if call.builder.tensor(indices).is_none() {
+        return elements_by_data(call, [data, indices, updates], axis);
+    }
     let indices = integer_constant(call, indices)?;
     let fits = indices.shape.len() == from.len()
         && call.shape(updates) == indices.shape
@@ -52,7 +58,11 @@ fn scatter_elements(call: &mut Call) -> Result<Vec<ValueId>> {
 /// The last axis of the indices names a position in the first axes of the data.
 fn scatter_nd(call: &mut Call) -> Result<Vec<ValueId>> {
     let (data, indices, updates) = (call.input(0)?, call.input(1)?, call.input(2)?);
-    let (from, indices) = (call.shape(data), integer_constant(call, indices)?);
+    let from = call.shape(data);
+    if call.builder.tensor(indices).is_none() {
+        return rows_by_data(call, [data, indices, updates]);
+    }
+    let indices = integer_constant(call, indices)?;
     let misfit =
         || NodeError::shape(format!("updates {:?} at indices {:?} of {from:?}", call.shape(updates), indices.shape));
     let (&depth, outer) = indices.shape.split_last().ok_or_else(misfit)?;
@@ -70,6 +80,133 @@ fn scatter_nd(call: &mut Call) -> Result<Vec<ValueId>> {
         targets.extend((0..inner).map(|i| row * inner + i));
     }
     scatter(call, [data, updates], &targets)
+}
+
+/// Zeros, and each element of the first operand at the flat position that the second gives.
+fn max_unpool(call: &mut Call) -> Result<Vec<ValueId>> {
+    let (input, places) = (call.input(0)?, call.input(1)?);
+    let from = call.shape(input);
+    let axes = from.len().saturating_sub(2);
+    let list = |name: &str, default: i64, count: usize| match call.attributes.ints(name)? {
+        None => Ok(vec![default; count]),
+        Some(list) if list.len() == count => Ok(list),
+        Some(list) => Err(NodeError::attribute(name, format!("{} numbers for {axes} axes", list.len()))),
+    };
+    let (kernel, strides, pads) =
+        (list("kernel_shape", 1, axes)?, list("strides", 1, axes)?, list("pads", 0, 2 * axes)?);
+    let size = |axis: usize| {
+        let grown = (from[axis + 2] as i64 - 1).checked_mul(strides[axis])?.checked_add(kernel[axis])?;
+        grown.checked_sub(pads[axis])?.checked_sub(pads[axis + axes]).filter(|size| (1..=1 << 28).contains(size))
+    };
+    let misfit = || NodeError::shape(format!("positions {:?} for {from:?}", call.shape(places)));
+    let sizes: Vec<usize> =
+        (0..axes).map(|axis| size(axis).map(|size| size as usize)).collect::<Option<_>>().ok_or_else(misfit)?;
+    if call.shape(places) != from || axes == 0 {
+        return Err(misfit());
+    }
+    let shape = [&from[..2], &sizes[..]].concat();
+    if let Some(given) = call.integers(2, "output shape")? {
+        if given.iter().map(|&size| size as usize).ne(shape.iter().copied()) {
+            return Err(NodeError::unsupported(
+                format!("an output shape {given:?} beside {shape:?}, which the windows give"),
+                "leave it out",
+            ));
+        }
+    }
+    let count = from.iter().product();
+    let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).ok_or_else(misfit)?;
+    call.builder.check_room(elements as u64)?;
+    let places = call.builder.reshape(places, vec![count])?;
+    let chosen = indicators(call, places, elements, false, call.dtype(input))?;
+    let turned = call.builder.transpose(chosen, &[1, 0])?;
+    let column = call.builder.reshape(input, vec![count, 1])?;
+    let put = call.builder.matmul(turned, column)?;
+    Ok(vec![call.builder.reshape(put, shape)?])
+}
+
+/// ScatterElements by data, along an axis whose other axes are those of the data.
+fn elements_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3], axis: usize) -> Result<Vec<ValueId>> {
+    let (from, to) = (call.shape(data), call.shape(indices));
+    let same = to.len() == from.len() && to.iter().zip(&from).enumerate().all(|(at, (a, b))| at == axis || a == b);
+    if !same || call.shape(updates) != to || !call.dtype(indices).is_integer() {
+        return Err(NodeError::shape(format!(
+            "updates {:?} at indices {to:?} of {from:?} that depend on the inputs",
+            call.shape(updates)
+        )));
+    }
+    let adds = adds(call)?;
+    call.builder.same_type(&[data, updates])?;
+    let last = from.len() - 1;
+    let mut order: Vec<usize> = (0..=last).collect();
+    order.swap(axis, last);
+    let [data, indices, updates] = {
+        let mut moved = [data, indices, updates];
+        for value in &mut moved {
+            *value = call.builder.transpose(*value, &order)?;
+        }
+        moved
+    };
+    // [.., updates, positions]
+    let chosen = indicators(call, indices, from[axis], true, call.dtype(data))?;
+    let mut wide = call.shape(updates);
+    wide.push(1);
+    let updates = call.builder.reshape(updates, wide)?;
+    let gated = call.builder.binary(BinaryFunction::Mul, chosen, updates)?;
+    let put = call.builder.reduce(gated, ReduceKind::Sum, &[last], false)?;
+    let covered = call.builder.reduce(chosen, ReduceKind::Sum, &[last], false)?;
+    let result = beside(call, data, covered, put, adds)?;
+    Ok(vec![call.builder.transpose(result, &order)?])
+}
+
+/// ScatterND by data.
+fn rows_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3]) -> Result<Vec<ValueId>> {
+    let (from, to) = (call.shape(data), call.shape(indices));
+    let depth = to.last().copied().unwrap_or(0).min(from.len());
+    let outer = &to[..to.len().saturating_sub(1)];
+    if [outer, &from[depth..]].concat() != call.shape(updates) {
+        return Err(NodeError::shape(format!("updates {:?} at indices {to:?} of {from:?}", call.shape(updates))));
+    }
+    let adds = adds(call)?;
+    call.builder.same_type(&[data, updates])?;
+    let places = flat_places(call, indices, &from)?;
+    let product = |sizes: &[usize]| sizes.iter().product::<usize>();
+    let (rows, inner) = (product(&from[..depth]), product(&from[depth..]));
+    let chosen = indicators(call, places, rows, false, call.dtype(data))?;
+    let turned = call.builder.transpose(chosen, &[1, 0])?;
+    let updates = call.builder.reshape(updates, vec![product(outer), inner])?;
+    let put = call.builder.matmul(turned, updates)?;
+    let covered = call.builder.reduce(turned, ReduceKind::Sum, &[1], true)?;
+    let flat = call.builder.reshape(data, vec![rows, inner])?;
+    let result = beside(call, flat, covered, put, adds)?;
+    Ok(vec![call.builder.reshape(result, from)?])
+}
+
+/// Data with updates put where they are, or added to it; `covered` is 1 where an update is.
+fn beside(call: &mut Call, data: ValueId, covered: ValueId, put: ValueId, adds: bool) -> Result<ValueId> {
+    let kept = match adds {
+        true => data,
+        false => {
+            let free = call.builder.affine(covered, -1.0, 1.0)?;
+            call.builder.binary(BinaryFunction::Mul, data, free)?
+        }
+    };
+    call.builder.binary(BinaryFunction::Add, kept, put)
+}
+
+/// Whether updates by data are added; they replace elements otherwise.
+fn adds(call: &Call) -> Result<bool> {
+    let reduction = match call.version {
+        ..16 => "none".to_owned(),
+        _ => call.attributes.string_or("reduction", "none")?,
+    };
+    match reduction.as_str() {
+        "none" => Ok(false),
+        "add" => Ok(true),
+        other => Err(NodeError::unsupported(
+            format!("reduction `{other}` at indices that depend on the inputs"),
+            "use none or add, or constant indices",
+        )),
+    }
 }
 
 /// Puts each update into the element of that flat index.

@@ -20,7 +20,7 @@ pub(crate) use external::ExternalData;
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 31;
 
 /// Operator sets of the default domain that are supported.
-const ONNX_VERSIONS: (i64, i64) = (6, 28);
+const ONNX_VERSIONS: (i64, i64) = (1, 28);
 /// Operator sets of `ai.onnx.ml` that are supported.
 const ML_VERSIONS: (i64, i64) = (1, 5);
 

@@ -4,50 +4,134 @@
 //! | --- | --- |
 //! | a choice by a constant condition between data and a number, as a view with a fill or as a selection | where the number is |
 //! | a constant added to data | where it is at most [`NEGLIGIBLE`] |
+//! | a choice by data between data and a number that is at most [`NEGLIGIBLE`] | where the number is chosen |
+//! | a mask that depends on the data ([`gate`]) added to data | where its gate is closed |
 //!
 //! A masked element's share is exactly zero in the float types, so it is here. A row without any other element is not
-//! defined in the standard, or is what it is without the mask; such a softmax stays as it is.
+//! defined in the standard, or is what it is without the mask; such a softmax of a constant mask stays as it is, unless the model
+//! puts zeros in the place of what is then no number. Where the mask depends on the data, such a row is zero if the mask
+//! is infinite, and has equal shares if it is finite.
 
+mod gate;
+
+use self::gate::{added, both, opposite, without, Gate};
 use super::rebuild::{joined, rebuild, Output};
 use crate::float::evaluate::strides_for;
 use crate::float::evaluate::Odometer;
-use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
 
 /// What is added at least to mask an element, the least in use being −10⁴: its exponential beside any other is zero.
 const NEGLIGIBLE: f64 = -9e3;
 
-/// Puts [`FloatOp::MaskedSoftmax`] in the place of a softmax of masked elements.
+/// Puts [`FloatOp::MaskedSoftmax`] and [`FloatOp::GatedSoftmax`] in the place of a softmax of masked elements.
 pub(super) fn fold(graph: FloatGraph) -> FloatGraph {
-    rebuild(graph, |output, _, mut node| {
-        if let FloatOp::Softmax { input, axis } = node.op {
-            if let Some(Masked { source, kept, names }) = Masked::of(output, input, axis) {
-                let names: Vec<&[String]> = names.iter().map(Vec::as_slice).chain([&node.provenance[..]]).collect();
-                node.provenance = joined(&names);
-                node.op = FloatOp::MaskedSoftmax { input: source, axis, kept: kept.into() };
-            }
+    rebuild(graph, |output, _, node| match node.op {
+        FloatOp::Softmax { input, axis } => {
+            let masked = Masked::of(output, input, None);
+            masked.softmax(output, node, axis, false)
         }
-        output.push(node)
+        FloatOp::MaskedSoftmax { input, axis, ref kept } => {
+            let masked = Masked::of(output, input, Some(kept.to_vec()));
+            masked.softmax(output, node, axis, true)
+        }
+        FloatOp::Select { condition, then, otherwise } => match without_nan(output, condition, then, otherwise) {
+            Some(value) if output.node(value).shape == node.shape => value,
+            _ => output.push(node),
+        },
+        FloatOp::Binary { function: BinaryFunction::Equal, operands } => {
+            let node = without_infinity(output, operands, node);
+            output.push(node)
+        }
+        _ => output.push(node),
     })
+}
+
+/// A comparison with an infinity, as the question whether a value is infinite.
+fn without_infinity(output: &Output, [a, b]: [ValueId; 2], mut node: FloatNode) -> FloatNode {
+    let infinity = |value: ValueId| output.tensor(value)?.uniform().filter(|number| number.is_infinite());
+    let found = [(a, b), (b, a)].into_iter().find_map(|(input, other)| Some((input, infinity(other)?)));
+    if let Some((input, infinity)) = found.filter(|(input, _)| output.node(*input).shape == node.shape) {
+        let function = UnaryFunction::IsInfinite { positive: infinity > 0.0, negative: infinity < 0.0 };
+        node.op = FloatOp::Unary { input, function };
+    }
+    node
+}
+
+/// A softmax in which zeros take the place of what is not a number: rows without an element that takes part, as they are found by
+/// their results, or by the largest of what a mask adds to them.
+fn without_nan(output: &mut Output, condition: ValueId, then: ValueId, otherwise: ValueId) -> Option<ValueId> {
+    let nothing_left = match output.node(condition).op {
+        FloatOp::Unary { input, function: UnaryFunction::IsNan } => input == otherwise,
+        FloatOp::Unary { input, function: UnaryFunction::IsInfinite { negative: true, positive: false } } => {
+            matches!(output.node(input).op, FloatOp::Reduce { kind: ReduceKind::Max, .. })
+        }
+        _ => false,
+    };
+    if !nothing_left || output.tensor(then)?.uniform() != Some(0.0) {
+        return None;
+    }
+    let node = output.node(otherwise).clone();
+    match node.op {
+        FloatOp::MaskedSoftmax { .. } | FloatOp::GatedSoftmax { uniform: false, .. } => Some(otherwise),
+        FloatOp::Softmax { input, axis } => {
+            let masked = Masked::of(output, input, None);
+            (!masked.gates.is_empty() || masked.kept.contains(&false)).then(|| masked.softmax(output, node, axis, true))
+        }
+        _ => None,
+    }
 }
 
 /// A value some of whose elements are masked.
 struct Masked {
     /// The value without the mask.
     source: ValueId,
+    /// Which elements are kept by constant masks.
     kept: Vec<bool>,
+    /// The masks that depend on the data.
+    gates: Vec<Gate>,
+    /// What masks add to elements that they keep.
+    rests: Vec<ValueId>,
     names: Vec<Vec<String>>,
 }
 
 impl Masked {
-    /// The masked value behind a value, if each row along the axis keeps an element.
-    fn of(output: &mut Output, value: ValueId, axis: usize) -> Option<Self> {
-        let mut masked = Self { source: value, kept: vec![true; output.node(value).elements()], names: Vec::new() };
+    /// The masked value behind a value, of which some elements are masked already.
+    fn of(output: &mut Output, value: ValueId, kept: Option<Vec<bool>>) -> Self {
+        let kept = kept.unwrap_or_else(|| vec![true; output.node(value).elements()]);
+        let mut masked = Self { source: value, kept, gates: Vec::new(), rests: Vec::new(), names: Vec::new() };
         while masked.strip(output).is_some() {}
-        let shape = &output.node(value).shape;
+        masked
+    }
+
+    /// The softmax of what is left, or `node` itself where nothing is masked, or a constant mask leaves rows `empty` that must not be.
+    fn softmax(self, output: &mut Output, mut node: FloatNode, axis: usize, empty: bool) -> ValueId {
+        let shape = &node.shape;
         let (size, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
-        let row = |first: usize| (0..size).any(|at| masked.kept[first + at * inner]);
-        let mut firsts = (0..masked.kept.len()).filter(|index| index / inner % size == 0);
-        (masked.kept.contains(&false) && firsts.all(row)).then_some(masked)
+        let row = |first: usize| (0..size).any(|at| self.kept[first + at * inner]);
+        let mut firsts = (0..self.kept.len()).filter(|index| index / inner % size == 0);
+        let is_masked = self.kept.contains(&false);
+        if self.gates.is_empty() && (!is_masked || !empty && !firsts.all(row)) {
+            return output.push(node);
+        }
+        let names: Vec<&[String]> = self.names.iter().map(Vec::as_slice).chain([&node.provenance[..]]).collect();
+        node.provenance = joined(&names);
+        let input = self.rests.iter().fold(self.source, |sum, &rest| added(output, [sum, rest], &node));
+        node.op = match self.gates.is_empty() {
+            true => FloatOp::MaskedSoftmax { input, axis, kept: self.kept.into() },
+            false => self.gated(output, &node, input, axis),
+        };
+        output.push(node)
+    }
+
+    /// All gates together, with zeros where constant masks are.
+    fn gated(self, output: &mut Output, node: &FloatNode, input: ValueId, axis: usize) -> FloatOp {
+        let uniform = self.gates.iter().all(|gate| gate.finite);
+        let opens: Vec<ValueId> = self.gates.iter().map(|gate| gate.open).collect();
+        let mut gate = opens.into_iter().reduce(|a, b| both(output, [a, b], node)).expect("there are gates");
+        if self.kept.contains(&false) {
+            gate = without(output, gate, &self.kept, node.shape.clone(), node);
+        }
+        FloatOp::GatedSoftmax { input, gate, axis, uniform }
     }
 
     /// Takes the outermost mask off.
@@ -65,9 +149,14 @@ impl Masked {
                 let (data, constant) = match (output.tensor(*a), output.tensor(*b)) {
                     (None, Some(constant)) => (*a, constant),
                     (Some(constant), None) => (*b, constant),
-                    _ => return None,
+                    _ => return self.strip_gate(output, &node, [*a, *b]),
                 };
-                without_constant(output, data, &spread(constant, &node.shape), &node)?
+                let (kept, rest) = Self::of_constant(output, data, &spread(constant, &node.shape), &node)?;
+                self.rests.extend(rest);
+                (data, kept)
+            }
+            FloatOp::Select { condition, then, otherwise } if output.tensor(*condition).is_none() => {
+                return self.strip_choice(output, &node, [*condition, *then, *otherwise]);
             }
             FloatOp::Select { condition, then, otherwise } => {
                 let condition = spread(output.tensor(*condition)?, &node.shape);
@@ -88,26 +177,66 @@ impl Masked {
         self.names.insert(0, node.provenance);
         Some(())
     }
-}
 
-/// Data without a constant that masks some of it; what the constant adds to other elements stays.
-fn without_constant(
-    output: &mut Output,
-    data: ValueId,
-    constant: &[f64],
-    node: &FloatNode,
-) -> Option<(ValueId, Vec<bool>)> {
-    let kept: Vec<bool> = constant.iter().map(|&value| value > NEGLIGIBLE).collect();
-    if output.node(data).shape != node.shape || !kept.contains(&false) {
-        return None;
+    /// Which elements of data a constant keeps that masks some of them, and what it adds to those.
+    fn of_constant(
+        output: &mut Output,
+        data: ValueId,
+        constant: &[f64],
+        node: &FloatNode,
+    ) -> Option<(Vec<bool>, Option<ValueId>)> {
+        let kept: Vec<bool> = constant.iter().map(|&value| value > NEGLIGIBLE).collect();
+        if output.node(data).shape != node.shape || !kept.contains(&false) {
+            return None;
+        }
+        let rest: Vec<f64> = constant.iter().map(|&value| if value > NEGLIGIBLE { value } else { 0.0 }).collect();
+        let adds = rest.iter().any(|&value| value != 0.0);
+        let rest = adds.then(|| output.push_constant(Tensor::new(node.shape.clone(), rest), &node.provenance));
+        Some((kept, rest))
     }
-    let rest: Vec<f64> = constant.iter().map(|&value| if value > NEGLIGIBLE { value } else { 0.0 }).collect();
-    if rest.iter().all(|&value| value == 0.0) {
-        return Some((data, kept));
+
+    /// Takes off a mask that depends on the data, as one of two operands that are added.
+    fn strip_gate(&mut self, output: &mut Output, node: &FloatNode, operands: [ValueId; 2]) -> Option<()> {
+        let [a, b] = operands;
+        let (data, gate) = [(a, b), (b, a)].into_iter().find_map(|(data, mask)| {
+            let whole = output.node(data).shape == node.shape;
+            whole.then(|| Gate::of(output, mask)).flatten().map(|gate| (data, gate))
+        })?;
+        self.take(data, gate, node);
+        Some(())
     }
-    let rest = output.push_constant(Tensor::new(node.shape.clone(), rest), &node.provenance);
-    let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [data, rest] };
-    Some((output.push(FloatNode { op, ..node.clone() }), kept))
+
+    /// Takes off a choice by data between data and a number that is as good as `−∞`.
+    fn strip_choice(
+        &mut self,
+        output: &mut Output,
+        node: &FloatNode,
+        [condition, then, otherwise]: [ValueId; 3],
+    ) -> Option<()> {
+        let negligible = |value: ValueId| {
+            let tensor = output.tensor(value)?;
+            let masks = tensor.data.iter().all(|&fill| fill <= NEGLIGIBLE);
+            masks.then(|| tensor.data.iter().all(|fill| fill.is_finite()))
+        };
+        let (data, finite, closed) = match (negligible(then), negligible(otherwise)) {
+            (None, Some(finite)) => (then, finite, false),
+            (Some(finite), None) => (otherwise, finite, true),
+            _ => return None,
+        };
+        if output.tensor(data).is_some() || output.node(data).shape != node.shape {
+            return None;
+        }
+        let open = if closed { opposite(output, condition, node) } else { condition };
+        self.take(data, Gate { open, rest: None, finite }, node);
+        Some(())
+    }
+
+    fn take(&mut self, source: ValueId, gate: Gate, node: &FloatNode) {
+        self.rests.extend(gate.rest);
+        self.gates.push(gate);
+        self.source = source;
+        self.names.insert(0, node.provenance.clone());
+    }
 }
 
 /// A constant under broadcasting to a shape.
@@ -119,7 +248,10 @@ fn spread(tensor: &Tensor, shape: &[usize]) -> Vec<f64> {
 mod tests {
     use super::super::tests::{check, graph};
     use super::fold;
-    use crate::float::graph::{BinaryFunction, FloatGraph, FloatOp, Tensor, ValueId};
+    use crate::float::evaluate::evaluate_outputs;
+    use crate::float::graph::{
+        BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId,
+    };
 
     const SOFTMAX: FloatOp = FloatOp::Softmax { input: ValueId(1), axis: 1 };
 
@@ -172,5 +304,127 @@ mod tests {
         ];
         let found = check(graph(&[2, 2], nodes), fold);
         assert_eq!((kept(&found), found.nodes.len()), (Some(vec![true, false, true, false]), 2));
+    }
+
+    /// Scores `[2, 3]` and a mask of three booleans; `build` gives what the softmax is of.
+    fn gated(build: impl Fn(&mut Vec<FloatNode>) -> ValueId) -> FloatGraph {
+        let mut built = graph(&[2, 3], vec![]);
+        let node = |op: FloatOp, shape: &[usize], element: Element| FloatNode {
+            provenance: vec!["m".into()],
+            op,
+            shape: shape.to_vec(),
+            element,
+        };
+        built.nodes.push(node(FloatOp::Input(1), &[3], Element::Bool));
+        built.inputs.push(FloatPort { name: "m".into(), value: ValueId(1), range: None });
+        let input = build(&mut built.nodes);
+        built.nodes.push(node(FloatOp::Softmax { input, axis: 1 }, &[2, 3], Element::Real));
+        built.outputs[0].value = ValueId(built.nodes.len() - 1);
+        built
+    }
+
+    fn push(nodes: &mut Vec<FloatNode>, op: FloatOp, shape: &[usize], element: Element) -> ValueId {
+        nodes.push(FloatNode { provenance: vec!["m".into()], op, shape: shape.to_vec(), element });
+        ValueId(nodes.len() - 1)
+    }
+
+    /// The graph after the pass gives what it gave before, and its softmax is gated; gives whether empty rows are uniform.
+    fn check_gated(before: FloatGraph) -> bool {
+        let scores = Tensor::new(vec![2, 3], vec![0.5, -1.0, 2.0, 1.5, 0.25, -3.0]);
+        let inputs = [scores, Tensor::new(vec![3], vec![1.0, 0.0, 1.0])];
+        let expected = evaluate_outputs(&before, &inputs).unwrap();
+        let after = super::super::dead::remove(fold(before));
+        let found = evaluate_outputs(&after, &inputs).unwrap();
+        assert!(found[0].data.iter().zip(expected[0].data.iter()).all(|(a, b)| (a - b).abs() < 1e-12));
+        assert!(crate::passes::check_finite(&after).is_ok(), "no infinity is left");
+        let gated = after.nodes.iter().find_map(|node| match node.op {
+            FloatOp::GatedSoftmax { uniform, .. } => Some(uniform),
+            _ => None,
+        });
+        gated.expect("the softmax is gated")
+    }
+
+    #[test]
+    fn a_choice_by_data_that_is_added_to_scores() {
+        for (fill, uniform) in [(f64::NEG_INFINITY, false), (-1e9, true)] {
+            let found = check_gated(gated(|nodes| {
+                let kept = push(nodes, FloatOp::Constant(Tensor::scalar(0.0)), &[], Element::Real);
+                let masked = push(nodes, FloatOp::Constant(Tensor::scalar(fill)), &[], Element::Real);
+                let op = FloatOp::Select { condition: ValueId(1), then: kept, otherwise: masked };
+                let mask = push(nodes, op, &[3], Element::Real);
+                let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), mask] };
+                push(nodes, op, &[2, 3], Element::Real)
+            }));
+            assert_eq!(found, uniform);
+        }
+    }
+
+    /// A view of a mask that is wider than the condition that it is chosen by.
+    #[test]
+    fn a_view_of_a_choice_by_data() {
+        let uniform = check_gated(gated(|nodes| {
+            let kept = push(nodes, FloatOp::Constant(Tensor::new(vec![2, 1], vec![0.0; 2])), &[2, 1], Element::Real);
+            let masked = push(nodes, FloatOp::Constant(Tensor::scalar(f64::NEG_INFINITY)), &[], Element::Real);
+            let op = FloatOp::Select { condition: ValueId(1), then: kept, otherwise: masked };
+            let mask = push(nodes, op, &[2, 3], Element::Real);
+            let turned = FloatOp::Transpose { input: mask, permutation: vec![1, 0] };
+            let turned = push(nodes, turned, &[3, 2], Element::Real);
+            let back =
+                push(nodes, FloatOp::Transpose { input: turned, permutation: vec![1, 0] }, &[2, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [back, ValueId(0)] };
+            push(nodes, op, &[2, 3], Element::Real)
+        }));
+        assert!(!uniform);
+    }
+
+    #[test]
+    fn a_choice_by_data_between_scores_and_a_number() {
+        let uniform = check_gated(gated(|nodes| {
+            let masked = push(nodes, FloatOp::Constant(Tensor::scalar(f64::NEG_INFINITY)), &[], Element::Real);
+            let op =
+                FloatOp::Unary { input: ValueId(1), function: UnaryFunction::Affine { factor: -1.0, offset: 1.0 } };
+            let hidden = push(nodes, op, &[3], Element::Bool);
+            let op = FloatOp::Select { condition: hidden, then: masked, otherwise: ValueId(0) };
+            push(nodes, op, &[2, 3], Element::Real)
+        }));
+        assert!(!uniform);
+    }
+
+    #[test]
+    fn a_mask_that_is_computed_beside_a_constant_one() {
+        let uniform = check_gated(gated(|nodes| {
+            let real = push(nodes, FloatOp::Reshape(ValueId(1)), &[1, 3], Element::Real);
+            let function = UnaryFunction::Affine { factor: 1e4, offset: -1e4 };
+            let mask = push(nodes, FloatOp::Unary { input: real, function }, &[1, 3], Element::Real);
+            let map = [0, 1, 2, 0, 1, 2].map(Some).into();
+            let wide = push(nodes, FloatOp::Reindex { input: mask, map, fill: 0.0 }, &[2, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [wide, ValueId(0)] };
+            let masked = push(nodes, op, &[2, 3], Element::Real);
+            let causal = Tensor::new(vec![2, 3], vec![0.0, -1e9, -1e9, 0.0, 0.0, 0.25]);
+            let causal = push(nodes, FloatOp::Constant(causal), &[2, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [masked, causal] };
+            push(nodes, op, &[2, 3], Element::Real)
+        }));
+        assert!(uniform);
+    }
+
+    #[test]
+    fn zeros_for_what_is_not_a_number() {
+        let nodes = |mask: [f64; 4]| {
+            vec![
+                (FloatOp::Constant(Tensor::new(vec![2, 2], mask.to_vec())), &[2, 2][..]),
+                (FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), ValueId(1)] }, &[2, 2]),
+                (FloatOp::Softmax { input: ValueId(2), axis: 1 }, &[2, 2]),
+                (FloatOp::Unary { input: ValueId(3), function: UnaryFunction::IsNan }, &[2, 2]),
+                (FloatOp::Constant(Tensor::scalar(0.0)), &[]),
+                (FloatOp::Select { condition: ValueId(4), then: ValueId(5), otherwise: ValueId(3) }, &[2, 2]),
+            ]
+        };
+        let least = f64::NEG_INFINITY;
+        for mask in [[0.0, least, 0.0, 0.0], [least, least, 0.0, 0.0]] {
+            let found = check(graph(&[2, 2], nodes(mask)), fold);
+            assert_eq!(kept(&found), Some(mask.map(|value| value == 0.0).to_vec()));
+            assert_eq!(found.nodes.len(), 2);
+        }
     }
 }

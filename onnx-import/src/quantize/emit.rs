@@ -362,11 +362,13 @@ impl Emitter<'_> {
                     self.lookup(id, *input, function, *rules)?;
                 }
             }
-            PlanOp::Reciprocal { input, numerator_bits } => {
-                let operand = self.exact[input.0].expect("divisors are exact sums").tensor;
+            PlanOp::Reciprocal { input, numerator_bits, lift } => {
+                let sum = self.exact[input.0].expect("divisors are exact sums").tensor;
+                let operand = if *lift == 0 { sum } else { self.lifted(id, sum, *lift) };
                 let op = Op::Reciprocal { input: operand, numerator: 1 << numerator_bits };
                 self.emit_small(id, op, node.shape.clone(), (0, 1 << numerator_bits));
             }
+            PlanOp::Quotient { operands, bits } => self.quotient(id, *operands, *bits),
             PlanOp::Leaves { input, trees, .. } => self.tree_leaves(id, *input, trees)?,
             PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
             PlanOp::Linear { .. }
@@ -378,6 +380,37 @@ impl Emitter<'_> {
             PlanOp::Scale { .. } => unreachable!("rewriting settles all scales"),
         }
         Ok(())
+    }
+
+    /// `⌊a / b⌋ = ⌊a·(⌊2^bits / b⌋ + 1) / 2^bits⌋`: the product is between `a / b` and `a / b + a / 2^bits`, which is less than
+    /// `1 / b` more, and no integer lies between.
+    fn quotient(&mut self, id: PlanId, operands: [PlanId; 2], bits: u32) {
+        let [dividend, divisor] = operands.map(|operand| self.read(operand));
+        let shape = self.out.nodes[dividend.0 as usize].shape.clone();
+        let divisor = self.reshape(divisor, shape.clone());
+        let numerator = 1i64 << bits;
+        let inverse = Op::Reciprocal { input: divisor, numerator };
+        let inverse = self.auxiliary(id, inverse, shape.clone(), (0, numerator));
+        let inverse = self.lifted(id, inverse, 1);
+        let product = Op::Product { operands: [dividend, inverse], requantize: None };
+        let product = self.auxiliary(id, product, shape.clone(), (0, 0));
+        // Requantization rounds to the nearest; half a unit less rounds down.
+        let largest = self.plan.node(id).range.hi as i32;
+        let table = self.store(Table::new("clamp".to_owned(), 0, (0..=largest).collect()).expect("not empty"));
+        let op = Op::Affine {
+            operands: [product; 2],
+            factors: [1, 0],
+            constant: -(numerator / 2),
+            requantize: Some(Requantize { shift: bits, table }),
+        };
+        self.emit_small(id, op, shape, (0, largest.into()));
+    }
+
+    /// Integers made larger by a constant.
+    fn lifted(&mut self, id: PlanId, operand: TensorId, lift: i64) -> TensorId {
+        let shape = self.out.nodes[operand.0 as usize].shape.clone();
+        let op = Op::Affine { operands: [operand; 2], factors: [1, 0], constant: lift, requantize: None };
+        self.auxiliary(id, op, shape, (0, 0))
     }
 
     fn input(&mut self, id: PlanId, port: usize) {

@@ -77,8 +77,11 @@ pub(super) enum PlanOp {
     /// `factor·c / √(mean c² + epsilon)` over the last axis, where `c` is the operand, less its mean if it is centered; the
     /// factor is positive.
     Normalize { input: PlanId, centered: bool, epsilon: f64, factor: f64 },
-    /// `1 / x` for positive integers, as `floor(2^bits / x)`.
-    Reciprocal { input: PlanId, numerator_bits: u32 },
+    /// `1 / x` for positive integers, as `floor(2^bits / x)`; the integers are made larger by `lift`, which keeps those that may
+    /// be zero from it and is nothing beside others.
+    Reciprocal { input: PlanId, numerator_bits: u32, lift: i64 },
+    /// The integer part of `a / b` for integers `a ≥ 0` and `b ≥ 1` whose product is below `2^bits`.
+    Quotient { operands: [PlanId; 2], bits: u32 },
     /// The integers that stand for the values of an input, whose step is `scale`.
     Quantize { input: PlanId },
     /// Integers read as multiples of `scale`.
@@ -114,6 +117,7 @@ impl PlanOp {
             Self::View { sources, .. } => sources.clone(),
             Self::Combine { operands, .. }
             | Self::Product { operands }
+            | Self::Quotient { operands, .. }
             | Self::MatMul { operands, .. }
             | Self::QuantizedAdd { operands, .. }
             | Self::QuantizedMul { operands, .. }

@@ -207,6 +207,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     match &mut plan.nodes[id.0].op {
         PlanOp::Combine { operands, .. }
         | PlanOp::Product { operands }
+        | PlanOp::Quotient { operands, .. }
         | PlanOp::MatMul { operands, .. }
         | PlanOp::QuantizedAdd { operands, .. }
         | PlanOp::QuantizedMul { operands, .. }

@@ -238,7 +238,7 @@ impl Scales {
         for &id in order {
             let root = self.root(id);
             // The step of a reciprocal follows from its operand, which comes before it.
-            if let PlanOp::Reciprocal { input, numerator_bits } = plan.node(id).op {
+            if let PlanOp::Reciprocal { input, numerator_bits, .. } = plan.node(id).op {
                 let PlanOp::Sum { input: summed, .. } = plan.node(input).op else {
                     unreachable!("reciprocals are taken of exact sums")
                 };
@@ -747,7 +747,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
                 let lo = if known[input.0] { 0.0 } else { lo - far };
                 function.is_nonnegative_on(lo, hi.max(0.0) + far)
             }
-            PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Leaves { .. } => true,
+            PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Quotient { .. } | PlanOp::Leaves { .. } => true,
             PlanOp::Pick { values, .. } => values.load().iter().all(|v| v >= 0.0),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],
             PlanOp::QuantizedConv { requantization, .. }

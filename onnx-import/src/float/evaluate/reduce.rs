@@ -44,6 +44,18 @@ pub(super) fn arg(input: &Tensor, axis: usize, smallest: bool, last: bool) -> Ve
     data
 }
 
+/// Positions of the extreme elements of each row, in order.
+pub(super) fn top_indices(input: &Tensor, count: usize, smallest: bool) -> Vec<f64> {
+    let size = input.shape[1];
+    let sign = if smallest { 1.0 } else { -1.0 };
+    let ranked = |row: &[f64]| {
+        let mut order: Vec<usize> = (0..size).collect();
+        order.sort_by(|&a, &b| (sign * row[a]).total_cmp(&(sign * row[b])));
+        order.into_iter().take(count).map(|index| index as f64).collect::<Vec<_>>()
+    };
+    input.data.chunks_exact(size.max(1)).flat_map(ranked).collect()
+}
+
 pub(super) fn softmax(input: &Tensor, axis: usize, logarithm: bool) -> Vec<f64> {
     let (outer, size, inner) = around_axis(&input.shape, axis);
     let mut data = input.data.to_vec();
@@ -66,6 +78,21 @@ pub(super) fn masked_softmax(input: &Tensor, axis: usize, kept: &[bool]) -> Vec<
     let masked = input.data.iter().zip(kept).map(|(&v, &kept)| if kept { v } else { f64::NEG_INFINITY });
     let mut shares = softmax(&Tensor::new(input.shape.clone(), masked.collect()), axis, false);
     shares.iter_mut().zip(kept).filter(|(_, &kept)| !kept).for_each(|(share, _)| *share = 0.0);
+    shares
+}
+
+/// Softmax of the elements whose gate, under broadcasting, is not 0; the rest is 0. Where there are none, all are 0 or have one share.
+pub(super) fn gated_softmax(input: &Tensor, gate: &Tensor, axis: usize, uniform: bool) -> Vec<f64> {
+    let gates = Odometer::new(&input.shape, [super::strides_for(&gate.shape, &input.shape)]);
+    let kept: Vec<bool> = gates.map(|[index]| gate.data[index] != 0.0).collect();
+    let mut shares = masked_softmax(input, axis, &kept);
+    let (outer, size, inner) = around_axis(&input.shape, axis);
+    for first in (0..outer * inner).map(|row| row / inner * size * inner + row % inner) {
+        let row = (0..size).map(|k| first + k * inner);
+        if uniform && !row.clone().any(|index| kept[index]) {
+            row.for_each(|index| shares[index] = 1.0 / size as f64);
+        }
+    }
     shares
 }
 
@@ -117,6 +144,18 @@ mod tests {
         let shares = masked_softmax(&matrix(), 1, &[true, false, true, true, true, true]);
         assert_eq!((shares[1], shares[0] + shares[2]), (0.0, 1.0));
         assert_eq!(shares[3..], softmax(&matrix(), 1, false)[3..]);
+    }
+
+    #[test]
+    fn gates_close_elements_and_whole_rows() {
+        let gate = Tensor::new(vec![2, 1], vec![0.0, 1.0]);
+        for (uniform, share) in [(false, 0.0), (true, 1.0 / 3.0)] {
+            let shares = gated_softmax(&matrix(), &gate, 1, uniform);
+            assert_eq!(shares[..3], [share; 3]);
+            assert_eq!(shares[3..], softmax(&matrix(), 1, false)[3..]);
+            let columns = gated_softmax(&matrix(), &gate, 0, uniform);
+            assert_eq!(columns, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        }
     }
 
     #[test]

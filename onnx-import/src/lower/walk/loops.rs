@@ -1,12 +1,13 @@
 //! Loop and Scan, unrolled: the body is lowered again for each iteration, with what is known of its operands.
 //!
-//! The number of iterations must follow from constants. What a body computes from neither its operands nor the iteration
+//! The number of iterations must follow from constants, or a constant trip count bound it: then the values of an iteration are taken
+//! where the condition still holds, and the body is lowered as often as it may run. What a body computes from neither its operands nor the iteration
 //! is lowered once. Every node of every iteration counts against the number of nodes that a model may have.
 
 use super::{check_depth, check_single_assignment, collect_reads, needed, operator_name, result, Needed, Walk};
 use crate::dtype::DType;
 use crate::error::{ImportError, NodeError};
-use crate::float::graph::ValueId;
+use crate::float::graph::{BinaryFunction, ValueId};
 use crate::lower::attributes::Attributes;
 use crate::lower::call::resolve_axis;
 use crate::lower::scope::Scope;
@@ -34,6 +35,15 @@ impl Application<'_> {
             || NodeError::Arity { what: "inputs", expected: "no gaps among the".into(), found: self.inputs.len() };
         given.map(|operand| operand.ok_or_else(|| self.error(missing()))).collect()
     }
+}
+
+/// Whether a loop runs.
+#[derive(Clone, Copy, PartialEq)]
+enum Running {
+    Always,
+    Done,
+    /// Where a boolean that depends on the inputs is 1.
+    While(ValueId),
 }
 
 /// The body of a loop.
@@ -83,7 +93,7 @@ impl<'m> Walk<'m> {
         let graph = self.body_of(at)?;
         // Counts beyond 2^53 are not exact, and are never reached.
         let limit = self.known(at, 0, "trip count").map_err(refuse)?.map(|limit| limit.max(0.0) as u64);
-        let mut going = self.known(at, 1, "condition").map_err(refuse)?.is_none_or(|condition| condition != 0.0);
+        let mut running = self.running(at).map_err(refuse)?;
         let mut carried = at.operands(2)?;
         let stacked = graph.output.len().checked_sub(1 + carried.len());
         let Some(stacked) = stacked.filter(|&count| at.used_outputs.len() <= carried.len() + count) else {
@@ -96,19 +106,31 @@ impl<'m> Walk<'m> {
         let mut collected = vec![Vec::new(); (0..stacked).filter(|&i| used(carried.len() + i)).count()];
         let mut base = Scope::inside(scope, format!("{}/", at.label));
         let mut iteration = 0u64;
-        while going && limit.is_none_or(|limit| iteration < limit) {
+        while running != Running::Done && limit.is_none_or(|limit| iteration < limit) {
+            if let (Running::While(_), true) = (running, limit.is_none() || !collected.is_empty()) {
+                return Err(refuse(NodeError::unsupported(
+                    "a number of iterations that depends on the inputs, without a bound or with stacked outputs",
+                    "give a constant trip count, and carry values from one iteration to the next",
+                )));
+            }
             let counter = self.builder.scalar(iteration as f64, DType::Int64).map_err(refuse)?;
             let condition = self.builder.scalar(1.0, DType::Bool).map_err(refuse)?;
             let inputs: Vec<_> = [counter, condition].into_iter().chain(carried.iter().copied()).collect();
             let results = self.iteration(at, &body, &mut base, iteration, &inputs)?;
             iteration += 1;
             let (next, outputs) = results.split_at(1 + carried.len());
+            carried = match running {
+                Running::While(condition) => {
+                    let options = |values: &[ValueId]| values.iter().copied().map(Some).collect::<Vec<_>>();
+                    let chosen = self.chosen(condition, &options(&next[1..]), &options(&carried)).map_err(refuse)?;
+                    chosen.into_iter().flatten().collect()
+                }
+                _ => next[1..].to_vec(),
+            };
             // Behind the last iteration the condition does not matter.
             if limit != Some(iteration) {
-                let condition = self.builder.tensor(next[0]).ok_or(NodeError::NotConstant { operand: "condition" });
-                going = condition.map_err(refuse)?.data.iter().all(|&value| value != 0.0);
+                running = self.still_running(running, next[0]).map_err(refuse)?;
             }
-            carried = next[1..].to_vec();
             collected.iter_mut().zip(outputs).for_each(|(list, &value)| list.push(value));
         }
         let mut collected = collected.into_iter();
@@ -169,6 +191,37 @@ impl<'m> Walk<'m> {
             results.push(Some(self.stack(&values, axis).map_err(refuse)?));
         }
         Ok(results)
+    }
+
+    /// Whether a loop begins to run.
+    fn running(&self, at: &Application) -> Result<Running, NodeError> {
+        match at.inputs.get(1).copied().flatten() {
+            None => Ok(Running::Always),
+            Some(condition) => self.condition(condition),
+        }
+    }
+
+    fn condition(&self, condition: ValueId) -> Result<Running, NodeError> {
+        if self.builder.elements(condition) != 1 {
+            return Err(NodeError::shape("its condition is not one boolean"));
+        }
+        Ok(match self.builder.tensor(condition).map(|tensor| tensor.data[0] != 0.0) {
+            Some(true) => Running::Always,
+            Some(false) => Running::Done,
+            None => Running::While(condition),
+        })
+    }
+
+    /// Whether a loop that ran goes on where a further condition holds.
+    fn still_running(&mut self, running: Running, condition: ValueId) -> Result<Running, NodeError> {
+        match (running, self.condition(condition)?) {
+            (Running::While(before), Running::While(now)) => {
+                let [before, now] = [self.builder.reshape(before, vec![])?, self.builder.reshape(now, vec![])?];
+                Ok(Running::While(self.builder.binary(BinaryFunction::Min, before, now)?))
+            }
+            (Running::While(before), Running::Always) => Ok(Running::While(before)),
+            (_, now) => Ok(now),
+        }
     }
 
     fn body_of<'n>(&self, at: &Application<'n>) -> Result<&'n GraphProto, ImportError>

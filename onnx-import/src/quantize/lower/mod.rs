@@ -8,6 +8,7 @@ mod pool;
 mod quantized;
 mod reduce;
 mod softmax;
+mod top;
 mod trees;
 mod views;
 
@@ -158,6 +159,7 @@ impl Lowering<'_> {
             FloatOp::ArgExtremum { input, axis, smallest, last } => {
                 self.arg_extremum(value, *input, *axis, *smallest, *last)
             }
+            FloatOp::TopIndices { input, count, smallest } => self.top_indices(value, *input, *count, *smallest),
             FloatOp::Gather { input, indices, axis } => self.gather(value, *input, *indices, *axis),
             FloatOp::TreeLeaves { input, trees } => self.tree_leaves(value, *input, trees),
             FloatOp::Quantize { input, quantizer } => self.quantize(value, *input, quantizer),
@@ -194,6 +196,9 @@ impl Lowering<'_> {
             }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
             FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
+            FloatOp::GatedSoftmax { input, gate, axis, uniform } => {
+                self.gated_softmax(value, *input, *gate, *axis, *uniform)
+            }
             FloatOp::Normalize { input, axes, centered, epsilon } => {
                 self.normalize(value, *input, axes, *centered, *epsilon)
             }

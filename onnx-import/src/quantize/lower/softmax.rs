@@ -1,9 +1,11 @@
 //! Softmax and its logarithm: `e^(v − max v)` from a table that is exact on the grid of `v`, then a sum.
 
+use std::sync::Arc;
+
 use circuits::graph::ViewElement;
 
 use super::Lowering;
-use crate::float::graph::{FloatOp, UnaryFunction, ValueId};
+use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
 use crate::quantize::error::QuantizeError;
 use crate::quantize::function::Function;
 use crate::quantize::plan::{element, MapRules, PlanId, PlanOp, Range};
@@ -12,6 +14,15 @@ use crate::quantize::plan::{element, MapRules, PlanId, PlanOp, Range};
 const OUTPUT_EXPONENTIAL_BITS: u32 = 14;
 /// Bits that a quotient keeps beyond those of the exponentials, for the largest sum to divide well.
 const QUOTIENT_BITS: u32 = 16;
+
+/// Bits of gated elements beyond those of activations: two for differences, and one for the margin below them.
+const GATED_BITS: u32 = 3;
+/// Room on both sides of the calibrated range of gated elements, as a part of its width.
+const HEADROOM: f64 = 0.125;
+/// Between the smallest difference of open elements and the largest of a closed and an open one, as a part of their width.
+const GAP: f64 = 0.125;
+/// Least width of the range of gated elements, as a part of their magnitude.
+const LEAST_WIDTH: f64 = 1e-3;
 
 /// `v − max` of the elements that take part, and where they came from.
 struct Shifted {
@@ -36,20 +47,108 @@ impl Lowering<'_> {
         kept: Option<&[bool]>,
     ) -> Result<PlanId, QuantizeError> {
         let shifted = self.shifted(value, input, axis, kept)?;
-        let (bits, numerator_bits) = if self.only_leaves(value) {
+        let (bits, _) = self.share_bits(value);
+        let exponentials = self.exponentials(value, &shifted, bits);
+        Ok(self.shares(value, input, axis, &shifted, exponentials, 0))
+    }
+
+    /// Bits of the exponentials and of the numerator that their sum divides.
+    fn share_bits(&self, value: ValueId) -> (u32, u32) {
+        if self.only_leaves(value) {
             (OUTPUT_EXPONENTIAL_BITS, OUTPUT_EXPONENTIAL_BITS + QUOTIENT_BITS)
         } else {
             (self.bits + 4, QUOTIENT_BITS + self.bits)
-        };
-        let exponentials = self.exponentials(value, &shifted, bits);
-        let sum = self.row_sums(value, &shifted, exponentials, true);
-        let reciprocal = PlanOp::Reciprocal { input: sum, numerator_bits };
+        }
+    }
+
+    /// `e / (Σe + lift)`, in the order of the operand.
+    fn shares(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        axis: usize,
+        shifted: &Shifted,
+        exponentials: PlanId,
+        lift: i64,
+    ) -> PlanId {
+        let (_, numerator_bits) = self.share_bits(value);
+        let sum = self.row_sums(value, shifted, exponentials, true);
+        let reciprocal = PlanOp::Reciprocal { input: sum, numerator_bits, lift };
         let range = Range { lo: 1.0 / shifted.size as f64, hi: 1.0 };
         let reciprocal = self.push(value, reciprocal, vec![shifted.count], range);
-        let reciprocal = self.repeated(value, reciprocal, &shifted);
+        let reciprocal = self.repeated(value, reciprocal, shifted);
         let quotient = self.product(value, [exponentials, reciprocal], Range { lo: 0.0, hi: 1.0 });
-        let rows = self.in_rows(value, quotient, &shifted, &shifted.shown);
-        Ok(self.unrolled(value, rows, &self.node(input).shape.clone(), &[axis]))
+        let rows = self.in_rows(value, quotient, shifted, &shifted.shown);
+        self.unrolled(value, rows, &self.node(input).shape.clone(), &[axis])
+    }
+
+    /// Softmax of the elements whose `gate` is 1. An element `v` of `[lo, hi]` with a closed gate becomes 0, one with an open gate
+    /// `u = v − lo + margin`, where the margin is more than `hi − lo`: no difference `u − max u` of two open ones is as small as that
+    /// of a closed and an open one, and the table of the exponential is 0 from there on. A row without an open gate has
+    /// equal elements, so equal shares; where these are to be 0, the maximum is taken to be no less than any open one, and every
+    /// difference is one of a closed element.
+    ///
+    /// One step is added to the sums, so that a row of zeros has a divisor; beside others it is less than their rounding.
+    pub(super) fn gated_softmax(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        gate: ValueId,
+        axis: usize,
+        uniform: bool,
+    ) -> Result<PlanId, QuantizeError> {
+        let shape = self.node(input).shape.clone();
+        let rows = self.rows(value, input, &[axis])?;
+        let [count, size] = self.plan.node(rows).shape[..] else { unreachable!("rows have two axes") };
+        let gate = self.broadcast_to(value, gate, &shape)?;
+        let order: Vec<_> = (0..shape.len()).filter(|&at| at != axis).chain([axis]).collect();
+        let gate = self.permuted(value, gate, &shape, &order, vec![count, size]);
+        let range = self.plan.node(rows).range;
+        let width = range.width().max(range.magnitude() * LEAST_WIDTH).max(f64::MIN_POSITIVE);
+        let (lo, hi) = (range.lo - HEADROOM * width, range.hi + HEADROOM * width);
+        let width = hi - lo;
+        let margin = (1.0 + GAP) * width;
+        let top = width + margin;
+        let step = top / f64::from(self.bits + GATED_BITS).exp2();
+        let open = Function::Unary(
+            UnaryFunction::Affine { factor: 1.0, offset: margin - lo },
+            Arc::new(Function::unary(UnaryFunction::Clip { lo, hi })),
+        );
+        let lifted = self.map(value, rows, open, Range { lo: margin, hi: top });
+        self.stepped(lifted, step, None);
+        let gated = self.product(value, [lifted, gate], Range { lo: 0.0, hi: top });
+        let largest = self.maximum(value, gated, Range { lo: 0.0, hi: top });
+        // An open element at least, where a row of closed ones is to be zero.
+        let least = if uniform { 0.0 } else { margin };
+        let bounded = Function::unary(UnaryFunction::Clip { lo: least, hi: top });
+        let largest = self.map(value, largest, bounded, Range { lo: least, hi: top });
+        self.stepped(largest, step, None);
+        let (positions, shown) = ((0..count * size).collect(), vec![true; count * size]);
+        let shifted = Shifted { difference: gated, positions, shown, count, size };
+        let shifted = self.below_maximum(value, largest, shifted);
+        let (bits, _) = self.share_bits(value);
+        let least_share = (-f64::from(bits)).exp2();
+        let is_open = Function::Binary(
+            BinaryFunction::Less,
+            Arc::new(Function::Constant(-(1.0 + 0.5 * GAP) * width)),
+            Arc::new(Function::Argument),
+        );
+        let share = Function::Binary(
+            BinaryFunction::Max,
+            Arc::new(Function::unary(UnaryFunction::Exp)),
+            Arc::new(Function::Constant(least_share)),
+        );
+        let share = Function::Select(Arc::new(is_open), Arc::new(share), Arc::new(Function::Constant(0.0)));
+        let exponentials = self.map(value, shifted.difference, share, Range { lo: 0.0, hi: 1.0 });
+        self.stepped(exponentials, least_share, None);
+        Ok(self.shares(value, input, axis, &shifted, exponentials, 1))
+    }
+
+    /// Gives the table of a function a step, and perhaps a least value.
+    fn stepped(&mut self, map: PlanId, step: f64, floor: Option<i32>) {
+        if let PlanOp::Map { rules, .. } = &mut self.plan.nodes[map.0].op {
+            *rules = MapRules { step: Some(step), floor };
+        }
     }
 
     /// `(v − max) − ln Σe`.
@@ -119,9 +218,7 @@ impl Lowering<'_> {
     fn exponentials(&mut self, value: ValueId, shifted: &Shifted, bits: u32) -> PlanId {
         let range = Range { lo: 0.0, hi: 1.0 };
         let id = self.map(value, shifted.difference, Function::unary(UnaryFunction::Exp), range);
-        if let PlanOp::Map { rules, .. } = &mut self.plan.nodes[id.0].op {
-            *rules = MapRules { step: Some((-f64::from(bits)).exp2()), floor: Some(1) };
-        }
+        self.stepped(id, (-f64::from(bits)).exp2(), Some(1));
         id
     }
 
