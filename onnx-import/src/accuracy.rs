@@ -112,6 +112,15 @@ fn argmax(values: &[f64]) -> usize {
 /// A lead of the largest element over the next, as a part of the range of outputs, that counts as a decision.
 const DECISIVE_MARGIN: f64 = 0.05;
 
+/// How much smaller than the largest element one may be, as a part of the range of outputs, that is as good a choice: between such elements
+/// rounding decides at any precision.
+const NEAR_TIE: f64 = 0.0002;
+
+/// Whether the largest element of a program's output is one of the largest of the float model's.
+fn agrees(float: &[f64], integer: &[f64], width: f64) -> bool {
+    float[argmax(integer)] >= float[argmax(float)] - NEAR_TIE * width
+}
+
 /// The lead of the largest element; 0 for less than two.
 fn margin(values: &[f64]) -> f64 {
     let best = argmax(values);
@@ -210,8 +219,8 @@ pub struct Fidelity {
     pub samples: usize,
     /// Scores of the float model and of the program, where the samples are labelled.
     pub scores: Option<(Metric, f64, f64)>,
-    /// Share of samples on which output 0 has the same largest element, where the float model usually decides clearly
-    /// between its elements, as classifiers do.
+    /// Share of samples on which output 0 has the same largest element, near ties aside, where the float model usually decides
+    /// clearly between its elements, as classifiers do.
     pub agreement: Option<f64>,
     /// One per output.
     pub differences: Vec<Difference>,
@@ -308,7 +317,7 @@ fn fidelity_by(
     let differences: Vec<_> = (0..outputs).map(|j| Difference::of(pairs(j))).collect();
     let width = differences.first().map_or(0.0, |difference| difference.width);
     let decided = float.iter().filter(|outputs| margin(&outputs[0].data) > DECISIVE_MARGIN * width).count();
-    let same = || pairs(0).filter(|(a, b)| argmax(&a.data) == argmax(&b.data)).count();
+    let same = || pairs(0).filter(|(a, b)| agrees(&a.data, &b.data, width)).count();
     let agreement = (2 * decided > float.len()).then(|| same() as f64 / float.len() as f64);
     Fidelity {
         samples: float.len(),

@@ -643,6 +643,32 @@ fn casts_to_integers_take_the_integer_part() {
 }
 
 #[test]
+fn sequences_are_their_elements() {
+    let places = || vec![integers("first", &[0]), integers("last", &[-1])];
+    let nodes = |insert: &[&str]| {
+        vec![
+            node("Neg", &["x"], &["n"]),
+            node("SequenceConstruct", &["x", "n", "x"], &["s"]),
+            node("SequenceErase", &["s", "first"], &["e"]),
+            node("SequenceInsert", insert, &["i"]),
+            with(node("ConcatFromSequence", &["i"], &["y"]), [int("axis", 1)]),
+        ]
+    };
+    // A position from the end is one of those that were there before.
+    let before_last = run(&model(graph(nodes(&["e", "n", "last"]), places()))).unwrap();
+    assert_eq!(outputs(&before_last, &[1.0, 2.0]), [-1.0, -2.0, -1.0, -2.0, 1.0, 2.0]);
+    let behind = run(&model(graph(nodes(&["e", "x"]), places()))).unwrap();
+    assert_eq!(outputs(&behind, &[1.0, 2.0]), [-1.0, -2.0, 1.0, 2.0, 1.0, 2.0]);
+    let tensor = node_error(vec![node("SequenceLength", &["x"], &["y"])], vec![]).to_string();
+    assert!(tensor.contains("not a sequence"), "{tensor}");
+    let used = vec![node("SequenceConstruct", &["x"], &["s"]), node("Relu", &["s"], &["y"])];
+    let error = node_error(used, vec![]).to_string();
+    assert!(error.contains("a sequence, not a tensor"), "{error}");
+    let whole = vec![node("SequenceConstruct", &["x"], &["y"])];
+    assert!(matches!(run(&model(graph(whole, vec![]))), Err(ImportError::Output { .. })));
+}
+
+#[test]
 fn softmax_takes_all_later_axes_before_operator_set_13() {
     let nodes = vec![with(node("Softmax", &["x"], &["y"]), [int("axis", 1)])];
     let mut model = model(graph(nodes, vec![]));

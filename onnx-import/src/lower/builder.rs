@@ -82,6 +82,8 @@ pub(crate) struct Builder {
     dynamic: HashMap<ValueId, Dynamic>,
     /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
     wide: HashMap<ValueId, (ValueId, f32, i32)>,
+    /// The elements of sequences; the values that name these are empty tensors.
+    sequences: HashMap<ValueId, Vec<ValueId>>,
     /// How many of those were taken for their reals.
     wide_taken: usize,
     /// How many tensors of dynamic scales were taken for the reals that they approximate.
@@ -104,6 +106,7 @@ impl Builder {
             products: HashMap::new(),
             dynamic: HashMap::new(),
             wide: HashMap::new(),
+            sequences: HashMap::new(),
             wide_taken: 0,
             approximated: 0,
             label: String::new(),
@@ -239,6 +242,19 @@ impl Builder {
     pub(crate) fn literal(&mut self, literal: Literal) -> ValueId {
         let shape = literal.tensor.shape.clone();
         self.push(FloatOp::Constant(literal.tensor), shape, literal.dtype)
+    }
+
+    /// A sequence of values. What names it is no tensor: operators on tensors must not get it.
+    pub(crate) fn new_sequence(&mut self, elements: Vec<ValueId>) -> Result<ValueId, NodeError> {
+        self.materialize(elements.len() as u64)?;
+        let name = self.push(FloatOp::Constant(Tensor::new(vec![0], vec![])), vec![0], DType::Float32);
+        self.sequences.insert(name, elements);
+        Ok(name)
+    }
+
+    /// The elements of a value that is a sequence.
+    pub(crate) fn sequence(&self, value: ValueId) -> Option<&[ValueId]> {
+        self.sequences.get(&value).map(Vec::as_slice)
     }
 
     /// An input of the model.

@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::{ImportError, NodeError};
 use crate::float::graph::{FloatGraph, FloatPort, ValueId};
 use crate::import::ImportOptions;
+use crate::ops::takes_sequences;
 use crate::parse::{canonical_domain, operator_sets, tensor, ExternalData, Model, OperatorSets};
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::registry;
@@ -38,6 +39,10 @@ pub(crate) fn lower(
     let outputs = names
         .iter()
         .map(|name| match scope.find(name) {
+            Some(Some(value)) if walk.builder.sequence(value).is_some() => Err(ImportError::Output {
+                name: (*name).to_owned(),
+                reason: "it is a sequence; give its elements as outputs of their own".into(),
+            }),
             Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value, range: None }),
             _ => Err(ImportError::Output { name: (*name).to_owned(), reason: "no node defines it".into() }),
         })
@@ -202,6 +207,11 @@ impl<'m> Walk<'m> {
         }
         let operator =
             registry::find(domain, &node.op_type, version, node.input.len(), node.output.len()).map_err(at)?;
+        if inputs.iter().flatten().any(|&input| self.builder.sequence(input).is_some())
+            && !takes_sequences(&node.op_type)
+        {
+            return Err(at(NodeError::data_type("an operand is a sequence, not a tensor")));
+        }
         self.builder.set_label(label);
         let attributes = Attributes::new(&node.attribute, self.external).map_err(at)?;
         let mut call = Call { builder: &mut self.builder, attributes, inputs, used_outputs, version };

@@ -1,4 +1,4 @@
-//! ConvTranspose over one or two spatial axes.
+//! ConvTranspose over one to three spatial axes.
 
 use super::conv::{check_bias, groups};
 use super::window::{self, AutoPad, Geometry};
@@ -19,16 +19,12 @@ fn conv_transpose(call: &mut Call) -> Result<Vec<ValueId>> {
     if call.rank(operands[1]) != axes + 2 {
         return Err(NodeError::shape(format!("weights of shape {:?} over {axes} axes", call.shape(operands[1]))));
     }
+    if axes == 3 {
+        return Ok(vec![convolve_volume(call, operands[0], operands[1], call.optional(2))?]);
+    }
     let (input, weights) = (window::lift(call, operands[0])?, window::lift(call, operands[1])?);
     let (from, kernel) = (call.shape(input), call.shape(weights));
-    let groups = groups(call, from[1], from[1])?;
-    if kernel[0] != from[1] {
-        return Err(NodeError::shape(format!("weights {kernel:?} over an input {from:?}")));
-    }
-    let channels = kernel[1]
-        .checked_mul(groups)
-        .filter(|&channels| channels > 0)
-        .ok_or_else(|| NodeError::shape("no channels"))?;
+    let (groups, channels) = channels(call, &from, &kernel)?;
     let mut geometry = window::read(call, axes, Some([kernel[2], kernel[3]]), true)?;
     let mut output_padding =
         window::list(call, "output_padding", axes, 0)?.map_or([0; 2], |sizes| window::pair(&sizes, 0));
@@ -44,6 +40,58 @@ fn conv_transpose(call: &mut Call) -> Result<Vec<ValueId>> {
     let dtype = call.dtype(input);
     let result = call.builder.emit(op, vec![from[0], channels, size[0], size[1]], dtype)?;
     Ok(vec![window::lower(call, result, axes)?])
+}
+
+/// The numbers of groups and of channels of the result.
+fn channels(call: &Call, from: &[usize], kernel: &[usize]) -> Result<(usize, usize)> {
+    let groups = groups(call, from[1], from[1])?;
+    if kernel[0] != from[1] {
+        return Err(NodeError::shape(format!("weights {kernel:?} over an input {from:?}")));
+    }
+    let channels = kernel[1].checked_mul(groups).filter(|&channels| channels > 0);
+    Ok((groups, channels.ok_or_else(|| NodeError::shape("no channels"))?))
+}
+
+/// Over three spatial axes: the slices that meet at a depth of the result are channels of a picture, and depths a batch.
+fn convolve_volume(call: &mut Call, input: ValueId, weights: ValueId, bias: Option<ValueId>) -> Result<ValueId> {
+    let (from, kernel) = (call.shape(input), call.shape(weights));
+    let (groups, channels) = channels(call, &from, &kernel)?;
+    let [mut depth, mut plane] = window::read_volume(call, Some(&kernel[2..]), true)?;
+    let automatic = matches!(depth.auto_pad, AutoPad::SameUpper | AutoPad::SameLower);
+    if automatic || call.attributes.ints("output_shape")?.is_some() {
+        return Err(NodeError::unsupported(
+            "padding over three spatial axes that follows from the size of the result",
+            "export the model with explicit pads and output_padding",
+        ));
+    }
+    let padding = window::list(call, "output_padding", 3, 0)?.unwrap_or_else(|| vec![0; 3]);
+    let (mut behind_depth, mut behind_plane) = ([0, padding[0]], [padding[1], padding[2]]);
+    let depths = resolve_axis(&mut depth, 1, from[2], None, &mut behind_depth)?;
+    let height = resolve_axis(&mut plane, 0, from[3], None, &mut behind_plane)?;
+    let width = resolve_axis(&mut plane, 1, from[4], None, &mut behind_plane)?;
+    check_bias(call, bias, channels)?;
+    let (taps, area) = (kernel[2], from[3] * from[4]);
+    let (stride, dilation, before) = (depth.window.stride[1], depth.window.dilation[1], depth.window.padding[1]);
+    let slices = call.builder.view(input, vec![from[0] * depths, from[1] * taps, from[3], from[4]], 0.0, |at| {
+        let (image, channel) = (at[0] / depths, at[1] / taps);
+        let place = (at[0] % depths + before).checked_sub(at[1] % taps * dilation)?;
+        let plane = (image * from[1] + channel) * from[2] + place / stride;
+        (place % stride == 0 && place / stride < from[2]).then(|| plane * area + at[2] * from[4] + at[3])
+    })?;
+    let weights = call.builder.transpose(weights, &[0, 2, 1, 3, 4])?;
+    let weights = call.builder.reshape(weights, vec![kernel[0] * taps, kernel[1], kernel[3], kernel[4]])?;
+    let op = FloatOp::ConvTranspose {
+        input: slices,
+        weights,
+        bias,
+        window: plane.window,
+        output_padding: behind_plane,
+        groups,
+    };
+    let dtype = call.dtype(input);
+    let result = call.builder.emit(op, vec![from[0] * depths, channels, height, width], dtype)?;
+    let result = call.builder.reshape(result, vec![from[0], depths, channels, height, width])?;
+    call.builder.transpose(result, &[0, 2, 1, 3, 4])
 }
 
 /// The size of the result where it is prescribed; the padding follows from it.

@@ -35,6 +35,7 @@ mod resize;
 mod reverse;
 mod sample;
 mod scatter;
+mod sequence;
 mod shape;
 mod slice;
 mod softmax;
@@ -42,6 +43,8 @@ mod top_k;
 mod window;
 
 use crate::registry::Operator;
+
+pub(crate) use sequence::takes_sequences;
 
 /// Every operator that can be imported.
 pub(crate) const ALL: &[&[Operator]] = &[
@@ -80,6 +83,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     reverse::OPERATORS,
     sample::OPERATORS,
     scatter::OPERATORS,
+    sequence::OPERATORS,
     shape::OPERATORS,
     slice::OPERATORS,
     softmax::OPERATORS,

@@ -5,9 +5,12 @@
 //! (`quantize::repeated`). A state that starts as zeros is left out of the first step.
 //!
 //! A sequence may be shorter for some elements of the batch: their state then stays as it is, and the outputs behind their
-//! end are zeros. In reverse direction each element starts at its own end.
+//! end are zeros. In reverse direction each element starts at its own end. Where lengths depend on the inputs, all positions are gone
+//! through, and behind the end of a sequence the new state is the old one: in reverse direction these come first, and leave the state that the
+//! direction starts with.
 
 use super::activation::threshold;
+use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, UnaryFunction, ValueId};
 use crate::lower::Call;
@@ -28,6 +31,14 @@ const MAX_STEPS: u64 = 1 << 14;
 /// A state `[batch, hidden]`; `None` is zeros.
 type State = Option<ValueId>;
 
+/// How many steps each element of a batch has.
+enum Lengths {
+    /// Known when the model is imported.
+    Known(Vec<usize>),
+    /// `[steps, batch]`, computed from the inputs: 1 at the positions before the end of a sequence, 0 behind it.
+    Data(ValueId),
+}
+
 /// What the three operators have in common.
 struct Sequence {
     /// `[steps, batch, inputs]`
@@ -41,7 +52,7 @@ struct Sequence {
     /// For each direction whether it goes from the end to the start.
     reversed: Vec<bool>,
     /// Steps of each element of the batch.
-    lengths: Vec<usize>,
+    lengths: Lengths,
     /// Whether the batch is the first axis of inputs, outputs and states.
     batch_first: bool,
     /// Bound of what activations are applied to.
@@ -80,7 +91,7 @@ impl Sequence {
         if let Some(bias) = call.optional(3) {
             expect_shape(call, bias, "bias", &[reversed.len(), 2 * gates * hidden])?;
         }
-        let lengths = lengths(call, steps, batch)?;
+        let lengths = Lengths::read(call, x, steps, batch)?;
         let total = (steps as u64).saturating_mul(reversed.len() as u64);
         if total > MAX_STEPS {
             return Err(NodeError::TooLarge { what: "steps of a recurrence", found: total, limit: MAX_STEPS });
@@ -136,7 +147,10 @@ impl Sequence {
 
     /// The position that element `b` of the batch is at in step `step`; `None` behind its end.
     fn position(&self, direction: usize, step: usize, b: usize) -> Option<usize> {
-        let length = self.lengths[b];
+        let length = match &self.lengths {
+            Lengths::Known(lengths) => lengths[b],
+            Lengths::Data(_) => self.steps,
+        };
         (step < length).then(|| if self.reversed[direction] { length - 1 - step } else { step })
     }
 
@@ -149,8 +163,11 @@ impl Sequence {
     }
 
     /// `new` for the elements of the batch that are not at their end, `old` for the others.
-    fn advance(&self, call: &mut Call, step: usize, old: State, new: ValueId) -> Result<ValueId> {
-        let active: Vec<bool> = self.lengths.iter().map(|&length| step < length).collect();
+    fn advance(&self, call: &mut Call, direction: usize, step: usize, old: State, new: ValueId) -> Result<ValueId> {
+        let active: Vec<bool> = match &self.lengths {
+            Lengths::Known(lengths) => lengths.iter().map(|&length| step < length).collect(),
+            Lengths::Data(before_end) => return self.advance_by_data(call, *before_end, direction, step, old, new),
+        };
         if active.iter().all(|&active| active) {
             return Ok(new);
         }
@@ -165,6 +182,25 @@ impl Sequence {
         })
     }
 
+    /// The same where lengths depend on the inputs.
+    fn advance_by_data(
+        &self,
+        call: &mut Call,
+        before_end: ValueId,
+        direction: usize,
+        step: usize,
+        old: State,
+        new: ValueId,
+    ) -> Result<ValueId> {
+        let position = if self.reversed[direction] { self.steps - 1 - step } else { step };
+        let active = call.builder.pick_axis(before_end, 0, [position])?;
+        let active = call.builder.reshape(active, vec![self.batch, 1])?;
+        let Some(old) = old else { return product(call, active, new) };
+        let change = call.builder.binary(BinaryFunction::Sub, new, old)?;
+        let change = product(call, active, change)?;
+        call.builder.binary(BinaryFunction::Add, old, change)
+    }
+
     /// Runs a cell over the sequence in one direction: `(input, states) → states`, the first of which is the output.
     fn run(
         &self,
@@ -174,7 +210,10 @@ impl Sequence {
         mut cell: impl FnMut(&mut Call, ValueId, &[State]) -> Result,
     ) -> Result<Track> {
         let mut outputs = vec![];
-        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let longest = match &self.lengths {
+            Lengths::Known(lengths) => lengths.iter().copied().max().unwrap_or(0),
+            Lengths::Data(_) => self.steps,
+        };
         if longest == 0 {
             return Err(NodeError::shape("a sequence without steps"));
         }
@@ -182,7 +221,7 @@ impl Sequence {
             let input = self.input(call, direction, step)?;
             let new = cell(call, input, &states)?;
             for (state, new) in states.iter_mut().zip(new) {
-                *state = Some(self.advance(call, step, *state, new)?);
+                *state = Some(self.advance(call, direction, step, *state, new)?);
             }
             outputs.extend(states[0]);
         }
@@ -219,7 +258,11 @@ impl Sequence {
                 Some((step * self.batch + at[2]) * self.hidden + at[3])
             })?);
         }
-        let stacked = call.builder.concat(&parts, 1)?;
+        let mut stacked = call.builder.concat(&parts, 1)?;
+        if let Lengths::Data(before_end) = self.lengths {
+            let active = call.builder.reshape(before_end, vec![self.steps, 1, self.batch, 1])?;
+            stacked = product(call, active, stacked)?;
+        }
         match self.batch_first {
             true => call.builder.transpose(stacked, &[2, 0, 1, 3]),
             false => Ok(stacked),
@@ -305,14 +348,26 @@ fn expect_shape(call: &Call, value: ValueId, what: &str, expected: &[usize]) -> 
     Err(NodeError::shape(format!("its {what} have shape {found:?}, not {expected:?}")))
 }
 
-/// The lengths of the sequences of a batch; all steps where the operand is left out.
-fn lengths(call: &Call, steps: usize, batch: usize) -> Result<Vec<usize>> {
-    let Some(given) = call.integers(4, "sequence lengths")? else { return Ok(vec![steps; batch]) };
-    let lengths: Vec<usize> = given.iter().filter_map(|&v| usize::try_from(v).ok().filter(|&v| v <= steps)).collect();
-    if given.len() != batch || lengths.len() != batch {
-        return Err(NodeError::shape(format!("sequence lengths {given:?} of {batch} sequences of {steps} steps")));
+impl Lengths {
+    /// The lengths of the sequences of a batch; all steps where the operand is left out.
+    fn read(call: &mut Call, x: ValueId, steps: usize, batch: usize) -> Result<Self> {
+        let Some(operand) = call.optional(4) else { return Ok(Self::Known(vec![steps; batch])) };
+        if call.builder.tensor(operand).is_none() && call.dtype(operand).is_integer() {
+            expect_shape(call, operand, "sequence lengths", &[batch])?;
+            let lengths = call.builder.retype(operand, DType::Float32)?;
+            let positions = (0..steps).map(|step| step as f64).collect();
+            let positions = call.builder.constant(vec![steps, 1], positions, DType::Float32)?;
+            let before_end = call.builder.binary(BinaryFunction::Less, positions, lengths)?;
+            return Ok(Self::Data(call.builder.retype(before_end, call.dtype(x))?));
+        }
+        let given = call.integers(4, "sequence lengths")?.unwrap_or_default();
+        let known = given.iter().filter_map(|&v| usize::try_from(v).ok().filter(|&v| v <= steps));
+        let known: Vec<usize> = known.collect();
+        if given.len() != batch || known.len() != batch {
+            return Err(NodeError::shape(format!("sequence lengths {given:?} of {batch} sequences of {steps} steps")));
+        }
+        Ok(Self::Known(known))
     }
-    Ok(lengths)
 }
 
 /// `h' = f(x·W + h·R + b)`

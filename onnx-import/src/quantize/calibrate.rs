@@ -7,7 +7,7 @@ use super::plan::Range;
 use super::ranges::{Observer, Ranges};
 use super::InputStep;
 use crate::float::evaluate::evaluate_with;
-use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor, ValueId};
+use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor, UnaryFunction, ValueId};
 use crate::samples::{InputSpec, SampleError, Samples};
 
 /// Samples drawn where no file is given.
@@ -38,10 +38,36 @@ impl Calibration {
         let nodes = graph.nodes.iter().zip(&self.observers);
         nodes
             .map(|(node, observer)| match node.op {
-                FloatOp::Input(_) => observer.extremes(),
-                _ => observer.range(rule, bits),
+                FloatOp::Input(_) | FloatOp::Constant(_) => observer.extremes(),
+                _ if node.element != Element::Real => observer.extremes(),
+                _ => within(observer.range(rule, bits), image(&node.op)),
             })
             .collect()
+    }
+}
+
+/// A range cut to what an operator can give.
+fn within(range: Range, image: Range) -> Range {
+    Range { lo: range.lo.max(image.lo), hi: range.hi.min(image.hi) }
+}
+
+/// The values that an operator can give whatever its operands, where its form says so.
+fn image(op: &FloatOp) -> Range {
+    let everything = Range { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
+    match op {
+        FloatOp::Softmax { .. } | FloatOp::MaskedSoftmax { .. } => Range { lo: 0.0, hi: 1.0 },
+        FloatOp::Unary { function, .. } => match *function {
+            UnaryFunction::Sigmoid | UnaryFunction::HardSigmoid { .. } => Range { lo: 0.0, hi: 1.0 },
+            UnaryFunction::Tanh
+            | UnaryFunction::Erf
+            | UnaryFunction::Softsign
+            | UnaryFunction::Sin
+            | UnaryFunction::Cos
+            | UnaryFunction::Sign => Range { lo: -1.0, hi: 1.0 },
+            UnaryFunction::Clip { lo, hi } => Range { lo, hi },
+            _ => everything,
+        },
+        _ => everything,
     }
 }
 
@@ -49,6 +75,8 @@ impl Calibration {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct InputStatistics {
     pub range: Range,
+    /// What further samples may be expected to have.
+    pub reach: Range,
     /// All values are integer multiples of this, and few enough levels occur for that to be no accident.
     pub grid: Option<f64>,
     /// Whether the largest magnitude was met several times, as with a bounded sensor; then nothing larger is expected.
@@ -146,14 +174,38 @@ fn check_indices(graph: &FloatGraph, samples: &[Vec<Tensor>]) -> Result<(), Quan
     Ok(())
 }
 
+/// Below this, positive integers are taken to start at one.
+const SMALL_INTEGERS: f64 = 256.0;
+
 impl InputStatistics {
+    /// The range of an input of integers. Those outside are refused rather than clamped, so flags have both values, and small counts and
+    /// lengths start at one where few samples do not. Zero is left out where no sample has it: it may be a divisor.
+    pub(super) fn integers(&self) -> Range {
+        let (seen, Range { lo, hi }) = (self.range, self.reach);
+        let lo = match seen.lo {
+            negative if negative < 0.0 => lo.floor(),
+            zero if zero == 0.0 || seen.hi <= 1.0 => 0.0,
+            _ if hi < SMALL_INTEGERS => 1.0,
+            _ => lo.floor().max(1.0),
+        };
+        let hi = if seen.hi < 0.0 { hi.ceil().min(-1.0) } else { hi.ceil() };
+        Range { lo: lo.min(seen.lo), hi: hi.max(seen.hi) }
+    }
+
     fn of(samples: &[&Tensor]) -> Self {
         let mut observer = Observer::default();
         samples.iter().for_each(|tensor| observer.observe(&tensor.data, Ranges::Extremes));
         let range = observer.extremes();
         let largest = range.magnitude();
         let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();
-        Self { range, grid: grid(samples), bounded: attained >= 3, spread_bits: spread_bits(samples), given: None }
+        Self {
+            range,
+            reach: observer.reach(),
+            grid: grid(samples),
+            bounded: attained >= 3,
+            spread_bits: spread_bits(samples),
+            given: None,
+        }
     }
 }
 

@@ -564,6 +564,7 @@ struct ClassFacts {
 #[derive(Clone, Copy, Debug)]
 struct InputFacts {
     bits: u32,
+    reach: f64,
     grid: Option<f64>,
     bounded: bool,
 }
@@ -598,8 +599,10 @@ impl ClassFacts {
         let bits = bits.max(self.resolution_bits(range));
         let (lo, hi) =
             if self.nonnegative { (0, (1i64 << bits) - 1) } else { (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1) };
-        let unbounded = self.input.is_some_and(|input| !input.bounded);
-        let largest = range.magnitude() * if unbounded { INPUT_HEADROOM } else { 1.0 };
+        let largest = match self.input.filter(|input| !input.bounded) {
+            Some(input) => (range.magnitude() * INPUT_HEADROOM).max(input.reach),
+            None => range.magnitude(),
+        };
         let (step, on_grid) = match self.input.and_then(|input| input.grid) {
             // As fine as the levels allow while every value of the grid stays exact.
             Some(grid) if hi as f64 * grid >= range.magnitude() * (1.0 - 1e-9) => {
@@ -697,6 +700,7 @@ impl ClassFacts {
         let outliers = if statistics.bounded || statistics.grid.is_some() { 0 } else { OUTLIER_BITS };
         let own = InputFacts {
             bits: (bits + statistics.spread_bits.max(outliers)).min(MAX_INPUT_BITS),
+            reach: statistics.reach.magnitude(),
             grid: statistics.grid,
             bounded: statistics.bounded,
         };
@@ -704,6 +708,7 @@ impl ClassFacts {
             None => own,
             Some(other) => InputFacts {
                 bits: own.bits.max(other.bits),
+                reach: own.reach.max(other.reach),
                 grid: own.grid.filter(|_| own.grid == other.grid),
                 bounded: own.bounded && other.bounded,
             },

@@ -10,6 +10,8 @@ pub(crate) const INEXACT: &[(&str, f64, &str)] = &[
     ("ort_one_hot_of_reals_0", 1.0, "takes integer parts of reals that are whole numbers"),
     ("ort_one_hot_of_reals_1", 1.0, "takes integer parts of reals that are whole numbers"),
     ("test_softmax_large_number", 0.09, "differences of numbers that are ten thousand times as large"),
+    ("test_reduce_prod_default_axes_keepdims_example", 0.04, "a product of twelve numbers, six samples"),
+    ("test_reduce_prod_default_axes_keepdims_random", 0.09, "a product of twelve numbers, six samples"),
     ("test_round", 0.17, "jumps at values of the case"),
 ];
 

@@ -67,7 +67,8 @@ impl Coordinates {
             "half_pixel" => Self::HalfPixel,
             "half_pixel_symmetric" if version >= 19 => Self::HalfPixelSymmetric,
             "pytorch_half_pixel" => Self::PytorchHalfPixel,
-            "tf_half_pixel_for_nn" if version < 13 => Self::TensorflowHalfPixel,
+            // Operator set 13 took it out; exporters still write it, and runtimes take it.
+            "tf_half_pixel_for_nn" => Self::TensorflowHalfPixel,
             "align_corners" => Self::AlignCorners,
             "asymmetric" => Self::Asymmetric,
             "tf_crop_and_resize" => Self::CropAndResize,

@@ -216,6 +216,8 @@ impl Lowering<'_> {
             range = Range { lo: lo as f64, hi: hi as f64 };
         } else if node.element == Element::Bool {
             range = Range { lo: 0.0, hi: 1.0 };
+        } else if integer {
+            range = self.calibration.inputs[port].integers();
         }
         let quantizer = self.quantizer_of(value);
         if let Some(Quantizer { scale, lo, hi }) = quantizer {
