@@ -199,6 +199,7 @@ impl<'a> Batch<'a> {
             &Op::Lookup { input, table } => Op::Lookup { input: self.all(node, input), table },
             &Op::Reciprocal { input, numerator } => Op::Reciprocal { input: self.all(node, input), numerator },
             &Op::SquareRoot { input } => Op::SquareRoot { input: self.all(node, input) },
+            &Op::Gather { input, ref entries } => Op::Gather { input: self.all(node, input), entries: entries.clone() },
         };
         let shape = self.shape_of_all(&node.shape);
         Some(Home::Together(self.push(node, op, shape)))

@@ -582,6 +582,72 @@ fn sum_off_by_one() -> Violations {
     victim.refuses(assignment)
 }
 
+fn gathered() -> Victim {
+    Victim::new(targets::gathered(), &[&[1, 2]])
+}
+
+impl Victim {
+    /// The cells where groups of gathered rows are looked up.
+    fn groups(&self) -> Vec<usize> {
+        let key = |&(source, destination): &(Cell, Cell)| match (source, destination) {
+            (Cell::Advice(A::ScalarC, _), Cell::Advice(A::Pre(0), row)) => Some(row as usize),
+            _ => None,
+        };
+        self.system.skeleton.copies.iter().filter_map(key).collect()
+    }
+}
+
+/// Puts an element of a gathered row `by` further, where its range is looked up too.
+fn move_element(assignment: &mut Assignment, row: usize, by: i64) {
+    for column in [A::Value(0), A::Pre(0)] {
+        assignment.set(column, row, assignment.get(column, row) + by);
+    }
+}
+
+fn one_gathered_element() -> Violations {
+    let victim = gathered();
+    let mut assignment = victim.assignment();
+    move_element(&mut assignment, victim.public()[0], 1);
+    victim.refuses(assignment)
+}
+
+/// An element and the image that holds it, under the key of the row that it is not of.
+fn gathered_image_of_no_row() -> Violations {
+    let victim = gathered();
+    let mut assignment = victim.assignment();
+    move_element(&mut assignment, victim.public()[0], 1);
+    // The first element is the lowest digit of the first image.
+    let group = victim.groups()[0];
+    assignment.set(A::Value(0), group, assignment.get(A::Value(0), group) + 1);
+    victim.refuses(assignment)
+}
+
+/// Two digits that make the same image, one of them beyond its range.
+fn gathered_digit_out_of_range() -> Violations {
+    let victim = gathered();
+    let mut assignment = victim.assignment();
+    let homes = victim.public();
+    move_element(&mut assignment, homes[0], 1 << 8);
+    move_element(&mut assignment, homes[1], -1);
+    victim.refuses(assignment)
+}
+
+/// The rows of the two indices, each in the place of the other.
+fn rows_of_each_others_index() -> Violations {
+    let victim = gathered();
+    let mut assignment = victim.assignment();
+    let (homes, groups) = (victim.public(), victim.groups());
+    let pairs = homes[..9].iter().zip(&homes[9..]).chain(groups[..2].iter().zip(&groups[2..]));
+    for (&here, &there) in pairs {
+        for column in [A::Value(0), A::Pre(0)] {
+            let (one, other) = (assignment.get(column, here), assignment.get(column, there));
+            assignment.set(column, here, other);
+            assignment.set(column, there, one);
+        }
+    }
+    victim.refuses(assignment)
+}
+
 fn two_functions() -> Victim {
     let mut b = ProgramBuilder::new(12);
     let doubled = targets::doubled(&mut b, -2, 1);
@@ -1247,6 +1313,10 @@ attacks! {
     affine_of_another_operand => ["COPY-ELEMENT"],
     product_off_by_one => ["M-POINT"],
     sum_off_by_one => ["COPY-SCALAR"],
+    one_gathered_element => ["COPY-SCALAR"],
+    gathered_image_of_no_row => ["M-SUM-END"],
+    gathered_digit_out_of_range => ["M-SUM-END"],
+    rows_of_each_others_index => ["COPY-SCALAR"],
     lookup_of_another_operand => ["COPY-ELEMENT"],
     function_of_another_tag => ["M-SUM-END"],
     swapped_tags => ["M-HELPER"],

@@ -403,6 +403,8 @@ enum Operand {
     Scrambled,
     /// The result of another product.
     Product,
+    /// One element for each row, or each column.
+    Repeated,
 }
 
 fn operand_of_product() -> impl Strategy<Value = Operand> {
@@ -411,6 +413,7 @@ fn operand_of_product() -> impl Strategy<Value = Operand> {
         1 => Just(Operand::Shared),
         1 => Just(Operand::Scrambled),
         2 => Just(Operand::Product),
+        1 => Just(Operand::Repeated),
     ]
 }
 
@@ -435,6 +438,13 @@ fn product_operand(b: &mut ProgramBuilder, x: TensorId, [stack, rows, columns]: 
             b.node(Op::Lookup { input: taken, table: clamp }, &[stack, rows, columns])
         }
         Operand::Scrambled => gather(b, &[x], &[stack, rows, columns]),
+        Operand::Repeated => {
+            let by_rows = b.random(0, 1) == 1;
+            let some = gather(b, &[x], &[stack, if by_rows { rows } else { columns }, 1]);
+            let at = |i: usize| if by_rows { i / columns } else { i / (rows * columns) * columns + i % columns };
+            let map = (0..stack * rows * columns).map(|i| ViewElement::Element { source: 0, index: at(i) as u32 });
+            b.view(&[some], map.collect(), &[stack, rows, columns])
+        }
         Operand::Product => {
             let inner = b.random(1, 3) as usize;
             let operands = [gather(b, &[x], &[stack, rows, inner]), gather(b, &[x], &[stack, inner, columns])];
@@ -470,6 +480,29 @@ fn random_products_of_matrices() {
         Ok(())
     });
     println!("{} programs without a copy", read_in_place.get());
+}
+
+/// Stacks of single rows, whose matrices are the positions of what reads them.
+#[test]
+fn random_stacks_of_rows() {
+    let size = (2usize..=5, 1usize..=3, 2usize..=5, 1usize..=5);
+    let kinds = (operand_of_product(), operand_of_product(), any::<bool>(), prop::option::of(0u32..=6));
+    check_property(40, &(any::<u64>(), units(), size, kinds), |(seed, units, size, kinds)| {
+        let (stack, inner, columns, tokens) = size;
+        let (left, right, narrow, shift) = kinds;
+        let mut b = ProgramBuilder::new(seed);
+        let x = b.input(&[2, tokens, 1], Visibility::Private);
+        let a = product_operand(&mut b, x, [stack, 1, inner], left);
+        let c = product_operand(&mut b, x, [stack, inner, columns], right);
+        let table = b.table(Table::identity(if narrow { -2 } else { -40 }, if narrow { 1 } else { 39 }));
+        let y = b.matmul(a, c, shift.map(|shift| Requantize { shift, table }));
+        let y = b.transposed(y, [1, stack, columns]);
+        let y = b.reshape(y, &[columns, stack, 1]);
+        let z = b.conv(y, 2, ConvGeometry::POINTWISE, None);
+        b.output(z, Visibility::Public);
+        refuses_changes(&Case::new("stacks of rows", b, arranged(units, seed)), 12, seed);
+        Ok(())
+    });
 }
 
 /// A reciprocal's elements do not lie in the first of its rows: a plane must not be read there.

@@ -891,6 +891,28 @@ fn rows_of_a_large_table_are_picked_by_indicators() {
     }
 }
 
+/// Where many rows of a large table are picked, they are gathered by a table whose entries hold several of its.
+#[test]
+fn rows_of_a_large_table_are_gathered_for_many_indices() {
+    let mut b = Builder::new();
+    let indices = b.input(&[20], Element::Integer);
+    let input = b.random(&[700, 190]);
+    let picked = b.real(FloatOp::Gather { input, indices, axis: 0 }, &[20, 190]);
+    let graph = b.finish(picked);
+    let compiled = check(&graph);
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Gather { .. })), 1);
+    let words: Vec<i64> = (0..20).map(|i| i * 699 / 19).collect();
+    let trace = reference::run(&compiled.program, std::slice::from_ref(&words)).expect("the words are in range");
+    let Op::Gather { entries, .. } = &compiled.program.nodes[1].op else { panic!("the rows are gathered") };
+    for (&word, row) in words.iter().zip(trace.outputs(&compiled.program)[0].chunks(190)) {
+        let first = word as usize * 190;
+        assert!(row.iter().copied().eq(entries.slice(first..first + 190).into_iter().map(i64::from)));
+    }
+    let private = QuantizeOptions { private_weights: true, bits: Bits::Fixed(12), ..QuantizeOptions::default() };
+    let private = compile(&graph, None, &private).expect("the graph compiles");
+    assert_eq!(count(&private, |op| matches!(op, Op::Gather { .. })), 0, "its entries would be public");
+}
+
 #[test]
 fn labels_from_an_index() {
     let mut b = Builder::new();

@@ -129,6 +129,18 @@ pub enum AnalysisError {
         /// Bits it may take at most.
         limit: u32,
     },
+    /// An index that may be no row of the matrix that it picks from.
+    #[error("node {node:?}: its indices may be from {lo} to {hi}, and its matrix has {rows} rows; bound the indices")]
+    Index {
+        /// The node.
+        node: String,
+        /// Smallest index.
+        lo: i128,
+        /// Largest index.
+        hi: i128,
+        /// Rows of the matrix.
+        rows: usize,
+    },
     /// Private weights with which an accumulator may take more bits than are declared.
     #[error(
         "node {node:?}: with these weights its accumulator may take {bits} bits, and {declared} are declared; compile a program \
@@ -361,7 +373,11 @@ impl Analysis<'_> {
             }
             Op::Affine { operands, factors, constant, requantize } => {
                 let [a, b] = [0, 1].map(|i| self.value(operands[i]).scaled(factors[i]));
-                self.finish(a.plus(b).plus(Interval::new(*constant, *constant)), requantize)
+                let mut sum = a.plus(b).plus(Interval::new(*constant, *constant));
+                if let Some(least) = self.quotients.least_variance(TensorId(index as u32)) {
+                    sum.lo = sum.lo.max(least);
+                }
+                self.finish(sum, requantize)
             }
             Op::Product { operands: [a, b], requantize } => {
                 let product = match a == b {
@@ -374,8 +390,9 @@ impl Analysis<'_> {
             Op::MatMul { operands, requantize } => {
                 let terms =
                     *self.program.node(operands[0]).shape.last().expect("validated operands have an axis") as i64;
-                let product = self.value(operands[0]).times(self.value(operands[1]));
-                self.finish(product.scaled(terms), requantize)
+                let product = self.value(operands[0]).times(self.value(operands[1])).scaled(terms);
+                let bound = self.quotients.bound_of_matrices(*operands, |tensor| self.value(tensor));
+                self.finish(bound.map_or(product, |bound| product.intersection(bound)), requantize)
             }
             Op::Sum { input, factor, requantize } => {
                 let terms = *self.program.node(*input).shape.last().expect("validated operands have an axis") as i64;
@@ -395,11 +412,22 @@ impl Analysis<'_> {
                 let numerator = i128::from(*numerator);
                 NodeRange::plain(Interval::new(numerator / operand.hi.max(1), numerator / operand.lo.max(1)))
             }
+            Op::Gather { input, entries } => self.gather(node, *input, entries)?,
             Op::SquareRoot { input } => {
                 let operand = self.value(*input);
                 NodeRange::plain(Interval::new(operand.lo.max(0).isqrt(), operand.hi.max(0).isqrt()))
             }
         })
+    }
+
+    fn gather(&self, node: &Node, input: TensorId, entries: &Weights) -> Result<NodeRange, AnalysisError> {
+        let rows = entries.len() / node.shape.last().expect("validated results have columns");
+        let Interval { lo, hi } = self.value(input);
+        if lo < 0 || hi >= rows as i128 {
+            return Err(AnalysisError::Index { node: node.name.clone(), lo, hi, rows });
+        }
+        let (lo, hi) = entries.bounds();
+        Ok(NodeRange::plain(Interval::new(lo, hi)))
     }
 
     /// What is declared of an accumulator, which its own weights must not leave.

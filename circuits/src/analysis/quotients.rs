@@ -9,7 +9,18 @@
 //! | `f·Σ e_i + c`, all `e_i ≥ 0` | `0 ≤ e_i·floor(N / d) ≤ N / f` |
 //! | `floor(√(f·Σ e_i² + c))` | `abs(e_i)·floor(N / d) ≤ N / floor(√f)` |
 //!
-//! for `f ≥ 1` and `c ≥ 0`. The second: for `e_i ≠ 0`, `d ≥ floor(√(f·e_i²)) ≥ floor(√f)·abs(e_i)`.
+//! for `f ≥ 1` and `c ≥ 0`. The second: for `e_i ≠ 0`, `d ≥ floor(√(f·e_i²)) ≥ floor(√f)·abs(e_i)`. The squares may be summed by a
+//! product of matrices.
+//!
+//! An element less the mean of its row of `n` is written without division, and its squares without subtraction. With `S = Σ e_i`,
+//! `Q = Σ e_i²` and `c_i = n·e_i − S`,
+//!
+//! ```text
+//! b·(n·Q − S²) = (b / n)·Σ c_i²
+//! ```
+//!
+//! so a *variance* `b·n·Q − b·S² + c` is at least `c`, and `abs(c_i)·floor(N / floor(√variance)) ≤ N / floor(√(b / n))`. The left side
+//! is recognised as `(n·r)·e_i + r·(−S)`, a product of matrices with `r = floor(N / …)`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -45,6 +56,24 @@ struct Sum {
     factor: i128,
 }
 
+/// `factor·(n·Σ e_i² − (Σ e_i)²)`, plus something that is not negative.
+struct Variance {
+    factor: i128,
+    /// The `n` elements.
+    elements: HashSet<Origin>,
+    /// Their sum, or its negation.
+    sum: Origin,
+    /// Whether it is the sum that was negated.
+    negated: bool,
+}
+
+/// A quotient with the variance under its root, and its numerator.
+struct Deviation {
+    quotient: Origin,
+    numerator: i128,
+    variance: Variance,
+}
+
 impl<'a> Quotients<'a> {
     /// Looks a program over.
     pub(super) fn of(program: &'a Program) -> Self {
@@ -58,6 +87,131 @@ impl<'a> Quotients<'a> {
             return None;
         }
         [(a, b), (b, a)].into_iter().find_map(|(element, reciprocal)| self.bound_of(element, reciprocal, &range))
+    }
+
+    /// A bound of all elements of a product of matrices, if each is an element, or an element less the mean, over a divisor that
+    /// grows with it.
+    pub(super) fn bound_of_matrices(
+        &self,
+        operands: [TensorId; 2],
+        range: impl Fn(TensorId) -> Interval,
+    ) -> Option<Interval> {
+        if self.origins.is_empty() {
+            return None;
+        }
+        let [a, b] = operands.map(|operand| &self.program.node(operand).shape[..]);
+        let &[stack, 1, inner @ (1 | 2)] = a else { return None };
+        let columns = b[2];
+        let mut bound = Interval::new(0, 0);
+        for matrix in 0..stack {
+            let left = |k: usize| self.origin(operands[0], matrix * inner + k);
+            let right = |k: usize| {
+                let first = (matrix * inner + k) * columns;
+                (first..first + columns).map(move |index| self.origin(operands[1], index))
+            };
+            bound = bound.union(match inner {
+                1 => self.bound_of_row(left(0), right(0), &range)?,
+                _ => self.bound_of_deviations([left(0), left(1)], right(0), &mut right(1))?,
+            });
+        }
+        Some(bound)
+    }
+
+    /// A bound of elements times one quotient.
+    fn bound_of_row(
+        &self,
+        quotient: Origin,
+        mut elements: impl Iterator<Item = Origin>,
+        range: &impl Fn(TensorId) -> Interval,
+    ) -> Option<Interval> {
+        if quotient.is_zero() {
+            return Some(Interval::new(0, 0));
+        }
+        let divisor = self.divisor(quotient, range)?;
+        elements.all(|element| element.is_zero() || divisor.summands.contains(&element)).then(|| divisor.bound())
+    }
+
+    /// A bound of `(n·r)·e_i + r·(−S)` for the elements `e_i` and the quotient `r`.
+    fn bound_of_deviations(
+        &self,
+        [multiple, quotient]: [Origin; 2],
+        mut elements: impl Iterator<Item = Origin>,
+        sums: &mut impl Iterator<Item = Origin>,
+    ) -> Option<Interval> {
+        let Deviation { quotient, numerator, variance } = self.deviation(quotient)?;
+        let Op::Affine { operands, factors: [factor, 0], constant: 0, requantize: None } = self.operator(multiple)?
+        else {
+            return None;
+        };
+        let count = variance.elements.len() as i128;
+        let same = self.origin(operands[0], multiple.index as usize) == quotient && i128::from(*factor) == count;
+        let deviations = same
+            && variance.negated
+            && elements.all(|element| variance.elements.contains(&element))
+            && sums.all(|sum| sum == variance.sum);
+        let factor = variance.factor / count;
+        if !deviations || factor < 1 {
+            return None;
+        }
+        let largest = numerator / factor.isqrt();
+        Some(Interval::new(-largest, largest))
+    }
+
+    fn deviation(&self, quotient: Origin) -> Option<Deviation> {
+        let Op::Reciprocal { input, numerator } = self.operator(quotient)? else { return None };
+        let root = self.origin(*input, quotient.index as usize);
+        let Op::SquareRoot { input } = self.operator(root)? else { return None };
+        let variance = self.variance(self.origin(*input, root.index as usize))?;
+        Some(Deviation { quotient, numerator: (*numerator).into(), variance })
+    }
+
+    /// What the elements of an affine node are at least, if all are variances.
+    pub(super) fn least_variance(&self, tensor: TensorId) -> Option<i128> {
+        let Op::Affine { constant, .. } = self.program.node(tensor).op else { return None };
+        let is_variance = |index: usize| self.variance(self.origin(tensor, index)).is_some();
+        let all = !self.origins.is_empty() && (0..self.program.node(tensor).elements()).all(is_variance);
+        all.then_some(constant.into())
+    }
+
+    /// An element as a variance plus something that is not negative.
+    fn variance(&self, element: Origin) -> Option<Variance> {
+        let Op::Affine { operands, factors: [of_squares, of_sum], constant: 0.., requantize: None } =
+            self.operator(element)?
+        else {
+            return None;
+        };
+        if *of_sum >= 0 {
+            return None;
+        }
+        let [squares, square] = operands.map(|operand| self.origin(operand, element.index as usize));
+        let squared = self.squares_of_a_product(squares)?;
+        let sum = self.squared(square)?;
+        let Op::Sum { input, factor: factor @ (1 | -1), requantize: None } = self.operator(sum)? else { return None };
+        let terms = self.program.node(*input).shape.last()?;
+        let summed = (sum.index as usize * terms..(sum.index as usize + 1) * terms).map(|i| self.origin(*input, i));
+        let elements: HashSet<_> = squared.iter().copied().collect();
+        let count = elements.len();
+        // All are different, none is zero, and both sums have each once.
+        let alike = squared.len() == count
+            && *terms == count
+            && !elements.contains(&Origin::ZERO)
+            && summed.collect::<HashSet<_>>() == elements;
+        let factor_of_sum = -i128::from(*of_sum);
+        let exact = i128::from(*of_squares) == factor_of_sum * count as i128;
+        (alike && exact).then_some(Variance { factor: factor_of_sum, elements, sum, negated: *factor == -1 })
+    }
+
+    /// The elements whose squares a product of matrices sums up.
+    fn squares_of_a_product(&self, element: Origin) -> Option<Vec<Origin>> {
+        let Op::MatMul { operands, requantize: None } = self.operator(element)? else { return None };
+        let [a, b] = operands.map(|operand| &self.program.node(operand).shape);
+        let (rows, inner, columns) = (a[1], a[2], b[2]);
+        let (row, column) = (element.index as usize / columns, element.index as usize % columns);
+        let pair = |k: usize| {
+            let left = self.origin(operands[0], row * inner + k);
+            (left == self.origin(operands[1], (row / rows * inner + k) * columns + column)).then_some(left)
+        };
+        (0..inner).map(pair).collect()
     }
 
     fn bound_of(
@@ -89,7 +243,13 @@ impl<'a> Quotients<'a> {
         let Op::Reciprocal { input, numerator } = self.program.node(quotient.tensor).op else { return None };
         let divisor = self.origin(input, quotient.index as usize);
         let (sum, root) = match self.operator(divisor)? {
-            Op::SquareRoot { input } => (self.sum(self.origin(*input, divisor.index as usize))?, true),
+            Op::SquareRoot { input } => {
+                let squares = self.origin(*input, divisor.index as usize);
+                if let Some((summands, factor)) = self.sum_of_squares(squares) {
+                    return Some(Divisor { numerator: numerator.into(), factor, summands, root: true });
+                }
+                (self.sum(squares)?, true)
+            }
             _ => (self.sum(divisor)?, false),
         };
         if !root && range(sum.input).lo < 0 {
@@ -101,6 +261,17 @@ impl<'a> Quotients<'a> {
             false => terms.collect(),
         };
         Some(Divisor { numerator: numerator.into(), factor: sum.factor, summands, root })
+    }
+
+    /// An element as a factor of at least 1 times a sum of squares by a product of matrices, plus something that is not negative.
+    fn sum_of_squares(&self, element: Origin) -> Option<(HashSet<Origin>, i128)> {
+        let (squares, factor) = match self.operator(element)? {
+            Op::Affine { operands, factors: [factor, 0], constant: 0.., requantize: None } if *factor >= 1 => {
+                (self.origin(operands[0], element.index as usize), (*factor).into())
+            }
+            _ => (element, 1),
+        };
+        Some((self.squares_of_a_product(squares)?.into_iter().collect(), factor))
     }
 
     /// An element as a sum times a factor of at least 1, plus something that is not negative.
@@ -249,5 +420,59 @@ mod tests {
         assert_eq!(accumulator(&program(nodes(true))), (-250, 250));
         // Another tensor's elements are not bounded by this root.
         assert_eq!(accumulator(&program(nodes(false))), (-33_300, 33_300));
+    }
+
+    /// Rows of three elements less their mean over the root of the variance, whose sum is made with `factor` and multiplied by `of_sum`.
+    fn deviations(factor: i64, of_sum: i64) -> Program {
+        let at = |source, index: usize| ViewElement::Element { source, index: index as u32 };
+        let view = |sources: &[u32], map: Vec<ViewElement>| Op::View {
+            sources: sources.iter().map(|&source| TensorId(source)).collect(),
+            map: map.into(),
+        };
+        let variance = Op::Affine {
+            operands: [TensorId(3), TensorId(5)],
+            factors: [9 * 12, of_sum],
+            constant: 7,
+            requantize: None,
+        };
+        let nodes = vec![
+            (Op::Input { lo: -100, hi: 100 }, vec![2, 1, 3]),
+            (view(&[0], (0..6).map(|i| at(0, i)).collect()), vec![2, 3, 1]),
+            (Op::MatMul { operands: [TensorId(0), TensorId(1)], requantize: None }, vec![2, 1, 1]),
+            (view(&[2], vec![at(0, 0), at(0, 1)]), vec![2]),
+            (Op::Sum { input: TensorId(0), factor, requantize: None }, vec![2, 1]),
+            (Op::Product { operands: [TensorId(4); 2], requantize: None }, vec![2, 1]),
+            (variance, vec![2, 1]),
+            (Op::SquareRoot { input: TensorId(6) }, vec![2, 1]),
+            (Op::Reciprocal { input: TensorId(7), numerator: 1000 }, vec![2, 1]),
+            (Op::Affine { operands: [TensorId(8); 2], factors: [3, 0], constant: 0, requantize: None }, vec![2, 1]),
+            (view(&[9, 8], vec![at(0, 0), at(1, 0), at(0, 1), at(1, 1)]), vec![2, 1, 2]),
+            (
+                view(
+                    &[0, 4],
+                    (0..12).map(|i| if i / 3 % 2 == 0 { at(0, i / 6 * 3 + i % 3) } else { at(1, i / 6) }).collect(),
+                ),
+                vec![2, 2, 3],
+            ),
+            (Op::MatMul { operands: [TensorId(10), TensorId(11)], requantize: None }, vec![2, 1, 3]),
+        ];
+        let mut program = program(vec![]);
+        let node = |(op, shape)| Node { name: "n".into(), op, shape, scale: 1.0 };
+        program.nodes = nodes.into_iter().map(node).collect();
+        program
+    }
+
+    #[test]
+    fn an_element_less_the_mean_over_the_root_of_the_variance() {
+        let exact = deviations(-1, -36);
+        let ranges = ranges(&exact).unwrap();
+        // 12·Σ (3·x − Σ x)² + 7, whose root is at least 3·abs(3·x − Σ x).
+        assert_eq!(ranges[6].value.lo, 7);
+        assert_eq!(accumulator(&exact), (-333, 333));
+        // A sum that is not negated is added; another factor makes something else than a variance.
+        assert!(accumulator(&deviations(1, -36)).1 > 333);
+        for of_sum in [-35, -37, 36] {
+            assert!(super::super::ranges(&deviations(-1, of_sum)).map_or(true, |ranges| ranges[6].value.lo != 7));
+        }
     }
 }

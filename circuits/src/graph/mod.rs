@@ -186,6 +186,13 @@ pub enum Op {
         /// `None`: the exact accumulator is the result.
         requantize: Option<Requantize>,
     },
+    /// `out[i, j] = entries[input[i], j]`: rows of a constant matrix, by indices that are proven to be some of its rows.
+    Gather {
+        /// The indices.
+        input: TensorId,
+        /// `[rows, columns]`, row-major, each of at most [`Limits::ENTRY_BITS`] bits; the last axis of the result has the columns.
+        entries: Weights,
+    },
 }
 
 impl Op {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement};
+use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Weights};
 
 /// Bounds on programs, so that a hostile file can't make later stages overflow or exhaust memory.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ impl Limits {
     pub const MAX_REACH: u64 = 1 << 20;
     /// Most entries of one table.
     pub const MAX_TABLE: usize = 1 << 20;
+    /// Most bits of an entry of a matrix whose rows are gathered.
+    pub const ENTRY_BITS: u32 = 16;
 }
 
 /// Why a program is not well formed. `node` is the node's name.
@@ -241,6 +243,7 @@ impl NodeCheck<'_> {
                 self.pointwise(&[*input], elements)
             }
             Op::SquareRoot { input } => self.pointwise(&[*input], elements),
+            Op::Gather { input, entries } => self.gather(*input, entries, elements),
         }
     }
 
@@ -310,6 +313,19 @@ impl NodeCheck<'_> {
         self.expect("the stack of the result", stack, out_stack)?;
         self.expect("the rows of the result", rows, out_rows)?;
         self.expect("the columns of the result", columns, out_columns)
+    }
+
+    fn gather(&self, input: TensorId, entries: &Weights, elements: usize) -> Result<(), ProgramError> {
+        let columns = *self.node.shape.last().ok_or_else(|| self.bounds("the rank"))?;
+        self.expect("the indices", elements / columns, self.operand(input)?.elements())?;
+        if entries.is_empty() || entries.len() > Limits::MAX_WEIGHTS || !entries.len().is_multiple_of(columns) {
+            return Err(self.bounds("the number of entries"));
+        }
+        let end = 1 << (Limits::ENTRY_BITS - 1);
+        match entries.iter().all(|entry| (-end..end).contains(&entry)) {
+            true => Ok(()),
+            false => Err(self.bounds("an entry")),
+        }
     }
 
     fn view(&self, sources: &[TensorId], map: &[ViewElement], elements: usize) -> Result<(), ProgramError> {

@@ -50,6 +50,12 @@ impl Weights {
         }
     }
 
+    /// The smallest and the largest one; zeros where there are none.
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        let bounds = self.iter().map(|weight| (weight, weight)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        bounds.map_or((0, 0), |(lo, hi)| (lo.into(), hi.into()))
+    }
+
     /// Where they lie: clones lie in the same place, and other weights in another as long as these exist.
     pub(crate) fn address(&self) -> usize {
         match &self.0 {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::audit::LaidGather;
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
@@ -18,9 +19,6 @@ use crate::origin::Origin;
 
 /// Largest magnitude of an accumulator, so that witness arithmetic fits `i64`.
 pub const ACCUMULATOR_BITS: u32 = 61;
-
-/// Bits of an overflow from which on it takes several limbs: a table of that size costs more than the further rows.
-const WIDE_BITS: u32 = 10;
 
 /// Bits of a limb of a range chain.
 pub(super) const RANGE_LIMB: u32 = 8;
@@ -43,7 +41,7 @@ pub(super) struct IdentityCheck {
 impl Wide {
     /// The requantization of a function's use, if it may saturate by more than one limb.
     pub(super) fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
-        let Saturation { lo, hi, bits } = function.saturation.filter(|saturation| saturation.bits > WIDE_BITS)?;
+        let Saturation { lo, hi, bits, .. } = function.saturation.filter(|saturation| saturation.wide)?;
         Some(Self { table, tag: function.tag, shift, saturation: (lo, hi), overflow_bits: bits })
     }
 }
@@ -82,6 +80,8 @@ pub(super) struct Builder<'a> {
     pub(super) copies: Vec<(Cell, Cell)>,
     pub(super) fills: Vec<Fill>,
     pub(super) identities: Vec<IdentityCheck>,
+    /// Where the groups of gathered rows are looked up.
+    pub(super) gathers: Vec<LaidGather>,
     /// Scalars that are copied to instance rows, in order.
     pub(super) instances: Vec<ScalarRef>,
     /// Where the limbs of each hashed port's salt are.
@@ -96,6 +96,8 @@ pub(super) struct Builder<'a> {
     pub(super) kernels: HashMap<super::conv::KernelTaps, Operand>,
     /// Products of matrices whose columns are their channels.
     pub(super) transposed: HashSet<TensorId>,
+    /// Products of matrices of one row each, which are their positions.
+    pub(super) stacked: HashSet<TensorId>,
     pub(super) places: Vec<Vec<Place>>,
 }
 
@@ -133,6 +135,7 @@ impl<'a> Builder<'a> {
             copies: Vec::new(),
             fills: Vec::new(),
             identities: Vec::new(),
+            gathers: Vec::new(),
             instances: Vec::new(),
             salts: Vec::new(),
             origins: &subject.origins,
@@ -142,6 +145,7 @@ impl<'a> Builder<'a> {
             plane_reads: HashMap::new(),
             kernels: HashMap::new(),
             transposed: HashSet::new(),
+            stacked: HashSet::new(),
             places: vec![Vec::new(); program.nodes.len()],
         }
     }
@@ -194,6 +198,7 @@ impl<'a> Builder<'a> {
             Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
             Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator),
             Op::SquareRoot { input } => self.square_root(tensor, *input),
+            Op::Gather { input, .. } => self.gather(tensor, *input),
         }
         Ok(())
     }
@@ -532,6 +537,30 @@ impl<'a> Builder<'a> {
         self.fills.push(Fill::Elements { tensor, places, input: false });
     }
 
+    /// M-GATHER: rows of a matrix. Each element is looked up in the range of the entries, and each group of a row as
+    /// `(groups·index + group, Σ 2^(bits·i)·(element_i − lo))`, whose two sides are copies of scalars without challenges.
+    fn gather(&mut self, tensor: TensorId, input: TensorId) {
+        let plan = self.tables.gather(tensor);
+        let range = self.tables.input_range(plan.lo, plan.hi).expect("the range of the entries is planned");
+        let (_, places, _) = self.allocate(tensor, 1);
+        places.iter().for_each(|&place| self.rows.set_lane(place, Lane::Function(range)));
+        let indices = self.elements(input);
+        let (_, keys, _) = self.allocate_at((0..indices.len() * plan.groups).collect(), 1);
+        for (slot, &key) in keys.iter().enumerate() {
+            let (row, group) = (slot / plan.groups, slot % plan.groups);
+            let index = Operand::Cell(self.element_cell(indices[row]));
+            let address = self.scalar.add(Previous::Drop, plan.groups as i64, index, group as i64);
+            let own: Vec<_> =
+                places[row * plan.columns..][plan.group(group)].iter().map(|place| place.value()).collect();
+            let image = self.packed(&own, plan.lo, plan.bits);
+            self.rows.set_lane(key, Lane::Function(plan.tag));
+            self.copies.extend([(address.cell(), key.pre()), (image.cell(), key.value())]);
+        }
+        self.fills.push(Fill::Elements { tensor, places, input: true });
+        self.fills.push(Fill::Gather { tensor, indices, keys: keys.clone(), plan });
+        self.gathers.push(LaidGather { tensor, keys, plan });
+    }
+
     fn lookup(&mut self, tensor: TensorId, input: TensorId, table: TableId) {
         let argument = self.ranges[tensor.0 as usize].argument.expect("a lookup has an argument");
         let function = self.tables.function(table, argument);
@@ -550,7 +579,7 @@ impl<'a> Builder<'a> {
                 }
                 places
             }
-            Some(Saturation { lo, hi, bits }) => {
+            Some(Saturation { lo, hi, bits, .. }) => {
                 let form = RowForm { pre: 1, low: 1, next_value: -1, saturate: Some((lo, hi)), ..RowForm::default() };
                 let rows = Accumulated {
                     form,
@@ -682,16 +711,21 @@ impl<'a> Builder<'a> {
         let elements = self.elements(tensor);
         let mut words = Vec::with_capacity(port.packed_words());
         for word in elements.chunks(port.values_per_word()) {
-            let mut packed = ScalarRef::ZERO;
-            let mut previous = Previous::Drop;
-            for &element in word.iter().rev() {
-                let cell = self.element_cell(element);
-                packed = self.scalar.add(previous, 1, Operand::Cell(cell), -port.lo);
-                previous = Previous::Times(1 << port.bits());
-            }
-            words.push(packed);
+            let cells: Vec<_> = word.iter().map(|&element| self.element_cell(element)).collect();
+            words.push(self.packed(&cells, port.lo, port.bits()));
         }
         words
+    }
+
+    /// `Σ 2^(bits·i)·(cell_i − lo)`.
+    fn packed(&mut self, cells: &[Cell], lo: i64, bits: u32) -> ScalarRef {
+        let mut packed = ScalarRef::ZERO;
+        let mut previous = Previous::Drop;
+        for &cell in cells.iter().rev() {
+            packed = self.scalar.add(previous, 1, Operand::Cell(cell), -lo);
+            previous = Previous::Times(1 << bits);
+        }
+        packed
     }
 }
 

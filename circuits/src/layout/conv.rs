@@ -507,15 +507,20 @@ impl Builder<'_> {
             let product = |(cell, strip)| (Operand::Cell(cell), self.block_of_weights(shape, &[strip]));
             products.push(used.into_iter().map(product).collect());
         }
-        let sum = self.grouped_products(&products, job.outputs);
+        let sum = self.grouped_products(&products, Base::Rho, job.outputs);
         self.add_bias(sum, tensor, None)
     }
 
-    /// `Σ_g ρ^(outputs·(G−1−g)) · Σ_i a_i·b_i`: one row a product, and a Horner step between groups.
-    pub(super) fn grouped_products(&mut self, groups: &[Vec<(Operand, Operand)>], outputs: usize) -> ScalarRef {
-        let step = match outputs {
+    /// `Σ_g base^(exponent·(G−1−g)) · Σ_i a_i·b_i`: one row a product, and a Horner step between groups.
+    pub(super) fn grouped_products(
+        &mut self,
+        groups: &[Vec<(Operand, Operand)>],
+        base: Base,
+        exponent: usize,
+    ) -> ScalarRef {
+        let step = match exponent {
             1 => None,
-            _ => Some(self.scalar.power(Base::Rho, outputs as u64)),
+            _ => Some(self.scalar.power(base, exponent as u64)),
         };
         let zero = Operand::Scalar(ScalarRef::ZERO);
         let mut sum = ScalarRef::ZERO;
@@ -523,7 +528,7 @@ impl Builder<'_> {
             let mut previous = Previous::Drop;
             if g > 0 {
                 match step {
-                    None => previous = Previous::Base(Base::Rho),
+                    None => previous = Previous::Base(base),
                     Some(step) => {
                         sum = self.scalar.multiply(Previous::Drop, Operand::Scalar(sum), Operand::Scalar(step));
                         previous = Previous::Times(1);
@@ -608,7 +613,13 @@ impl Builder<'_> {
                 let origin = origins[row * width + column];
                 (!origin.is_zero()).then(|| self.rows.address(self.place(origin)))
             };
-            let (block, first) = address(0, 0)?;
+            // A plane of one row may begin with zeros, such as what a mask leaves out.
+            let before = match height {
+                1 => origins.iter().position(|origin| !origin.is_zero())?,
+                _ => 0,
+            };
+            let (block, first) = address(0, before)?;
+            let first = first.checked_sub(before)?;
             let pitch = match height {
                 1 => found.as_ref().map_or(least_pitch, |found| found.pitch),
                 _ => address(1, 0)?.1.checked_sub(first)?,
@@ -768,9 +779,9 @@ impl Builder<'_> {
             }
             products.push(group);
         }
-        let geometric = self.scalar.geometric_sum(shape.cells as u64);
+        let geometric = self.scalar.geometric_sum(Base::Chi, shape.cells as u64);
         let shift = self.scalar.power(Base::Chi, shape.common_shift as u64);
-        let sum = self.grouped_products(&products, job.outputs);
+        let sum = self.grouped_products(&products, Base::Rho, job.outputs);
         let shifted = self.scalar.multiply(Previous::Drop, Operand::Scalar(sum), Operand::Scalar(shift));
         self.add_bias(shifted, tensor, Some(geometric))
     }

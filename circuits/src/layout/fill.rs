@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::builder::RANGE_LIMB;
 use super::conv::Window;
 use super::rows::{Block, Place};
+use super::tables::GatherPlan;
 use crate::digest::Salt;
 use crate::graph::{Op, Program, TableId, TensorId};
 use crate::machine::{AdviceColumn, Cell, Integers, Region, Skeleton};
@@ -91,6 +92,8 @@ pub(super) enum Fill {
     SquareRoot { operands: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
     Wide { sources: Vec<Cell>, places: Vec<Place>, requantize: FinishRequantize, chain: u32 },
+    /// Keys and images of the groups of gathered rows.
+    Gather { tensor: TensorId, indices: Vec<Element>, keys: Vec<Place>, plan: GatherPlan },
     /// The limbs of the salt of hashed port `index`.
     Salt { index: usize, places: Vec<Place> },
     /// Cells that make up for the constant of their row's form.
@@ -208,6 +211,16 @@ impl Filler<'_> {
                     let sum: i128 = window.iter().map(|&element| i128::from(self.element(element))).sum();
                     self.value(place.below(1), sum as i64);
                     self.finish(place, sum * i128::from(*factor), finish);
+                }
+            }
+            Fill::Gather { tensor, indices, keys, plan } => {
+                let rows = self.trace.tensor(*tensor).chunks(plan.columns);
+                for ((&index, row), keys) in indices.iter().zip(rows).zip(keys.chunks(plan.groups)) {
+                    let first = self.element(index) * plan.groups as i64;
+                    for (group, &key) in keys.iter().enumerate() {
+                        self.pre(key, first + group as i64);
+                        self.value(key, plan.image(row, group));
+                    }
                 }
             }
             Fill::Maximum { windows, places } => {

@@ -10,6 +10,14 @@
 //! where `x_k(ρ)` and `y_k(χ)` are planes of `C` and of `P` elements. Planes that lie in the rows already are read there. Where
 //! zeros follow a plane's elements, both sides have the power of the challenge that they make: on the side of the positions
 //! by border cells, on that of the channels by steps of the outer accumulator that absorb nothing.
+//!
+//! In a stack of rows (`I = 1`) the matrices of the stack may be the positions, and the columns the channels:
+//!
+//! ```text
+//! Σ_c ρ^(C−1−c) Σ_s χ^(S−1−s)·acc[s, c]  =  Σ_s χ^(S−1−s) · Σ_k a[s, k]·b_(s,k)(ρ)
+//! ```
+//!
+//! A vector whose elements are all one element `e` is no plane but `e·(1 + ρ + … + ρ^(C−1))`, or the same in `χ`.
 
 use std::collections::HashMap;
 
@@ -17,7 +25,7 @@ use super::builder::{Accumulated, Builder, IdentityCheck, Wide};
 use super::conv::{PlacedPlanes, Planes};
 use super::fill::Fill;
 use super::rows::{Block, Lane, Place};
-use super::scalar::{Base, Operand, ScalarRef};
+use super::scalar::{Base, Operand, Previous, ScalarRef};
 use super::LayoutError;
 use crate::graph::{Op, Requantize, TensorId};
 use crate::machine::FixedColumn;
@@ -37,16 +45,19 @@ impl Factor {
         self.origins.chunks(self.width)
     }
 
-    /// The vectors as the plane reader takes them; `None` where they are single elements, which are operands themselves.
+    /// The vectors as the plane reader takes them, but for repeated elements; `None` where they are single elements, which are
+    /// operands themselves, or all are repeated.
     fn planes(&self) -> Option<Planes<'_>> {
-        (self.width > 1).then(|| Planes {
-            origins: self.vectors().collect(),
-            height: 1,
-            width: self.width,
-            least_pitch: self.width,
-            base: self.base,
-        })
+        let origins: Vec<_> = self.vectors().filter(|vector| repeated(vector).is_none()).collect();
+        let are_planes = self.width > 1 && !origins.is_empty();
+        are_planes.then_some(Planes { origins, height: 1, width: self.width, least_pitch: self.width, base: self.base })
     }
+}
+
+/// The element that all elements of a vector are, unless it is zero.
+fn repeated(vector: &[Origin]) -> Option<Origin> {
+    let first = *vector.first()?;
+    (!first.is_zero() && vector.iter().all(|&origin| origin == first)).then_some(first)
 }
 
 /// A stack of products of matrices.
@@ -58,6 +69,8 @@ struct Product {
     columns: usize,
     /// Whether the columns of the product are its channels, or else the rows.
     transposed: bool,
+    /// Whether the matrices of the stack, of one row each, are the positions.
+    stacked: bool,
     channels: Factor,
     positions: Factor,
 }
@@ -69,7 +82,8 @@ impl Product {
         };
         let (a_shape, b_shape) = (&builder.program.node(a).shape, &builder.program.node(b).shape);
         let (stack, rows, inner, columns) = (a_shape[0], a_shape[1], a_shape[2], b_shape[2]);
-        let transposed = builder.transposed.contains(&tensor);
+        let stacked = builder.stacked.contains(&tensor);
+        let transposed = stacked || builder.transposed.contains(&tensor);
         let bases = if transposed { [Base::Chi, Base::Rho] } else { [Base::Rho, Base::Chi] };
         let column = |i: usize| (i / (inner * rows) * rows + i % rows) * inner + i / rows % inner;
         let left = (0..stack * inner * rows).map(|i| builder.origin(a, column(i))).collect();
@@ -77,16 +91,30 @@ impl Product {
         let left = Factor { origins: left, width: rows, base: bases[0] };
         let right = Factor { origins: right, width: columns, base: bases[1] };
         let (channels, positions) = if transposed { (right, left) } else { (left, right) };
-        Self { stack, rows, inner, columns, transposed, channels, positions }
+        Self { stack, rows, inner, columns, transposed, stacked, channels, positions }
     }
 
     /// Channels of all products.
     fn all_channels(&self) -> usize {
-        self.stack * self.channels.width
+        match self.stacked {
+            true => self.channels.width,
+            false => self.stack * self.channels.width,
+        }
+    }
+
+    /// Positions of a channel.
+    fn all_positions(&self) -> usize {
+        match self.stacked {
+            true => self.stack,
+            false => self.positions.width,
+        }
     }
 
     /// The number of the result's element at a position of a channel.
     fn element(&self, channel: usize, position: usize) -> usize {
+        if self.stacked {
+            return position * self.columns + channel;
+        }
         let (matrix, channel) = (channel / self.channels.width, channel % self.channels.width);
         let (row, column) = if self.transposed { (position, channel) } else { (channel, position) };
         (matrix * self.rows + row) * self.columns + column
@@ -110,11 +138,11 @@ impl Shape {
     fn new(product: &Product, tails: [usize; 2], units: usize) -> Self {
         let channels = product.all_channels();
         let [tail, behind] = tails;
-        if product.positions.width == 1 {
+        if product.all_positions() == 1 {
             let cells = (channels + tail).div_ceil(units) * units;
             return Self { runs: 1, cells, first: cells - channels - tail, tail, flat: true };
         }
-        let reach = product.positions.width + behind;
+        let reach = product.all_positions() + behind;
         let cells = reach.div_ceil(units) * units;
         Self { runs: channels, cells, first: cells - reach, tail, flat: false }
     }
@@ -130,7 +158,7 @@ impl Shape {
         let (run, within) = (address / self.cells, (address % self.cells).checked_sub(self.first)?);
         match self.flat {
             true => (within < product.all_channels()).then_some((within, 0)),
-            false => (within < product.positions.width).then_some((run, within)),
+            false => (within < product.all_positions()).then_some((run, within)),
         }
     }
 }
@@ -140,7 +168,9 @@ impl Builder<'_> {
     /// them out as its planes.
     pub(super) fn arrange_products(&mut self, wishes: &HashMap<TensorId, bool>) {
         for tensor in self.products() {
-            if self.takes_columns_as_channels(tensor, wishes) {
+            if self.takes_the_stack_as_positions(tensor, wishes) {
+                self.stacked.insert(tensor);
+            } else if self.takes_columns_as_channels(tensor, wishes) {
                 self.transposed.insert(tensor);
             }
         }
@@ -183,6 +213,14 @@ impl Builder<'_> {
                 wishes.entry(first.tensor).or_insert(step as usize == columns);
             }
         }
+    }
+
+    /// Whether a stack of rows is read along the stack.
+    fn takes_the_stack_as_positions(&self, tensor: TensorId, wishes: &HashMap<TensorId, bool>) -> bool {
+        let &[stack, rows, columns] = self.program.node(tensor).shape.as_slice() else {
+            unreachable!("products have three axes")
+        };
+        stack > 1 && rows == 1 && columns > 1 && wishes.get(&tensor) == Some(&true)
     }
 
     fn takes_columns_as_channels(&self, tensor: TensorId, wishes: &HashMap<TensorId, bool>) -> bool {
@@ -241,26 +279,59 @@ impl Builder<'_> {
         factor: &Factor,
         rows: impl Fn(usize) -> usize,
     ) -> Result<(Vec<Option<Operand>>, usize), LayoutError> {
-        let Some(planes) = factor.planes() else {
+        if factor.width == 1 {
             let cell = |origin: &Origin| (!origin.is_zero()).then(|| Operand::Cell(self.place(*origin).value()));
             return Ok((factor.origins.iter().map(cell).collect(), 0));
+        }
+        let placed = match factor.planes() {
+            Some(planes) => Some(self.placed(&planes, rows)?),
+            None => None,
         };
+        let behind = placed.as_ref().map_or(0, |placed| placed.cells - placed.base - factor.width);
+        let mut starts = placed.iter().flat_map(|placed| &placed.starts);
+        let cells = placed.as_ref().map_or(0, |placed| placed.cells);
+        let mut operands = Vec::with_capacity(factor.origins.len() / factor.width);
+        let mut powers = None;
+        for vector in factor.vectors() {
+            if let Some(element) = repeated(vector) {
+                let powers = match powers {
+                    Some(known) => known,
+                    None => *powers.insert(self.powers_of_a_vector(factor, behind)),
+                };
+                let element = Operand::Cell(self.place(element).value());
+                let value = self.scalar.multiply(Previous::Drop, element, Operand::Scalar(powers));
+                operands.push(Some(Operand::Scalar(value)));
+                continue;
+            }
+            let &(block, start) = starts.next().expect("every plane is placed");
+            let is_zero = vector.iter().all(|origin| origin.is_zero());
+            operands.push((!is_zero).then(|| self.read_plane(block, start, cells, factor.base)));
+        }
+        Ok((operands, behind))
+    }
+
+    /// The planes where they are, unless that takes more rows than copies.
+    fn placed(&mut self, planes: &Planes<'_>, rows: impl Fn(usize) -> usize) -> Result<PlacedPlanes, LayoutError> {
         let (units, pitch) = (self.rows.units(), planes.width);
         let copied = planes.origins.len().saturating_mul(planes.cells(pitch, units));
         let behind = |placed: &PlacedPlanes| placed.cells - placed.base - planes.width;
-        let placed = match self.find_planes(&planes) {
-            Some(placed) if rows(behind(&placed)) <= rows(0) + copied / units => placed,
+        match self.find_planes(planes) {
+            Some(placed) if rows(behind(&placed)) <= rows(0) + copied / units => Ok(placed),
             _ => {
                 self.check_room(copied)?;
-                self.copy_planes(&planes, pitch, true)
+                Ok(self.copy_planes(planes, pitch, true))
             }
-        };
-        let mut operands = Vec::with_capacity(planes.origins.len());
-        for (origins, &(block, start)) in planes.origins.iter().zip(&placed.starts) {
-            let is_zero = origins.iter().all(|origin| origin.is_zero());
-            operands.push((!is_zero).then(|| self.read_plane(block, start, placed.cells, factor.base)));
         }
-        Ok((operands, behind(&placed)))
+    }
+
+    /// What a vector of ones is worth, with so many zeros behind.
+    fn powers_of_a_vector(&mut self, factor: &Factor, behind: usize) -> ScalarRef {
+        let powers = self.scalar.geometric_sum(factor.base, factor.width as u64);
+        if behind == 0 {
+            return powers;
+        }
+        let shift = self.scalar.power(factor.base, behind as u64);
+        self.scalar.multiply(Previous::Drop, Operand::Scalar(powers), Operand::Scalar(shift))
     }
 
     /// Cells for a product; returns the block, the places of the elements in their order, and the other places.
@@ -272,7 +343,7 @@ impl Builder<'_> {
     ) -> (Block, Vec<Place>, Vec<Place>) {
         let units = self.rows.units();
         let block = self.rows.block(shape.runs * shape.cells / units, Self::stride_of(rows));
-        let mut places = vec![Place { row: 0, lane: 0 }; product.all_channels() * product.positions.width];
+        let mut places = vec![Place { row: 0, lane: 0 }; product.all_channels() * product.all_positions()];
         let mut borders = Vec::new();
         for address in 0..shape.runs * shape.cells {
             let place = self.rows.place(block, address);
@@ -315,6 +386,9 @@ impl Builder<'_> {
         let pairs: Vec<_> = channels.iter().zip(positions).map(|(&x, &y)| Some((x?, y?))).collect();
         let groups: Vec<Vec<_>> =
             pairs.chunks(product.inner).map(|pairs| pairs.iter().copied().flatten().collect()).collect();
-        self.grouped_products(&groups, product.channels.width)
+        match product.stacked {
+            true => self.grouped_products(&groups, Base::Chi, 1),
+            false => self.grouped_products(&groups, Base::Rho, product.channels.width),
+        }
     }
 }

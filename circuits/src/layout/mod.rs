@@ -220,6 +220,8 @@ pub struct Layout {
     /// Where the limbs of the salts of hashed ports live.
     salts: Arc<[Vec<rows::Place>]>,
     identities: Arc<[audit::LaidIdentity]>,
+    /// Where the groups of gathered rows are looked up.
+    gathers: Arc<[audit::LaidGather]>,
     /// Tag and domain of each function's table.
     function_tags: BTreeMap<TableId, (i64, i64, i64)>,
 }
@@ -526,6 +528,7 @@ impl<'a> Draft<'a> {
             homes: builder.places.into(),
             salts: builder.salts.into(),
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
+            gathers: builder.gathers.into(),
             function_tags: builder.tables.functions(),
             rows,
         }

@@ -87,7 +87,7 @@ pub(super) struct Summand {
 pub(super) struct ScalarUnit {
     rows: Vec<ScalarRow>,
     powers: HashMap<(Base, u64), ScalarRef>,
-    geometric: HashMap<u64, ScalarRef>,
+    geometric: HashMap<(Base, u64), ScalarRef>,
     constants: HashMap<i64, ScalarRef>,
     /// Coefficients that are no small integers, in place of the zeros of their rows.
     elements: Vec<(FixedColumn, ScalarRef, Fr)>,
@@ -186,22 +186,22 @@ impl ScalarUnit {
         power
     }
 
-    /// `1 + χ + … + χ^(count−1)`, by doubling.
-    pub(super) fn geometric_sum(&mut self, count: u64) -> ScalarRef {
+    /// `1 + base + … + base^(count−1)`, by doubling.
+    pub(super) fn geometric_sum(&mut self, base: Base, count: u64) -> ScalarRef {
         if count <= 1 {
             return self.constant(count as i64);
         }
-        if let Some(&known) = self.geometric.get(&count) {
+        if let Some(&known) = self.geometric.get(&(base, count)) {
             return known;
         }
-        let half = self.geometric_sum(count / 2);
-        let power = self.power(Base::Chi, count / 2);
+        let half = self.geometric_sum(base, count / 2);
+        let power = self.power(base, count / 2);
         let factor = self.add(Previous::Drop, 1, Operand::Scalar(power), 1);
         let mut total = self.multiply(Previous::Drop, Operand::Scalar(half), Operand::Scalar(factor));
         if count % 2 == 1 {
-            total = self.push(ScalarRow { previous: Previous::Base(Base::Chi), constant: 1, ..ScalarRow::default() });
+            total = self.push(ScalarRow { previous: Previous::Base(base), constant: 1, ..ScalarRow::default() });
         }
-        self.geometric.insert(count, total);
+        self.geometric.insert((base, count), total);
         total
     }
 

@@ -4,16 +4,18 @@
 //! | --- | --- | --- |
 //! | 0 | `(0, 0)` | pins unused units and limbs to zero |
 //! | `w` in 1 … 30 | `(v, 0)`, `0 ≤ v < 2^w` | limbs of exactly `w` bits |
-//! | from 32 | `(y, f(y))` | functions, and ranges of inputs (the identity) |
+//! | from 32 | `(y, f(y))` | functions, and ranges of inputs and of entries (the identity) |
+//! | then | `(groups·r + g, digits)` | rows of a matrix that are gathered, several entries an image |
 //!
 //! A function's table covers every argument that interval analysis finds possible, with the saturated values spelled out
-//! beyond the function's own domain. Where that would take more entries than the plan allows, the table keeps to its own
-//! domain and the uses that may leave it saturate by the gadget.
+//! beyond the function's own domain, as far as the plan allows: it covers the uses with the fewest arguments as long as it stays
+//! short enough, and its own domain. The other uses saturate by the gadget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::analysis::{Interval, NodeRange};
-use crate::graph::{Op, Program, Requantize, TableId};
+use crate::graph::{Op, Program, Requantize, TableId, TensorId, Weights};
 
 /// First tag of a function.
 pub(super) const FIRST_FUNCTION: i64 = 32;
@@ -32,6 +34,8 @@ pub(super) struct Saturation {
     pub(super) hi: i64,
     /// Bits of the largest overflow.
     pub(super) bits: u32,
+    /// Whether an overflow takes several limbs, since a table of one would be longer than the plan allows.
+    pub(super) wide: bool,
 }
 
 /// How a node looks up its function.
@@ -43,11 +47,89 @@ pub(super) struct FunctionUse {
     pub(super) saturation: Option<Saturation>,
 }
 
+/// How the rows of a matrix stand in a table: the entries of a row in groups, each group's digits `entry − lo` in one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GatherPlan {
+    /// Tag of the table.
+    pub(super) tag: i64,
+    /// The smallest and the largest entry.
+    pub(super) lo: i64,
+    pub(super) hi: i64,
+    /// Bits of a digit.
+    pub(super) bits: u32,
+    /// Columns of the matrix.
+    pub(super) columns: usize,
+    /// Digits of an image, but for the last of a row.
+    pub(super) digits: usize,
+    /// Images of a row.
+    pub(super) groups: usize,
+}
+
+/// Bits of an image.
+const IMAGE_BITS: u32 = 62;
+
+impl GatherPlan {
+    fn new(tag: i64, entries: &Weights, columns: usize) -> Self {
+        let (lo, hi) = entries.bounds();
+        let bits = (u64::BITS - hi.abs_diff(lo).leading_zeros()).max(1);
+        let digits = (IMAGE_BITS / bits) as usize;
+        Self { tag, lo, hi, bits, columns, digits, groups: columns.div_ceil(digits) }
+    }
+
+    /// The columns of a group.
+    pub(super) fn group(&self, group: usize) -> Range<usize> {
+        group * self.digits..self.columns.min((group + 1) * self.digits)
+    }
+
+    /// The image of a group of a row's elements.
+    pub(super) fn image(&self, row: &[i64], group: usize) -> i64 {
+        row[self.group(group)].iter().rev().fold(0, |image, entry| (image << self.bits) + (entry - self.lo))
+    }
+
+    /// The image of a key.
+    pub(super) fn entry(&self, entries: &Weights, key: usize) -> i64 {
+        let columns = self.group(key % self.groups);
+        let first = key / self.groups * self.columns;
+        let row = entries.slice(first + columns.start..first + columns.end);
+        row.iter().rev().fold(0, |image, &entry| (image << self.bits) + (i64::from(entry) - self.lo))
+    }
+
+    fn len(&self, entries: &Weights) -> usize {
+        entries.len() / self.columns * self.groups
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FunctionPlan {
     tag: i64,
     lo: i64,
     hi: i64,
+    /// Whether some of its uses may leave the table.
+    saturates: bool,
+}
+
+impl FunctionPlan {
+    /// The table of a function with the domain `own`, of the uses with these arguments.
+    fn new(tag: i64, own: Interval, mut arguments: Vec<Interval>, max_entries: i128) -> Self {
+        arguments.sort_by_key(|argument| (argument.width(), argument.lo));
+        let most = max_entries.max(own.width() + 1);
+        let covers = |domain: Interval| domain.width() < most || own.lo <= domain.lo && domain.hi <= own.hi;
+        let mut covered: Option<Interval> = None;
+        let mut saturates = false;
+        for argument in arguments {
+            let joint = covered.map_or(argument, |covered| covered.union(argument));
+            match covers(joint) {
+                true => covered = Some(joint),
+                false => saturates = true,
+            }
+        }
+        let domain = match covered {
+            Some(covered) if saturates => covered.union(own),
+            Some(covered) => covered,
+            None => own,
+        };
+        Self { tag, lo: domain.lo as i64, hi: domain.hi as i64, saturates }
+    }
 }
 
 /// The tables of a program.
@@ -55,8 +137,17 @@ struct FunctionPlan {
 pub(super) struct TablePlan {
     functions: BTreeMap<TableId, FunctionPlan>,
     ranges: BTreeMap<(i64, i64), i64>,
-    limbs: std::collections::BTreeSet<u32>,
+    limbs: BTreeSet<u32>,
+    /// Bits of the largest overflow that takes one limb.
+    overflow_bits: u32,
+    /// The matrices whose rows are gathered; equal ones have one table.
+    gathers: BTreeMap<TensorId, GatherPlan>,
+    /// Entries of their tables.
+    gathered: usize,
 }
+
+/// Bits up to which an overflow takes one limb, however short tables are to be.
+const LEAST_OVERFLOW_BITS: u32 = 10;
 
 /// Most values of an input range that stands in a table; longer ones are proved by limbs.
 const LONGEST_INPUT_TABLE: u64 = 1 << 12;
@@ -85,32 +176,67 @@ pub(super) fn function_of(op: &Op) -> Option<TableId> {
 impl TablePlan {
     /// Plans the tables of a program; a function's table may grow to `max_entries` before its uses saturate by the gadget.
     pub(super) fn new(program: &Program, ranges: &[NodeRange], max_entries: i128) -> Self {
-        let mut needed: BTreeMap<TableId, Interval> = BTreeMap::new();
+        let mut uses: BTreeMap<TableId, Vec<Interval>> = BTreeMap::new();
         for (node, range) in program.nodes.iter().zip(ranges) {
             if let (Some(table), Some(argument)) = (function_of(&node.op), range.argument) {
-                needed.entry(table).and_modify(|known| *known = known.union(argument)).or_insert(argument);
+                uses.entry(table).or_default().push(argument);
             }
         }
         let mut functions = BTreeMap::new();
         let mut next_tag = FIRST_FUNCTION;
-        for (id, needed) in needed {
+        for (id, arguments) in uses {
             let table = program.table(id);
             let own = Interval::new(table.lo(), table.hi());
-            let inside = own.lo <= needed.lo && needed.hi <= own.hi;
-            let chosen = if inside || needed.width() < max_entries.max(own.width() + 1) { needed } else { own };
-            functions.insert(id, FunctionPlan { tag: next_tag, lo: chosen.lo as i64, hi: chosen.hi as i64 });
+            functions.insert(id, FunctionPlan::new(next_tag, own, arguments, max_entries));
             next_tag += 1;
         }
-        let mut plan = Self { functions, ranges: BTreeMap::new(), limbs: Default::default() };
-        for node in &program.nodes {
+        let overflow_bits = match functions.values().any(|function| function.saturates) {
+            true => LEAST_OVERFLOW_BITS.max(max_entries.max(1).ilog2().min(MAX_LIMB)),
+            false => LEAST_OVERFLOW_BITS,
+        };
+        let mut plan = Self {
+            functions,
+            ranges: BTreeMap::new(),
+            limbs: Default::default(),
+            overflow_bits,
+            gathers: BTreeMap::new(),
+            gathered: 0,
+        };
+        let range = |plan: &mut Self, next_tag: &mut i64, lo, hi| {
+            plan.ranges.entry((lo, hi)).or_insert_with(|| {
+                *next_tag += 1;
+                *next_tag - 1
+            });
+        };
+        for (tensor, node) in (0..).map(TensorId).zip(&program.nodes) {
             if let Some((lo, hi)) = tabled_input(&node.op) {
-                plan.ranges.entry((lo, hi)).or_insert_with(|| {
-                    next_tag += 1;
-                    next_tag - 1
+                range(&mut plan, &mut next_tag, lo, hi);
+            }
+            if let Op::Gather { entries, .. } = &node.op {
+                let columns = *node.shape.last().expect("validated results have columns");
+                let known = plan.gathers.iter().find(|(&other, known)| match &program.node(other).op {
+                    Op::Gather { entries: others, .. } => known.columns == columns && others == entries,
+                    _ => false,
                 });
+                let gather = match known {
+                    Some((_, &known)) => known,
+                    None => {
+                        let gather = GatherPlan::new(next_tag, entries, columns);
+                        next_tag += 1;
+                        plan.gathered += gather.len(entries);
+                        range(&mut plan, &mut next_tag, gather.lo, gather.hi);
+                        gather
+                    }
+                };
+                plan.gathers.insert(tensor, gather);
             }
         }
         plan
+    }
+
+    /// How the rows of a gathered matrix stand in their table.
+    pub(super) fn gather(&self, tensor: TensorId) -> GatherPlan {
+        self.gathers[&tensor]
     }
 
     /// Tag of the identity on a declared input range, or `None` where it would be too long.
@@ -128,12 +254,13 @@ impl TablePlan {
 
     /// How a function is looked up for arguments in `argument`.
     pub(super) fn function(&self, table: TableId, argument: Interval) -> FunctionUse {
-        let FunctionPlan { tag, lo, hi } = self.functions[&table];
+        let FunctionPlan { tag, lo, hi, .. } = self.functions[&table];
         let overflow = (argument.hi - i128::from(hi)).max(i128::from(lo) - argument.lo);
         if overflow <= 0 {
             return FunctionUse { tag, saturation: None };
         }
-        FunctionUse { tag, saturation: Some(Saturation { lo, hi, bits: 128 - overflow.leading_zeros() }) }
+        let bits = 128 - overflow.leading_zeros();
+        FunctionUse { tag, saturation: Some(Saturation { lo, hi, bits, wide: bits > self.overflow_bits }) }
     }
 
     /// All entries `(key, image, tag)`.
@@ -149,6 +276,11 @@ impl TablePlan {
         for (&(lo, hi), &tag) in &self.ranges {
             entries.extend((lo..=hi).map(|v| (v, v, tag)));
         }
+        let mut seen = BTreeSet::new();
+        for (&tensor, gather) in self.gathers.iter().filter(|(_, gather)| seen.insert(gather.tag)) {
+            let Op::Gather { entries: own, .. } = &program.node(tensor).op else { continue };
+            entries.extend((0..gather.len(own)).map(|key| (key as i64, gather.entry(own, key), gather.tag)));
+        }
         entries
     }
 
@@ -162,6 +294,6 @@ impl TablePlan {
         let limbs: usize = self.limbs.iter().map(|&width| 1usize << width).sum();
         let functions: i64 = self.functions.values().map(|function| function.hi - function.lo + 1).sum();
         let ranges: i64 = self.ranges.keys().map(|(lo, hi)| hi - lo + 1).sum();
-        1 + limbs + functions as usize + ranges as usize
+        1 + limbs + functions as usize + ranges as usize + self.gathered
     }
 }

@@ -1,6 +1,9 @@
 //! The reference interpreter: plain loops over `i128`. Its result is the definition of a program.
 //!
-//! No cleverness lives here, but that the output channels of a convolution are computed side by side. The circuit's witness, every engine and the contract must agree with it exactly.
+//! No cleverness lives here, but that the output channels of a convolution are computed side by side, and over `i64` where no sum of some of
+//! their terms leaves it. The circuit's witness, every engine and the contract must agree with it exactly.
+
+use std::ops::{AddAssign, Mul};
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -67,6 +70,12 @@ pub enum RunError {
     /// A square root of a value below 0.
     #[error("node {node:?} takes the square root of a value below 0")]
     Root {
+        /// Name of the node.
+        node: String,
+    },
+    /// An index that is no row of a matrix.
+    #[error("node {node:?} picks a row that its matrix does not have")]
+    Index {
         /// Name of the node.
         node: String,
     },
@@ -164,6 +173,9 @@ impl Evaluator<'_> {
                 let invert = |&v: &i64| if v >= 1 { Ok(numerator / v) } else { Err(self.divisor()) };
                 self.trace.tensor(*input).iter().map(invert).collect()
             }
+            Op::Gather { input, entries } => {
+                self.gather(*input, entries, *shape.last().expect("validated results have columns"))
+            }
             Op::SquareRoot { input } => {
                 let root = |&v: &i64| v.checked_isqrt().ok_or_else(|| self.root());
                 self.trace.tensor(*input).iter().map(root).collect()
@@ -192,6 +204,18 @@ impl Evaluator<'_> {
             }
         }
         Ok(sums)
+    }
+
+    fn gather(&self, input: TensorId, entries: &Weights, columns: usize) -> Result<Vec<i64>, RunError> {
+        let indices = self.trace.tensor(input);
+        let mut rows = Vec::with_capacity(indices.len() * columns);
+        for &index in indices {
+            let first = usize::try_from(index).ok().and_then(|index| index.checked_mul(columns));
+            let first = first.filter(|&first| first < entries.len());
+            let first = first.ok_or_else(|| RunError::Index { node: self.node.into() })?;
+            rows.extend(entries.slice(first..first + columns).into_iter().map(i64::from));
+        }
+        Ok(rows)
     }
 
     fn root(&self) -> RunError {
@@ -259,34 +283,72 @@ fn conv(
     let groups = geometry.groups as usize;
     let (in_per_group, out_per_group) = (input_shape[0] / groups, outputs / groups);
     let [kernel_height, kernel_width] = geometry.kernel.map(|v| v as usize);
-    // The position read by output `o` through tap `t`, or `None` in the padding.
-    let position = |axis: usize, o: usize, t: usize, size: usize| {
-        (o * geometry.stride[axis] as usize + t * geometry.dilation[axis] as usize)
-            .checked_sub(geometry.padding[axis] as usize)
-            .filter(|&p| p < size)
-    };
+    let largest = input.iter().map(|value| value.unsigned_abs()).max().unwrap_or(0);
     let mut sums = vec![0; outputs * out_height * out_width];
     sums.par_chunks_mut(out_height * out_width).enumerate().for_each(|(o, sums)| {
         let first_channel = o / out_per_group * in_per_group;
         let per_output = in_per_group * kernel_height * kernel_width;
         let weights = weights.slice(o * per_output..(o + 1) * per_output);
-        for y in 0..out_height {
-            for x in 0..out_width {
-                let mut sum = i128::from(bias[o]);
-                for c in 0..in_per_group {
-                    for ky in 0..kernel_height {
-                        let Some(row) = position(0, y, ky, height) else { continue };
-                        for kx in 0..kernel_width {
-                            let Some(column) = position(1, x, kx, width) else { continue };
-                            let weight = weights[(c * kernel_height + ky) * kernel_width + kx];
-                            let value = input[((first_channel + c) * height + row) * width + column];
-                            sum += i128::from(weight) * i128::from(value);
-                        }
-                    }
-                }
-                sums[y * out_width + x] = sum;
+        let channel = OutputChannel {
+            planes: &input[first_channel * height * width..][..in_per_group * height * width],
+            picture: [height, width],
+            output: [out_height, out_width],
+            geometry,
+            weights: &weights,
+        };
+        let weight = weights.iter().map(|weight| u128::from(weight.unsigned_abs())).sum::<u128>();
+        let bound = weight.saturating_mul(largest.into()).saturating_add(bias[o].unsigned_abs().into());
+        match i64::try_from(bound) {
+            Ok(_) => {
+                let narrow = channel.sums(bias[o]);
+                sums.iter_mut().zip(narrow).for_each(|(sum, narrow)| *sum = narrow.into());
             }
+            Err(_) => sums.copy_from_slice(&channel.sums(i128::from(bias[o]))),
         }
     });
     sums
+}
+
+/// What one output channel of a convolution is made of.
+struct OutputChannel<'a> {
+    /// The input channels that it reads.
+    planes: &'a [i64],
+    picture: [usize; 2],
+    output: [usize; 2],
+    geometry: &'a ConvGeometry,
+    /// Channel by channel.
+    weights: &'a [i32],
+}
+
+impl OutputChannel<'_> {
+    /// Its sums, in a type that holds all sums of some of their terms.
+    fn sums<T: Copy + From<i32> + From<i64> + AddAssign + Mul<Output = T>>(&self, bias: T) -> Vec<T> {
+        let Self { picture: [height, width], output: [out_height, out_width], geometry, .. } = *self;
+        // The position read by output `o` through tap `t`, or `None` in the padding.
+        let position = |axis: usize, o: usize, t: usize, size: usize| {
+            (o * geometry.stride[axis] as usize + t * geometry.dilation[axis] as usize)
+                .checked_sub(geometry.padding[axis] as usize)
+                .filter(|&p| p < size)
+        };
+        let [kernel_height, kernel_width] = geometry.kernel.map(|v| v as usize);
+        let mut sums = vec![bias; out_height * out_width];
+        let kernels = self.weights.chunks(kernel_height * kernel_width);
+        for (plane, kernel) in self.planes.chunks(height * width).zip(kernels) {
+            for (tap, &weight) in kernel.iter().enumerate().filter(|(_, &weight)| weight != 0) {
+                let weight = T::from(weight);
+                if *geometry == ConvGeometry::POINTWISE {
+                    sums.iter_mut().zip(plane).for_each(|(sum, &value)| *sum += weight * T::from(value));
+                    continue;
+                }
+                for (y, sums) in sums.chunks_mut(out_width).enumerate() {
+                    let Some(row) = position(0, y, tap / kernel_width, height) else { continue };
+                    for (x, sum) in sums.iter_mut().enumerate() {
+                        let Some(column) = position(1, x, tap % kernel_width, width) else { continue };
+                        *sum += weight * T::from(plane[row * width + column]);
+                    }
+                }
+            }
+        }
+        sums
+    }
 }

@@ -142,6 +142,50 @@ pub fn normalized() -> ProgramBuilder {
     b
 }
 
+/// Elements less the mean of their row over the root of the variance, by products of matrices, read along the rows by a convolution.
+pub fn deviations() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(19);
+    let (rows, n) = (2, 3);
+    let x = input(&mut b, &[rows, 1, n], [-4, 3], Visibility::Private);
+    let column = b.reshape(x, &[rows, n, 1]);
+    let squares = b.matmul(x, column, None);
+    let squares = b.reshape(squares, &[rows]);
+    let row = b.reshape(x, &[rows, n]);
+    let sum = b.node(Op::Sum { input: row, factor: -1, requantize: None }, &[rows]);
+    let square = b.node(Op::Product { operands: [sum; 2], requantize: None }, &[rows]);
+    let (all, one) = (4 * (n * n) as i64, 4 * n as i64);
+    let variance = Op::Affine { operands: [squares, square], factors: [all, -one], constant: 5, requantize: None };
+    let variance = b.node(variance, &[rows]);
+    let root = b.node(Op::SquareRoot { input: variance }, &[rows]);
+    let inverse = b.node(Op::Reciprocal { input: root, numerator: 300 }, &[rows]);
+    let multiple = Op::Affine { operands: [inverse; 2], factors: [n as i64, 0], constant: 0, requantize: None };
+    let multiple = b.node(multiple, &[rows]);
+    let of = |source: usize, index: usize| ViewElement::Element { source: source as u32, index: index as u32 };
+    let pairs = (0..2 * rows).map(|i| of(i % 2, i / 2)).collect();
+    let factors = b.view(&[multiple, inverse], pairs, &[rows, 1, 2]);
+    let both = |i: usize| match i / n % 2 {
+        0 => of(0, i / (2 * n) * n + i % n),
+        _ => of(1, i / (2 * n)),
+    };
+    let both = b.view(&[row, sum], (0..2 * rows * n).map(both).collect(), &[rows, 2, n]);
+    let table = doubled(&mut b, -38, 38);
+    let y = b.matmul(factors, both, Some(Requantize { shift: 2, table }));
+    let channels = b.view(&[y], (0..rows * n).map(|i| of(0, i % rows * n + i / rows)).collect(), &[n, rows, 1]);
+    let z = conv(&mut b, channels, ConvGeometry::POINTWISE, &[1, -2, 3], &[1, rows, 1], None);
+    b.output(z, Visibility::Public);
+    b
+}
+
+/// Two rows of a matrix of three, whose columns take two images.
+pub fn gathered() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(20);
+    let x = input(&mut b, &[2], [0, 2], Visibility::Private);
+    let entries = (0..27).map(|i| i * 53 % 201 - 100).collect();
+    let rows = b.node(Op::Gather { input: x, entries }, &[2, 9]);
+    b.output(rows, Visibility::Public);
+    b
+}
+
 /// A dense layer, a lookup and a convolution, all of which leave their tables: the overflow is a cell.
 pub fn saturating() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(8);
@@ -300,6 +344,8 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("reciprocal", reciprocal()),
         ("square root", square_root()),
         ("normalized", normalized()),
+        ("deviations", deviations()),
+        ("gathered", gathered()),
         ("saturating", saturating()),
         ("wide", wide()),
         ("wide input", wide_input()),

@@ -162,6 +162,7 @@ fn operator(op: &Op) -> &'static str {
         Op::Reciprocal { .. } => "Reciprocal",
         Op::MatMul { .. } => "MatMul",
         Op::SquareRoot { .. } => "SquareRoot",
+        Op::Gather { .. } => "Gather",
     }
 }
 

@@ -25,11 +25,13 @@ const ROUNDING_ERROR: f64 = 0.289;
 /// Fewest rows whose sums are one convolution.
 pub(super) const LEAST_ROWS: usize = 4;
 /// Largest magnitude of factors and biases.
-const MAX_FACTOR: f64 = (1u64 << 48) as f64;
+pub(super) const MAX_FACTOR: f64 = (1u64 << 48) as f64;
 
 /// Entries up to which rows of a table are picked by lookups of its entries, each of which takes a row of the circuit; beyond
-/// that an indicator for each of its rows is cheaper.
+/// that several entries share one, or there is an indicator for each row of the table.
 const MAX_ADDRESSED: usize = 1 << 17;
+/// Bits of the entries that share a row of the circuit.
+const SHARED_ENTRY_BITS: u32 = 62;
 
 /// An integer tensor and what its unit stands for.
 #[derive(Clone, Copy, Debug)]
@@ -480,8 +482,9 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries; or a product with
-    /// a matrix of weights where there are too many of them, or where they are to be private.
+    /// Row `i` of a constant table: the address `columns·i + j` from a convolution, then one table for all entries; the gathering of
+    /// a row where there are too many of them; or a product with a matrix of weights where few rows are picked of many, or where
+    /// they are to be private.
     fn pick(&mut self, id: PlanId, input: PlanId, columns: usize, values: &Kernel) -> Result<(), QuantizeError> {
         let Class { step, lo, hi, .. } = self.scales.class(id);
         let entries: Weights = values.load().iter().map(|v| ((v / step).round() as i64).clamp(lo, hi) as i32).collect();
@@ -495,6 +498,11 @@ impl Emitter<'_> {
             true => (lo, hi),
             false => entries.iter().fold((i64::MAX, i64::MIN), |(lo, hi), v| (lo.min(v.into()), hi.max(v.into()))),
         };
+        if as_weights && self.is_gathered(operand, columns, &entries) {
+            let op = Op::Gather { input: operand, entries };
+            self.emit_small(id, op, vec![count, columns], bounds);
+            return Ok(());
+        }
         if columns == 1 && !as_weights {
             let table = self.entries(id, &entries);
             self.emit_small(id, Op::Lookup { input: operand, table }, vec![count], bounds);
@@ -515,6 +523,20 @@ impl Emitter<'_> {
         let map = (0..count * columns).map(|i| element(i % columns * count + i / columns)).collect();
         self.emit_small(id, Op::View { sources: vec![picked], map }, node.shape.clone(), bounds);
         Ok(())
+    }
+
+    /// Whether rows of a public table are gathered: indices are in range, and the table takes less than an indicator for each of its
+    /// rows and each index, which are two units. An entry of a table costs half a unit.
+    fn is_gathered(&self, operand: TensorId, columns: usize, entries: &Weights) -> bool {
+        let rows = entries.len() / columns;
+        let (lo, hi) = self.bounds[operand.0 as usize];
+        let least = entries.iter().min().unwrap_or(0);
+        let width = entries.iter().max().map_or(0, |most| most.abs_diff(least));
+        let end = 1 << (Limits::ENTRY_BITS - 1);
+        let narrow = entries.iter().all(|entry| (-end..end).contains(&entry));
+        let images = columns.div_ceil((SHARED_ENTRY_BITS / (u32::BITS - width.leading_zeros()).max(1)) as usize);
+        let count = self.elements(operand);
+        !self.private_weights && narrow && lo >= 0 && hi < rows as i64 && 4 * count >= images
     }
 
     fn entries(&mut self, id: PlanId, entries: &Weights) -> TableId {
@@ -683,7 +705,13 @@ impl Emitter<'_> {
                 let factor = (factor * stored.step / step).round() as i64;
                 let terms = shape.pop().expect("rows have an axis");
                 let rows: usize = shape.iter().product();
-                if let (true, Ok(weight)) = (rows >= LEAST_ROWS && terms > 1, i32::try_from(factor)) {
+                // Zeros take no part in a sum, and would be cells of a convolution's operand.
+                let masked = match &self.out.nodes[stored.tensor.0 as usize].op {
+                    Op::View { map, .. } => map.contains(&ViewElement::Zero),
+                    _ => false,
+                };
+                let planes = rows >= LEAST_ROWS && terms > 1 && !masked;
+                if let (true, Ok(weight)) = (planes, i32::try_from(factor)) {
                     return Ok((self.sum_of_planes(stored.tensor, [rows, terms], weight, 0), vec![1, rows, 1], step));
                 }
                 let operand = self.reshape(stored.tensor, [&shape[..], &[terms]].concat());
@@ -691,7 +719,15 @@ impl Emitter<'_> {
             }
             PlanOp::Normalize { .. } => {
                 let normalization = self.normalization(id).expect("it is one");
-                Ok((self.normalized(id, &normalization, step), node.shape.clone(), step))
+                let op = self.normalized(id, &normalization, step);
+                let shape = match op {
+                    Op::MatMul { operands, .. } => {
+                        let [a, b] = operands.map(|operand| &self.out.nodes[operand.0 as usize].shape);
+                        vec![a[0], a[1], b[2]]
+                    }
+                    _ => node.shape.clone(),
+                };
+                Ok((op, shape, step))
             }
             _ => unreachable!("only accumulating operators come here"),
         }

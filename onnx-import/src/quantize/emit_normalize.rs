@@ -11,15 +11,24 @@
 //! | `r` | `floor(N / q)` | |
 //! | `acc` | `c·r` | `√n·2^e·factor/N` |
 //!
-//! Elements that are not centered are `c` themselves, of step `t = s`. Nothing is rounded before the root where `k = 0`.
+//! Elements that are not centered are `c` themselves, of step `t = s`. Nothing is rounded before the root where `k = 0`. Then, and where
+//! there are rows enough, the same integers follow without a tensor of `c` or of squares, from products of matrices, whose terms take no
+//! cells:
+//!
+//! | tensor | definition |
+//! | --- | --- |
+//! | `S'`, `Q` | `−Σ x`, `Σ x²` |
+//! | `W` | `4^e·n·(n·Q − S'²) + E` |
+//! | `acc` | `(n·r)·x + r·S'` |
+//!
 //! `q` falls short of the real root by less than one part in `q`, `r` of the quotient by less than one part in `r`; so the
 //! result `y` is off by less than `abs(y)·(1/q + 1/r)` and half a step. `E ≥ 1` keeps the divisor positive, and as `ε` is at the
 //! scale of the squares, rows with next to no variance are not blown up. `e` is as large as 61 bits allow, up to
 //! [`MAX_FRACTION_BITS`], so that `q` is large for such rows too.
 
-use circuits::graph::{Limits, Op, Requantize, Table, TensorId};
+use circuits::graph::{Limits, Op, Requantize, Table, TensorId, ViewElement};
 
-use super::emit::{Emitter, LEAST_ROWS};
+use super::emit::{Emitter, LEAST_ROWS, MAX_FACTOR};
 use super::plan::{element, PlanId, PlanNode, PlanOp};
 use super::scales::Class;
 
@@ -58,6 +67,10 @@ impl Normalization {
         (self.size as f64).sqrt() * f64::from(self.fraction_bits).exp2() * self.factor / step
     }
 
+    fn rounded_numerator(&self, step: f64) -> i64 {
+        self.numerator(step).round() as i64
+    }
+
     /// Whether the numerator and the accumulators fit.
     pub(super) fn fits(&self, step: f64) -> bool {
         let numerator = self.numerator(step);
@@ -65,11 +78,31 @@ impl Normalization {
         numerator >= 1.0 && numerator <= Limits::MAX_NUMERATOR as f64 && accumulator < MAX_SQUARES
     }
 
+    /// Whether nothing is rounded before the root, and what products of matrices take in its place is no longer than tensors admit.
+    fn is_exact(&self, step: f64) -> bool {
+        let n = self.size as f64;
+        let scale = f64::from(2 * self.fraction_bits).exp2();
+        // `r` is largest where all elements are alike.
+        let multiple = n * self.numerator(step) / (self.offset as f64).sqrt().floor();
+        self.shift == 0 && self.size > 1 && scale * n * n < MAX_FACTOR && multiple < MAX_SQUARES
+    }
+
     /// The error of the result by rounding the reciprocal, where accumulators have that step.
     pub(super) fn rounding(&self, step: f64, magnitude: f64) -> f64 {
         let root = f64::from(self.fraction_bits).exp2() * (self.size as f64).sqrt() * self.seen / 2.0;
         magnitude * root / self.numerator(step) / 2.0
     }
+}
+
+/// A normalization by products of matrices.
+struct Products<'a> {
+    node: &'a PlanNode,
+    normalization: &'a Normalization,
+    /// The operand as `[rows, 1, n]`.
+    row: TensorId,
+    rows: usize,
+    /// The step of the result's accumulator.
+    step: f64,
 }
 
 /// What sums of rows are.
@@ -123,6 +156,10 @@ impl Emitter<'_> {
         let node = PlanNode { origin: None, ..self.plan.node(id).clone() };
         let (shape, rows) = (node.shape.clone(), vec![node.elements() / normalization.size]);
         let operand = self.shaped(input);
+        if rows[0] >= LEAST_ROWS && normalization.is_exact(step) {
+            let row = self.reshape(operand, vec![rows[0], 1, normalization.size]);
+            return self.by_products(&Products { node: &node, normalization, row, rows: rows[0], step });
+        }
         let elements = match normalization.centered {
             true => self.centered(&node, operand, normalization),
             false => operand,
@@ -136,11 +173,59 @@ impl Emitter<'_> {
         let sums = RowSums { size: normalization.size, factor, constant: normalization.offset, step: square_step };
         let sums = self.row_sums(&node, squares, &sums);
         let root = self.emit(&node, Op::SquareRoot { input: sums }, rows.clone(), t / fraction, (0, 0));
-        let numerator = normalization.numerator(step).round() as i64;
-        let reciprocal = Op::Reciprocal { input: root, numerator };
+        let reciprocal = Op::Reciprocal { input: root, numerator: normalization.rounded_numerator(step) };
         let reciprocal = self.emit(&node, reciprocal, rows, step / t, (0, 0));
         let repeated = self.repeated(&node, reciprocal, normalization.size, step / t);
         Op::Product { operands: [elements, repeated], requantize: None }
+    }
+
+    /// Everything but the requantization of the result, by products of matrices.
+    fn by_products(&mut self, products: &Products<'_>) -> Op {
+        let &Products { node, normalization, row, rows, step } = products;
+        let Normalization { size, centered, step: t, fraction_bits, offset, .. } = *normalization;
+        let fraction = f64::from(fraction_bits).exp2();
+        let scale = 1i64 << (2 * fraction_bits);
+        let unit = t * if centered { size as f64 } else { 1.0 };
+        let column = self.reshape(row, vec![rows, size, 1]);
+        let squares = Op::MatMul { operands: [row, column], requantize: None };
+        let squares = self.emit(node, squares, vec![rows, 1, 1], unit * unit, (0, 0));
+        let squares = self.reshape(squares, vec![rows]);
+        let sum = centered.then(|| {
+            let input = self.reshape(row, vec![rows, size]);
+            self.emit(node, Op::Sum { input, factor: -1, requantize: None }, vec![rows], unit, (0, 0))
+        });
+        let (operands, factors) = match sum {
+            Some(sum) => {
+                let square = Op::Product { operands: [sum; 2], requantize: None };
+                let square = self.emit(node, square, vec![rows], unit * unit, (0, 0));
+                let n = size as i64;
+                ([squares, square], [scale * n * n, -scale * n])
+            }
+            None => ([squares; 2], [scale, 0]),
+        };
+        let variance = Op::Affine { operands, factors, constant: offset, requantize: None };
+        let variance = self.emit(node, variance, vec![rows], t * t / (fraction * fraction), (0, 0));
+        let root = self.emit(node, Op::SquareRoot { input: variance }, vec![rows], t / fraction, (0, 0));
+        let reciprocal = Op::Reciprocal { input: root, numerator: normalization.rounded_numerator(step) };
+        let reciprocal = self.emit(node, reciprocal, vec![rows], step / t, (0, 0));
+        let Some(sum) = sum else {
+            let factor = self.reshape(reciprocal, vec![rows, 1, 1]);
+            return Op::MatMul { operands: [factor, row], requantize: None };
+        };
+        let multiple =
+            Op::Affine { operands: [reciprocal; 2], factors: [size as i64, 0], constant: 0, requantize: None };
+        let multiple = self.emit(node, multiple, vec![rows], step / unit, (0, 0));
+        let of = |source: u32, index: usize| ViewElement::Element { source, index: index as u32 };
+        let pairs = (0..2 * rows).map(|i| of(i as u32 % 2, i / 2)).collect();
+        let factors = Op::View { sources: vec![multiple, reciprocal], map: pairs };
+        let factors = self.emit(node, factors, vec![rows, 1, 2], step / t, (0, 0));
+        let both = (0..2 * rows * size).map(|i| match i / size % 2 {
+            0 => of(0, i / (2 * size) * size + i % size),
+            _ => of(1, i / (2 * size)),
+        });
+        let both = Op::View { sources: vec![row, sum], map: both.collect() };
+        let both = self.emit(node, both, vec![rows, 2, size], unit, (0, 0));
+        Op::MatMul { operands: [factors, both], requantize: None }
     }
 
     /// `n·x − Σ x`, shifted where it must be.

@@ -1,6 +1,6 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Seven things are established for every program, independently of the code that laid it out:
+//! Eight things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
 //!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
@@ -19,11 +19,14 @@
 //!    are in the scalar unit alone.
 //! 7. **Committed ports** ([`AuditError::Word`]): every element of one has its cell in the port's columns, a copy of its home, and
 //!    nothing is copied from there.
+//! 8. **Gathered rows** ([`AuditError::Gather`]): every element of one is looked up in the range of the entries, every group of a row
+//!    as the key and the image that the operator asks for, and the table holds the matrix.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
 mod columns;
 mod frame;
+mod gathers;
 mod identities;
 mod lanes;
 mod residue;
@@ -39,7 +42,7 @@ use self::columns::Columns;
 use self::identities::Identities;
 use self::lanes::Lanes;
 use super::rows::Place;
-use super::tables::ZERO_TAG;
+use super::tables::{GatherPlan, ZERO_TAG};
 use super::Layout;
 use crate::graph::{Program, TensorId};
 use crate::machine::{FixedColumn, Region, Skeleton};
@@ -78,6 +81,14 @@ pub enum AuditError {
     /// An identity that is not the operator's.
     #[error("node {node:?}: {what}")]
     Identity {
+        /// The node.
+        node: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Rows of a matrix that are not the operator's.
+    #[error("node {node:?}: {what}")]
+    Gather {
         /// The node.
         node: String,
         /// What differs.
@@ -131,6 +142,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     identities.audit(&mut report)?;
     report.words = words::audit(&identities)?;
     words::audit_ports(&identities)?;
+    gathers::audit(&identities)?;
     Ok(report)
 }
 
@@ -175,4 +187,13 @@ pub(super) struct LaidIdentity {
     pub(super) accumulators: Option<Vec<Place>>,
     pub(super) left: u32,
     pub(super) right: u32,
+}
+
+/// Where the groups of gathered rows are looked up, for the audit.
+#[derive(Clone, Debug)]
+pub(super) struct LaidGather {
+    pub(super) tensor: TensorId,
+    /// Group by group, row by row.
+    pub(super) keys: Vec<Place>,
+    pub(super) plan: GatherPlan,
 }

@@ -569,3 +569,59 @@ fn private_weights_in_other_cells() {
         assert!(matches!(audit(&program, &changed), Err(AuditError::Frame { .. })), "{a} twice");
     }
 }
+
+/// Two rows of a matrix of three, each in two images.
+fn gathered() -> Program {
+    let mut program = program();
+    let entries = (0..27).map(|i| i * 53 % 201 - 100).collect();
+    let node = |op, shape: &[usize]| Node { name: "node".into(), op, shape: shape.to_vec(), scale: 1.0 };
+    program.nodes =
+        vec![node(Op::Input { lo: 0, hi: 2 }, &[2]), node(Op::Gather { input: TensorId(0), entries }, &[2, 9])];
+    program.tables.clear();
+    program.inputs[0].shape = vec![2];
+    program.outputs[0].tensor = TensorId(1);
+    program.outputs[0].shape = vec![2, 9];
+    program
+}
+
+#[test]
+fn rows_of_another_matrix() {
+    let program = gathered();
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        assert_eq!(audit(&program, &layout).map(|_| ()), Ok(()));
+        let plan = layout.gathers[0].plan;
+        let skeleton = layout.skeleton();
+        let tag = |row: usize| skeleton.fixed(FixedColumn::TableTag(0), row);
+        for row in (0..layout.statistics().rows.tables).filter(|&row| tag(row) == plan.tag) {
+            for column in [FixedColumn::TableKey(0), FixedColumn::TableImage(0)] {
+                let found = verdict(&program, &layout, |skeleton| {
+                    let cells = skeleton.fixed.get_mut(&column).expect("it is there");
+                    cells.set(row, cells.get(row) + 100);
+                });
+                assert!(matches!(found, Err(AuditError::Gather { .. } | AuditError::Table { .. })), "{row}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gathered_rows_of_other_elements() {
+    let program = gathered();
+    let layout = layout(&program);
+    let skeleton = layout.skeleton();
+    let key = layout.gathers[0].keys[1];
+    let copied = |&(_, to): &(Cell, Cell)| to == key.pre() || to == key.value();
+    let indices: Vec<usize> = (0..).zip(&skeleton.copies).filter(|(_, copy)| copied(copy)).map(|(i, _)| i).collect();
+    assert_eq!(indices.len(), 2);
+    for index in indices {
+        let found = verdict(&program, &layout, |skeleton| {
+            skeleton.copies[index].0 = skeleton.copies.iter().find(|copy| !copied(copy)).expect("there are others").0;
+        });
+        assert!(found.is_err(), "a copy of another cell: {found:?}");
+        let found = verdict(&program, &layout, |skeleton| {
+            skeleton.copies.remove(index);
+        });
+        assert!(found.is_err(), "a copy left out: {found:?}");
+    }
+}

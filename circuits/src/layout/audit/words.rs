@@ -104,7 +104,7 @@ pub(super) fn audit_ports(identities: &Identities<'_>) -> Result<(), AuditError>
 }
 
 /// A run of the scalar unit on random values.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     identities: &'a Identities<'a>,
     /// One for each hashed port.
     salts: Vec<Salt>,
@@ -113,7 +113,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(identities: &'a Identities<'a>) -> Self {
+    pub(super) fn new(identities: &'a Identities<'a>) -> Self {
         let draw = |index: u32| {
             let half = |part| identities.randomness.residue(SALT_KIND, 2 * index + part).to_be_bytes();
             Salt::from_bytes([half(0), half(1)].concat().try_into().expect("two halves"))
@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
     }
 
     /// A cell's value, where it follows from elements and salts.
-    fn cell(&self, cell: Cell) -> Option<Fr> {
+    pub(super) fn cell(&self, cell: Cell) -> Option<Fr> {
         match cell {
             Cell::Advice(AdviceColumn::ScalarC, row) => *self.results.get(row as usize)?,
             Cell::Advice(AdviceColumn::Value(lane), row) => Some(Fr::from(self.identities.known_value(row, lane)?)),
