@@ -2,8 +2,7 @@
 
 use anyhow::anyhow;
 use circuits::layout::Layout;
-use gpu::{Device, DeviceInfo, Kernels, LibraryError};
-use prover::memory::MemoryPlan;
+use gpu::{Device, DeviceInfo, DevicePlan, Kernels, LibraryError};
 use prover::Engine;
 
 use crate::args::{DeviceChoice, EngineArgs};
@@ -21,8 +20,8 @@ pub(crate) enum Hardware {
         device: Device,
         /// Bytes of its memory that there are, or that may be taken; `None` where it has no memory of its own.
         memory: Option<u64>,
-        /// Bytes that the quotient may take, once a proof is planned.
-        quotient: Option<u64>,
+        /// How a proof fits into it, once one is planned.
+        plan: Option<DevicePlan>,
     },
 }
 
@@ -53,7 +52,7 @@ impl Hardware {
                 let info = device.describe().map_err(Failure::refused)?;
                 printer.field("device", summary(&info))?;
                 let memory = limit.or((info.free_bytes > 0).then_some(info.free_bytes));
-                Ok(Self::Device { device, memory, quotient: None })
+                Ok(Self::Device { device, memory, plan: None })
             }
             Err(reason) if args.device == DeviceChoice::Cuda => Err(none(reason)),
             // A program without kernels has nothing to tell.
@@ -65,14 +64,20 @@ impl Hardware {
         }
     }
 
-    /// The same with a plan for proofs of this layout; or the processor, and a line, where they don't fit into the device's memory.
+    /// The same with a plan for proofs of this layout, and a line where not all columns find room; or the processor, and a line, where
+    /// proofs don't fit into the device's memory at all.
     ///
     /// # Errors
     /// Standard output is closed.
     pub(crate) fn fitted(self, layout: &Layout, printer: Printer) -> Outcome<Self> {
         let Self::Device { device, memory: Some(memory), .. } = self else { return Ok(self) };
-        match MemoryPlan::on_device(layout, memory) {
-            Ok(plan) => Ok(Self::Device { device, memory: Some(memory), quotient: Some(plan.quotient) }),
+        match DevicePlan::new(layout, memory) {
+            Ok(plan) => {
+                if plan.quotient_bytes.is_none() {
+                    printer.field("device memory", format_args!("{}: columns take turns", bytes(memory)))?;
+                }
+                Ok(Self::Device { device, memory: Some(memory), plan: Some(plan) })
+            }
             Err(error) => {
                 let (needed, there) = (bytes(error.needed), bytes(error.budget));
                 printer

@@ -6,7 +6,7 @@ use prover::engine::{Column, SigmaColumn, Values};
 
 use crate::{Device, DeviceBuffer, DeviceError};
 
-/// A column of a [`GpuEngine`](crate::GpuEngine).
+/// A column on a device.
 #[derive(Debug)]
 pub struct DeviceColumn {
     pub(crate) form: Form,
@@ -145,6 +145,11 @@ impl DeviceColumn {
 
     /// Bytes of the device's memory.
     pub fn bytes(&self) -> usize {
+        self.own_bytes() + self.known.as_ref().map_or(0, |known| known.differences.bytes())
+    }
+
+    /// Those of the column itself, without what a commitment needs no sum for.
+    pub(crate) fn own_bytes(&self) -> usize {
         let cells = match &self.form {
             Form::Integers(integers) => integers.len() * integers.width(),
             Form::Elements(elements) => elements.bytes(),
@@ -152,7 +157,6 @@ impl DeviceColumn {
             Form::Constant(_) => 0,
             Form::Sigma { rows, images, .. } => rows.bytes() + images.bytes(),
         };
-        let known = self.known.as_ref().map_or(0, |known| known.differences.bytes());
-        cells + self.tail.as_ref().map_or(0, DeviceBuffer::bytes) + known
+        cells + self.tail.as_ref().map_or(0, DeviceBuffer::bytes)
     }
 }

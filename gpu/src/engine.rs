@@ -1,10 +1,12 @@
 //! The device as an engine of the prover.
 //!
-//! Columns lie on the device, and commitments, evaluations and the last value of a running product are all that comes back. The
-//! library's own lookups, which tensor machines do not have, are sorted on the host ([`host`]).
+//! Columns lie on the device, or on the host where memory is short ([`residents`]), and commitments, evaluations and the last value of a
+//! running product are all that comes back. The library's own lookups, which tensor machines do not have, are sorted on the host
+//! ([`host`]).
 
 mod host;
 mod quotient;
+mod residents;
 mod rows;
 
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -12,15 +14,20 @@ use prover::engine::{Column, CpuOptions, Dividend, Engine, EngineError, Environm
 use prover::plonk::constraints::NodeId;
 use prover::plonk::quotient::{QuotientPlan, Room};
 
-use crate::{Device, DeviceBases, DeviceColumn, DeviceDomain, DeviceError};
+use crate::{Device, DeviceBases, DeviceDomain, DeviceError};
+
+pub use residents::GpuColumn;
 
 /// The engine of a device.
 pub struct GpuEngine {
     device: Device,
     domain: DeviceDomain,
     bases: DeviceBases,
+    residents: residents::Residents,
     /// Bytes that the quotient may take beyond the columns themselves, if there is a limit.
     quotient_bytes: Option<u64>,
+    /// Whether columns are expected to leave the device.
+    sparing: bool,
 }
 
 impl From<DeviceError> for EngineError {
@@ -38,7 +45,14 @@ impl GpuEngine {
     pub fn new(device: Device, lagrange: &[G1Affine], tau: G1Affine, options: CpuOptions) -> Result<Self, EngineError> {
         let domain = device.domain(lagrange.len().ilog2())?;
         let bases = DeviceBases::new(&device, lagrange, tau)?;
-        Ok(Self { device, domain, bases, quotient_bytes: options.quotient_bytes })
+        let residents = residents::Residents::default();
+        Ok(Self { device, domain, bases, residents, quotient_bytes: options.quotient_bytes, sparing: false })
+    }
+
+    /// The same with a quotient of the narrowest batches, for memory that is too small for the columns of a proof: all but what is worked
+    /// on is on the host then.
+    pub fn sparing(self) -> Self {
+        Self { sparing: true, ..self }
     }
 
     /// The device.
@@ -52,70 +66,73 @@ impl GpuEngine {
 }
 
 impl Engine for GpuEngine {
-    type Column = DeviceColumn;
+    type Column = GpuColumn;
 
     fn k(&self) -> u32 {
         self.domain.k()
     }
 
     fn quotient_room(&self) -> Room {
+        if self.sparing {
+            return Room { columns: 0, elsewhere: true };
+        }
         let columns = |bytes: u64| (bytes / (32 * self.rows() as u64)) as usize;
         Room { columns: self.quotient_bytes.map_or(usize::MAX, columns), elsewhere: false }
     }
 
-    fn column(&self, column: Column) -> Result<DeviceColumn, EngineError> {
+    fn column(&self, column: Column) -> Result<GpuColumn, EngineError> {
         match column.rows() {
             found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
-            _ => Ok(DeviceColumn::upload(&self.device, &column)?),
+            _ => Ok(self.upload(&column)?),
         }
     }
 
-    fn commit(&self, columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, EngineError> {
-        Ok(self.domain.commit(&self.bases, columns)?)
+    fn commit(&self, columns: &[&GpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
+        Ok(self.commitments(columns)?)
     }
 
-    fn pointwise(
-        &self,
-        node: NodeId,
-        environment: &Environment<'_, DeviceColumn>,
-    ) -> Result<DeviceColumn, EngineError> {
-        self.node_values(node, environment)
+    fn pointwise(&self, node: NodeId, environment: &Environment<'_, GpuColumn>) -> Result<GpuColumn, EngineError> {
+        Ok(self.node_values(node, environment)?)
     }
 
     fn permute_pair(
         &self,
-        input: &DeviceColumn,
-        table: &DeviceColumn,
+        input: &GpuColumn,
+        table: &GpuColumn,
         tails: [Vec<Fr>; 2],
-    ) -> Result<[DeviceColumn; 2], EngineError> {
+    ) -> Result<[GpuColumn; 2], EngineError> {
         self.host_permute_pair(input, table, tails)
     }
 
-    fn grand_product(&self, product: GrandProduct<'_, DeviceColumn>) -> Result<(DeviceColumn, Fr), EngineError> {
-        self.running_product(product)
+    fn grand_product(&self, product: GrandProduct<'_, GpuColumn>) -> Result<(GpuColumn, Fr), EngineError> {
+        Ok(self.running_product(product)?)
     }
 
     fn quotient(
         &self,
         plan: &QuotientPlan,
-        environment: &Environment<'_, DeviceColumn>,
-    ) -> Result<Vec<DeviceColumn>, EngineError> {
-        self.quotient_pieces(plan, environment)
+        environment: &Environment<'_, GpuColumn>,
+    ) -> Result<Vec<GpuColumn>, EngineError> {
+        Ok(self.quotient_pieces(plan, environment)?)
     }
 
-    fn evaluate(&self, x: Fr, queries: &[(&DeviceColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
-        self.evaluations(x, queries)
+    fn evaluate(&self, x: Fr, queries: &[(&GpuColumn, i32)]) -> Result<Vec<Fr>, EngineError> {
+        Ok(self.evaluations(x, queries)?)
     }
 
-    fn combine(&self, terms: &[(&DeviceColumn, Fr)], constant: Fr) -> Result<DeviceColumn, EngineError> {
-        self.combination(terms, constant)
+    fn combine(&self, terms: &[(&GpuColumn, Fr)], constant: Fr) -> Result<GpuColumn, EngineError> {
+        Ok(self.combination(terms, constant)?)
     }
 
-    fn divide(&self, dividends: &[Dividend<'_, DeviceColumn>]) -> Result<DeviceColumn, EngineError> {
-        self.divided(dividends)
+    fn divide(&self, dividends: &[Dividend<'_, GpuColumn>]) -> Result<GpuColumn, EngineError> {
+        Ok(self.divided(dividends)?)
     }
 
-    fn values(&self, column: &DeviceColumn) -> Result<Vec<Fr>, EngineError> {
-        Ok(self.domain.expand(column)?.download()?)
+    fn values(&self, column: &GpuColumn) -> Result<Vec<Fr>, EngineError> {
+        Ok(self.full_values(column)?.download()?)
+    }
+
+    fn spills(&self) -> bool {
+        self.sparing
     }
 }

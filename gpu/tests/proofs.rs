@@ -12,8 +12,9 @@ use programs::ProgramBuilder;
 use prover::engine::CpuOptions;
 use prover::memory::MemoryPlan;
 use prover::srs::Srs;
-use prover::{EngineOptions, Entropy, Plan, ProveOptions, Prover};
+use prover::{EngineOptions, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey};
 use support::device;
+use verifier::Proof;
 
 const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([3; 32]), check: true, verify: true };
 
@@ -57,6 +58,82 @@ fn memory_is_planned_and_the_plan_is_kept() {
         let (_, peak) = device.memory().expect("counts");
         println!("{limit} bytes allowed, {} planned, {peak} taken at most", planned.total());
         assert!(peak <= limit);
+    }
+}
+
+/// A proof, and the bytes that came from the device meanwhile; the device has `limit` bytes.
+fn prove_within(
+    limit: u64,
+    key: &ProvingKey,
+    srs: &Srs,
+    inputs: &[Vec<i64>],
+) -> Option<Result<(Proof, u64), ProveError>> {
+    let device = device(Some(limit))?;
+    let make = |srs: &Srs| {
+        let engine = GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default())?;
+        Ok(engine.sparing())
+    };
+    let proved = Prover::on_engine(key, srs, make, &()).and_then(|prover| prover.prove(inputs, &SEEDED, &()));
+    let (_, peak) = device.memory().expect("counts");
+    assert!(peak <= limit, "{peak} bytes taken, and {limit} allowed");
+    let downloaded = device.counts().expect("counts").downloaded_bytes;
+    Some(proved.map(|proved| (proved.proof, downloaded)))
+}
+
+#[test]
+fn columns_leave_a_device_that_is_too_small_for_them() {
+    let mut builder = programs::cnn(2);
+    let inputs = builder.inputs();
+    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
+    let srs = Srs::development(plan.k()).expect("a possible size");
+    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let host = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
+    let expected = host.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
+    let planned = MemoryPlan::on_device(key.plan().layout(), 0).expect_err("nothing fits").needed;
+    let mut within = Vec::new();
+    for limit in [2 * planned, planned * 3 / 4, planned / 2, planned / 3, planned / 4, planned / 8, planned / 16] {
+        match prove_within(limit, &key, &srs, &inputs) {
+            None => return,
+            Some(Ok((proof, downloaded))) => {
+                println!("{limit} bytes allowed: {downloaded} came from the device");
+                assert!(proof == expected, "the proofs differ within {limit} bytes");
+                within.push((limit, downloaded));
+            }
+            Some(Err(error)) => {
+                println!("{limit} bytes allowed: {error}");
+                assert!(error.to_string().contains("memory does not suffice"), "{error}");
+                break;
+            }
+        }
+    }
+    let [(_, least), .., (limit, most)] = within[..] else { panic!("there is no proof within less than is planned") };
+    assert!(limit < planned && most > 2 * least, "columns did not leave the device within {limit} bytes");
+}
+
+#[test]
+fn proofs_in_flight_share_what_is_resident() {
+    let Some(device) = device(None) else { return };
+    let mut builder = programs::mlp(1);
+    let inputs = builder.inputs();
+    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
+    let srs = Srs::development(plan.k()).expect("a possible size");
+    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let uploaded = || device.counts().expect("counts").uploaded_bytes;
+    let before = uploaded();
+    let expected = prover.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
+    let alone = uploaded() - before;
+    for provers in [2, 4] {
+        let before = uploaded();
+        std::thread::scope(|scope| {
+            let prove = || prover.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
+            let running: Vec<_> = (0..provers).map(|_| scope.spawn(prove)).collect();
+            for thread in running {
+                assert!(thread.join().expect("no panic") == expected, "the proofs differ");
+            }
+        });
+        assert_eq!(uploaded() - before, provers * alone, "what is resident is there already");
     }
 }
 

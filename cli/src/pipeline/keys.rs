@@ -220,9 +220,13 @@ pub(crate) fn prover<'a>(
     let bars = Bars::new(printer, None);
     let prover = match hardware {
         Hardware::Processor => Prover::new(key, srs, options, &bars),
-        Hardware::Device { device, quotient, .. } => {
-            let options = CpuOptions { quotient_bytes: *quotient, ..CpuOptions::default() };
-            let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options);
+        Hardware::Device { device, plan, .. } => {
+            let quotient_bytes = plan.and_then(|plan| plan.quotient_bytes);
+            let options = CpuOptions { quotient_bytes, ..CpuOptions::default() };
+            let make = |srs: &Srs| {
+                let engine = GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options)?;
+                Ok(if plan.is_some_and(|plan| plan.quotient_bytes.is_none()) { engine.sparing() } else { engine })
+            };
             Prover::on_engine(key, srs, make, &bars)
         }
     };

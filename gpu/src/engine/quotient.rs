@@ -2,23 +2,24 @@
 //!
 //! A batch's columns are combined, or expanded, and transformed to coefficients, which the next batch may read, too. On each coset
 //! they are transformed to values, and the batch's program adds to the coset's numerator. Numerators become pieces by an
-//! inverse transform each and a small matrix. In the device's memory are at most as many columns as the plan says, and the one
-//! in which transforms work.
+//! inverse transform each and a small matrix. Coefficients, numerators and pieces are columns that may leave the device; a batch's
+//! values on a coset, and the numerators of a level at its end, can't.
 
 use std::collections::BTreeMap;
 
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field;
-use prover::engine::{EngineError, Environment};
+use prover::engine::Environment;
 use prover::plonk::constraints::Column as Name;
 use prover::plonk::quotient::{coset_shifts, pieces_matrix, Batch, QuotientPlan};
 
-use super::GpuEngine;
+use super::residents::in_parts;
+use super::{GpuColumn, GpuEngine};
 use crate::program::DeviceProgram;
-use crate::{DeviceBuffer, DeviceColumn, DeviceCoset, ElementOperation, ProgramInputs, Transformed};
+use crate::{DeviceBuffer, DeviceColumn, DeviceCoset, DeviceError, ElementOperation, ProgramInputs, Transformed};
 
 /// Columns by coefficients.
-type Polynomials = BTreeMap<Name, DeviceBuffer<Fr>>;
+type Polynomials = BTreeMap<Name, GpuColumn>;
 
 /// A coset with its shift.
 struct Shifted {
@@ -30,26 +31,35 @@ impl GpuEngine {
     pub(super) fn quotient_pieces(
         &self,
         plan: &QuotientPlan,
-        environment: &Environment<'_, DeviceColumn>,
-    ) -> Result<Vec<DeviceColumn>, EngineError> {
+        environment: &Environment<'_, GpuColumn>,
+    ) -> Result<Vec<GpuColumn>, DeviceError> {
         let most = plan.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
         let shifts = coset_shifts(self.domain.k(), most);
-        let cosets = shifts.iter().map(|&shift| Ok(Shifted { shift, coset: self.domain.coset(shift)? }));
-        let cosets = cosets.collect::<Result<Vec<_>, EngineError>>()?;
+        let cosets = shifts.iter().map(|&shift| {
+            let coset = self.with_room(|| self.domain.coset(shift))?;
+            Ok(Shifted { shift, coset })
+        });
+        let cosets = cosets.collect::<Result<Vec<_>, DeviceError>>()?;
         let mut polynomials = Polynomials::new();
-        let mut pieces: Vec<DeviceBuffer<Fr>> = Vec::new();
+        let mut pieces: Vec<GpuColumn> = Vec::new();
         for level in plan.batches.chunk_by(|a, b| a.cosets == b.cosets) {
             let cosets = &cosets[..level[0].cosets];
             let numerators = self.numerators(level, environment, cosets, &mut polynomials)?;
-            self.add_pieces(cosets, numerators, &mut pieces)?;
+            pieces = self.sum_of_pieces(pieces, self.divided_numerators(cosets, numerators)?)?;
         }
         drop(polynomials);
-        let mut columns = Vec::with_capacity(plan.pieces);
-        let places = pieces.iter_mut().map(|to| Transformed { coset: None, from: None, to });
-        self.domain.forward_each(places.collect())?;
-        columns.extend(pieces.into_iter().map(DeviceColumn::elements));
+        let mut columns = in_parts(&mut pieces, &mut |pieces| {
+            let held = pieces.iter().map(|piece| self.bring(piece)).collect::<Result<Vec<_>, _>>()?;
+            let mut values = pieces.iter().map(|_| self.new_column()).collect::<Result<Vec<_>, _>>()?;
+            self.with_room(|| {
+                let places = values.iter_mut().zip(&held);
+                let places = places.map(|(to, from)| Transformed { coset: None, from: from.full_elements(), to });
+                self.domain.forward_each(places.collect())
+            })?;
+            Ok(values.into_iter().map(|values| self.hold_elements(values)).collect())
+        })?;
         while columns.len() < plan.pieces {
-            columns.push(DeviceColumn::constant(Fr::ZERO));
+            columns.push(self.hold(DeviceColumn::constant(Fr::ZERO)));
         }
         Ok(columns)
     }
@@ -58,15 +68,16 @@ impl GpuEngine {
     fn numerators(
         &self,
         level: &[Batch],
-        environment: &Environment<'_, DeviceColumn>,
+        environment: &Environment<'_, GpuColumn>,
         cosets: &[Shifted],
         polynomials: &mut Polynomials,
-    ) -> Result<Vec<DeviceBuffer<Fr>>, EngineError> {
-        let mut numerators: Vec<_> = Vec::with_capacity(cosets.len());
+    ) -> Result<Vec<GpuColumn>, DeviceError> {
+        let mut numerators: Vec<GpuColumn> = Vec::with_capacity(cosets.len());
         for batch in level {
             polynomials.retain(|name, _| batch.columns.contains(name));
             if numerators.is_empty() {
-                numerators = cosets.iter().map(|_| self.zeros()).collect::<Result<_, _>>()?;
+                let zeros = cosets.iter().map(|_| Ok(self.hold_elements(self.zeros()?)));
+                numerators = zeros.collect::<Result<_, DeviceError>>()?;
             }
             self.load(batch, environment, polynomials)?;
             let program = DeviceProgram::new(&batch.program);
@@ -82,15 +93,20 @@ impl GpuEngine {
     fn load(
         &self,
         batch: &Batch,
-        environment: &Environment<'_, DeviceColumn>,
+        environment: &Environment<'_, GpuColumn>,
         polynomials: &mut Polynomials,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), DeviceError> {
         let missing = batch.columns.iter().copied().filter(|name| !polynomials.contains_key(name));
-        let missing: Vec<Name> = missing.collect();
-        let mut columns = self.named(&missing, environment)?;
-        let places = columns.iter_mut().map(|to| Transformed { coset: None, from: None, to });
-        self.domain.inverse_each(places.collect())?;
-        polynomials.extend(missing.into_iter().zip(columns));
+        let mut missing: Vec<Name> = missing.collect();
+        let made = in_parts(&mut missing, &mut |names| {
+            let mut columns = self.named(names, environment)?;
+            self.with_room(|| {
+                let places = columns.iter_mut().map(|to| Transformed { coset: None, from: None, to });
+                self.domain.inverse_each(places.collect())
+            })?;
+            Ok(columns.into_iter().map(|column| self.hold_elements(column)).collect())
+        })?;
+        polynomials.extend(missing.into_iter().zip(made));
         Ok(())
     }
 
@@ -101,50 +117,82 @@ impl GpuEngine {
         scalars: &[Fr],
         coset: &Shifted,
         polynomials: &Polynomials,
-        numerator: &mut DeviceBuffer<Fr>,
-    ) -> Result<(), EngineError> {
+        numerator: &mut GpuColumn,
+    ) -> Result<(), DeviceError> {
         let mut values = program.slots.iter().map(|_| self.new_column()).collect::<Result<Vec<_>, _>>()?;
         let mut transformed = Vec::with_capacity(values.len());
         for (name, to) in program.slots.iter().zip(&mut values) {
             match name {
                 Name::First => self.first_on(coset.shift, to)?,
-                name => {
-                    transformed.push(Transformed { coset: Some(&coset.coset), from: Some(&polynomials[name]), to });
-                }
+                name => transformed.push((&polynomials[name], to)),
             }
         }
-        self.domain.forward_each(transformed)?;
+        in_parts(&mut transformed, &mut |columns| {
+            let held = columns.iter().map(|(polynomial, _)| self.bring(polynomial)).collect::<Result<Vec<_>, _>>()?;
+            self.with_room(|| {
+                let places = columns.iter_mut().zip(&held).map(|((_, to), from)| Transformed {
+                    coset: Some(&coset.coset),
+                    from: from.full_elements(),
+                    to,
+                });
+                self.domain.forward_each(places.collect())
+            })?;
+            Ok(Vec::<()>::new())
+        })?;
         let slots: Vec<_> = values.iter().collect();
         let inputs = ProgramInputs { slots: &slots, scalars, shift: coset.shift };
-        self.domain.run_program(&program.steps, &inputs, false, numerator)?;
-        Ok(())
+        self.with_elements(numerator, |numerator| {
+            self.with_room(|| self.domain.run_program(&program.steps, &inputs, false, numerator)).map(drop)
+        })
     }
 
     /// `ℓ_0(x) = (x^n − 1)/(n·(x − 1))` on a coset.
-    fn first_on(&self, shift: Fr, values: &mut DeviceBuffer<Fr>) -> Result<(), EngineError> {
-        Ok(self.domain.fractions([Fr::ZERO, self.vanishing_by_rows(shift)], [shift, -Fr::ONE], values)?)
+    fn first_on(&self, shift: Fr, values: &mut DeviceBuffer<Fr>) -> Result<(), DeviceError> {
+        self.domain.fractions([Fr::ZERO, self.vanishing_by_rows(shift)], [shift, -Fr::ONE], values)
     }
 
-    /// Divides the numerators of a level by `X^n − 1`, and adds what comes of it to the pieces by coefficients.
-    fn add_pieces(
+    /// The numerators of a level divided by `X^n − 1`: their pieces by coefficients.
+    fn divided_numerators(
         &self,
         cosets: &[Shifted],
-        mut numerators: Vec<DeviceBuffer<Fr>>,
-        pieces: &mut Vec<DeviceBuffer<Fr>>,
-    ) -> Result<(), EngineError> {
-        let places = cosets.iter().zip(&mut numerators);
-        let places = places.map(|(coset, to)| Transformed { coset: Some(&coset.coset), from: None, to });
-        self.domain.inverse_each(places.collect())?;
+        numerators: Vec<GpuColumn>,
+    ) -> Result<Vec<GpuColumn>, DeviceError> {
+        let taken = numerators.into_iter().map(|numerator| self.take_elements(numerator));
+        let mut numerators = taken.collect::<Result<Vec<_>, _>>()?;
+        self.with_room(|| {
+            let places = cosets.iter().zip(&mut numerators);
+            let places = places.map(|(coset, to)| Transformed { coset: Some(&coset.coset), from: None, to });
+            self.domain.inverse_each(places.collect())
+        })?;
         let shifts: Vec<Fr> = cosets.iter().map(|coset| coset.shift).collect();
-        self.device.multiply_columns(&pieces_matrix(self.domain.k(), &shifts), &mut numerators)?;
+        let matrix = pieces_matrix(self.domain.k(), &shifts);
+        self.with_room(|| self.device.multiply_columns(&matrix, &mut numerators))?;
+        Ok(numerators.into_iter().map(|numerator| self.hold_elements(numerator)).collect())
+    }
+
+    /// The sums of the pieces of two levels; the first ones are as many, or there are none.
+    fn sum_of_pieces(&self, mut pieces: Vec<GpuColumn>, more: Vec<GpuColumn>) -> Result<Vec<GpuColumn>, DeviceError> {
         if pieces.is_empty() {
-            *pieces = numerators;
-            return Ok(());
+            return Ok(more);
         }
         // Levels come by decreasing number of cosets.
-        for (piece, more) in pieces.iter_mut().zip(&numerators) {
-            self.device.elementwise(ElementOperation::Add, piece, more)?;
+        for (piece, more) in pieces.iter_mut().zip(more) {
+            let more = self.take_elements(more)?;
+            self.with_elements(piece, |piece| self.device.elementwise(ElementOperation::Add, piece, &more))?;
         }
+        Ok(pieces)
+    }
+
+    /// Works on the elements of a column that nobody else reads.
+    fn with_elements(
+        &self,
+        column: &mut GpuColumn,
+        work: impl FnOnce(&mut DeviceBuffer<Fr>) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
+        let taken = std::mem::replace(column, self.hold(DeviceColumn::constant(Fr::ZERO)));
+        let mut elements = self.take_elements(taken)?;
+        work(&mut elements)?;
+        *column = self.hold_elements(elements);
         Ok(())
     }
 }
