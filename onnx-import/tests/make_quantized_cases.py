@@ -286,7 +286,96 @@ def packed(m, kind, tie):
     return results
 
 
-EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained]
+def shares(m, kind, tie):
+    """Softmax, with a scale of which a whole number of units stands for 1, and with another one."""
+    dtype = TYPES[kind]
+    whole = m.constant(np.float32(1 / 256)), m.constant(dtype(np.iinfo(dtype).min))
+    other = m.constant(np.float32(0.0043)), m.constant(dtype(np.iinfo(dtype).min))
+    results = []
+    for axis, parameters in ((-1, whole), (1, whole), (2, other)):
+        x = m.activation(m.input(1, 3, 5, 17), kind, spread=8.0, tie=tie)
+        results.append(m.dequantize(m.quantize(m.node("Softmax", [x], axis=axis), parameters), parameters))
+    return results
+
+
+def normalized(m, kind, tie):
+    """Normalizations of a layer and of instances, with factors and offsets of the model."""
+    def bias(n):
+        stored = m.constant(m.random.randint(-900, 900, n).astype(np.int32))
+        return m.node("DequantizeLinear", [stored, m.constant(np.float32(1e-3))])
+
+    tokens, picture = m.activation(m.input(1, 7, 24), kind), m.activation(m.input(1, 4, 5, 6), kind)
+    results = [
+        m.node("LayerNormalization", [tokens, m.weights(24), bias(24)], axis=-1, epsilon=1e-5),
+        m.node("LayerNormalization", [picture, m.weights(5, 6)], axis=2, epsilon=1e-3),
+        m.node("InstanceNormalization", [picture, m.weights(4), bias(4)]),
+    ]
+    return [m.activation(value, kind, spread=3.0, tie=tie) for value in results]
+
+
+def transposed(m, kind, tie):
+    """Transposed convolutions, whose sums the runtime takes in float32."""
+    x = m.activation(m.input(1, 4, 5, 6), kind, tie=tie)
+    results = [
+        m.node("ConvTranspose", [x, m.weights(4, 6, 3, 3), m.constant(m.random.uniform(-1, 1, 6).astype(np.float32))],
+               strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
+        m.node("ConvTranspose", [x, m.weights(4, 3, 2, 3)], strides=[2, 1], group=2),
+        m.node("ConvTranspose", [x, m.weights(4, 6, 2, 2, axis=1)], strides=[1, 2], dilations=[2, 1]),
+    ]
+    return [m.activation(m.node("Relu", [value]), kind, spread=16.0, tie=tie) for value in results]
+
+
+def resized(m, kind, tie):
+    """Linear interpolation; scales that are powers of two, whose products and ties are exact in float32."""
+    x = m.activation(m.input(1, 2, 5, 6), kind, tie=True)
+    sizes = lambda *values: ["", m.constant(np.array(values, np.float32))]
+    results = [
+        m.node("Resize", [x, *sizes(1, 1, 2, 2)], mode="linear"),
+        m.node("Resize", [x, *sizes(1, 1, 1, 4)], mode="linear", coordinate_transformation_mode="asymmetric"),
+    ]
+    y = m.integers(kind, 1, 2, 5, 6)
+    whole = [m.node("Resize", [y, *sizes(1, 1, 2, 2)], mode="linear"),
+             m.node("Resize", [y, *sizes(1, 1, 4, 1)], mode="linear", coordinate_transformation_mode="asymmetric")]
+    return whole + [m.activation(value, kind, tie=True) for value in results]
+
+
+def scaled(m, kind, tie):
+    """Factors and offsets by channels, in floats."""
+    x = m.activation(m.input(1, 4, 5, 6), kind, tie=tie)
+    floats = lambda *shape, lo=-2.0, hi=2.0: m.constant(m.random.uniform(lo, hi, shape).astype(np.float32))
+    results = [
+        m.node("BatchNormalization", [x, floats(4), floats(4), floats(4), floats(4, lo=0.5)]),
+        m.node("Add", [m.node("Mul", [x, floats(4, 1, 1)]), floats(4, 1, 1)]),
+        m.node("Sub", [floats(6), m.node("Div", [x, floats(6, lo=0.5)])]),
+    ]
+    return [m.activation(value, kind, tie=tie) for value in results]
+
+
+def gated(m, kind, tie):
+    """A tensor over the root of another, and means of functions."""
+    x = m.activation(m.input(1, 6, 8), kind, tie=tie)
+    root = m.node("Sqrt", [m.dequantize(m.integers("u8", 1, 6, 1), (m.constant(np.float32(0.02)), m.constant(np.uint8(0))))])
+    square = m.node("Pow", [x, m.constant(np.float32(2))])
+    picture = m.activation(m.input(1, 2, 6, 6), kind)
+    results = [
+        m.node("Mul", [x, root]),
+        m.node("ReduceMean", [square], axes=[2]),
+        m.node("AveragePool", [m.node("Tanh", [picture])], kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    return [m.activation(value, kind, spread=6.0) for value in results]
+
+
+def moved(m, kind, tie):
+    """Inputs whose elements are moved before they are quantized."""
+    picture = m.node("Transpose", [m.input(1, 5, 6, 3)], perm=[0, 3, 1, 2])
+    row = m.node("Reshape", [m.input(1, 12), m.constant(np.array([1, 3, 4], np.int64))])
+    x, y = m.activation(picture, kind, tie=tie), m.activation(row, kind, tie=tie)
+    sums = m.node("Conv", [x, m.weights(4, 3, 3, 3)])
+    return [m.activation(sums, kind, spread=12.0), m.activation(m.node("Mul", [y, y]), kind)]
+
+
+EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
+         scaled, gated, moved]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

@@ -62,7 +62,7 @@ fn outputs_of(name: &str, case: &Case) -> [Vec<Tensor>; 2] {
     let compiled =
         compile(&graph, Some(&samples), &QuantizeOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(graph.remarks.is_empty(), compiled.report.warnings.is_empty(), "{name}: remarks are told");
-    circuits::analysis::ranges(&compiled.program).unwrap_or_else(|error| panic!("{name}: {error}"));
+    circuits::layout::compile(&compiled.program, &Default::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
     let quantized = quantize_inputs(&compiled.program, &inputs).unwrap();
     let trace = circuits::reference::run(&compiled.program, &quantized.values).unwrap();
     [float, dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program))]

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
+use super::quantized::{
+    QuantizedNormalization, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+};
 use super::reals::Reals;
 use super::trees::Trees;
 
@@ -442,6 +444,39 @@ pub enum FloatOp {
         groups: usize,
         /// from the accumulator to the result
         requantization: Requantization,
+    },
+    /// Transposed convolution of centered integers by constant ones, exact, then requantized by output channel.
+    QuantizedConvTranspose {
+        /// `[N, C, H, W]`
+        input: ValueId,
+        /// `[C, O/groups, kh, kw]`
+        weights: ValueId,
+        /// `[O]`, at the scale of the accumulator
+        bias: ValueId,
+        /// window (padding is cut from the result)
+        window: Window,
+        /// channel groups
+        groups: usize,
+        /// from the accumulator to the result
+        requantization: Requantization,
+    },
+    /// Softmax of a quantized tensor over one axis, quantized.
+    QuantizedSoftmax {
+        /// centered integers
+        input: ValueId,
+        /// axis
+        axis: usize,
+        /// scales
+        softmax: QuantizedSoftmax,
+    },
+    /// A normalization of a quantized tensor over some axes, scaled and quantized.
+    QuantizedNormalize {
+        /// centered integers
+        input: ValueId,
+        /// axes, ascending
+        axes: Vec<usize>,
+        /// what it is
+        normalization: QuantizedNormalization,
     },
     /// Sum or difference of two quantized tensors of one shape.
     QuantizedAdd {

@@ -38,13 +38,18 @@ impl FloatOp {
             | Self::TreeLeaves { input, .. }
             | Self::Quantize { input, .. }
             | Self::QuantizedMap { input, .. }
+            | Self::QuantizedSoftmax { input, .. }
+            | Self::QuantizedNormalize { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
             Self::MatMul(a, b) => vec![a, b],
             Self::Conv { input, weights, bias, .. } | Self::ConvTranspose { input, weights, bias, .. } => {
                 [input, weights].into_iter().chain(bias).collect()
             }
-            Self::QuantizedConv { input, weights, bias, .. } => vec![input, weights, bias],
+            Self::QuantizedConv { input, weights, bias, .. }
+            | Self::QuantizedConvTranspose { input, weights, bias, .. } => {
+                vec![input, weights, bias]
+            }
             Self::Binary { operands, .. }
             | Self::QuantizedAdd { operands, .. }
             | Self::QuantizedMul { operands, .. }

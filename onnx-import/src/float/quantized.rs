@@ -12,10 +12,12 @@
 //!                                                            f = zero_y − fma(r_a, zero_a, r_b·zero_b)
 //! subtract        c = clamp(⌊(c_a·scale_a − c_b·scale_b) / scale_y⌉)
 //! function        c = clamp(⌊f(c_x·scale_x) / scale_y⌉)      a table
+//! normalize       c = clamp(⌊f_i·n_i + o_i⌉)                  n = (c_x − mean c_x) / √(variance + ε/scale_x²), in reals
+//! softmax         c = clamp(⌊e_i·⌊1 / scale_y⌋ / Σ e⌉)        e = exp((c_x − max c_x)·scale_x + shift), summed in order
 //! ```
 //!
-//! Source: `MlasQuantizeLinear`, `MlasRequantizeOutput`, `MlasQLinearAdd` and `MlasQLinearMul` of onnxruntime 1.32, checked by
-//! running them.
+//! Source: `MlasQuantizeLinear`, `MlasRequantizeOutput`, `MlasQLinearAdd`, `MlasQLinearMul` and `QLinearSoftmax` of onnxruntime
+//! 1.32, checked by running them.
 
 use std::sync::Arc;
 
@@ -53,13 +55,27 @@ pub struct Requantization {
     pub hi: i32,
     /// A zero point that is added before the result is rounded, and taken off behind; it decides about ties.
     pub within: i32,
+    /// What is added before the result is rounded, for each channel in units of the result; empty where nothing is.
+    pub offsets: Arc<[f32]>,
+    /// Whether the accumulator is of fixed-point numbers, which are neither wrapped around nor rounded before the result is, halves up.
+    pub fixed_point: bool,
 }
 
 impl Requantization {
+    /// What is added to a channel.
+    pub fn offset(&self, channel: usize) -> f32 {
+        self.offsets.get(channel).copied().unwrap_or(0.0)
+    }
+
     /// The centered integer of an accumulator; it never decreases with the accumulator.
     pub fn apply(&self, channel: usize, accumulator: i64) -> i64 {
+        if self.fixed_point {
+            let real = accumulator as f64 * f64::from(self.multipliers[channel]) + f64::from(self.offset(channel));
+            return ((real + 0.5).floor() as i64).clamp(self.lo.into(), self.hi.into());
+        }
         let within = self.within as f32;
-        let scaled = (accumulator as i32 as f32 * self.multipliers[channel] + within).round_ties_even() - within;
+        let real = accumulator as i32 as f32 * self.multipliers[channel] + self.offset(channel);
+        let scaled = (real + within).round_ties_even() - within;
         scaled.clamp(self.lo as f32, self.hi as f32) as i64
     }
 }
@@ -84,6 +100,62 @@ impl QuantizedTable {
     pub fn bounds(&self) -> (i64, i64) {
         let (least, most) = (self.values.iter().min(), self.values.iter().max());
         (least.map_or(0, |&v| v.into()), most.map_or(0, |&v| v.into()))
+    }
+}
+
+/// Softmax of a quantized tensor, quantized.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantizedSoftmax {
+    /// Scale of the operand.
+    pub scale: f32,
+    /// Units of the result that stand for 1, at least 1: the whole part of the reciprocal of its scale.
+    pub units: f32,
+    /// Smallest centered integer of the result.
+    pub lo: i32,
+    /// Largest centered integer of the result.
+    pub hi: i32,
+}
+
+impl QuantizedSoftmax {
+    /// The centered shares of a row of centered integers.
+    pub fn apply(&self, row: &[i64]) -> Vec<i64> {
+        /// The runtime shifts exponents up so that sums come near the largest number, but for this.
+        const ROOM: f64 = 5.0;
+        let largest = row.iter().copied().max().unwrap_or(0);
+        let scale = f64::from(self.scale);
+        let shift = (f64::from(f32::MAX / row.len() as f32).ln() - ROOM).max(0.0) / scale;
+        let exponentials = row.iter().map(|&c| (((c - largest) as f64 + shift) * scale).exp() as f32);
+        let exponentials: Vec<f32> = exponentials.collect();
+        let sum = exponentials.iter().fold(0f32, |sum, e| sum + e);
+        let share = |e: &f32| (e * self.units / sum).round_ties_even().clamp(self.lo as f32, self.hi as f32);
+        exponentials.iter().map(|e| share(e) as i64).collect()
+    }
+}
+
+/// A normalization of a quantized tensor, scaled and quantized; the runtime computes it in float32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedNormalization {
+    /// Whether the mean is taken off.
+    pub centered: bool,
+    /// Added to the mean square of the centered integers, not negative.
+    pub epsilon: f64,
+    /// For each element what a normalized one is multiplied by, in units of the result.
+    pub factors: Arc<[f64]>,
+    /// For each element what is added, in units of the result.
+    pub offsets: Arc<[f64]>,
+    /// Smallest centered integer of the result.
+    pub lo: i32,
+    /// Largest centered integer of the result.
+    pub hi: i32,
+}
+
+impl QuantizedNormalization {
+    /// The centered integers of normalized elements.
+    pub fn apply(&self, normalized: &[f64]) -> Vec<f64> {
+        let scaled = normalized.iter().zip(self.factors.iter().zip(self.offsets.iter()));
+        let rounded = scaled.map(|(n, (factor, offset))| (n * factor + offset).round_ties_even());
+        // A zero without a sign.
+        rounded.map(|v| v.clamp(self.lo.into(), self.hi.into()) + 0.0).collect()
     }
 }
 

@@ -88,6 +88,10 @@ pub(crate) struct Builder {
     wide_taken: usize,
     /// How many tensors of dynamic scales were taken for the reals that they approximate.
     approximated: usize,
+    /// Operators on quantized tensors that the runtime computes in float32.
+    in_float32: Vec<String>,
+    /// Operators between quantized tensors that are computed in reals.
+    in_reals: Vec<String>,
     label: String,
     /// The constants that are converted when they are read.
     narrow: Vec<ValueId>,
@@ -109,6 +113,8 @@ impl Builder {
             sequences: HashMap::new(),
             wide_taken: 0,
             approximated: 0,
+            in_float32: vec![],
+            in_reals: vec![],
             label: String::new(),
             narrow: vec![],
             elements_left: elements_limit,
@@ -179,6 +185,16 @@ impl Builder {
         self.approximated += 1;
     }
 
+    /// Remembers that the present operator is exact where the runtime rounds sums in float32.
+    pub(crate) fn note_float32(&mut self) {
+        self.in_float32.push(self.label.clone());
+    }
+
+    /// Remembers that what the present operator quantizes is computed in reals.
+    pub(crate) fn note_reals(&mut self) {
+        self.in_reals.push(self.label.clone());
+    }
+
     /// In what the graph differs from the model by intent.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let dynamic = format!(
@@ -191,7 +207,21 @@ impl Builder {
              equal to the bit",
             self.wide_taken
         );
-        let remarks = [(self.approximated, dynamic), (self.wide_taken, wide)];
+        let rounded = format!(
+            "computed exactly where the runtime rounds sums in float32, and equal but where a result lies within such a rounding of a \
+             tie: {}",
+            named(&self.in_float32)
+        );
+        let real = format!(
+            "computed in reals between quantized tensors, within about a unit of the runtime's results, not always equal: {}",
+            named(&self.in_reals)
+        );
+        let remarks = [
+            (self.approximated, dynamic),
+            (self.wide_taken, wide),
+            (self.in_float32.len(), rounded),
+            (self.in_reals.len(), real),
+        ];
         remarks.into_iter().filter(|(count, _)| *count > 0).map(|(_, remark)| remark).collect()
     }
 
@@ -358,6 +388,14 @@ impl Builder {
         };
         elements.saturating_mul(per_element)
     }
+}
+
+/// The first of some names, and how many there are beside them.
+fn named(labels: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let (shown, more) = labels.split_at(labels.len().min(SHOWN));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn bounded(shape: &[usize]) -> Result<u64, NodeError> {

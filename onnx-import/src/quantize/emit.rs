@@ -347,7 +347,9 @@ impl Emitter<'_> {
             | PlanOp::QuantizedAdd { .. }
             | PlanOp::QuantizedMul { .. }
             | PlanOp::QuantizedMatMul { .. }
-            | PlanOp::QuantizedMap { .. } => self.quantized(id)?,
+            | PlanOp::QuantizedMap { .. }
+            | PlanOp::QuantizedNormalize { .. }
+            | PlanOp::QuantizedSoftmax { .. } => self.quantized(id)?,
             PlanOp::View { sources, map } => self.view(id, sources, map),
             PlanOp::Max { input } => {
                 let (operand, shape) = self.rows(*input);

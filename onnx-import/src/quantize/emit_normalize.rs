@@ -106,14 +106,14 @@ struct Products<'a> {
 }
 
 /// What sums of rows are.
-struct RowSums {
+pub(super) struct RowSums {
     /// Elements of a row.
-    size: usize,
-    factor: i32,
+    pub size: usize,
+    pub factor: i32,
     /// Added to each sum.
-    constant: i64,
+    pub constant: i64,
     /// The step of the sums.
-    step: f64,
+    pub step: f64,
 }
 
 impl Emitter<'_> {
@@ -243,7 +243,7 @@ impl Emitter<'_> {
     }
 
     /// The sums of the rows of a tensor: one convolution where there are rows enough.
-    fn row_sums(&mut self, node: &PlanNode, input: TensorId, sums: &RowSums) -> TensorId {
+    pub(super) fn row_sums(&mut self, node: &PlanNode, input: TensorId, sums: &RowSums) -> TensorId {
         let RowSums { size, factor, constant, step } = *sums;
         let rows = node.elements() / size;
         if rows >= LEAST_ROWS && size > 1 {
@@ -260,7 +260,7 @@ impl Emitter<'_> {
     }
 
     /// One value per row, repeated along the row.
-    fn repeated(&mut self, node: &PlanNode, values: TensorId, size: usize, step: f64) -> TensorId {
+    pub(super) fn repeated(&mut self, node: &PlanNode, values: TensorId, size: usize, step: f64) -> TensorId {
         let map = (0..node.elements()).map(|index| element(index / size)).collect();
         let op = Op::View { sources: vec![values], map };
         self.emit(node, op, node.shape.clone(), step, (0, 0))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use circuits::graph::{ConvGeometry, Limits, Op, Requantize, Table, TensorId, ViewElement, Weights};
+use circuits::graph::{ConvGeometry, Limits, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
 
 use super::emit::{conv_size, Emitter};
 use super::error::QuantizeError;
@@ -28,6 +28,14 @@ impl Emitter<'_> {
                 self.quantized_matmul(id, *operands, requantization)
             }
             PlanOp::QuantizedMap { input, table } => self.quantized_map(id, *input, table),
+            PlanOp::QuantizedNormalize { input, normalization } => {
+                self.quantized_normalize(id, *input, normalization);
+                Ok(())
+            }
+            PlanOp::QuantizedSoftmax { input, softmax } => {
+                self.quantized_softmax(id, *input, softmax);
+                Ok(())
+            }
             _ => unreachable!("only quantized operators come here"),
         }
     }
@@ -176,7 +184,7 @@ impl Emitter<'_> {
             let whole: Vec<_> = lines.iter().map(|line| (line.factor, line.pieces[0].1)).collect();
             return self.by_lines(id, own, size, (shift, &whole), rule);
         }
-        let reached = self.store(Table::new("is reached".to_owned(), -1, vec![0, 1]).expect("not empty"));
+        let reached = self.is_reached();
         for number in 1..=breaks {
             // A line of fewer pieces changes by nothing.
             let of = |line: &BrokenLine| line.pieces.get(number).copied();
@@ -194,7 +202,7 @@ impl Emitter<'_> {
     }
 
     /// A factor and an offset for each channel, requantized or exact.
-    fn pointwise(
+    pub(super) fn pointwise(
         &mut self,
         id: PlanId,
         own: TensorId,
@@ -361,6 +369,11 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// The table that tells whether a difference is at least 0.
+    pub(super) fn is_reached(&mut self) -> TableId {
+        self.store(Table::new("is reached".to_owned(), -1, vec![0, 1]).expect("not empty"))
+    }
+
     fn wraps_around(&self, id: PlanId) -> QuantizeError {
         self.too_large(id, "a 32-bit accumulator", "the runtime would wrap around here too")
     }
@@ -398,7 +411,7 @@ impl Emitter<'_> {
         self.bounds[tensor.0 as usize]
     }
 
-    fn clamp(&mut self, shift: u32, lo: i64, hi: i64) -> Requantize {
+    pub(super) fn clamp(&mut self, shift: u32, lo: i64, hi: i64) -> Requantize {
         let values = (lo as i32..=hi as i32).collect();
         let table = self.store(Table::new("clamp".to_owned(), lo, values).expect("ranges are not empty"));
         Requantize { shift, table }
@@ -414,7 +427,7 @@ struct Channels<'a> {
 
 impl<'a> Channels<'a> {
     fn new(rule: &'a Requantization, ranges: Vec<(i64, i64)>) -> Self {
-        let fits = ranges.iter().all(|&range| fits_accumulator(range));
+        let fits = rule.fixed_point || ranges.iter().all(|&range| fits_accumulator(range));
         let line = |(channel, &range): (usize, &(i64, i64))| Lines::of(rule, channel, range);
         // What does not fit is refused, and has no lines.
         let lines = if fits { ranges.iter().enumerate().map(line).collect() } else { vec![] };
@@ -422,7 +435,7 @@ impl<'a> Channels<'a> {
     }
 
     fn fit(&self) -> bool {
-        self.ranges.iter().all(|&range| fits_accumulator(range))
+        self.rule.fixed_point || self.ranges.iter().all(|&range| fits_accumulator(range))
     }
 
     fn nearest(&self, channel: usize, shift: u32) -> Option<Nearest> {

@@ -14,6 +14,8 @@ mod calibrate;
 mod emit;
 mod emit_normalize;
 mod emit_quantized;
+mod emit_quantized_normalize;
+mod emit_softmax;
 mod emit_trees;
 mod error;
 mod function;
@@ -36,6 +38,7 @@ use circuits::graph::{Op, Port, PortKind, Program, Visibility};
 use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
+pub(crate) use emit_quantized_normalize::normalization_fits;
 pub use error::QuantizeError;
 pub use interface::{
     dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError, QuantizedInputs,

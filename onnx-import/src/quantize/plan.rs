@@ -10,7 +10,9 @@ use circuits::graph::{ConvGeometry, ViewElement};
 use super::function::Function;
 use super::kernel::Kernel;
 use crate::float::graph::ValueId;
-use crate::float::quantized::{QuantizedSum, QuantizedTable, Quantizer, Requantization};
+use crate::float::quantized::{
+    QuantizedNormalization, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+};
 use crate::float::trees::Trees;
 
 /// Names a node of a [`Plan`].
@@ -94,6 +96,10 @@ pub(super) enum PlanOp {
         bias: Vec<i64>,
         requantization: Requantization,
     },
+    /// Softmax over the last axis of integers `[count, size]`, requantized.
+    QuantizedSoftmax { input: PlanId, softmax: QuantizedSoftmax },
+    /// A normalization over the last axis of integers `[count, size]`, scaled and requantized.
+    QuantizedNormalize { input: PlanId, normalization: QuantizedNormalization },
     /// A sum of integers, requantized exactly.
     QuantizedAdd { operands: [PlanId; 2], sum: QuantizedSum },
     /// A product of integers, element by element, requantized exactly.
@@ -134,6 +140,8 @@ impl PlanOp {
             | Self::Dequantize { input, .. }
             | Self::QuantizedConv { input, .. }
             | Self::QuantizedMap { input, .. }
+            | Self::QuantizedSoftmax { input, .. }
+            | Self::QuantizedNormalize { input, .. }
             | Self::Leaves { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }

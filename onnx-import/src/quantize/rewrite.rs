@@ -226,6 +226,8 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::Dequantize { input, .. }
         | PlanOp::QuantizedConv { input, .. }
         | PlanOp::QuantizedMap { input, .. }
+        | PlanOp::QuantizedSoftmax { input, .. }
+        | PlanOp::QuantizedNormalize { input, .. }
         | PlanOp::Leaves { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),

@@ -759,6 +759,8 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             | PlanOp::QuantizedMul { requantization, .. }
             | PlanOp::QuantizedMatMul { requantization, .. } => requantization.lo >= 0,
             PlanOp::QuantizedMap { table, .. } => table.bounds().0 >= 0,
+            PlanOp::QuantizedSoftmax { softmax, .. } => softmax.lo >= 0,
+            PlanOp::QuantizedNormalize { normalization, .. } => normalization.lo >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
             PlanOp::Scale { .. } | PlanOp::Normalize { .. } => false,
         };

@@ -139,7 +139,8 @@ const MAX_CORRECTIONS: i64 = 8;
 /// The line of the multiplier itself that rounds half up, if it differs at few accumulators of `[lo, hi]`.
 pub(super) fn nearest(rule: &Requantization, channel: usize, (lo, hi): (i64, i64), shift: u32) -> Option<Nearest> {
     let factor = (f64::from(rule.multipliers[channel]) * f64::from(shift).exp2()).round() as i64;
-    let offset = 1i64 << (shift - 1);
+    let added = f64::from(rule.offset(channel)) * f64::from(shift).exp2();
+    let offset = (1i64 << (shift - 1)) + added.round() as i64;
     if factor <= 0 {
         return None;
     }
@@ -284,7 +285,14 @@ mod tests {
     #[test]
     fn broken_lines_reproduce_small_multipliers_on_wide_ranges() {
         for (multiplier, hi) in [(1.69e-4, 1_900_000), (6.13e-5, 4_000_000), (0.0017, 200_000)] {
-            let rule = Requantization { multipliers: [multiplier].into(), lo: -128, hi: 127, within: 0 };
+            let rule = Requantization {
+                multipliers: [multiplier].into(),
+                lo: -128,
+                hi: 127,
+                within: 0,
+                offsets: [].into(),
+                fixed_point: false,
+            };
             let line = BrokenLine::of(&rule, 0, (-hi, hi), Limits::MAX_SHIFT).expect("it has few pieces");
             assert!(line.pieces.windows(2).all(|pair| pair[0].0 < pair[1].0));
             for accumulator in (-hi..=hi).step_by(7) {
@@ -309,6 +317,8 @@ mod tests {
                 lo: -zero,
                 hi: 255 - zero,
                 within: zero * (case % 2),
+                offsets: [((case % 3) * (case % 7)) as f32 * 1.37].into(),
+                fixed_point: case % 5 == 0,
             };
             let (lo, hi) = (-(next(&mut state) as i64 % 60_000), next(&mut state) as i64 % 60_000);
             let lines = Lines::of(&rule, 0, (lo, hi));

@@ -9,6 +9,7 @@ mod reduce;
 mod views;
 
 use super::graph::{FloatGraph, FloatOp, Tensor, ValueId};
+use super::quantized::Requantization;
 use super::stored::StorageError;
 
 pub(crate) use elementwise::{broadcast_shape, strides_for, Odometer};
@@ -173,10 +174,17 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::Dequantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.dequantize(v)).collect(),
         FloatOp::QuantizedConv { window, groups, requantization, .. } => {
             let sums = contract::conv(operands[0], operands[1], Some(operands[2]), window, *groups, shape);
-            let plane = shape[2] * shape[3];
-            let one = |(i, &sum): (usize, &f64)| requantization.apply(i / plane % shape[1], sum as i64) as f64;
-            sums.iter().enumerate().map(one).collect()
+            requantized(&sums, requantization, shape)
         }
+        FloatOp::QuantizedConvTranspose { window, groups, requantization, .. } => {
+            let sums = contract::conv_transpose(operands[0], operands[1], Some(operands[2]), window, *groups, shape);
+            requantized(&sums, requantization, shape)
+        }
+        FloatOp::QuantizedNormalize { axes, normalization, .. } => {
+            let (centered, epsilon) = (normalization.centered, normalization.epsilon);
+            normalization.apply(&reduce::normalize(operands[0], axes, centered, epsilon))
+        }
+        FloatOp::QuantizedSoftmax { axis, softmax, .. } => reduce::quantized_softmax(operands[0], *axis, softmax),
         FloatOp::QuantizedAdd { sum, .. } => {
             let pairs = operands[0].data.iter().zip(operands[1].data.iter());
             pairs.map(|(&a, &b)| sum.apply(a as i64, b as i64) as f64).collect()
@@ -193,6 +201,13 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::LogSoftmax { axis, .. } => reduce::softmax(operands[0], *axis, true),
     };
     Tensor { shape: shape.to_vec(), data: data.into() }
+}
+
+/// Accumulators `[N, C, H, W]`, requantized by channel.
+fn requantized(sums: &[f64], requantization: &Requantization, shape: &[usize]) -> Vec<f64> {
+    let plane = shape[2] * shape[3];
+    let one = |(i, &sum): (usize, &f64)| requantization.apply(i / plane % shape[1], sum as i64) as f64;
+    sums.iter().enumerate().map(one).collect()
 }
 
 /// Splits a shape at an axis: product of the sizes before it, its size, product of the sizes after it.

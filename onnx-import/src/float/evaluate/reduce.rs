@@ -2,6 +2,7 @@
 
 use super::{around_axis, Odometer};
 use crate::float::graph::{ReduceKind, Tensor};
+use crate::float::quantized::QuantizedSoftmax;
 
 pub(super) fn reduce(input: &Tensor, kind: ReduceKind, axes: &[usize]) -> Vec<f64> {
     let kept: Vec<usize> =
@@ -69,6 +70,18 @@ pub(super) fn softmax(input: &Tensor, axis: usize, logarithm: bool) -> Vec<f64> 
                 data[at(k)] = if logarithm { shifted - sum.ln() } else { shifted.exp() / sum };
             }
         }
+    }
+    data
+}
+
+/// Softmax of centered integers over one axis, as centered integers.
+pub(super) fn quantized_softmax(input: &Tensor, axis: usize, softmax: &QuantizedSoftmax) -> Vec<f64> {
+    let (outer, size, inner) = around_axis(&input.shape, axis);
+    let mut data = vec![0.0; input.data.len()];
+    for first in (0..outer).flat_map(|row| (0..inner).map(move |column| row * size * inner + column)) {
+        let row: Vec<i64> = (0..size).map(|k| input.data[first + k * inner] as i64).collect();
+        let shares = softmax.apply(&row);
+        shares.into_iter().enumerate().for_each(|(k, share)| data[first + k * inner] = share as f64);
     }
     data
 }

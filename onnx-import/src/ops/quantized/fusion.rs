@@ -4,15 +4,21 @@
 //! quantized tensor, however it is composed, is a table of its at most 256 integers. Products and sums of two have rules of
 //! their own.
 
-use super::products;
+use super::{interpolation, products, scaled};
 use super::{is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
-use crate::float::quantized::{QuantizedSum, QuantizedTable, Requantization};
+use crate::float::quantized::{QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization};
 use crate::lower::{Call, Dequantized};
 
 /// Most values that are looked at for one QuantizeLinear.
 const MAX_VISITS: usize = 256;
+
+/// Most units that stand for 1 in the result of a softmax; two tables have twice as many entries.
+const MAX_UNITS: f32 = 65_536.0;
+
+/// Bits behind the point of functions of quantized tensors that are summed or multiplied before they are rounded.
+const FIXED_POINT_BITS: u32 = 20;
 
 /// Most operators that move elements between an operand and where it was dequantized.
 pub(super) const MAX_MOVES: usize = 64;
@@ -47,6 +53,31 @@ fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequan
     let Some(source) = behind(call, moved, left)? else { return Ok(None) };
     let centered = call.builder.emit(op.clone_with(|_| source.centered), call.shape(value), DType::Int32)?;
     Ok(Some(Dequantized { centered, ..source }))
+}
+
+/// A function of a quantized tensor as fixed-point integers: multiples of `unit/2^`[`FIXED_POINT_BITS`].
+pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64) -> Result<Option<ValueId>> {
+    /// Largest integer: products of it with bytes fit what the circuit carries.
+    const MOST: f64 = (1u64 << 30) as f64;
+    let mut argument = Argument { source: None, visits: MAX_VISITS };
+    let Some(Image::Values(values)) = argument.image(call, value) else { return Ok(None) };
+    let Some((source, first)) = argument.source.filter(|(source, _)| call.shape(source.centered) == call.shape(value))
+    else {
+        return Ok(None);
+    };
+    if values.iter().any(|value| value.is_nan()) {
+        return Ok(None);
+    }
+    call.builder.note_float32();
+    let scale = f64::from(FIXED_POINT_BITS).exp2() / unit;
+    let integer = |&value: &f32| (f64::from(value) * scale).round().clamp(-MOST, MOST) as i32;
+    table(call, source.centered, first, values.iter().map(integer).collect()).map(Some)
+}
+
+/// The rule by which accumulators of [`fixed_point`] numbers become results.
+pub(super) fn fixed_point_rule(to: &Parameters, channels: usize) -> Requantization {
+    let multiplier = (-f64::from(FIXED_POINT_BITS)).exp2() as f32;
+    Requantization { fixed_point: true, ..products::rule(vec![multiplier; channels].into(), to, 0) }
 }
 
 struct Search<'a> {
@@ -89,13 +120,29 @@ impl Search<'_> {
             FloatOp::Conv { input, weights, bias, window, groups } => {
                 products::convolution(call, [Some(input), Some(weights), bias], window, groups, self.to)
             }
-            FloatOp::MatMul(a, b) => products::stacks(call, [a, b], &shape, self.to),
+            FloatOp::ConvTranspose { input, weights, bias, window, groups, .. } => products::transposed_convolution(
+                call,
+                [Some(input), Some(weights), bias],
+                (window, groups),
+                &shape,
+                self.to,
+            ),
+            FloatOp::Softmax { input, axis } => self.softmax(call, input, axis, shape),
+            FloatOp::MatMul(a, b) => match products::stacks(call, [a, b], &shape, self.to)? {
+                None => interpolation::integers(call, [a, b], &shape, self.to),
+                product => Ok(product),
+            },
             FloatOp::Reduce { input, kind: ReduceKind::Mean, axes } => {
                 products::mean(call, input, &axes, shape, self.to)
             }
             FloatOp::AveragePool { input, window, count_padding } => {
                 products::average(call, input, window, count_padding, &shape, self.to)
             }
+            FloatOp::Binary { function, operands } => match self.gated(call, function, operands, &shape)? {
+                None => scaled::integers(call, value, self.to),
+                gated => Ok(gated),
+            },
+            FloatOp::Normalize { .. } => scaled::integers(call, value, self.to),
             _ => Ok(None),
         }
     }
@@ -147,6 +194,20 @@ impl Search<'_> {
         table(call, integers, quantizer.lo, values).map(Some)
     }
 
+    /// The shares of a quantized tensor, at a scale of which at most [`MAX_UNITS`] units stand for 1.
+    fn softmax(&self, call: &mut Call, input: ValueId, axis: usize, shape: Vec<usize>) -> Result<Option<ValueId>> {
+        let Some(source) = operand(call, input)? else { return Ok(None) };
+        let Quantizer { scale, lo, hi } = self.to.quantizer();
+        let units = (1.0 / scale).floor();
+        if !(1.0..=MAX_UNITS).contains(&units) {
+            return Ok(None);
+        }
+        call.builder.note_float32();
+        let softmax = QuantizedSoftmax { scale: source.scales[0], units, lo, hi };
+        let op = FloatOp::QuantizedSoftmax { input: source.centered, axis, softmax };
+        call.builder.emit(op, shape, DType::Int32).map(Some)
+    }
+
     /// A sum, difference or product of two quantized tensors.
     fn pair(
         &self,
@@ -190,6 +251,36 @@ impl Search<'_> {
             Rule::Sum(sum) => FloatOp::QuantizedAdd { operands: [a, b], sum },
             Rule::Product(requantization) => FloatOp::QuantizedMul { operands: [a, b], requantization },
         };
+        call.builder.emit(op, shape.to_vec(), DType::Int32).map(Some)
+    }
+
+    /// A quantized tensor times a function of another, or divided by one.
+    fn gated(
+        &self,
+        call: &mut Call,
+        function: BinaryFunction,
+        operands: [ValueId; 2],
+        shape: &[usize],
+    ) -> Result<Option<ValueId>> {
+        let is_tensor = operands.map(|operand| activation(call, operand).is_some());
+        let (a, gate) = match (function, is_tensor) {
+            (BinaryFunction::Mul | BinaryFunction::Div, [true, false]) => (operands[0], operands[1]),
+            (BinaryFunction::Mul, [false, true]) => (operands[1], operands[0]),
+            _ => return Ok(None),
+        };
+        if call.builder.tensor(gate).is_some() {
+            return Ok(None);
+        }
+        let gate = match function {
+            BinaryFunction::Div => call.builder.unary(UnaryFunction::Reciprocal, gate)?,
+            _ => gate,
+        };
+        let Some(a) = activation(call, a) else { return Ok(None) };
+        let unit = f64::from(self.to.scale) / f64::from(a.scales[0]);
+        let Some(gate) = fixed_point(call, gate, unit)? else { return Ok(None) };
+        let requantization = fixed_point_rule(self.to, 1);
+        let operands = [call.builder.broadcast(a.centered, shape)?, call.builder.broadcast(gate, shape)?];
+        let op = FloatOp::QuantizedMul { operands, requantization };
         call.builder.emit(op, shape.to_vec(), DType::Int32).map(Some)
     }
 

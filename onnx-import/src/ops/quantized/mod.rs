@@ -6,8 +6,12 @@
 
 mod blocks;
 mod fusion;
+mod interpolation;
 mod products;
 mod qlinear;
+mod scaled;
+
+pub(super) use interpolation::cut_off;
 
 use super::{cast, dynamic};
 use crate::dtype::DType;
@@ -96,6 +100,9 @@ impl Parameters {
         let centered = match fusion::integers(call, real, self)? {
             Some(centered) => centered,
             None => {
+                if is_byte(self.dtype) && !is_input(call, real) {
+                    call.builder.note_reals();
+                }
                 let (shape, quantizer) = (call.shape(real), self.quantizer());
                 call.builder.emit(FloatOp::Quantize { input: real, quantizer }, shape, DType::Int32)?
             }
@@ -119,6 +126,19 @@ impl Parameters {
         source.scales[..] == [self.scale]
             && source.zero_point == Some(self.zero)
             && builder.dtype(source.raw) == self.dtype
+    }
+}
+
+/// Whether a value is an input of the model, perhaps moved.
+fn is_input(call: &Call, mut value: ValueId) -> bool {
+    loop {
+        match call.builder.op(value) {
+            FloatOp::Input(_) => return true,
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, .. } => {
+                value = *input
+            }
+            _ => return false,
+        }
     }
 }
 

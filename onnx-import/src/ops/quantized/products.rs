@@ -1,6 +1,6 @@
 //! Convolutions, matrix products and averages of quantized tensors.
 
-use super::fusion::operand;
+use super::fusion::{fixed_point, fixed_point_rule, operand};
 use super::{is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::error::NodeError;
@@ -55,7 +55,7 @@ pub(super) fn multipliers(x: f32, w: &[f32], y: f32, channels: usize) -> Result<
 /// A requantization to some parameters; `within` is added before the result is rounded.
 pub(super) fn rule(multipliers: Arc<[f32]>, to: &Parameters, within: i32) -> Requantization {
     let Quantizer { lo, hi, .. } = to.quantizer();
-    Requantization { multipliers, lo, hi, within }
+    Requantization { multipliers, lo, hi, within, offsets: [].into(), fixed_point: false }
 }
 
 /// The convolution itself, on centered operands of two spatial axes whose shapes fit.
@@ -89,6 +89,62 @@ pub(super) fn convolution(
     });
     let rule = rule(multipliers(x.scales[0], &w.scales, to.scale, channels)?, to, 0);
     convolve(call, [x.centered, w.centered, b], (window, groups), size, rule).map(Some)
+}
+
+/// A bias in reals as integers at the scale of each channel's accumulator, and what they lack in units of the result; `None` for one
+/// that is no finite constant.
+fn real_bias(
+    call: &mut Call,
+    value: Option<ValueId>,
+    multipliers: &[f32],
+    to: &Parameters,
+) -> Result<Option<(ValueId, Arc<[f32]>)>> {
+    let channels = multipliers.len();
+    let reals = match value {
+        None => vec![0.0; channels],
+        Some(value) => match call.builder.tensor(value).filter(|tensor| tensor.data.len() == channels) {
+            Some(tensor) => tensor.data.iter().map(|v| v / f64::from(to.scale)).collect(),
+            None => return Ok(None),
+        },
+    };
+    let integers: Vec<f64> = reals.iter().zip(multipliers).map(|(v, &m)| (v / f64::from(m)).round()).collect();
+    if integers.iter().any(|v| v.is_nan() || v.abs() > f64::from(i32::MAX)) {
+        return Ok(None);
+    }
+    let lack = |((v, &m), integer): ((&f64, &f32), &f64)| (v - f64::from(m) * integer) as f32;
+    let offsets = reals.iter().zip(multipliers).zip(&integers).map(lack).collect();
+    let bias = call.builder.constant(vec![channels], integers, DType::Int32)?;
+    Ok(Some((bias, offsets)))
+}
+
+/// A transposed convolution, whose sums the runtime takes in float32.
+pub(super) fn transposed_convolution(
+    call: &mut Call,
+    [input, kernel, offset]: [Option<ValueId>; 3],
+    (window, groups): (Window, usize),
+    shape: &[usize],
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let (Some(input), Some(kernel)) = (input, kernel) else { return Ok(None) };
+    let (Some(x), Some(w)) = (operand(call, input)?, weights(call, kernel, 1)) else { return Ok(None) };
+    let channels = shape[1];
+    // Several scales go along the outputs of a group.
+    if w.scales.len() != 1 && w.scales.len() != channels {
+        return Ok(None);
+    }
+    let multipliers = multipliers(x.scales[0], &w.scales, to.scale, channels)?;
+    let Some((bias, offsets)) = real_bias(call, offset, &multipliers, to)? else { return Ok(None) };
+    call.builder.note_float32();
+    let requantization = Requantization { offsets, ..rule(multipliers, to, 0) };
+    let op = FloatOp::QuantizedConvTranspose {
+        input: x.centered,
+        weights: w.centered,
+        bias,
+        window,
+        groups,
+        requantization,
+    };
+    call.builder.emit(op, shape.to_vec(), DType::Int32).map(Some)
 }
 
 /// `A·B + C` of matrices, with constant `B`.
@@ -178,28 +234,45 @@ pub(super) fn mean(
     shape: Vec<usize>,
     to: &Parameters,
 ) -> Result<Option<ValueId>> {
-    let Some(source) = operand(call, input)? else { return Ok(None) };
     let from = call.shape(input);
+    let count: usize = axes.iter().map(|&axis| from[axis]).product();
+    let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
     if from.len() == 4 && axes == [2, 3] {
-        let average = global_average(call, source.centered, source.scales[0], to)?;
+        let average = overall(call, summands, to)?;
         return call.builder.reshape(average, shape).map(Some);
     }
     let kept = (0..from.len()).filter(|axis| !axes.contains(axis));
     let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
-    let count: usize = axes.iter().map(|&axis| from[axis]).product();
-    let rows = call.builder.transpose(source.centered, &permutation)?;
-    let rows = call.builder.reshape(rows, vec![1, shape.iter().product(), 1, count])?;
-    let average = global_average(call, rows, source.scales[0], to)?;
+    let rows = call.builder.transpose(summands.integers, &permutation)?;
+    let integers = call.builder.reshape(rows, vec![1, shape.iter().product(), 1, count])?;
+    let average = overall(call, Summands { integers, ..summands }, to)?;
     call.builder.reshape(average, shape).map(Some)
 }
 
+/// What is summed for an average: a quantized tensor of a scale, or fixed-point numbers that are divided already.
+struct Summands {
+    integers: ValueId,
+    scale: Option<f32>,
+}
+
+impl Summands {
+    /// Those of an average of `count` elements.
+    fn of(call: &mut Call, input: ValueId, count: usize, to: &Parameters) -> Result<Option<Self>> {
+        if let Some(source) = operand(call, input)? {
+            return Ok(Some(Self { integers: source.centered, scale: Some(source.scales[0]) }));
+        }
+        let integers = fixed_point(call, input, f64::from(to.scale) * count as f64)?;
+        Ok(integers.map(|integers| Self { integers, scale: None }))
+    }
+}
+
 /// The average over the plane of each channel: a sum, requantized.
-pub(super) fn global_average(call: &mut Call, input: ValueId, scale: f32, to: &Parameters) -> Result<ValueId> {
-    let from = call.shape(input);
+fn overall(call: &mut Call, summands: Summands, to: &Parameters) -> Result<ValueId> {
+    let from = call.shape(summands.integers);
     let [_, _, height, width] = from[..] else {
         return Err(NodeError::shape(format!("its operand has shape {from:?}, not [N, C, H, W]")));
     };
-    sum(call, input, scale, Window { kernel: [height, width], ..POINT }, [1, 1], (to, 0))
+    sum(call, summands, Window { kernel: [height, width], ..POINT }, [1, 1], (to, 0))
 }
 
 /// Averages of windows that all count the same number of elements.
@@ -211,27 +284,31 @@ pub(super) fn average(
     shape: &[usize],
     to: &Parameters,
 ) -> Result<Option<ValueId>> {
-    let Some(source) = operand(call, input)?.filter(|_| count_padding || window.padding == [0; 4]) else {
+    if !count_padding && window.padding != [0; 4] {
         return Ok(None);
-    };
+    }
+    let count = window.kernel[0] * window.kernel[1];
+    let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
     let size = [shape[2], shape[3]];
-    sum(call, source.centered, source.scales[0], window, size, (to, to.zero)).map(Some)
+    sum(call, summands, window, size, (to, to.zero)).map(Some)
 }
 
 /// The sum of each window, requantized by the number of its elements.
 fn sum(
     call: &mut Call,
-    input: ValueId,
-    scale: f32,
+    summands: Summands,
     window: Window,
     size: [usize; 2],
     (to, within): (&Parameters, i32),
 ) -> Result<ValueId> {
-    let channels = call.shape(input)[1];
+    let channels = call.shape(summands.integers)[1];
     let [height, width] = window.kernel;
     let count = height * width;
     let weights = call.builder.constant(vec![channels, 1, height, width], vec![1.0; channels * count], DType::Int32)?;
     let bias = call.builder.constant(vec![channels], vec![0.0; channels], DType::Int32)?;
-    let rule = rule(multipliers(scale, &[1.0], to.scale * count as f32, channels)?, to, within);
-    convolve(call, [input, weights, bias], (window, channels), size, rule)
+    let rule = match summands.scale {
+        Some(scale) => rule(multipliers(scale, &[1.0], to.scale * count as f32, channels)?, to, within),
+        None => fixed_point_rule(to, channels),
+    };
+    convolve(call, [summands.integers, weights, bias], (window, channels), size, rule)
 }

@@ -6,8 +6,9 @@
 mod coordinates;
 mod kernel;
 
+use super::quantized::cut_off;
 use crate::error::NodeError;
-use crate::float::graph::ValueId;
+use crate::float::graph::{Tensor, ValueId};
 use crate::lower::call::resolve_axes;
 use crate::lower::{Builder, Call};
 use crate::registry::{onnx, since, Operator};
@@ -45,7 +46,7 @@ fn first_generation(call: &mut Call, scales: Option<Vec<f64>>) -> Result<Vec<Val
             "export the model with a later one",
         )),
         "nearest" => nearest(call.builder, input, &axes, Coordinates::Asymmetric, Rounding::Floor, 0.0),
-        "linear" => interpolate(call.builder, input, &axes, Coordinates::Asymmetric, Kernel::LINEAR, 0.0),
+        "linear" => interpolate(call, input, &axes, Coordinates::Asymmetric, Kernel::LINEAR, 0.0),
         other => Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
     }
 }
@@ -73,7 +74,7 @@ fn resize(call: &mut Call) -> Result<Vec<ValueId>> {
         "cubic" => Kernel { cubic: Some(cubic), antialias, exclude_outside },
         other => return Err(NodeError::attribute("mode", format!("`{other}` is unknown"))),
     };
-    interpolate(call.builder, input, &axes, coordinates, kernel, extrapolation)
+    interpolate(call, input, &axes, coordinates, kernel, extrapolation)
 }
 
 /// A constant operand of numbers, `None` where it is left out or empty.
@@ -202,16 +203,17 @@ fn neighbours(axis: &Axis, coordinates: Coordinates, rounding: Rounding) -> Resu
 }
 
 fn interpolate(
-    builder: &mut Builder,
+    call: &mut Call,
     input: ValueId,
     axes: &[Axis],
     coordinates: Coordinates,
     kernel: Kernel,
     extrapolation: f64,
 ) -> Result<Vec<ValueId>> {
-    if !builder.dtype(input).is_float() {
-        return Err(NodeError::unsupported("interpolation of integers rounds", "cast to a float type first"));
+    if !call.dtype(input).is_float() {
+        return interpolate_integers(call, input, axes, coordinates, kernel);
     }
+    let builder = &mut *call.builder;
     let mut value = input;
     let mut outside: Vec<Vec<bool>> = vec![];
     for (index, axis) in axes.iter().enumerate() {
@@ -247,6 +249,32 @@ fn interpolate(
         })?;
     }
     Ok(vec![value])
+}
+
+/// Linear interpolation of integers of 8 bits with weights of few binary places, cut off towards zero as onnxruntime does.
+fn interpolate_integers(
+    call: &mut Call,
+    input: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+    kernel: Kernel,
+) -> Result<Vec<ValueId>> {
+    let refused =
+        || NodeError::unsupported("interpolation of integers with such weights", "cast to a float type first");
+    if kernel.is_wide() {
+        return Err(refused());
+    }
+    let mut matrices = Vec::new();
+    for (index, axis) in axes.iter().enumerate().filter(|(_, axis)| !axis.is_unchanged()) {
+        call.builder.check_room((axis.output as u64).saturating_mul(axis.input.max(1) as u64))?;
+        let positions = coordinates.of_axis(axis, Precision::Double)?;
+        if positions.contains(&None) {
+            return Err(refused());
+        }
+        matrices.push((index, Tensor::new(vec![axis.output, axis.input], kernel.matrix(axis, &positions))));
+    }
+    let result = cut_off(call, input, &matrices)?.ok_or_else(refused)?;
+    Ok(vec![result])
 }
 
 /// Multiplies by an `output × input` matrix along an axis.

@@ -3,7 +3,7 @@
 use circuits::graph::{ConvGeometry, ViewElement};
 
 use super::{broadcast, elements, shared, Lowering};
-use crate::float::graph::{Tensor, ValueId, Window};
+use crate::float::graph::{Element, Tensor, ValueId, Window};
 use crate::float::quantized::Requantization;
 use crate::quantize::error::QuantizeError;
 use crate::quantize::kernel::Kernel;
@@ -319,8 +319,50 @@ impl Lowering<'_> {
         window: &Window,
         groups: usize,
     ) -> Result<PlanId, QuantizeError> {
+        let (weights, bias) = self.kernel(value, weights, bias, self.node(value).shape[1])?;
+        self.by_phases(value, input, &weights, window, groups, |phases| {
+            let bias = phases.outputs.iter().map(|&output| bias[output]).collect();
+            let weights = phases.kernel.to_vec().into();
+            PlanOp::Linear { input: phases.image, geometry: phases.geometry, weights, bias }
+        })
+    }
+
+    /// [`Lowering::conv_transpose`] of integers.
+    pub(super) fn quantized_conv_transpose(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        [weights, bias]: [ValueId; 2],
+        window: &Window,
+        groups: usize,
+        requantization: &Requantization,
+    ) -> Result<PlanId, QuantizeError> {
+        let graph = self.graph;
+        let [weights, bias] = [weights, bias].map(|id| graph.constant(id).expect("quantized weights are constants"));
+        self.by_phases(value, input, weights, window, groups, |phases| {
+            let multipliers = phases.outputs.iter().map(|&output| requantization.multipliers[output]).collect();
+            let offsets = phases.outputs.iter().map(|&output| requantization.offset(output)).collect();
+            PlanOp::QuantizedConv {
+                input: phases.image,
+                geometry: phases.geometry,
+                weights: phases.kernel.iter().map(|&w| w as i32).collect(),
+                bias: phases.outputs.iter().map(|&output| bias.data[output] as i64).collect(),
+                requantization: Requantization { multipliers, offsets, ..requantization.clone() },
+            }
+        })
+    }
+
+    /// A transposed convolution as the one convolution that `build` makes of its phases.
+    fn by_phases(
+        &mut self,
+        value: ValueId,
+        input: ValueId,
+        weights: &Tensor,
+        window: &Window,
+        groups: usize,
+        build: impl Fn(&PhaseConvolution) -> PlanOp,
+    ) -> Result<PlanId, QuantizeError> {
         let out = self.node(value).shape.clone();
-        let (weights, bias) = self.kernel(value, weights, bias, out[1])?;
         let in_shape = self.node(input).shape.clone();
         self.within_budget(value, &[in_shape[0], in_shape[1], out[1], window.stride[0], window.stride[1]])?;
         let axes = [0, 1].map(|axis| Phases::new(window, axis, in_shape[axis + 2], out[axis + 2]));
@@ -334,17 +376,27 @@ impl Lowering<'_> {
             padding: [axes[0].before(), axes[1].before(), axes[0].after(), axes[1].after()],
             groups: groups as u32,
         };
-        let kernel = layout.weights(window, &weights);
-        let phase_bias: Vec<_> = (0..layout.phases() * out[1]).map(|channel| bias[layout.output_of(channel)]).collect();
+        let kernel = layout.weights(window, weights);
+        let outputs: Vec<_> = (0..layout.phases() * out[1]).map(|channel| layout.output_of(channel)).collect();
+        let integer = self.node(value).element != Element::Real;
         let shape = vec![layout.phases() * out[1], axes[0].count, axes[1].count];
         let interleave = layout.interleave(window, [out[2], out[3]]);
         self.per_image(value, input, |lowering, image| {
-            let op =
-                PlanOp::Linear { input: image, geometry, weights: kernel.clone().into(), bias: phase_bias.clone() };
+            let op = build(&PhaseConvolution { image, geometry, kernel: &kernel, outputs: &outputs });
             let phases = lowering.push(value, op, shape.clone(), lowering.range(value));
+            lowering.plan.nodes[phases.0].integer = integer;
             Ok(lowering.view_of(value, phases, out[1..].to_vec(), elements(interleave.clone())))
         })
     }
+}
+
+/// The convolution that the phases of a transposed one make together.
+struct PhaseConvolution<'a> {
+    image: PlanId,
+    geometry: ConvGeometry,
+    kernel: &'a [f64],
+    /// For each channel the output that it is a phase of.
+    outputs: &'a [usize],
 }
 
 /// The phases of a transposed convolution along one axis.

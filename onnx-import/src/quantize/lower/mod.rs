@@ -194,6 +194,18 @@ impl Lowering<'_> {
                 let shape = self.plan.node(input).shape.clone();
                 Ok(self.integers(value, PlanOp::QuantizedMap { input, table: table.clone() }, shape))
             }
+            FloatOp::QuantizedConvTranspose { input, weights, bias, window, groups, requantization } => {
+                self.quantized_conv_transpose(value, *input, [*weights, *bias], window, *groups, requantization)
+            }
+            FloatOp::QuantizedNormalize { input, axes, normalization } => {
+                self.quantized_normalize(value, *input, axes, normalization)
+            }
+            FloatOp::QuantizedSoftmax { input, axis, softmax } => {
+                let rows = self.rows(value, *input, &[*axis])?;
+                let shape = self.plan.node(rows).shape.clone();
+                let shares = self.integers(value, PlanOp::QuantizedSoftmax { input: rows, softmax: *softmax }, shape);
+                Ok(self.unrolled(value, shares, &self.node(*input).shape.clone(), &[*axis]))
+            }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
             FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
             FloatOp::GatedSoftmax { input, gate, axis, uniform } => {

@@ -9,18 +9,37 @@ use crate::quantize::error::QuantizeError;
 use crate::quantize::function::Function;
 use crate::quantize::plan::{PlanId, PlanOp};
 
+/// Most operators that move the elements of an input before they are quantized.
+const MAX_MOVES: usize = 16;
+
 impl Lowering<'_> {
-    /// The quantizer that every reader of an input applies to it, if they agree.
+    /// The quantizer that every reader of an input applies to its elements, perhaps after they were moved, if they agree.
     pub(super) fn quantizer_of(&self, value: ValueId) -> Option<Quantizer> {
+        self.quantizer_behind(value, MAX_MOVES)
+    }
+
+    fn quantizer_behind(&self, value: ValueId, moves: usize) -> Option<Quantizer> {
         let output = self.graph.outputs.iter().any(|port| port.value == value);
-        let readers = self.graph.nodes.iter().filter(|node| node.op.operands().contains(&value));
-        let quantizers = readers.map(|node| match node.op {
+        let readers = self.graph.nodes.iter().enumerate().filter(|(_, node)| node.op.operands().contains(&value));
+        let quantizers = readers.map(|(index, node)| match node.op {
             FloatOp::Quantize { quantizer, .. } => Some(quantizer),
+            FloatOp::Reshape(_) | FloatOp::Transpose { .. } | FloatOp::Reindex { fill: 0.0, .. } => {
+                self.quantizer_behind(ValueId(index), moves.checked_sub(1)?)
+            }
             _ => None,
         });
         let quantizers = quantizers.collect::<Option<Vec<_>>>()?;
         let first = *quantizers.first()?;
         (!output && quantizers.iter().all(|&quantizer| quantizer == first)).then_some(first)
+    }
+
+    /// Whether a node holds the integers of an input that has the model's own scale, perhaps moved.
+    fn is_quantized_input(&self, id: PlanId) -> bool {
+        match &self.plan.node(id).op {
+            PlanOp::Input { quantizer, .. } => quantizer.is_some(),
+            PlanOp::View { sources, .. } => sources.iter().all(|&source| self.is_quantized_input(source)),
+            _ => false,
+        }
     }
 
     /// Integers of an input that is given as such, or of a computed real by a table.
@@ -31,7 +50,7 @@ impl Lowering<'_> {
         quantizer: &Quantizer,
     ) -> Result<PlanId, QuantizeError> {
         let operand = self.data(input)?;
-        if matches!(self.plan.node(operand).op, PlanOp::Input { quantizer: Some(_), .. }) {
+        if self.is_quantized_input(operand) {
             let shape = self.plan.node(operand).shape.clone();
             return Ok(self.integers(value, PlanOp::Quantize { input: operand }, shape));
         }

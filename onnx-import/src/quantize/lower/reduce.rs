@@ -102,6 +102,15 @@ impl Lowering<'_> {
         Ok(self.permuted(value, source, &shape, &order, rows))
     }
 
+    /// For each element of [`Lowering::rows`] its position in a tensor of that shape.
+    pub(super) fn row_order(&self, shape: &[usize], axes: &[usize]) -> Vec<usize> {
+        let own = strides(shape);
+        let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
+        let order: Vec<_> = kept.chain(axes.iter().copied()).collect();
+        let sizes: Vec<_> = order.iter().map(|&axis| shape[axis]).collect();
+        walk(&sizes, &order.iter().map(|&axis| own[axis]).collect::<Vec<_>>())
+    }
+
     /// Rows as [`Lowering::rows`] makes them, put back to the shape that they were made of.
     pub(super) fn unrolled(&mut self, value: ValueId, rows: PlanId, shape: &[usize], axes: &[usize]) -> PlanId {
         let moved: Vec<_> = (0..shape.len()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
