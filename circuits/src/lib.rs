@@ -11,6 +11,7 @@
 //! | [`machine`] | the family of constraint systems |
 //! | [`poseidon`] | the hash of digests |
 //! | [`registration`] | the constraint system of registered weights |
+//! | [`recipe`] | how columns of a later phase follow from those before |
 //! | [`mod@reference`] | the plain interpreter; its result is the definition |
 
 pub mod analysis;
@@ -22,5 +23,6 @@ pub mod layout;
 pub mod machine;
 mod origin;
 pub mod poseidon;
+pub mod recipe;
 pub mod reference;
 pub mod registration;

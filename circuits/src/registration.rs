@@ -10,16 +10,18 @@
 //!
 //! The columns and gates `R-…` are derived in `docs/arithmetization.md`, section 10; the argument is in `docs/soundness.md`, section 15.
 
-use ff::{BatchInvert, Field};
+use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::plonk::{
     Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Instance, SecondPhase, VirtualCells,
 };
 use halo2_proofs::poly::Rotation;
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::machine::{to_field, Integers, MachineParams};
+use crate::recipe::{
+    Coefficient, Derived, Form, Input, Operand, Output, Place, Recipe, Rows, Source, Switch, Target, Term,
+};
 
 /// Rows at the end of a column that carry blinding: as many as the proof library keeps for it.
 pub const BLINDED_ROWS: usize = 6;
@@ -161,6 +163,57 @@ impl RegistrationParams {
     /// Columns of the first phase: the weights, which come first, limbs, multiplicities.
     pub fn first_phase_columns(&self) -> usize {
         self.columns as usize * self.limbs() + 1
+    }
+
+    /// How the second phase follows from the first: a helper for each pair of limbs, the fractions of the table, and the sum of all.
+    pub fn second_phase(&self) -> Recipe {
+        let rows = Rows::all(self.active_rows());
+        let inputs = (0..self.first_phase_columns()).map(Source::Advice).chain([Source::Instance(1)]);
+        let inputs: Vec<_> = inputs.map(|source| Input { source, rows, integers: None }).collect();
+        let (table, multiplicity) = (inputs.len() - 1, inputs.len() - 2);
+        let mut columns = Vec::new();
+        let mut derived = Vec::new();
+        let mut push = |forms, reads, steps| {
+            let place = Place { column: columns.len(), rows };
+            columns.push(Target { advice: self.first_phase_columns() + columns.len(), rows: rows.count });
+            derived.push(Derived { output: Output { rows: rows.count, places: vec![place] }, forms, reads, steps });
+        };
+        let one = |switches: &[Switch], operand| Term::new(Coefficient::one(), switches, operand);
+        for forms in (0..self.columns as usize).flat_map(|column| self.fractions(column)) {
+            push(forms.to_vec(), vec![one(&[], Operand::Form(0)), one(&[], Operand::Form(1))], None);
+        }
+        let entry = fraction(vec![(table, Coefficient::one())], Fr::ZERO);
+        push(vec![entry], vec![one(&[Switch::On(multiplicity)], Operand::Form(0))], None);
+        let fractions = self.columns as usize * self.limbs() / 2;
+        let minus = Term::new(Coefficient::constant(-Fr::ONE), [], Operand::Column(fractions));
+        let reads = (0..fractions).map(|helper| one(&[], Operand::Column(helper))).chain([minus]).collect();
+        push(Vec::new(), reads, Some(vec![one(&[], Operand::One)]));
+        Recipe { columns, inputs, derived, scalars: None }
+    }
+
+    /// `1/(α + limb)` for the limbs of a weight, in pairs.
+    fn fractions(&self, column: usize) -> Vec<[Form; 2]> {
+        let limbs = self.limbs();
+        let limb = |limb: usize| self.columns as usize + column * (limbs - 1) + limb;
+        let power = |limb: usize| Fr::from(1 << (self.limb_bits() * limb as u32));
+        let constant = Coefficient::constant;
+        let mut forms: Vec<_> =
+            (0..limbs - 1).map(|at| fraction(vec![(limb(at), Coefficient::one())], Fr::ZERO)).collect();
+        // The last one is what the others leave of the weight.
+        let scale = power(limbs - 1).invert().expect("a power of two is not zero");
+        let others = (0..limbs - 1).map(|at| (limb(at), constant(-power(at) * scale)));
+        let rest = [(column, constant(scale))].into_iter().chain(others).collect();
+        forms.push(fraction(rest, -to_field(self.offset()) * scale));
+        forms.chunks_exact(2).map(|pair| [pair[0].clone(), pair[1].clone()]).collect()
+    }
+}
+
+/// `1/(α + constant + Σ factor·input)`
+fn fraction(terms: Vec<(usize, Coefficient)>, constant: Fr) -> Form {
+    Form {
+        terms,
+        constant: Coefficient::sum([Coefficient::power(0, 1), Coefficient::constant(constant)]),
+        inverted: true,
     }
 }
 
@@ -327,38 +380,6 @@ impl RegistrationWitness {
             counts[(limb - table.start) as usize] += 1;
         }
         counts.into()
-    }
-
-    /// Hands out the columns of the second phase one by one, each with its place in the phase.
-    ///
-    /// # Errors
-    /// `take` gives up; then no more columns are handed out.
-    pub fn second_phase<E>(&self, alpha: Fr, take: &mut dyn FnMut(usize, Vec<Fr>) -> Result<(), E>) -> Result<(), E> {
-        let table = self.params.table();
-        let mut fractions: Vec<Fr> = table.clone().map(|entry| alpha + to_field(entry)).collect();
-        fractions.iter_mut().batch_invert();
-        let fraction = |limb: i64| fractions[(limb - table.start) as usize];
-        let rows = self.params.active_rows();
-        let mut steps = vec![Fr::ZERO; rows];
-        let mut place = 0;
-        for limbs in self.limbs.iter().flat_map(|limbs| limbs.chunks_exact(2)) {
-            let row = |row: usize| limbs.iter().map(|limb| fraction(limb.get(row))).sum();
-            let helper: Vec<Fr> = (0..rows).into_par_iter().map(row).collect();
-            steps.par_iter_mut().zip(&helper).for_each(|(step, helper)| *step += helper);
-            take(place, helper)?;
-            place += 1;
-        }
-        let counts = self.multiplicities();
-        let mut entries: Vec<Fr> = counts.iter().map(to_field).zip(&fractions).map(|(count, f)| count * f).collect();
-        steps.iter_mut().zip(&entries).for_each(|(step, entry)| *step -= entry);
-        entries.resize(rows, Fr::ZERO);
-        take(place, entries)?;
-        let mut sum = Fr::ZERO;
-        steps.iter_mut().for_each(|step| {
-            sum += *step;
-            *step = sum;
-        });
-        take(place + 1, steps)
     }
 }
 

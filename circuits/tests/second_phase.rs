@@ -3,14 +3,15 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use circuits::layout::{compile, Fold, LayoutOptions};
 use circuits::machine::{
-    to_field, AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, Integers, PlainKernels, Region,
-    SecondPhase,
+    to_field, AdviceColumn, Assignment, Cell, Challenges, FieldKernels, FixedColumn, Integers, Placement, PlainKernels,
+    Region, SecondPhase, SecondPhaseRecipe,
 };
+use circuits::recipe::{Derivation, Source, Target};
 use circuits::reference::run;
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -229,10 +230,27 @@ fn is_what_the_gates_say() {
     }
 }
 
+/// Hands out the columns of a recipe, few of them at a time.
+fn each<E>(
+    assignment: &Assignment,
+    challenges: &Challenges,
+    take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>,
+) -> Result<(), E> {
+    let SecondPhaseRecipe { recipe, names } = assignment.skeleton.second_phase();
+    let columns = Placement::new(&assignment.skeleton.params).first_phase_columns(assignment);
+    let sources = |source| match source {
+        Source::Advice(index) => &*columns[index],
+        _ => unreachable!("fixed cells are in the recipe"),
+    };
+    let challenges = &challenges.in_order();
+    let derivation = Derivation { recipe: &recipe, challenges, sources: &sources, kernels: &PlainKernels, at_once: 2 };
+    derivation.run(&mut |number, column| take(names[number], column))
+}
+
 /// The columns as they are handed out one by one, none of them twice.
 fn one_by_one(assignment: &Assignment, challenges: &Challenges) -> SecondPhase {
     let mut columns = SecondPhase::new();
-    let taken = assignment.derive_each(challenges, &PlainKernels, &mut |name, column| {
+    let taken = each(assignment, challenges, &mut |name, column| {
         let again = columns.insert(name, column).map(|_| name);
         again.map_or(Ok(()), Err)
     });
@@ -244,7 +262,7 @@ fn one_by_one(assignment: &Assignment, challenges: &Challenges) -> SecondPhase {
 fn ends_when_a_column_is_not_taken() {
     let assignment = assignment(support::mlp(1), &LayoutOptions::default());
     let mut taken = 0;
-    let refused = assignment.derive_each(&challenges(1), &PlainKernels, &mut |_, _| {
+    let refused = each(&assignment, &challenges(1), &mut |_, _| {
         taken += 1;
         if taken < 3 {
             Ok(())
@@ -253,6 +271,28 @@ fn ends_when_a_column_is_not_taken() {
         }
     });
     assert_eq!((refused, taken), (Err("no"), 3));
+}
+
+/// Where rows of derived columns lie in the circuit is where the machine reads them, and no two lie in one place.
+#[test]
+fn lie_where_the_machine_reads_them() {
+    for fold in [Fold::Parallel, Fold::Rows(3)] {
+        let options = LayoutOptions { units: Some(3), fold: Some(fold), ..LayoutOptions::default() };
+        let skeleton = assignment(support::cnn(1), &options).skeleton;
+        let placement = Placement::new(&skeleton.params);
+        let SecondPhaseRecipe { recipe, names } = skeleton.second_phase();
+        let mut taken = HashSet::new();
+        for (output, name) in recipe.outputs().zip(&names) {
+            assert_eq!(output.rows, skeleton.rows_of(*name));
+            for row in 0..output.rows {
+                let (column, place) = output.cell(row).expect("every row has a place");
+                let Target { advice, rows } = recipe.columns[column];
+                assert_eq!((advice, place), placement.advice_cell(&skeleton.regions, *name, row), "{name:?} {row}");
+                assert!(place < rows && taken.insert((column, place)));
+            }
+            assert_eq!(output.cell(output.rows), None);
+        }
+    }
 }
 
 /// Arithmetic that says what it was asked for.
@@ -268,9 +308,9 @@ impl FieldKernels for Counting {
         PlainKernels.batch_invert(elements);
     }
 
-    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr> {
+    fn combine(&self, columns: &[&Integers], factors: &[Fr], first: usize, sums: &mut [Fr]) {
         *self.combined.lock().expect("no thread panics") += columns.len();
-        PlainKernels.combine(columns, factors)
+        PlainKernels.combine(columns, factors, first, sums);
     }
 }
 
@@ -280,8 +320,10 @@ fn takes_the_arithmetic_that_it_is_given() {
     let (counting, challenges) = (Counting::default(), challenges(1));
     assert_eq!(assignment.derive_with(&challenges, &counting), assignment.derive(&challenges));
     let params = assignment.skeleton.params;
-    let inversions = params.usable_rows() * (3 * params.units + params.tables) as usize;
-    assert_eq!(*counting.inverted.lock().expect("no thread panicked"), inversions);
+    // Blocks of rows that look nothing up take none.
+    let most = params.usable_rows() * (3 * params.units + params.tables) as usize;
+    let inverted = *counting.inverted.lock().expect("no thread panicked");
+    assert!((1..=most).contains(&inverted), "{inverted} inversions");
     assert!(*counting.combined.lock().expect("no thread panicked") >= params.weights as usize);
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use circuits::machine::to_field;
+use circuits::machine::{to_field, Integers, PlainKernels};
+use circuits::recipe::{Derivation, Source};
 use circuits::registration::{RegistrationParams, RegistrationWitness, BLINDED_ROWS, WEIGHT_BITS};
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -42,11 +43,19 @@ impl Cells {
         let witness =
             RegistrationWitness::new(params, weights.into_iter().map(Into::into).collect()).expect("in range");
         let alpha = Fr::random(&mut rng);
-        let mut advice: Vec<Vec<Fr>> =
-            witness.first_phase().iter().map(|column| column.iter().map(to_field).collect()).collect();
-        let first = advice.len();
-        let taken = witness.second_phase(alpha, &mut |place, cells| {
-            assert_eq!(first + place, advice.len(), "columns come in order");
+        let first = witness.first_phase();
+        let mut advice: Vec<Vec<Fr>> = first.iter().map(|column| column.iter().map(to_field).collect()).collect();
+        let half = params.instances()[1].len() as i64 / 2;
+        let table = Integers::from((-half..half).collect::<Vec<_>>());
+        let sources = |source| match source {
+            Source::Advice(index) => &first[index],
+            _ => &table,
+        };
+        let recipe = params.second_phase();
+        let (challenges, kernels) = (&[alpha], &PlainKernels);
+        let derivation = Derivation { recipe: &recipe, challenges, sources: &sources, kernels, at_once: usize::MAX };
+        let taken = derivation.run(&mut |number, cells| {
+            assert_eq!(recipe.columns[number].advice, advice.len(), "columns come in order");
             advice.push(cells);
             Ok::<_, ()>(())
         });

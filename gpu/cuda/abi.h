@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of this file that a caller notices. */
-#define ZKINFER_ABI_VERSION 3
+#define ZKINFER_ABI_VERSION 4
 
 typedef struct zkinfer_context zkinfer_context;
 typedef uint64_t zkinfer_address;
@@ -283,6 +283,113 @@ ZKINFER_EXPORT int32_t zkinfer_multiply_columns(zkinfer_context *context, uint64
 /* to[0] = start and to[i + 1] = to[i] * from[i], for `count` values, 1 at least; also the last of them. `to` may be `from`. */
 ZKINFER_EXPORT int32_t zkinfer_running_products(zkinfer_context *context, zkinfer_address to, zkinfer_address from,
                                                 uint64_t count, const uint64_t start[4], uint64_t last[4]);
+
+/* ---- Columns of recipes ---- */
+
+/* Cells of a column of 2^k rows, ZKINFER_INTEGERS or ZKINFER_ELEMENTS: every `stride`-th row from `first` on, `count` of them. Those behind the
+ * last one, and those of a tail, are zero. */
+typedef struct {
+    zkinfer_column column;
+    uint64_t first;
+    uint64_t stride;
+    uint64_t count;
+} zkinfer_cells;
+
+typedef struct {
+    zkinfer_cells cells;
+    uint64_t factor[4];
+} zkinfer_cell_term;
+
+/* A sum of the next `count` terms and a constant. */
+typedef struct {
+    uint64_t count;
+    uint64_t constant[4];
+} zkinfer_linear_form;
+
+/* `count` linear forms in each of `rows` rows, one behind the other. Forms and their terms lie on the host. */
+ZKINFER_EXPORT int32_t zkinfer_sum_cells(zkinfer_context *context, uint32_t k, const zkinfer_cell_term *terms,
+                                         const zkinfer_linear_form *forms, uint64_t count, uint64_t rows, zkinfer_address to);
+
+typedef struct {
+    zkinfer_cells cells;
+    /* 1: one minus the cell. */
+    uint32_t off;
+    uint32_t reserved;
+} zkinfer_gate;
+
+/* An operand with a factor and gates. */
+typedef struct {
+    uint64_t factor[4];
+    /* On the host. */
+    const zkinfer_gate *gates;
+    uint32_t gate_count;
+    uint32_t reserved;
+    /* Elements, of which every `stride`-th from `first` on is taken, `count` of them; 0 for one in every row. */
+    zkinfer_address operand;
+    uint64_t first;
+    uint64_t stride;
+    uint64_t count;
+    /* Rows further down in which the operand is read; it is zero outside of its own. */
+    int64_t shift;
+} zkinfer_product;
+
+/* The sum of `count` products (on the host) in each of `rows` rows, set or added. `to` is none of the operands. */
+ZKINFER_EXPORT int32_t zkinfer_add_products(zkinfer_context *context, uint32_t k, const zkinfer_product *products,
+                                            uint64_t count, uint32_t mode, uint64_t rows, zkinfer_address to);
+
+/* reads[i] = reads[i - 1] * steps[i] + reads[i], from zero before the first, for `count` values. */
+ZKINFER_EXPORT int32_t zkinfer_recurrence(zkinfer_context *context, zkinfer_address steps, zkinfer_address reads,
+                                          uint64_t count);
+
+/* to[first + stride * i] = from[i] for `count` elements. */
+ZKINFER_EXPORT int32_t zkinfer_place(zkinfer_context *context, zkinfer_address to, uint64_t first, uint64_t stride,
+                                     zkinfer_address from, uint64_t count);
+
+/* What an operand of the scalar unit is a copy of. */
+enum zkinfer_scalar_operand {
+    ZKINFER_NOTHING = 0,
+    /* Those of an earlier row; the first operand, for the second one, of the own row too. */
+    ZKINFER_FIRST_OPERAND = 1,
+    ZKINFER_SECOND_OPERAND = 2,
+    ZKINFER_RESULT = 3,
+    /* And the number of a source. */
+    ZKINFER_SOURCE = 4,
+};
+
+/* Rows that take results of earlier waves alone, but for that of the row before: entries of the order. A wave that is not wide is done by one
+ * block of threads, a thread for each run of rows. */
+typedef struct {
+    uint64_t first;
+    uint64_t count;
+    uint32_t wide;
+    uint32_t reserved;
+} zkinfer_wave;
+
+/* Rows with operands a, b and results c_i = c_(i-1) * step_i + product_i * a_i * b_i + operand_i * a_i + constant_i. */
+typedef struct {
+    /* On the host. */
+    const zkinfer_column *sources;
+    uint64_t source_count;
+    /* On the host: columns whose sum, with their factors, is the step. */
+    const zkinfer_term *steps;
+    uint64_t step_count;
+    zkinfer_column product;
+    zkinfer_column operand;
+    zkinfer_column constant;
+    /* Of each row: kind and row of a, kind and row of b. */
+    zkinfer_address operands;
+    /* Rows wave by wave, in each wave from the first to the last. */
+    zkinfer_address order;
+    /* On the host. */
+    const zkinfer_wave *waves;
+    uint64_t wave_count;
+    zkinfer_address a;
+    zkinfer_address b;
+    zkinfer_address c;
+} zkinfer_scalar_unit;
+
+ZKINFER_EXPORT int32_t zkinfer_scalar_rows(zkinfer_context *context, zkinfer_address domain, uint32_t k,
+                                           const zkinfer_scalar_unit *unit);
 
 /* ---- Evaluations ---- */
 

@@ -21,7 +21,7 @@ int32_t zkinfer_running_products(zkinfer_context *context, zkinfer_address to, z
                                  const uint64_t start[4], uint64_t last[4]) {
     return guarded(context, [&](Context &context) {
         if (count == 0) throw Failure(ZKINFER_INVALID, "a running product of nothing");
-        Scan<Multiplication>::run(context, at<Fr>(from), at<Fr>(to), count, Fr::from_words(start));
+        Scan<Multiplication>::run(context, Before<Fr>{at<Fr>(from), at<Fr>(to)}, count, Fr::from_words(start));
         context.memory().download(last, at<Fr>(to) + (count - 1), sizeof(Fr));
     });
 }

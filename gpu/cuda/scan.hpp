@@ -9,8 +9,19 @@
 
 namespace zkinfer {
 
-// `Operation` has a type `Value`, and static functions `Value neutral()` and `Value join(const Value &first, const Value &second)`.
-template <typename Operation> struct Scan {
+// Entries that lie in memory; entry i becomes what stands before it. The lists may be the same.
+template <typename Value> struct Before {
+    const Value *from;
+    Value *to;
+
+    HD Value load(uint64_t i) const { return from[i]; }
+    HD void store(uint64_t i, const Value &before, const Value &) const { to[i] = before; }
+};
+
+// `Operation` has a type `Value`, and static functions `Value neutral()` and `Value join(const Value &first, const Value &second)`. `Entries`
+// have `Value load(uint64_t)` and `void store(uint64_t, const Value &before, const Value &entry)`, which is called once for each entry
+// after it was loaded for the last time.
+template <typename Operation, typename Entries = Before<typename Operation::Value>> struct Scan {
     using Value = typename Operation::Value;
 
     static constexpr unsigned THREADS = 128;
@@ -25,9 +36,9 @@ template <typename Operation> struct Scan {
     };
     using Locals = Nothing;
 
-    const Value *from;
-    // Entry i of the result is what stands before entry i of `from`; null to leave nothing but totals.
-    Value *to;
+    Entries entries;
+    // Whether entries are stored; else nothing but totals is left.
+    bool stores;
     // What stands before each tile; null for the neutral value. May be `totals`.
     const Value *before;
     // What each tile adds up to; null to leave none.
@@ -41,7 +52,7 @@ template <typename Operation> struct Scan {
         const uint32_t index = thread.index;
         if (phase == 0) {
             Value joined = Operation::neutral();
-            for (uint64_t i = first; i < first + ITEMS && i < count; ++i) joined = Operation::join(joined, from[i]);
+            for (uint64_t i = first; i < first + ITEMS && i < count; ++i) joined = Operation::join(joined, entries.load(i));
             shared.joined[0][index] = joined;
         } else if (phase <= LAYERS) {
             const uint32_t distance = 1u << (phase - 1);
@@ -55,31 +66,30 @@ template <typename Operation> struct Scan {
     }
 
     HD void leave(Thread thread, uint64_t first, const Value (&joined)[THREADS]) const {
-        if (to != nullptr) {
+        if (stores) {
             Value here = before == nullptr ? Operation::neutral() : before[thread.block];
             if (thread.index > 0) here = Operation::join(here, joined[thread.index - 1]);
             for (uint64_t i = first; i < first + ITEMS && i < count; ++i) {
-                const Value entry = from[i];
-                to[i] = here;
+                const Value entry = entries.load(i);
+                entries.store(i, here, entry);
                 here = Operation::join(here, entry);
             }
         }
         if (totals != nullptr && thread.index + 1 == THREADS) totals[thread.block] = joined[thread.index];
     }
 
-    // `to[i]` is `start` joined with the entries before i; `to` may be `from`. Returns a scratch-free total through `total`, which may
-    // be null.
-    static void run(Context &context, const Value *from, Value *to, uint64_t count, const Value &start) {
+    // Stores each entry with `start` joined with the entries before it.
+    static void run(Context &context, const Entries &entries, uint64_t count, const Value &start) {
         if (count == 0) return;
         const uint64_t tiles = blocks_for(count, TILE);
         Scratch<Value> before(context, tiles);
         if (tiles == 1) {
             context.memory().upload(before.get(), &start, sizeof(Value));
         } else {
-            launch(context, tiles, Scan{from, nullptr, nullptr, before.get(), count});
-            run(context, before.get(), before.get(), tiles, start);
+            launch(context, tiles, Scan{entries, false, nullptr, before.get(), count});
+            Scan<Operation>::run(context, Before<Value>{before.get(), before.get()}, tiles, start);
         }
-        launch(context, tiles, Scan{from, to, before.get(), nullptr, count});
+        launch(context, tiles, Scan{entries, true, before.get(), nullptr, count});
     }
 };
 

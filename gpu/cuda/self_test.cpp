@@ -430,6 +430,125 @@ void running_products(Bench &bench) {
     expect(same, "running products");
 }
 
+void recurrences(Bench &bench) {
+    bool same = true;
+    for (const uint64_t count : {0, 1, 2, 1023, 1024, 1025, 3000}) {
+        const std::vector<Fr> steps = draw_scalars(count), reads = draw_scalars(count);
+        const zkinfer_address place = bench.upload(reads), factors = bench.upload(steps);
+        const zkinfer_address spread = bench.upload(std::vector<Fr>(3 * count + 1));
+        bench.must(zkinfer_recurrence(bench.context(), factors, place, count));
+        bench.must(zkinfer_place(bench.context(), spread, 1, 3, place, count));
+        const std::vector<Fr> sums = bench.take(place, count), placed = bench.take(spread, 3 * count + 1);
+        bench.must(zkinfer_free(bench.context(), factors));
+        Fr expected = Fr::zero();
+        for (uint64_t i = 0; i < count; ++i) {
+            expected = expected * steps[i] + reads[i];
+            same = same && sums[i] == expected && placed[3 * i + 1] == expected;
+        }
+    }
+    expect(same, "recurrences");
+}
+
+// Forms and products of cells of two columns, which end before the rows do.
+void recipes(Bench &bench) {
+    const uint32_t k = 9;
+    const uint64_t rows = 260;
+    zkinfer_column narrow{}, full{};
+    std::vector<int16_t> integers(500);
+    for (int16_t &integer : integers) integer = static_cast<int16_t>(words() % 3) - 1;
+    integers[7] = INT16_MIN;
+    narrow.count = integers.size();
+    narrow.width = 2;
+    narrow.cells = bench.upload(integers);
+    const std::vector<Fr> elements = draw_scalars(100);
+    full.form = ZKINFER_ELEMENTS;
+    full.count = elements.size();
+    full.cells = bench.upload(elements);
+    const zkinfer_cells spread{narrow, 3, 2, 240}, near{full, 0, 1, 300};
+    const auto integer = [&](uint64_t row) { return row < 240 ? Fr::integer(integers[3 + 2 * row]) : Fr::zero(); };
+    const auto element = [&](uint64_t row) { return row < elements.size() ? elements[row] : Fr::zero(); };
+    const std::vector<Fr> factors = draw_scalars(3), operand = draw_scalars(2 * rows);
+    zkinfer_cell_term terms[] = {{spread, {}}, {near, {}}};
+    std::memcpy(terms[0].factor, factors[0].words, sizeof(Fr));
+    std::memcpy(terms[1].factor, factors[1].words, sizeof(Fr));
+    zkinfer_linear_form forms[] = {{1, {}}, {1, {}}, {0, {}}};
+    std::memcpy(forms[1].constant, factors[2].words, sizeof(Fr));
+    const zkinfer_address form = bench.upload(std::vector<Fr>(3 * rows, factors[0]));
+    bench.must(zkinfer_sum_cells(bench.context(), k, terms, forms, 3, rows, form));
+    const std::vector<Fr> sums = bench.take(form, 3 * rows);
+    const zkinfer_gate gates[] = {{spread, 0, 0}, {near, 1, 0}, {spread, 1, 0}};
+    zkinfer_product products[] = {{{}, gates, 2, 0, bench.upload(operand), 1, 2, rows - 1, -2}, {{}, gates + 2, 1, 0, 0, 0, 1, 0, 0}};
+    std::memcpy(products[0].factor, factors[0].words, sizeof(Fr));
+    const Fr one = Fr::one();
+    std::memcpy(products[1].factor, one.words, sizeof(Fr));
+    const zkinfer_address to = bench.upload(operand);
+    bench.must(zkinfer_add_products(bench.context(), k, products, 2, ZKINFER_AND_ADD, rows, to));
+    const std::vector<Fr> found = bench.take(to, 2 * rows);
+    bool same = true;
+    for (uint64_t row = 0; row < rows; ++row) {
+        same = same && sums[row] == factors[0] * integer(row) && sums[2 * rows + row].is_zero();
+        same = same && sums[rows + row] == factors[2] + factors[1] * element(row);
+        Fr expected = operand[row] + Fr::one() - integer(row);
+        if (row >= 2) expected += factors[0] * operand[1 + 2 * (row - 2)] * integer(row) * (Fr::one() - element(row));
+        same = same && found[row] == expected;
+    }
+    same = same && found[rows] == operand[rows];
+    expect(same, "forms and products of cells");
+    for (const zkinfer_address address : {narrow.cells, full.cells, products[0].operand}) bench.must(zkinfer_free(bench.context(), address));
+}
+
+// Rows in two waves: products of sources, and a long run that takes their results up.
+void scalar_rows(Bench &bench) {
+    const uint32_t k = 9;
+    const uint32_t count = 300;
+    const zkinfer_address domain = bench.upload(std::vector<Fr>(zkinfer_domain_length(k)));
+    bench.must(zkinfer_domain(bench.context(), k, domain));
+    const std::vector<Fr> elements = draw_scalars(512), factors = draw_scalars(1);
+    zkinfer_column source{}, ones{}, step{}, none{};
+    source.form = ZKINFER_ELEMENTS;
+    source.count = elements.size();
+    source.cells = bench.upload(elements);
+    ones.count = count;
+    ones.width = 1;
+    ones.cells = bench.upload(std::vector<int8_t>(count, 1));
+    std::vector<int8_t> switches(count, 0);
+    for (uint32_t row = 151; row < count; ++row) switches[row] = 1;
+    step.count = count;
+    step.width = 1;
+    step.cells = bench.upload(switches);
+    none.width = 1;
+    zkinfer_term steps[] = {{step, {}}};
+    std::memcpy(steps[0].factor, factors[0].words, sizeof(Fr));
+    std::vector<uint32_t> operands, order;
+    for (uint32_t row = 0; row < count; ++row) {
+        order.push_back(row);
+        const std::vector<uint32_t> cells = row < 150 ? std::vector<uint32_t>{ZKINFER_SOURCE, row + 3, ZKINFER_FIRST_OPERAND, row}
+                                                      : std::vector<uint32_t>{ZKINFER_RESULT, row - 150, ZKINFER_SECOND_OPERAND, row - 150};
+        operands.insert(operands.end(), cells.begin(), cells.end());
+    }
+    std::vector<Fr> a(count), b(count), c(count);
+    for (uint32_t row = 0; row < count; ++row) {
+        a[row] = row < 150 ? elements[row + 3] : c[row - 150];
+        b[row] = row < 150 ? a[row] : b[row - 150];
+        c[row] = a[row] * b[row] + a[row] + (switches[row] == 1 ? factors[0] * c[row - 1] : Fr::zero());
+    }
+    const zkinfer_address list = bench.upload(operands), places = bench.upload(order);
+    bool same = true;
+    for (const uint32_t wide : {0, 1}) {
+        const zkinfer_wave waves[] = {{0, 150, 1 - wide, 0}, {150, 150, wide, 0}};
+        zkinfer_scalar_unit unit{&source, 1, steps, 1, ones, ones, none, list, places, waves, 2, 0, 0, 0};
+        unit.a = bench.upload(std::vector<Fr>(count));
+        unit.b = bench.upload(std::vector<Fr>(count));
+        unit.c = bench.upload(std::vector<Fr>(count));
+        bench.must(zkinfer_scalar_rows(bench.context(), domain, k, &unit));
+        same = same && bench.take(unit.a, count) == a && bench.take(unit.b, count) == b && bench.take(unit.c, count) == c;
+    }
+    expect(same, "rows of the scalar unit");
+    for (const zkinfer_address address : {domain, source.cells, ones.cells, step.cells, list, places}) {
+        bench.must(zkinfer_free(bench.context(), address));
+    }
+}
+
 void matrices(Bench &bench) {
     const uint64_t rows = 130;
     const std::vector<Fr> matrix = draw_scalars(9), cells = draw_scalars(3 * rows);
@@ -463,6 +582,9 @@ int main() {
     columns(bench);
     rows(bench);
     running_products(bench);
+    recurrences(bench);
+    recipes(bench);
+    scalar_rows(bench);
     matrices(bench);
     group();
     commitments(bench);

@@ -4,18 +4,23 @@
 //! running product are all that comes back. The library's own lookups, which tensor machines do not have, are sorted on the host
 //! ([`host`]).
 
+mod derive;
 mod host;
 mod quotient;
 mod residents;
 mod rows;
 
+use circuits::recipe::Recipe;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
-use prover::engine::{Column, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct};
+use prover::engine::{
+    Column, CpuOptions, Dividend, Engine, EngineError, Environment, GrandProduct, Ingredients, TakeColumn,
+};
 use prover::plonk::constraints::NodeId;
 use prover::plonk::quotient::{QuotientPlan, Room};
 
 use crate::{Device, DeviceBases, DeviceDomain, DeviceError};
 
+pub use derive::DeviceRecipe;
 pub use residents::GpuColumn;
 
 /// The engine of a device.
@@ -67,6 +72,7 @@ impl GpuEngine {
 
 impl Engine for GpuEngine {
     type Column = GpuColumn;
+    type Recipe = DeviceRecipe;
 
     fn k(&self) -> u32 {
         self.domain.k()
@@ -85,6 +91,19 @@ impl Engine for GpuEngine {
             found if found > self.rows() => Err(EngineError::ColumnLength { rows: self.rows(), found }),
             _ => Ok(self.upload(&column)?),
         }
+    }
+
+    fn recipe(&self, recipe: Recipe) -> Result<DeviceRecipe, EngineError> {
+        self.device_recipe(recipe)
+    }
+
+    fn derive(
+        &self,
+        recipe: &DeviceRecipe,
+        ingredients: Ingredients<'_, GpuColumn>,
+        take: &mut TakeColumn<'_, GpuColumn>,
+    ) -> Result<(), EngineError> {
+        self.derived_columns(recipe, &ingredients, take)
     }
 
     fn commit(&self, columns: &[&GpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
@@ -130,9 +149,5 @@ impl Engine for GpuEngine {
 
     fn values(&self, column: &GpuColumn) -> Result<Vec<Fr>, EngineError> {
         Ok(self.full_values(column)?.download()?)
-    }
-
-    fn spills(&self) -> bool {
-        self.sparing
     }
 }

@@ -9,7 +9,7 @@ pub mod program;
 pub mod twin;
 
 pub use column::DeviceColumn;
-pub use engine::{GpuColumn, GpuEngine};
+pub use engine::{DeviceRecipe, GpuColumn, GpuEngine};
 pub use ffi::{
     ColumnSum, Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceCounts, DeviceDomain, DeviceError, DeviceField,
     DeviceInfo, ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs, Transformed, ABI_VERSION,

@@ -7,6 +7,7 @@ mod support;
 use circuits::digest::Salt;
 use circuits::graph::Visibility;
 use circuits::layout::{Fold, LayoutOptions};
+use circuits::machine::Placement;
 use gpu::GpuEngine;
 use programs::ProgramBuilder;
 use prover::engine::CpuOptions;
@@ -137,6 +138,37 @@ fn proofs_in_flight_share_what_is_resident() {
     }
 }
 
+/// Bytes that come to the device and leave it in a proof of a machine with `2^k` rows, but for the witness as small integers.
+fn transferred_beside_the_witness(k: u32) -> Option<[u64; 2]> {
+    let device = device(None)?;
+    let mut builder = programs::cnn(2);
+    let inputs = builder.inputs();
+    let plan = Plan::new(builder.program, LayoutOptions { k: Some(k), ..LayoutOptions::default() }).expect("it fits");
+    let srs = Srs::development(k).expect("a possible size");
+    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let before = device.counts().expect("counts");
+    let proved = prover.prove(&inputs, &ProveOptions { check: false, ..SEEDED }, &()).expect("a proof");
+    let counts = device.counts().expect("counts") - before;
+    let layout = key.plan().layout();
+    let assignment = layout.assign(key.plan().program(), &proved.trace, &[]);
+    let columns = Placement::new(&layout.params()).first_phase_columns(&assignment);
+    let witness: usize = columns.iter().map(|integers| integers.bytes()).sum();
+    println!("2^{k} rows, the witness in {witness} bytes: {counts:?}");
+    Some([counts.uploaded_bytes - witness as u64, counts.downloaded_bytes])
+}
+
+/// The witness comes to the device once, as small integers. What comes beside it, last rows and lists of what is to be done, and what goes
+/// back do not grow with the rows, so no column of elements is among them.
+#[test]
+fn a_witness_comes_as_small_integers_and_no_column_goes_back() {
+    let [Some(short), Some(long)] = [10, 13].map(transferred_beside_the_witness) else { return };
+    let column = 32 << 13;
+    assert!(long[0] < short[0] + column / 8, "{short:?} {long:?}");
+    assert!(long[0] < column && long[1] < column / 8, "{long:?}");
+}
+
 #[test]
 fn of_a_dense_network() {
     proofs_are_the_same(programs::mlp(1), LayoutOptions::default());
@@ -151,6 +183,15 @@ fn of_a_convolution() {
 fn of_a_folded_machine() {
     let folded = LayoutOptions { units: Some(1), fold: Some(Fold::Rows(4)), ..LayoutOptions::default() };
     proofs_are_the_same(programs::mlp(1), folded);
+}
+
+/// The processor holds columns of so many last rows as elements, also those of the first phase.
+#[test]
+fn of_a_folded_machine_with_long_tails() {
+    let folded = LayoutOptions { units: Some(1), fold: Some(Fold::Rows(8)), ..LayoutOptions::default() };
+    let plan = Plan::new(programs::cnn(2).program, folded).expect("the program has a layout");
+    assert!(plan.layout().params().blinded_rows() > 8);
+    proofs_are_the_same(programs::cnn(2), folded);
 }
 
 #[test]

@@ -23,8 +23,7 @@ use verifier::srs::SrsMark;
 use verifier::transcript::KeccakTranscript;
 use verifier::{refuse_degree_override, verify, DegreeOverride, Digest, Link, Proof, Refusal};
 
-use crate::engine::{self, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels};
-use crate::field::Instructions;
+use crate::engine::{self, CpuEngine, CpuOptions, Disk, DiskError};
 use crate::keys::ProvingKey;
 use crate::link::{link_blinded, Blinded, LinkError, Opening};
 use crate::memory::{MemoryError, MemoryPlan, Spill};
@@ -292,7 +291,6 @@ struct Native<E: engine::Engine> {
     engine: E,
     key: CircuitKey<E>,
     next_power: G1Affine,
-    kernels: VectorKernels,
 }
 
 /// A proof's words, what its rounds took, and the last rows of columns that are opened later.
@@ -339,7 +337,7 @@ impl<E: engine::Engine> Native<E> {
         let next_power = srs.next_power().ok_or(ProveError::NextPower { k: srs.k() })?;
         let (_, preprocessed) = machine::preprocess(key.plan().layout().skeleton())?;
         let key = CircuitKey::new(&engine, key.verifying_key().plonk(), preprocessed)?;
-        Ok(Self { engine, key, next_power, kernels: VectorKernels(Instructions::detected()) })
+        Ok(Self { engine, key, next_power })
     }
 }
 
@@ -369,7 +367,7 @@ impl<E: engine::Engine + Send> MachineProver for Native<E> {
             .zip(weights.iter().zip(known))
             .map(|(column, (tail, known))| (column, OwnRows { tail: tail.clone(), known: Some(known) }));
         let own = own_ports.chain(own_weights).collect();
-        let mut witness = MachineWitness::new(assignment, own, &self.kernels).one_by_one(self.engine.spills());
+        let mut witness = MachineWitness::new(assignment, own);
         let work = || self.engine.work();
         let mut times = RoundTimes::new(progress, &work);
         let job =

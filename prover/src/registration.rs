@@ -15,7 +15,7 @@ use verifier::container::{self, Bytes, ContainerError, Kind};
 use verifier::registration::{registration_key, RegistrationTerms};
 use verifier::{DegreeOverride, Digest, Registration, RegistrationError};
 
-use crate::engine::{Column, CpuEngine, CpuOptions, KnownCommitment, Values};
+use crate::engine::{Column, CpuEngine, CpuOptions, KnownCommitment};
 use crate::link::{decode_tails, encode_tails, randomness, LinkError};
 use crate::plonk::key::{CircuitError, CircuitKey, Preprocessed};
 use crate::plonk::prove::{prove, Job, PlonkError, Take, Witness};
@@ -188,7 +188,8 @@ pub fn register(
         let part = columns[blinding.len()..][..params.columns as usize].to_vec();
         let witness = RegistrationWitness::new(params, part)?;
         let key = registration_key(params)?;
-        let key = CircuitKey::new(&engine, &key, Preprocessed { fixed: Vec::new(), sigma: Vec::new() })?;
+        let preprocessed = Preprocessed { fixed: Vec::new(), sigma: Vec::new(), recipe: Some(params.second_phase()) };
+        let key = CircuitKey::new(&engine, &key, preprocessed)?;
         let context = |hash: &mut Sha256| hash_context(hash, &terms, index, digest);
         let mut randomness = randomness(b"zkinfer registration", context)?;
         let [first, table] = params.instances();
@@ -232,7 +233,7 @@ impl RegistrationColumns {
 }
 
 impl Witness for RegistrationColumns {
-    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError> {
+    fn columns(&mut self, phase: u8, _: &[Option<Fr>], take: &mut Take<'_>) -> Result<(), PlonkError> {
         if phase == 0 {
             let columns = self.witness.first_phase().into_iter().enumerate();
             return columns.into_iter().try_for_each(|(index, integers)| {
@@ -240,12 +241,7 @@ impl Witness for RegistrationColumns {
                 take(index, Column { tail, ..Column::integers(integers) })
             });
         }
-        let &[Some(alpha)] = challenges else {
-            return Err(PlonkError::Witness { phase, reason: "a registration has one challenge".into() });
-        };
-        let first = self.witness.params().first_phase_columns();
-        self.witness
-            .second_phase(alpha, &mut |place, elements| take(first + place, Column::new(Values::Field(elements))))
+        Err(PlonkError::Witness { phase, reason: "the columns follow from the first phase's".into() })
     }
 }
 

@@ -3,6 +3,7 @@
 #[path = "support/random_circuit.rs"]
 mod random_circuit;
 
+use circuits::recipe::Recipe;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::plonk::{keygen_vk, verify_proof, VerifyingKey};
@@ -13,8 +14,8 @@ use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer as Writer};
 use proptest::prelude::*;
 use prover::engine::{
-    Column, CpuEngine, CpuOptions, Disk, Dividend, Engine, EngineError, Environment, GrandProduct, NaiveEngine,
-    SigmaColumn, Values,
+    Column, CpuEngine, CpuOptions, Disk, Dividend, Engine, EngineError, Environment, GrandProduct, Ingredients,
+    NaiveEngine, SigmaColumn, TakeColumn, Values,
 };
 use prover::field::Instructions;
 use prover::plonk::check::Violation;
@@ -137,6 +138,7 @@ impl Recording {
 
 impl Engine for Recording {
     type Column = Vec<Fr>;
+    type Recipe = Recipe;
 
     fn k(&self) -> u32 {
         self.naive.k()
@@ -149,6 +151,20 @@ impl Engine for Recording {
     fn column(&self, column: Column) -> Result<Vec<Fr>, EngineError> {
         self.record(&column.tail);
         self.naive.column(column)
+    }
+
+    fn recipe(&self, recipe: Recipe) -> Result<Recipe, EngineError> {
+        self.naive.recipe(recipe)
+    }
+
+    fn derive(
+        &self,
+        recipe: &Recipe,
+        ingredients: Ingredients<'_, Vec<Fr>>,
+        take: &mut TakeColumn<'_, Vec<Fr>>,
+    ) -> Result<(), EngineError> {
+        ingredients.tails.iter().for_each(|tail| self.record(tail));
+        self.naive.derive(recipe, ingredients, take)
     }
 
     fn commit(&self, columns: &[&Vec<Fr>]) -> Result<Vec<G1Affine>, EngineError> {

@@ -1,6 +1,7 @@
 //! What a machine holds: a program's fixed cells and copies ([`Skeleton`]), and one witness for it ([`Assignment`]).
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use ff::Field;
@@ -10,10 +11,11 @@ use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 use super::kernels::{FieldKernels, PlainKernels};
 use super::lookups::Entries;
-use super::placement::Regions;
-use super::second::Derivation;
+use super::placement::{Placement, Regions};
+use super::second::SecondPhaseRecipe;
 use super::{Arrangement, MachineParams};
 use crate::interface::port_rows;
+use crate::recipe::{Derivation, Source};
 
 /// A cell of the permutation argument: a logical column and row, or a row of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +52,13 @@ pub struct Challenges {
     pub alpha: Fr,
     /// Compression of the lookups.
     pub beta: Fr,
+}
+
+impl Challenges {
+    /// `χ`, `ρ`, `α`, `β`: the order of [`super::MachineConfig::challenges`].
+    pub fn in_order(&self) -> [Fr; 4] {
+        [self.chi, self.rho, self.alpha, self.beta]
+    }
 }
 
 /// First-phase cells for a skeleton: the witness proper.
@@ -166,20 +175,25 @@ impl Assignment {
 
     /// The second phase that belongs to this first phase, by other arithmetic than the curve library's.
     pub fn derive_with(&self, challenges: &Challenges, kernels: &dyn FieldKernels) -> SecondPhase {
-        Derivation { assignment: self, challenges, kernels }.run()
-    }
-
-    /// [`Self::derive_with`], column by column in any order, with little memory beside the one that is handed out.
-    ///
-    /// # Errors
-    /// `take` gives up; then no more columns are handed out.
-    pub fn derive_each<E>(
-        &self,
-        challenges: &Challenges,
-        kernels: &dyn FieldKernels,
-        take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        Derivation { assignment: self, challenges, kernels }.each(take)
+        let SecondPhaseRecipe { recipe, names } = self.skeleton.second_phase();
+        let columns = Placement::new(&self.skeleton.params).first_phase_columns(self);
+        let sources = |source| match source {
+            Source::Advice(index) => &*columns[index],
+            Source::Fixed(_) | Source::Instance(_) => unreachable!("fixed cells are in the recipe"),
+        };
+        let mut second = SecondPhase::new();
+        let derivation = Derivation {
+            recipe: &recipe,
+            challenges: &challenges.in_order(),
+            sources: &sources,
+            kernels,
+            at_once: usize::MAX,
+        };
+        let Ok(()) = derivation.run(&mut |number, column| {
+            second.insert(names[number], column);
+            Ok::<_, Infallible>(())
+        });
+        second
     }
 
     /// The words of the instance column: what is copied to it.

@@ -1,8 +1,7 @@
 //! Field arithmetic on columns, which a caller may supply in a faster form.
 
-use ff::{BatchInvert, Field, PrimeField};
+use ff::{BatchInvert, PrimeField};
 use halo2_proofs::halo2curves::bn256::Fr;
-use rayon::prelude::*;
 
 use super::integers::Integers;
 
@@ -13,9 +12,9 @@ pub trait FieldKernels: Sync {
     /// Inverts every element that is not zero, and leaves zeros. Called on parts of a column, from several threads.
     fn batch_invert(&self, elements: &mut [Fr]);
 
-    /// `Σ_j factors[j]·columns[j]`, row by row. The columns are equally long, and as many as the factors; without columns
-    /// the result is empty. Called on whole columns; an implementation may share the rows out among threads.
-    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr>;
+    /// `sums[i] += Σ_j factors[j]·columns[j][first + i]`, with as many columns as factors; behind its end a column is zero. Called
+    /// on parts of columns, from several threads.
+    fn combine(&self, columns: &[&Integers], factors: &[Fr], first: usize, sums: &mut [Fr]);
 }
 
 /// The arithmetic of the curve library.
@@ -30,18 +29,17 @@ impl FieldKernels for PlainKernels {
         elements.iter_mut().batch_invert();
     }
 
-    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr> {
+    fn combine(&self, columns: &[&Integers], factors: &[Fr], first: usize, sums: &mut [Fr]) {
         assert_eq!(columns.len(), factors.len(), "every column has a factor");
-        let rows = columns.first().map_or(0, |column| column.len());
-        assert!(columns.iter().all(|column| column.len() == rows), "columns are equally long");
-        let mut sums = vec![Fr::ZERO; rows];
+        if columns.is_empty() {
+            return;
+        }
         let correction = correction(columns, factors);
         let factors: Vec<_> = factors.iter().map(Factor::new).collect();
-        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-            combine_block(block * BLOCK, sums, columns, &factors);
+        sums.chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+            combine_block(first + block * BLOCK, sums, columns, &factors);
             sums.iter_mut().for_each(|sum| *sum -= correction);
         });
-        sums
     }
 }
 
@@ -69,40 +67,43 @@ fn words(element: &Fr) -> [u64; 4] {
     std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("eight bytes")))
 }
 
-/// Combines a block of rows with all offsets still in the sums.
+/// Adds a block of rows with all offsets still in them.
 ///
 /// Sums are kept as integers, one wide word for each word of the factors: cells of 32 bits times words of 64, of as many
 /// columns as there are, leave it far from full. They are reduced once a row.
 fn combine_block(first: usize, sums: &mut [Fr], columns: &[&Integers], factors: &[Factor]) {
     let mut wide = [[0u128; 4]; BLOCK];
-    let rows = first..first + sums.len();
+    let wide = &mut wide[..sums.len()];
     for (&column, factor) in columns.iter().zip(factors) {
+        let rows = first.min(column.len())..(first + sums.len()).min(column.len());
+        let behind = std::iter::repeat(0);
         match column {
             Integers::I8(cells) => {
-                let cells = cells[rows.clone()].iter().map(|&cell| (cell as u8 ^ 1 << 7).into());
-                add_scaled(&mut wide, cells, &factor.lower);
+                let cells = cells[rows].iter().copied().chain(behind.map(|zero| zero as i8));
+                add_scaled(wide, cells.map(|cell| (cell as u8 ^ 1 << 7).into()), &factor.lower);
             }
             Integers::I16(cells) => {
-                let cells = cells[rows.clone()].iter().map(|&cell| (cell as u16 ^ 1 << 15).into());
-                add_scaled(&mut wide, cells, &factor.lower);
+                let cells = cells[rows].iter().copied().chain(behind.map(|zero| zero as i16));
+                add_scaled(wide, cells.map(|cell| (cell as u16 ^ 1 << 15).into()), &factor.lower);
             }
             Integers::I32(cells) => {
-                let cells = cells[rows.clone()].iter().map(|&cell| cell as u32 ^ 1 << 31);
-                add_scaled(&mut wide, cells, &factor.lower);
+                let cells = cells[rows].iter().copied().chain(behind);
+                add_scaled(wide, cells.map(|cell| cell as u32 ^ 1 << 31), &factor.lower);
             }
             Integers::I64(cells) => {
-                let cells = cells[rows.clone()].iter().map(|&cell| cell as u64 ^ 1 << 63);
-                add_scaled(&mut wide, cells.clone().map(|cell| cell as u32), &factor.lower);
-                add_scaled(&mut wide, cells.map(|cell| (cell >> 32) as u32), &factor.upper);
+                let cells = cells[rows].iter().copied().chain(behind.map(i64::from));
+                let cells = cells.map(|cell| cell as u64 ^ 1 << 63);
+                add_scaled(wide, cells.clone().map(|cell| cell as u32), &factor.lower);
+                add_scaled(wide, cells.map(|cell| (cell >> 32) as u32), &factor.upper);
             }
         }
     }
-    sums.iter_mut().zip(&wide).for_each(|(sum, wide)| *sum = reduce(wide));
+    sums.iter_mut().zip(wide).for_each(|(sum, wide)| *sum += reduce(wide));
 }
 
 /// `wide += cells·words`.
 #[inline]
-fn add_scaled(wide: &mut [[u128; 4]; BLOCK], cells: impl Iterator<Item = u32>, words: &[u64; 4]) {
+fn add_scaled(wide: &mut [[u128; 4]], cells: impl Iterator<Item = u32>, words: &[u64; 4]) {
     for (wide, cell) in wide.iter_mut().zip(cells) {
         for (wide, &word) in wide.iter_mut().zip(words) {
             *wide = wide.wrapping_add(u128::from(word).wrapping_mul(cell.into()));
@@ -163,9 +164,14 @@ mod tests {
             let expected: Vec<Fr> = (0..rows)
                 .map(|row| columns.iter().zip(&factors).map(|(column, f)| to_field(column.get(row)) * f).sum())
                 .collect();
-            assert_eq!(PlainKernels.combine(&columns.iter().collect::<Vec<_>>(), &factors), expected);
+            let columns: Vec<&Integers> = columns.iter().collect();
+            for (first, count) in [(0, rows), (rows / 3, rows - rows / 3), (rows / 2, rows)] {
+                let mut sums = vec![Fr::ONE; count];
+                PlainKernels.combine(&columns, &factors, first, &mut sums);
+                let row = |row: usize| expected.get(first + row).copied().unwrap_or(Fr::ZERO) + Fr::ONE;
+                assert!(sums.iter().enumerate().all(|(i, sum)| *sum == row(i)), "{count} rows from {first} on");
+            }
         }
-        assert!(PlainKernels.combine(&[], &[]).is_empty());
     }
 
     #[test]

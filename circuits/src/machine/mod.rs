@@ -33,3 +33,4 @@ pub use integers::Integers;
 pub use kernels::{FieldKernels, PlainKernels};
 pub use params::{Arrangement, ColumnSet, MachineParams, ParamsError, Strides, WeightLanes};
 pub use placement::{ColumnCounts, FixedCells, Placement, Regions, Slot};
+pub use second::SecondPhaseRecipe;

@@ -35,6 +35,7 @@ use super::columns::{AdviceColumn, FixedColumn, Region};
 use super::integers::Integers;
 use super::params::Strides;
 use super::{Arrangement, MachineParams};
+use crate::recipe::Rows;
 
 /// How many logical rows each region has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,6 +335,31 @@ impl Placement {
         }
         let (region, row) = regions.locate(name.regions(), row);
         self.physical(regions, self.advice(name, region), region, row)
+    }
+
+    /// The physical column of a fixed column that has one region, and its rows there; `None` if the member lacks the column.
+    pub fn fixed_rows(&self, regions: &Regions, name: FixedColumn) -> Option<(usize, Rows)> {
+        let region = name.regions()[0];
+        Some(self.rows_of_slot(regions, self.fixed(name, region)?, region))
+    }
+
+    /// The physical columns of an advice column's regions, and its rows there, one after the other.
+    ///
+    /// # Panics
+    /// The member has no such column.
+    pub fn advice_rows(&self, regions: &Regions, name: AdviceColumn) -> Vec<(usize, Rows)> {
+        let places = name.regions().iter().map(|&region| self.rows_of_slot(regions, self.advice(name, region), region));
+        match self.params.arrangement {
+            // All regions are the same rows.
+            Arrangement::Parallel => places.take(1).collect(),
+            Arrangement::Folded(_) => places.collect(),
+        }
+    }
+
+    fn rows_of_slot(&self, regions: &Regions, slot: Slot, region: Region) -> (usize, Rows) {
+        let (column, first) = self.physical(regions, slot, region, 0);
+        let stride = self.params.arrangement.stride(region) as usize;
+        (column, Rows { first, stride, count: regions.rows(region) })
     }
 
     fn physical(&self, regions: &Regions, slot: Slot, region: Region, row: usize) -> (usize, usize) {

@@ -1,525 +1,447 @@
-//! The second phase: the machine run on a first phase, once the challenges are known.
+//! The second phase: what each of its columns is made of, once the challenges are known.
 //!
-//! Every second-phase cell is a function of the first phase, the fixed cells and the challenges, so nothing here is
-//! particular to a program. All columns are computed in parallel:
+//! Every second-phase cell is a function of the first phase, the fixed cells and the challenges, so nothing here is particular to a program.
+//! The columns follow by one [`Recipe`]:
 //!
-//! * What a row *reads* (brackets of weights, linear forms, planes) is a sum of columns of small integers times powers of a
-//!   challenge: [`FieldKernels::combine`].
-//! * An *accumulator* `acc_i = acc_(i−1)·step_i + read_i` is a scan: each part of the rows from zero, then the few rows that
-//!   the part before leads into.
-//! * A *helper* is a quotient: [`FieldKernels::batch_invert`].
+//! * What a row *reads* (brackets of weights, linear forms, planes) is a sum of columns of small integers times powers of a challenge.
+//! * An *accumulator* steps by a power of a challenge, by 1 or by 0.
+//! * A *helper* is a sum of inverses, and the lookup sum accumulates helpers.
 //!
-//! Columns are elements of full width, most of them helpers. Who has no memory for all of them at once takes them one by one
-//! ([`Derivation::each`]).
+//! `docs/arithmetization.md` has the gates that these columns satisfy.
 
-use std::convert::Infallible;
+use std::collections::{BTreeMap, HashMap};
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
-use rayon::prelude::*;
 
-use super::assignment::{table_columns, to_field, Assignment, Cell, Challenges, SecondPhase};
+use super::assignment::{table_columns, Cell, Skeleton};
 use super::columns::{AdviceColumn, FixedColumn, Region};
-use super::integers::Integers;
-use super::kernels::FieldKernels;
+use super::placement::Placement;
+use crate::recipe::{
+    Coefficient, Derived, Form, Input, Operand, Output, Place, Recipe, ScalarCells, ScalarOperand, ScalarUnit, Source,
+    Switch, Target, Term,
+};
 
-/// Rows of a part that one thread works on.
-const PART: usize = 1 << 10;
+/// The places of the challenges among those of the machine.
+const CHI: usize = 0;
+const RHO: usize = 1;
+const ALPHA: usize = 2;
+const BETA: usize = 3;
 
-/// Helpers that are computed at the same time where memory is short: their rows are divided among threads as well.
-const FEW: usize = 2;
-
-/// A first phase, the challenges, and the arithmetic.
-#[derive(Clone, Copy)]
-pub(super) struct Derivation<'a> {
-    pub(super) assignment: &'a Assignment,
-    pub(super) challenges: &'a Challenges,
-    pub(super) kernels: &'a dyn FieldKernels,
+/// How a machine's second phase follows from its first.
+#[derive(Clone, Debug)]
+pub struct SecondPhaseRecipe {
+    /// What is computed.
+    pub recipe: Recipe,
+    /// The names of the derived columns, those of the scalar unit behind the others.
+    pub names: Vec<AdviceColumn>,
 }
 
-/// `x·factor`, which is most often 0 or ±1 times.
-fn scaled(x: Fr, factor: i64) -> Fr {
-    match factor {
-        0 => Fr::ZERO,
-        1 => x,
-        -1 => -x,
-        _ => x * to_field(factor),
-    }
-}
-
-/// `count` powers of a challenge, from the highest down to 1.
-fn falling_powers(base: Fr, count: u32) -> Vec<Fr> {
-    let mut powers: Vec<Fr> =
-        std::iter::successors(Some(Fr::ONE), |power| Some(*power * base)).take(count as usize).collect();
-    powers.reverse();
-    powers
-}
-
-/// The step of an accumulator in a row: `Σ switch·step` over its switches.
-type Steps<'a> = Vec<(Option<&'a Integers>, Fr)>;
-
-/// `acc_i = acc_(i−1)·step_i + read_i`, from 0 before row 0, in place of what is read.
-fn accumulate(steps: &Steps<'_>, reads: &mut [Fr]) {
-    let step = |row: usize| {
-        let terms = steps.iter().filter_map(|&(switch, step)| Some(scaled(step, switch?.get(row))));
-        terms.fold(Fr::ZERO, |sum, term| sum + term)
-    };
-    // Each part from zero, and what it makes of what the part before hands over.
-    let factors: Vec<Fr> = reads
-        .par_chunks_mut(PART)
-        .enumerate()
-        .map(|(part, reads)| {
-            let (mut sum, mut factor) = (Fr::ZERO, Fr::ONE);
-            for (row, read) in (part * PART..).zip(reads) {
-                let step = step(row);
-                if !bool::from(step.is_zero()) {
-                    *read += sum * step;
-                }
-                if !bool::from(factor.is_zero()) {
-                    factor *= step;
-                }
-                sum = *read;
-            }
-            factor
-        })
-        .collect();
-    let mut carry = Fr::ZERO;
-    let carries: Vec<Fr> = (reads.chunks(PART).zip(factors))
-        .map(|(part, factor)| {
-            let before = carry;
-            carry = carry * factor + part[part.len() - 1];
-            before
-        })
-        .collect();
-    reads.par_chunks_mut(PART).zip(carries).enumerate().for_each(|(part, (sums, mut carry))| {
-        for (row, sum) in (part * PART..).zip(sums) {
-            if bool::from(carry.is_zero()) {
-                return;
-            }
-            carry *= step(row);
-            *sum += carry;
-        }
-    });
-}
-
-/// Sums of the lanes of each first-phase column with falling powers of a base.
-struct LaneSums {
-    /// `Σ_l base^(U−1−l)`.
-    ones: Fr,
-    value: Vec<Fr>,
-    pre: Vec<Fr>,
-    low: Vec<Fr>,
-    high: Vec<Fr>,
-}
-
-/// The coefficients of a row's linear forms.
-struct Coefficients<'a> {
-    value: Option<&'a Integers>,
-    pre: Option<&'a Integers>,
-    low: Option<&'a Integers>,
-    high: Option<&'a Integers>,
-    constant: Option<&'a Integers>,
-    next_value: Option<&'a Integers>,
-    next_pre: Option<&'a Integers>,
-    saturate: Option<&'a Integers>,
-    lanes_rho: Option<&'a Integers>,
-}
-
-fn at(column: Option<&Integers>, row: usize) -> i64 {
-    column.map_or(0, |cells| cells.get(row))
-}
-
-impl LaneSums {
-    /// `Σ_l base^(U−1−l)·L_l` in a row; the row behind the last one is zero.
-    fn linear_form(&self, c: &Coefficients<'_>, row: usize) -> Fr {
-        let term = |sums: &[Fr], column, row: usize| match sums.get(row) {
-            Some(&sum) => scaled(sum, column),
-            None => Fr::ZERO,
+impl Skeleton {
+    /// How the second phase follows from a first phase.
+    pub fn second_phase(&self) -> SecondPhaseRecipe {
+        let placement = Placement::new(&self.params);
+        let mut builder = Builder {
+            skeleton: self,
+            placement: &placement,
+            inputs: Vec::new(),
+            known: HashMap::new(),
+            derived: Vec::new(),
+            names: Vec::new(),
         };
-        let pre = at(c.pre, row);
-        let mut form = scaled(self.ones, at(c.constant, row))
-            + term(&self.value, at(c.value, row), row)
-            + term(&self.pre, pre, row)
-            + term(&self.low, at(c.low, row), row)
-            + term(&self.high, at(c.high, row), row)
-            + term(&self.value, at(c.next_value, row), row + 1)
-            + term(&self.pre, at(c.next_pre, row), row + 1);
-        let saturate = at(c.saturate, row);
-        if saturate != 0 {
-            form += scaled(term(&self.low, pre, row + 1) - term(&self.high, pre, row + 1), saturate);
-        }
-        form
+        builder.weights();
+        builder.identities();
+        builder.lookups();
+        let scalars = builder.scalars();
+        let Builder { inputs, derived, names, .. } = builder;
+        let first = placement.counts().first_phase;
+        let target = |column: usize| Target { advice: first + column, rows: placement.used_rows(&self.regions) };
+        let columns = (0..placement.counts().second_phase).map(target).collect();
+        SecondPhaseRecipe { recipe: Recipe { columns, inputs, derived, scalars: Some(scalars) }, names }
     }
 }
 
-impl<'a> Derivation<'a> {
-    pub(super) fn run(&self) -> SecondPhase {
-        let (mut columns, lookups) = rayon::join(
-            || self.readers_and_scalars(),
-            || {
-                let mut columns = SecondPhase::new();
-                let Ok(()) = self.lookups(usize::MAX, &mut |name, column| {
-                    columns.insert(name, column);
-                    Ok::<_, Infallible>(())
-                });
-                columns
-            },
-        );
-        columns.extend(lookups);
-        columns
+/// An input by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Name {
+    Fixed(FixedColumn),
+    Advice(AdviceColumn),
+}
+
+struct Builder<'a> {
+    skeleton: &'a Skeleton,
+    placement: &'a Placement,
+    inputs: Vec<Input>,
+    /// Inputs that are there; none for fixed columns of zeros.
+    known: HashMap<Name, Option<usize>>,
+    derived: Vec<Derived>,
+    names: Vec<AdviceColumn>,
+}
+
+/// `base^(count−1), …, base, 1`
+fn falling_powers(base: usize, count: u32) -> impl Iterator<Item = Coefficient> {
+    (0..count).rev().map(move |exponent| Coefficient::power(base, exponent))
+}
+
+/// A term of an operand as it is.
+fn plain(switches: Vec<Switch>, operand: Operand) -> Term {
+    Term::new(Coefficient::one(), switches, operand)
+}
+
+impl Builder<'_> {
+    fn input(&mut self, name: Name) -> Option<usize> {
+        if let Some(&known) = self.known.get(&name) {
+            return known;
+        }
+        let regions = &self.skeleton.regions;
+        let input = match name {
+            Name::Fixed(column) => {
+                let cells = self.skeleton.fixed.get(&column).filter(|cells| !cells.is_zero());
+                cells.zip(self.placement.fixed_rows(regions, column)).map(|(cells, (index, rows))| Input {
+                    source: Source::Fixed(index),
+                    rows,
+                    integers: Some(cells.clone()),
+                })
+            }
+            Name::Advice(column) => {
+                let (index, rows) = self.placement.advice_rows(regions, column)[0];
+                Some(Input { source: Source::Advice(index), rows, integers: None })
+            }
+        };
+        let number = input.map(|input| {
+            self.inputs.push(input);
+            self.inputs.len() - 1
+        });
+        self.known.insert(name, number);
+        number
     }
 
-    /// Hands out column by column, and keeps few beside it.
-    pub(super) fn each<E>(&self, take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>) -> Result<(), E> {
-        self.readers_and_scalars().into_iter().try_for_each(|(name, column)| take(name, column))?;
-        self.lookups(FEW, take)
+    /// The input of a fixed column that is not zero everywhere.
+    fn fixed(&mut self, column: FixedColumn) -> Option<usize> {
+        self.input(Name::Fixed(column))
     }
 
-    fn readers_and_scalars(&self) -> SecondPhase {
-        let mut columns = self.readers();
-        self.scalars(&mut columns);
-        columns
+    /// The input of a first-phase column.
+    fn first(&mut self, column: AdviceColumn) -> usize {
+        self.input(Name::Advice(column)).expect("columns of the first phase are there")
     }
 
-    fn rows(&self, region: Region) -> usize {
-        self.assignment.skeleton.regions.rows(region)
+    /// Switches, where none of them is zero everywhere.
+    fn switches<const N: usize>(&mut self, columns: [FixedColumn; N]) -> Option<Vec<Switch>> {
+        columns.into_iter().map(|column| self.fixed(column).map(Switch::On)).collect()
     }
 
-    fn fixed(&self, column: FixedColumn) -> Option<&'a Integers> {
-        self.assignment.skeleton.fixed.get(&column)
+    fn output(&self, column: AdviceColumn) -> Output {
+        let first = self.placement.counts().first_phase;
+        let places = self.placement.advice_rows(&self.skeleton.regions, column).into_iter();
+        let places = places.map(|(index, rows)| Place { column: index - first, rows }).collect();
+        Output { rows: self.skeleton.rows_of(column), places }
     }
 
-    fn first(&self, column: AdviceColumn) -> &'a Integers {
-        &self.assignment.first_phase[&column]
+    /// Appends a column; returns its number.
+    fn push(&mut self, column: AdviceColumn, forms: Vec<Form>, reads: Vec<Term>, steps: Option<Vec<Term>>) -> usize {
+        let output = self.output(column);
+        self.derived.push(Derived { output, forms, reads, steps });
+        self.names.push(column);
+        self.derived.len() - 1
     }
 
-    fn steps<const N: usize>(&self, steps: [(FixedColumn, Fr); N]) -> Steps<'a> {
-        steps.into_iter().map(|(switch, step)| (self.fixed(switch), step)).collect()
+    /// The steps of an accumulator: switches with their factors.
+    fn steps<const N: usize>(&mut self, steps: [(FixedColumn, Coefficient); N]) -> Option<Vec<Term>> {
+        let steps = steps.into_iter().filter_map(|(column, factor)| {
+            let switch = Switch::On(self.fixed(column)?);
+            Some(Term::new(factor, [switch], Operand::One))
+        });
+        Some(steps.collect())
+    }
+
+    /// `Σ_l base^(n−1−l)·column(l)`
+    fn lanes(&mut self, base: usize, count: u32, column: fn(u32) -> AdviceColumn) -> Form {
+        let lanes = (0..count).map(|lane| self.first(column(lane))).zip(falling_powers(base, count));
+        Form { terms: lanes.collect(), constant: Coefficient::default(), inverted: false }
     }
 
     // --- readers and weights -------------------------------------------------------------------------------------
 
-    fn readers(&self) -> SecondPhase {
-        let (identities, weights) = rayon::join(|| self.identity_reader(), || self.weights());
-        identities.into_iter().chain(weights).collect()
-    }
-
-    /// The identity reader and, where there are planes, the plane reader: both read sums of lanes.
-    fn identity_reader(&self) -> SecondPhase {
-        let params = self.assignment.skeleton.params;
-        let Challenges { chi, rho, .. } = *self.challenges;
-        let (chi_units, rho_units) = (chi.pow([params.units.into()]), rho.pow([params.units.into()]));
-        let mut columns = SecondPhase::new();
-        let coefficients = self.coefficients();
-        let mut inner = vec![Fr::ZERO; self.rows(Region::Units)];
-        // Sums of one base at a time; planes take the lanes' values of both.
-        let [mut by_chi, mut by_rho] = [None, None];
-        for (rho, base, values) in [(false, chi, &mut by_chi), (true, rho, &mut by_rho)] {
-            if !self.lanes_are_read_by(&coefficients, rho) {
-                continue;
+    fn weights(&mut self) {
+        let params = self.skeleton.params;
+        let lanes = params.weights;
+        let public = (0..lanes).filter_map(|lane| self.fixed(FixedColumn::Weight(lane)).map(|input| (lane, input)));
+        let terms = public.map(|(lane, input)| (input, Coefficient::power(RHO, lanes - 1 - lane))).collect();
+        let mut forms = vec![Form { terms, constant: Coefficient::default(), inverted: false }];
+        let mut reads = vec![plain(vec![], Operand::Form(0))];
+        if params.weight_lanes.has_private() {
+            if let Some(switches) = self.switches([FixedColumn::WeightPrivate]) {
+                forms.push(self.lanes(RHO, lanes, AdviceColumn::Weight));
+                reads.push(plain(switches, Operand::Form(1)));
             }
-            let sums = self.lane_sums(base);
-            inner.par_iter_mut().enumerate().for_each(|(row, inner)| {
-                if (at(coefficients.lanes_rho, row) != 0) == rho {
-                    *inner = sums.linear_form(&coefficients, row);
-                }
-            });
-            if params.reads_planes() {
-                *values = Some(sums.value);
+            if let Some(mut switches) = self.switches([FixedColumn::WeightSingle]) {
+                switches.push(Switch::On(self.first(AdviceColumn::Weight(lanes - 1))));
+                reads.push(plain(switches, Operand::One));
             }
         }
-        let steps = self.steps([
-            (FixedColumn::IdentityStepChi, chi_units),
-            (FixedColumn::IdentityStepRho, rho_units),
-            (FixedColumn::IdentityKeep, Fr::ONE),
-        ]);
-        accumulate(&steps, &mut inner);
+        let steps = [
+            (FixedColumn::WeightStep, Coefficient::power(RHO, lanes)),
+            (FixedColumn::WeightSingleStep, Coefficient::power(RHO, 1)),
+        ];
+        let steps = self.steps(steps);
+        let inner = self.push(AdviceColumn::WeightInner, forms, reads, steps);
         if params.reads_planes() {
-            let mut outer = self.absorbed(FixedColumn::IdentityAbsorb, &inner);
-            let steps = [(FixedColumn::IdentityOuterKeep, Fr::ONE), (FixedColumn::IdentityOuterStep, rho)];
-            accumulate(&self.steps(steps), &mut outer);
-            columns.insert(AdviceColumn::IdentityOuter, outer);
-            let by_chi = by_chi.expect("planes are read by powers of the position");
-            columns.insert(AdviceColumn::Plane, self.planes(by_chi, by_rho));
+            let steps = [
+                (FixedColumn::WeightOuterKeep, Coefficient::one()),
+                (FixedColumn::WeightOuterStep, Coefficient::power(CHI, 1)),
+            ];
+            self.absorbing(AdviceColumn::WeightOuter, FixedColumn::WeightAbsorb, inner, steps);
         }
-        columns.insert(AdviceColumn::IdentityInner, inner);
-        columns
     }
 
-    /// The plane reader, from the sums of the lanes' values with powers of `χ` and, where there are such planes, of `ρ`.
-    fn planes(&self, by_chi: Vec<Fr>, by_rho: Option<Vec<Fr>>) -> Vec<Fr> {
-        let units = self.assignment.skeleton.params.units.into();
-        let Challenges { chi, rho, .. } = *self.challenges;
-        let [read, step, keep, with_rho] =
-            [FixedColumn::PlaneRead, FixedColumn::PlaneStep, FixedColumn::PlaneKeep, FixedColumn::PlaneRho]
-                .map(|column| self.fixed(column));
-        let mut planes = by_chi;
-        planes.par_iter_mut().enumerate().for_each(|(row, sum)| {
-            if let (Some(by_rho), true) = (&by_rho, at(with_rho, row) != 0) {
-                *sum = by_rho[row];
-            }
-            *sum = scaled(*sum, at(read, row));
-        });
-        let with_base = |rho: bool| -> Integers {
-            let switched = |row| if (at(with_rho, row) != 0) == rho { at(step, row) } else { 0 };
-            (0..planes.len()).map(switched).collect()
-        };
-        let [chi_steps, rho_steps] = [with_base(false), with_base(true)];
-        let steps = vec![(Some(&chi_steps), chi.pow([units])), (Some(&rho_steps), rho.pow([units])), (keep, Fr::ONE)];
-        accumulate(&steps, &mut planes);
-        planes
+    /// An outer accumulator, which takes an inner one up where a switch says so.
+    fn absorbing(
+        &mut self,
+        column: AdviceColumn,
+        absorb: FixedColumn,
+        inner: usize,
+        steps: [(FixedColumn, Coefficient); 2],
+    ) {
+        let switches = self.switches([absorb]);
+        let reads = switches.map(|switches| plain(switches, Operand::Column(inner))).into_iter().collect();
+        let steps = self.steps(steps);
+        self.push(column, Vec::new(), reads, steps);
     }
 
-    fn coefficients(&self) -> Coefficients<'a> {
-        Coefficients {
-            value: self.fixed(FixedColumn::ValueCoefficient),
-            pre: self.fixed(FixedColumn::PreCoefficient),
-            low: self.fixed(FixedColumn::LowCoefficient),
-            high: self.fixed(FixedColumn::HighCoefficient),
-            constant: self.fixed(FixedColumn::Constant),
-            next_value: self.fixed(FixedColumn::NextValueCoefficient),
-            next_pre: self.fixed(FixedColumn::NextPreCoefficient),
-            saturate: self.fixed(FixedColumn::Saturate),
-            lanes_rho: self.fixed(FixedColumn::IdentityLanesRho),
+    /// The identity reader and, where there are planes, the plane reader.
+    fn identities(&mut self) {
+        let params = self.skeleton.params;
+        let (mut forms, mut reads) = (Vec::new(), Vec::new());
+        for (base, gate) in self.bases() {
+            self.linear_form(base, gate, &mut forms, &mut reads);
+        }
+        let steps = [
+            (FixedColumn::IdentityStepChi, Coefficient::power(CHI, params.units)),
+            (FixedColumn::IdentityStepRho, Coefficient::power(RHO, params.units)),
+            (FixedColumn::IdentityKeep, Coefficient::one()),
+        ];
+        let steps = self.steps(steps);
+        let inner = self.push(AdviceColumn::IdentityInner, forms, reads, steps);
+        if params.reads_planes() {
+            let steps = [
+                (FixedColumn::IdentityOuterKeep, Coefficient::one()),
+                (FixedColumn::IdentityOuterStep, Coefficient::power(RHO, 1)),
+            ];
+            self.absorbing(AdviceColumn::IdentityOuter, FixedColumn::IdentityAbsorb, inner, steps);
+            self.planes();
+        }
+    }
+
+    /// The bases of the powers that some row reads its lanes with, each with the switch of its rows.
+    fn bases(&mut self) -> Vec<(usize, Option<Switch>)> {
+        let lanes_rho = self.fixed(FixedColumn::IdentityLanesRho);
+        let [chi, rho] = [false, true].map(|rho| self.lanes_are_read(rho));
+        let switched = |base, switch: fn(usize) -> Switch| (base, lanes_rho.map(switch));
+        match (chi, rho) {
+            (true, true) => vec![switched(CHI, Switch::Off), switched(RHO, Switch::On)],
+            (true, false) => vec![(CHI, None)],
+            (false, true) => vec![(RHO, None)],
+            (false, false) => vec![],
         }
     }
 
     /// Whether some row reads its lanes with powers of `ρ` (or, else, of `χ`).
-    fn lanes_are_read_by(&self, c: &Coefficients<'_>, rho: bool) -> bool {
-        let params = self.assignment.skeleton.params;
-        let planes = params.reads_planes() && (!rho || params.has(FixedColumn::PlaneRho));
-        let forms = [c.value, c.pre, c.low, c.high, c.constant, c.next_value, c.next_pre];
-        let reads = |row: usize| forms.iter().any(|&column| at(column, row) != 0);
-        planes || (0..self.rows(Region::Units)).any(|row| (at(c.lanes_rho, row) != 0) == rho && reads(row))
+    fn lanes_are_read(&self, rho: bool) -> bool {
+        let forms = [
+            FixedColumn::ValueCoefficient,
+            FixedColumn::PreCoefficient,
+            FixedColumn::LowCoefficient,
+            FixedColumn::HighCoefficient,
+            FixedColumn::Constant,
+            FixedColumn::NextValueCoefficient,
+            FixedColumn::NextPreCoefficient,
+        ];
+        let reads = |row: usize| forms.iter().any(|&column| self.skeleton.fixed(column, row) != 0);
+        let with_rho = |row: usize| self.skeleton.fixed(FixedColumn::IdentityLanesRho, row) != 0;
+        (0..self.skeleton.regions.rows(Region::Units)).any(|row| with_rho(row) == rho && reads(row))
     }
 
-    fn lane_sums(&self, base: Fr) -> LaneSums {
-        let units = self.assignment.skeleton.params.units;
-        let powers = falling_powers(base, units);
-        let sums = |column: fn(u32) -> AdviceColumn| {
-            let lanes: Vec<_> = (0..units).map(|lane| self.first(column(lane))).collect();
-            self.kernels.combine(&lanes, &powers)
-        };
-        LaneSums {
-            ones: powers.iter().sum(),
-            value: sums(AdviceColumn::Value),
-            pre: sums(AdviceColumn::Pre),
-            low: sums(AdviceColumn::Low),
-            high: sums(AdviceColumn::High),
+    /// The lanes' linear forms with powers of a base, where the switch is on.
+    fn linear_form(&mut self, base: usize, gate: Option<Switch>, forms: &mut Vec<Form>, reads: &mut Vec<Term>) {
+        use AdviceColumn::{High, Low, Pre, Value};
+        use FixedColumn as F;
+        let units = self.skeleton.params.units;
+        let minus = || Coefficient::constant(-Fr::ONE);
+        type Read<'a> = (&'a [FixedColumn], fn(u32) -> AdviceColumn, isize, Coefficient);
+        let read: [Read<'_>; 8] = [
+            (&[F::ValueCoefficient], Value, 0, Coefficient::one()),
+            (&[F::NextValueCoefficient], Value, 1, Coefficient::one()),
+            (&[F::PreCoefficient], Pre, 0, Coefficient::one()),
+            (&[F::NextPreCoefficient], Pre, 1, Coefficient::one()),
+            (&[F::LowCoefficient], Low, 0, Coefficient::one()),
+            (&[F::Saturate, F::PreCoefficient], Low, 1, Coefficient::one()),
+            (&[F::HighCoefficient], High, 0, Coefficient::one()),
+            (&[F::Saturate, F::PreCoefficient], High, 1, minus()),
+        ];
+        let mut made: BTreeMap<AdviceColumn, usize> = BTreeMap::new();
+        for (columns, lanes, shift, factor) in read {
+            let switches = columns.iter().map(|column| self.fixed(*column).map(Switch::On));
+            let Some(switches) = switches.chain(gate.map(Some)).collect::<Option<Vec<_>>>() else { continue };
+            let form = *made.entry(lanes(0)).or_insert_with(|| {
+                forms.push(self.lanes(base, units, lanes));
+                forms.len() - 1
+            });
+            reads.push(Term { shift, ..Term::new(factor, switches, Operand::Form(form)) });
+        }
+        if let Some(switches) = self.switches([F::Constant]) {
+            let switches = switches.into_iter().chain(gate).collect::<Vec<_>>();
+            reads.push(Term::new(Coefficient::sum(falling_powers(base, units)), switches, Operand::One));
         }
     }
 
-    /// An inner accumulator where the outer one takes it up.
-    fn absorbed(&self, switch: FixedColumn, inner: &[Fr]) -> Vec<Fr> {
-        let switch = self.fixed(switch);
-        inner.par_iter().enumerate().map(|(row, &inner)| scaled(inner, at(switch, row))).collect()
-    }
-
-    fn weights(&self) -> SecondPhase {
-        let params = self.assignment.skeleton.params;
-        let Challenges { chi, rho, .. } = *self.challenges;
-        let mut inner = self.brackets(rho);
-        let steps = [(FixedColumn::WeightStep, rho.pow([params.weights.into()])), (FixedColumn::WeightSingleStep, rho)];
-        accumulate(&self.steps(steps), &mut inner);
-        let mut columns = SecondPhase::new();
-        if params.reads_planes() {
-            let mut outer = self.absorbed(FixedColumn::WeightAbsorb, &inner);
-            let steps = [(FixedColumn::WeightOuterKeep, Fr::ONE), (FixedColumn::WeightOuterStep, chi)];
-            accumulate(&self.steps(steps), &mut outer);
-            columns.insert(AdviceColumn::WeightOuter, outer);
-        }
-        columns.insert(AdviceColumn::WeightInner, inner);
-        columns
-    }
-
-    /// The bracket of each row's weights.
-    fn brackets(&self, rho: Fr) -> Vec<Fr> {
-        let params = self.assignment.skeleton.params;
-        let powers = falling_powers(rho, params.weights);
-        let lanes: Vec<_> = (0..params.weights).filter_map(|lane| self.fixed(FixedColumn::Weight(lane))).collect();
-        if !params.weight_lanes.has_private() {
-            return self.kernels.combine(&lanes, &powers);
-        }
-        let mut brackets = match lanes.is_empty() {
-            true => vec![Fr::ZERO; self.rows(Region::Weights)],
-            false => self.kernels.combine(&lanes, &powers),
-        };
-        let private: Vec<_> = (0..params.weights).map(|lane| self.first(AdviceColumn::Weight(lane))).collect();
-        let sums = self.kernels.combine(&private, &powers);
-        let last = private[private.len() - 1];
-        let switches = [FixedColumn::WeightPrivate, FixedColumn::WeightSingle].map(|column| self.fixed(column));
-        brackets.par_iter_mut().zip(sums).enumerate().for_each(|(row, (bracket, sum))| {
-            *bracket += scaled(sum, at(switches[0], row));
-            if at(switches[1], row) != 0 {
-                *bracket += to_field(last.get(row) * at(switches[1], row));
+    fn planes(&mut self) {
+        let units = self.skeleton.params.units;
+        let with_rho = self.fixed(FixedColumn::PlaneRho);
+        let mut bases = vec![(CHI, with_rho.map(Switch::Off))];
+        bases.extend(with_rho.map(|with_rho| (RHO, Some(Switch::On(with_rho)))));
+        let (mut forms, mut reads) = (Vec::new(), Vec::new());
+        let mut steps = self.steps([(FixedColumn::PlaneKeep, Coefficient::one())]).unwrap_or_default();
+        for (base, gate) in bases {
+            if let Some(read) = self.switches([FixedColumn::PlaneRead]) {
+                forms.push(self.lanes(base, units, AdviceColumn::Value));
+                let switches = read.into_iter().chain(gate).collect();
+                reads.push(plain(switches, Operand::Form(forms.len() - 1)));
             }
-        });
-        brackets
-    }
-
-    // --- the scalar unit -----------------------------------------------------------------------------------------
-
-    /// What the operands of each row of the scalar unit are copied from.
-    fn operands(&self) -> Vec<[Option<Cell>; 2]> {
-        let mut operands = vec![[None; 2]; self.rows(Region::Scalars)];
-        for &(source, destination) in &self.assignment.skeleton.copies {
-            match destination {
-                Cell::Advice(AdviceColumn::ScalarA, row) => operands[row as usize][0] = Some(source),
-                Cell::Advice(AdviceColumn::ScalarB, row) => operands[row as usize][1] = Some(source),
-                _ => {}
+            if let Some(step) = self.switches([FixedColumn::PlaneStep]) {
+                let switches = step.into_iter().chain(gate).collect::<Vec<_>>();
+                steps.push(Term::new(Coefficient::power(base, units), switches, Operand::One));
             }
         }
-        operands
-    }
-
-    /// Row by row, since operands are results of earlier rows; most rows are a sum and do not wait for their product, which
-    /// is computed beforehand wherever both operands are known by then.
-    fn scalars(&self, columns: &mut SecondPhase) {
-        let operands = self.operands();
-        let known = |row: usize, cell: Option<Cell>| match cell {
-            None => Some(Fr::ZERO),
-            // Most unused operands are copies of row 0, which has none itself.
-            Some(Cell::Advice(AdviceColumn::ScalarC, 0)) if row > 0 => Some(self.scalar_term(0, Fr::ZERO, Fr::ZERO)),
-            Some(Cell::Advice(AdviceColumn::ScalarA | AdviceColumn::ScalarB | AdviceColumn::ScalarC, _)) => None,
-            Some(cell) => Some(self.assignment.cell(cell, columns)),
-        };
-        // What is known stands where the results will: operands, and the products of those that both are known.
-        let [mut left, mut right, mut results] = [(); 3].map(|()| vec![Fr::ZERO; operands.len()]);
-        let slots = left.par_iter_mut().zip(&mut right).zip(&mut results);
-        let early: Vec<_> = (operands.par_iter().zip(slots).enumerate())
-            .map(|(row, (cells, ((left, right), result)))| {
-                let [a, b] = cells.map(|cell| known(row, cell));
-                (*left, *right) = (a.unwrap_or(Fr::ZERO), b.unwrap_or(Fr::ZERO));
-                if let (Some(a), Some(b)) = (a, b) {
-                    *result = self.scalar_term(row, a, b);
-                }
-                [a.is_some(), b.is_some()]
-            })
-            .collect();
-        let steps = self.steps([
-            (FixedColumn::ScalarPrevious, Fr::ONE),
-            (FixedColumn::ScalarRho, self.challenges.rho),
-            (FixedColumn::ScalarChi, self.challenges.chi),
-        ]);
-        let mut previous = Fr::ZERO;
-        for (row, (&cells, [a_known, b_known])) in operands.iter().zip(early).enumerate() {
-            let late = |cell: Option<Cell>| match cell {
-                Some(Cell::Advice(AdviceColumn::ScalarA, row)) => left[row as usize],
-                Some(Cell::Advice(AdviceColumn::ScalarB, row)) => right[row as usize],
-                Some(Cell::Advice(AdviceColumn::ScalarC, row)) => results[row as usize],
-                _ => unreachable!("all other operands are known"),
-            };
-            let a = if a_known { left[row] } else { late(cells[0]) };
-            let b = if b_known { right[row] } else { late(cells[1]) };
-            let mut result = if a_known && b_known { results[row] } else { self.scalar_term(row, a, b) };
-            for &(switch, step) in &steps {
-                match at(switch, row) {
-                    0 => {}
-                    1 if step == Fr::ONE => result += previous,
-                    factor => result += scaled(previous * step, factor),
-                }
-            }
-            if let Some(factor) = self.element(FixedColumn::ScalarPrevious, row) {
-                result += previous * factor;
-            }
-            (left[row], right[row], results[row], previous) = (a, b, result, result);
-        }
-        columns.insert(AdviceColumn::ScalarA, left);
-        columns.insert(AdviceColumn::ScalarB, right);
-        columns.insert(AdviceColumn::ScalarC, results);
-    }
-
-    /// What a row of the scalar unit adds to the result of the row before.
-    fn scalar_term(&self, row: usize, a: Fr, b: Fr) -> Fr {
-        let q = |column| at(self.fixed(column), row);
-        let mut term = scaled(Fr::ONE, q(FixedColumn::ScalarConstant)) + scaled(a, q(FixedColumn::ScalarOperand));
-        let product = q(FixedColumn::ScalarProduct);
-        if product != 0 {
-            term += scaled(a * b, product);
-        }
-        if !self.assignment.skeleton.elements.is_empty() {
-            let q = |column| self.element(column, row).unwrap_or(Fr::ZERO);
-            term += q(FixedColumn::ScalarConstant)
-                + a * (q(FixedColumn::ScalarOperand) + b * q(FixedColumn::ScalarProduct));
-        }
-        term
-    }
-
-    /// A fixed cell that is no small integer.
-    fn element(&self, column: FixedColumn, row: usize) -> Option<Fr> {
-        self.assignment.skeleton.elements.get(&column)?.get(&row).copied()
+        self.push(AdviceColumn::Plane, forms, reads, Some(steps));
     }
 
     // --- lookups -------------------------------------------------------------------------------------------------
 
-    /// Hands out helpers, of which so many are computed at the same time, and the sum of their fractions.
-    fn lookups<E>(
-        &self,
-        at_once: usize,
-        take: &mut dyn FnMut(AdviceColumn, Vec<Fr>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let params = self.assignment.skeleton.params;
-        let mut sum = vec![Fr::ZERO; self.assignment.skeleton.rows_of(AdviceColumn::LookupSum)];
-        for lanes in (0..params.units).collect::<Vec<_>>().chunks(at_once) {
-            let helpers: Vec<_> = lanes.par_iter().map(|lane| self.lookup_helper(*lane)).collect();
-            self.add_fractions(&mut sum, Region::Units, &helpers, |sum, fraction| *sum += fraction);
-            let names = lanes.iter().copied().map(AdviceColumn::LookupHelper);
-            names.zip(helpers).try_for_each(|(name, helper)| take(name, helper))?;
+    /// Helpers, and the sum of their fractions.
+    fn lookups(&mut self) {
+        let params = self.skeleton.params;
+        let mut sum = Vec::new();
+        for lane in 0..params.units {
+            let helper = self.lookup_helper(lane);
+            sum.push(plain(vec![], Operand::Column(helper)));
         }
-        for tables in (0..params.tables).collect::<Vec<_>>().chunks(at_once) {
-            let helpers: Vec<_> = tables.par_iter().map(|table| self.table_helper(*table)).collect();
-            self.add_fractions(&mut sum, Region::Tables, &helpers, |sum, fraction| *sum -= fraction);
-            let names = tables.iter().copied().map(AdviceColumn::TableHelper);
-            names.zip(helpers).try_for_each(|(name, helper)| take(name, helper))?;
+        let regions = AdviceColumn::LookupSum.regions();
+        let tables = self.skeleton.regions.first_row(regions, Region::Tables) as isize;
+        for table in 0..params.tables {
+            let helper = self.table_helper(table);
+            let minus = Coefficient::constant(-Fr::ONE);
+            sum.push(Term { shift: -tables, ..Term::new(minus, [], Operand::Column(helper)) });
         }
-        let ones = Integers::repeat(1, sum.len());
-        accumulate(&vec![(Some(&ones), Fr::ONE)], &mut sum);
-        take(AdviceColumn::LookupSum, sum)
+        let steps = Some(vec![plain(vec![], Operand::One)]);
+        self.push(AdviceColumn::LookupSum, Vec::new(), sum, steps);
     }
 
-    /// Adds columns of fractions of a region to the rows of the sum that lie there.
-    fn add_fractions(&self, sum: &mut [Fr], region: Region, columns: &[Vec<Fr>], add: fn(&mut Fr, Fr)) {
-        let first = self.assignment.skeleton.regions.first_row(AdviceColumn::LookupSum.regions(), region);
-        let rows = &mut sum[first..first + self.rows(region)];
-        rows.par_iter_mut().enumerate().for_each(|(row, sum)| columns.iter().for_each(|column| add(sum, column[row])));
+    /// `1/(α + entry)` for an entry of some inputs with powers of `β`.
+    fn fraction(entry: impl IntoIterator<Item = (Option<usize>, u32)>) -> Form {
+        let terms = entry.into_iter().filter_map(|(input, power)| Some((input?, Coefficient::power(BETA, power))));
+        Form { terms: terms.collect(), constant: Coefficient::power(ALPHA, 1), inverted: true }
     }
 
-    /// `1/(α + entry)` for entries of some columns with their factors.
-    fn fractions(&self, columns: &[Option<&Integers>], factors: &[Fr]) -> Vec<Fr> {
-        let present = columns.iter().zip(factors).filter_map(|(&column, &factor)| Some((column?, factor)));
-        let (columns, factors): (Vec<_>, Vec<_>) = present.unzip();
-        let mut fractions = self.kernels.combine(&columns, &factors);
-        fractions.par_chunks_mut(PART).for_each(|fractions| {
-            fractions.iter_mut().for_each(|fraction| *fraction += self.challenges.alpha);
-            self.kernels.batch_invert(fractions);
-        });
-        fractions
+    fn lookup_helper(&mut self, lane: u32) -> usize {
+        let (mut forms, mut reads) = (Vec::new(), Vec::new());
+        if let Some(switches) = self.switches([FixedColumn::ValueSwitch(lane)]) {
+            let [pre, value] = [AdviceColumn::Pre(lane), AdviceColumn::Value(lane)].map(|column| self.first(column));
+            let tag = self.fixed(FixedColumn::ValueTag(lane));
+            forms.push(Self::fraction([(Some(pre), 0), (Some(value), 1), (tag, 2)]));
+            reads.push(plain(switches, Operand::Form(0)));
+        }
+        if let Some(switches) = self.switches([FixedColumn::LimbSwitch(lane)]) {
+            let limbs =
+                [(AdviceColumn::Low(lane), FixedColumn::LowTag), (AdviceColumn::High(lane), FixedColumn::HighTag)];
+            for (limb, tag) in limbs {
+                let (limb, tag) = (self.first(limb), self.fixed(tag));
+                forms.push(Self::fraction([(Some(limb), 0), (tag, 2)]));
+                reads.push(plain(switches.clone(), Operand::Form(forms.len() - 1)));
+            }
+        }
+        self.push(AdviceColumn::LookupHelper(lane), forms, reads, None)
     }
 
-    fn lookup_helper(&self, lane: u32) -> Vec<Fr> {
-        let beta = self.challenges.beta;
-        let beta_squared = beta * beta;
-        let pre_and_value = [AdviceColumn::Pre(lane), AdviceColumn::Value(lane)].map(|column| Some(self.first(column)));
-        let columns = [pre_and_value[0], pre_and_value[1], self.fixed(FixedColumn::ValueTag(lane))];
-        let value = self.fractions(&columns, &[Fr::ONE, beta, beta_squared]);
-        let limb = |limb, tag| self.fractions(&[Some(self.first(limb)), self.fixed(tag)], &[Fr::ONE, beta_squared]);
-        let low = limb(AdviceColumn::Low(lane), FixedColumn::LowTag);
-        let high = limb(AdviceColumn::High(lane), FixedColumn::HighTag);
-        let switches = [FixedColumn::ValueSwitch(lane), FixedColumn::LimbSwitch(lane)].map(|column| self.fixed(column));
-        let mut helper = value;
-        helper.par_iter_mut().enumerate().for_each(|(row, helper)| {
-            *helper = scaled(*helper, at(switches[0], row)) + scaled(low[row] + high[row], at(switches[1], row));
-        });
-        helper
+    fn table_helper(&mut self, table: u32) -> usize {
+        let [key, image, tag] = table_columns(table).map(|column| self.fixed(column));
+        let form = Self::fraction([(key, 0), (image, 1), (tag, 2)]);
+        let counts = self.first(AdviceColumn::Multiplicity(table));
+        let read = plain(vec![Switch::On(counts)], Operand::Form(0));
+        self.push(AdviceColumn::TableHelper(table), vec![form], vec![read], None)
     }
 
-    fn table_helper(&self, table: u32) -> Vec<Fr> {
-        let beta = self.challenges.beta;
-        let columns = table_columns(table).map(|column| self.fixed(column));
-        let mut fractions = self.fractions(&columns, &[Fr::ONE, beta, beta * beta]);
-        let multiplicities = self.first(AdviceColumn::Multiplicity(table));
-        let counted = fractions.par_iter_mut().enumerate();
-        counted.for_each(|(row, fraction)| *fraction = scaled(*fraction, multiplicities.get(row)));
-        fractions
+    // --- the scalar unit -----------------------------------------------------------------------------------------
+
+    fn scalars(&mut self) -> ScalarUnit {
+        let outputs = [AdviceColumn::ScalarA, AdviceColumn::ScalarB, AdviceColumn::ScalarC];
+        let cells = |column: FixedColumn| {
+            let integers = self.skeleton.fixed.get(&column)?.clone();
+            let elements = self.skeleton.elements.get(&column).cloned().unwrap_or_default();
+            (!integers.is_zero() || !elements.is_empty()).then_some(ScalarCells { integers, elements })
+        };
+        let steps = [
+            (FixedColumn::ScalarPrevious, Coefficient::one()),
+            (FixedColumn::ScalarRho, Coefficient::power(RHO, 1)),
+            (FixedColumn::ScalarChi, Coefficient::power(CHI, 1)),
+        ];
+        let steps: Vec<_> = steps.into_iter().filter_map(|(column, factor)| Some((cells(column)?, factor))).collect();
+        let [product, operand, constant] =
+            [FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant].map(cells);
+        let coefficients: Vec<&ScalarCells> =
+            steps.iter().map(|(cells, _)| cells).chain([&product, &operand, &constant].into_iter().flatten()).collect();
+        let is_set = |row: usize| coefficients.iter().any(|cells| cells.is_set(row));
+        let (sources, mut operands) = self.operands(is_set(0));
+        let is_used = |(row, operands): &(usize, &[ScalarOperand; 2])| {
+            operands.iter().any(|operand| *operand != ScalarOperand::Zero) || is_set(*row)
+        };
+        let used = operands.iter().enumerate().rev().find(is_used).map_or(0, |(row, _)| row + 1);
+        operands.truncate(used);
+        operands.shrink_to_fit();
+        self.names.extend(outputs);
+        ScalarUnit {
+            outputs: outputs.map(|column| self.output(column)),
+            sources,
+            operands,
+            steps,
+            product,
+            operand,
+            constant,
+        }
+    }
+
+    /// What the operands of each row are copied from. Unused ones are copies of the result in row 0, which is zero unless the row has
+    /// coefficients.
+    fn operands(&self, first_is_set: bool) -> (Vec<Source>, Vec<[ScalarOperand; 2]>) {
+        let numbers: HashMap<AdviceColumn, u32> = self.names.iter().copied().zip(0..).collect();
+        let mut sources = Vec::new();
+        let mut places: HashMap<usize, u32> = HashMap::new();
+        let mut operand = |column: AdviceColumn, row: u32| match column {
+            AdviceColumn::ScalarA => ScalarOperand::A(row),
+            AdviceColumn::ScalarB => ScalarOperand::B(row),
+            AdviceColumn::ScalarC if row == 0 && !first_is_set => ScalarOperand::Zero,
+            AdviceColumn::ScalarC => ScalarOperand::C(row),
+            _ => match numbers.get(&column) {
+                Some(&number) => ScalarOperand::Derived(number, row),
+                None => {
+                    let (index, row) = self.placement.advice_cell(&self.skeleton.regions, column, row as usize);
+                    let place = *places.entry(index).or_insert_with(|| {
+                        sources.push(Source::Advice(index));
+                        sources.len() as u32 - 1
+                    });
+                    ScalarOperand::Source(place, row as u32)
+                }
+            },
+        };
+        let mut operands = vec![[ScalarOperand::Zero; 2]; self.skeleton.regions.rows(Region::Scalars)];
+        for &(source, destination) in &self.skeleton.copies {
+            let Cell::Advice(source, from) = source else { continue };
+            match destination {
+                Cell::Advice(AdviceColumn::ScalarA, row) => operands[row as usize][0] = operand(source, from),
+                Cell::Advice(AdviceColumn::ScalarB, row) => operands[row as usize][1] = operand(source, from),
+                _ => {}
+            }
+        }
+        (sources, operands)
     }
 }

@@ -36,6 +36,16 @@ pub(crate) struct RawColumn {
 }
 
 impl RawColumn {
+    /// Zeros.
+    pub(super) fn zero() -> Self {
+        Self { count: 0, cells: 0, rows: 0, tail: 0, tail_count: 0, form: 1, width: 0, column: 0, constant: Fr::zero() }
+    }
+
+    /// Elements of `device`, for as long as they are there.
+    pub(super) fn elements(device: &Device, elements: &DeviceBuffer<Fr>) -> Self {
+        Self { count: elements.len() as u64, cells: elements.address_on(device), ..Self::zero() }
+    }
+
     /// A column of `device`, for as long as it is there.
     pub(super) fn new(device: &Device, column: &DeviceColumn) -> Self {
         let raw = Self {

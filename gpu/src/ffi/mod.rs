@@ -30,6 +30,7 @@ macro_rules! functions {
 }
 
 mod columns;
+mod derive;
 mod elements;
 mod evaluate;
 mod memory;
@@ -43,6 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
+pub(crate) use derive::{kind, Cells, Product, ScalarColumns, ScalarPlan, Wave};
 pub use elements::{DeviceField, ElementOperation};
 pub use memory::{DeviceBuffer, DeviceCounts, Plain};
 pub use msm::DeviceBases;
@@ -51,7 +53,7 @@ pub use rows::{ColumnSum, Mode};
 pub use transform::{DeviceCoset, DeviceDomain, Transformed};
 
 /// The version of `cuda/abi.h`.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Why there is no library, or no device.
 #[derive(Debug, Error)]
@@ -155,6 +157,7 @@ struct Tables {
     msm: msm::Functions,
     transform: transform::Functions,
     rows: rows::Functions,
+    derive: derive::Functions,
     evaluate: evaluate::Functions,
     program: program::Functions,
     /// The functions are there for as long as it is open.
@@ -219,6 +222,7 @@ impl Kernels {
             msm: msm::Functions::load(&handle)?,
             transform: transform::Functions::load(&handle)?,
             rows: rows::Functions::load(&handle)?,
+            derive: derive::Functions::load(&handle)?,
             evaluate: evaluate::Functions::load(&handle)?,
             program: program::Functions::load(&handle)?,
             _handle: handle,

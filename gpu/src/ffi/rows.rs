@@ -61,6 +61,12 @@ pub(crate) struct RawTerm {
     factor: Fr,
 }
 
+impl RawTerm {
+    pub(super) fn new(column: RawColumn, factor: Fr) -> Self {
+        Self { column, factor }
+    }
+}
+
 /// A sum as the library takes it: of the next `count` terms.
 #[repr(C)]
 pub(crate) struct RawSum {
@@ -139,7 +145,7 @@ impl DeviceDomain {
             assert_eq!(to.len(), self.size(), "a column of the domain");
             let to = to.address_on(device);
             for ColumnSum { terms, identity, constant, mode } in sums.iter() {
-                let term = |&(column, factor)| RawTerm { column: RawColumn::new(device, column), factor };
+                let term = |&(column, factor)| RawTerm::new(RawColumn::new(device, column), factor);
                 raw_terms.extend(terms.iter().map(term));
                 raw_sums.push(RawSum {
                     to,

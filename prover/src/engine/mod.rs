@@ -7,7 +7,7 @@
 //!
 //! | step of the protocol | operation |
 //! | --- | --- |
-//! | witness | [`Engine::column`], [`Engine::commit`] |
+//! | witness | [`Engine::column`], [`Engine::derive`], [`Engine::commit`] |
 //! | permutation and lookup products | [`Engine::pointwise`], [`Engine::permute_pair`], [`Engine::grand_product`] |
 //! | quotient | [`Engine::quotient`] |
 //! | evaluations | [`Engine::evaluate`] |
@@ -29,6 +29,7 @@ mod lookup;
 mod naive;
 pub mod suite;
 
+use circuits::recipe::{Recipe, Source};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use thiserror::Error;
 
@@ -37,7 +38,7 @@ use crate::plonk::quotient::{QuotientPlan, Room};
 use crate::plonk::scalar::{ScalarId, ScalarValues};
 
 pub use column::{Column, KnownCommitment, SigmaColumn, Values};
-pub use cpu::{CpuColumn, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels, Work};
+pub use cpu::{derive_on_host, CpuColumn, CpuEngine, CpuOptions, Disk, DiskError, VectorKernels, Work};
 pub use dividends::{divisors, Divisor};
 pub use lookup::permute_pair;
 pub use naive::NaiveEngine;
@@ -59,6 +60,9 @@ pub enum EngineError {
         /// The first such row.
         row: usize,
     },
+    /// A recipe reads a column that is not one of small integers.
+    #[error("{0:?} is read by a recipe, and is no column of small integers")]
+    NoIntegers(Source),
     /// A column can't be kept in a temporary file.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -114,10 +118,29 @@ pub struct Environment<'a, C> {
     pub columns: &'a ColumnLookup<'a, C>,
 }
 
+/// What a recipe is evaluated with.
+pub struct Ingredients<'a, C> {
+    /// The challenges, in the order of the recipe's exponents.
+    pub challenges: &'a [Fr],
+    /// The columns that it reads; their last rows are not read.
+    pub columns: &'a SourceLookup<'a, C>,
+    /// The values of the last rows of each of its columns, which hide the others.
+    pub tails: Vec<Vec<Fr>>,
+}
+
+/// Columns by what a recipe calls them.
+pub type SourceLookup<'a, C> = dyn Fn(Source) -> &'a C + Sync + 'a;
+
+/// Takes a column that was made, by its number in the recipe.
+pub type TakeColumn<'a, C> = dyn FnMut(usize, C) + 'a;
+
 /// The operations of the prover on columns of a domain.
 pub trait Engine: Sync {
     /// A column that the engine holds.
     type Column: Send + Sync;
+
+    /// A recipe that is ready for many proofs.
+    type Recipe: Send + Sync;
 
     /// The domain has `2^k` points.
     fn k(&self) -> u32;
@@ -130,6 +153,23 @@ pub trait Engine: Sync {
     /// # Errors
     /// The column is too long, or there is no memory for it.
     fn column(&self, column: Column) -> Result<Self::Column, EngineError>;
+
+    /// Takes a recipe over.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    fn recipe(&self, recipe: Recipe) -> Result<Self::Recipe, EngineError>;
+
+    /// The columns of a recipe, handed out in any order.
+    ///
+    /// # Errors
+    /// It reads a column that is not of small integers, or the engine fails.
+    fn derive(
+        &self,
+        recipe: &Self::Recipe,
+        ingredients: Ingredients<'_, Self::Column>,
+        take: &mut TakeColumn<'_, Self::Column>,
+    ) -> Result<(), EngineError>;
 
     /// The commitments `Σ_i c_i·[ℓ_i(τ)]₁`.
     ///
@@ -202,12 +242,7 @@ pub trait Engine: Sync {
         Work::default()
     }
 
-    /// Whether columns of elements lie on a disk while nothing is done with them: then they had better come one by one.
-    fn spills(&self) -> bool {
-        false
-    }
-
-    /// Bytes of that disk that columns have taken so far, at most.
+    /// Bytes of a disk that columns have taken so far, at most, where they lie on one while nothing is done with them.
     fn spilled_bytes(&self) -> u64 {
         0
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use circuits::recipe::{Coefficient, Operand, Recipe, Rows, ScalarCells, ScalarOperand, ScalarUnit, Switch, Term};
 use halo2_proofs::arithmetic::{best_multiexp, eval_polynomial};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField, WithSmallOrderMulGroup};
@@ -9,7 +10,10 @@ use halo2_proofs::halo2curves::group::Curve;
 use halo2_proofs::poly::EvaluationDomain;
 
 use super::lookup::permute_pair;
-use super::{combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Values};
+use super::{
+    combination_terms, Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Ingredients,
+    TakeColumn, Values,
+};
 use crate::field::powers_of;
 use crate::plonk::constraints::{self, Node, NodeId};
 use crate::plonk::quotient::{QuotientPlan, Room};
@@ -106,6 +110,107 @@ impl NaiveEngine {
     }
 }
 
+/// A recipe row by row.
+struct Rowwise<'a, 'b> {
+    recipe: &'a Recipe,
+    ingredients: &'a Ingredients<'b, Vec<Fr>>,
+    /// The derived columns so far.
+    derived: Vec<Vec<Fr>>,
+}
+
+impl Rowwise<'_, '_> {
+    fn value(&self, coefficient: &Coefficient) -> Fr {
+        coefficient.value(self.ingredients.challenges)
+    }
+
+    fn cell(&self, input: usize, row: usize) -> Fr {
+        let input = &self.recipe.inputs[input];
+        let cell = |rows: Rows| (self.ingredients.columns)(input.source)[rows.place(row)];
+        if row < input.rows.count {
+            cell(input.rows)
+        } else {
+            Fr::ZERO
+        }
+    }
+
+    /// `factor · Π switch · operand` of a column in a row.
+    fn term(&self, column: usize, term: &Term, row: usize) -> Fr {
+        let switch = |switch: &Switch| match *switch {
+            Switch::On(input) => self.cell(input, row),
+            Switch::Off(input) => Fr::ONE - self.cell(input, row),
+        };
+        let at = row.checked_add_signed(term.shift).filter(|at| *at < self.rows_of(column, term.operand));
+        let operand = match (term.operand, at) {
+            (_, None) => Fr::ZERO,
+            (Operand::One, _) => Fr::ONE,
+            (Operand::Form(form), Some(at)) => {
+                let form = &self.recipe.derived[column].forms[form];
+                let cells = form.terms.iter().map(|(input, factor)| self.value(factor) * self.cell(*input, at));
+                let sum = self.value(&form.constant) + cells.sum::<Fr>();
+                match form.inverted {
+                    true => sum.invert().unwrap_or(Fr::ZERO),
+                    false => sum,
+                }
+            }
+            (Operand::Column(before), Some(at)) => self.derived[before][at],
+        };
+        self.value(&term.factor) * term.switches.iter().map(switch).product::<Fr>() * operand
+    }
+
+    /// Rows of an operand of a column.
+    fn rows_of(&self, column: usize, operand: Operand) -> usize {
+        match operand {
+            Operand::Column(before) => self.derived[before].len(),
+            _ => self.recipe.derived[column].output.rows,
+        }
+    }
+
+    fn column(&self, column: usize) -> Vec<Fr> {
+        let derived = &self.recipe.derived[column];
+        let sum = |terms: &[Term], row: usize| terms.iter().map(|term| self.term(column, term, row)).sum::<Fr>();
+        let mut values: Vec<Fr> = Vec::with_capacity(derived.output.rows);
+        for row in 0..derived.output.rows {
+            let before = values.last().copied().unwrap_or(Fr::ZERO);
+            let step = derived.steps.as_ref().map_or(Fr::ZERO, |steps| sum(steps, row));
+            values.push(before * step + sum(&derived.reads, row));
+        }
+        values
+    }
+
+    /// `a`, `b` and `c` of the scalar unit.
+    fn scalars(&self, unit: &ScalarUnit) -> [Vec<Fr>; 3] {
+        let coefficient = |cells: &ScalarCells, row: usize| {
+            let small = if row < cells.integers.len() { cells.integers.get(row) } else { 0 };
+            circuits::machine::to_field(small) + cells.elements.get(&row).copied().unwrap_or(Fr::ZERO)
+        };
+        let optional =
+            |cells: &Option<ScalarCells>, row| cells.as_ref().map_or(Fr::ZERO, |cells| coefficient(cells, row));
+        let mut columns = unit.outputs.each_ref().map(|output| vec![Fr::ZERO; output.rows]);
+        for (row, operands) in unit.operands.iter().enumerate() {
+            for side in 0..2 {
+                columns[side][row] = match operands[side] {
+                    ScalarOperand::Zero => Fr::ZERO,
+                    ScalarOperand::Source(column, row) => {
+                        (self.ingredients.columns)(unit.sources[column as usize])[row as usize]
+                    }
+                    ScalarOperand::Derived(column, row) => self.derived[column as usize][row as usize],
+                    ScalarOperand::A(row) => columns[0][row as usize],
+                    ScalarOperand::B(row) => columns[1][row as usize],
+                    ScalarOperand::C(row) => columns[2][row as usize],
+                };
+            }
+            let (a, b) = (columns[0][row], columns[1][row]);
+            let before = if row == 0 { Fr::ZERO } else { columns[2][row - 1] };
+            let steps = unit.steps.iter().map(|(cells, factor)| coefficient(cells, row) * self.value(factor));
+            columns[2][row] = before * steps.sum::<Fr>()
+                + optional(&unit.product, row) * a * b
+                + optional(&unit.operand, row) * a
+                + optional(&unit.constant, row);
+        }
+        columns
+    }
+}
+
 /// The values of a column in all rows of a domain.
 pub(super) fn expand(column: &Column, rows: usize, omega: Fr) -> Vec<Fr> {
     let mut elements = match &column.values {
@@ -135,6 +240,7 @@ pub(super) fn expand(column: &Column, rows: usize, omega: Fr) -> Vec<Fr> {
 
 impl Engine for NaiveEngine {
     type Column = Vec<Fr>;
+    type Recipe = Recipe;
 
     fn k(&self) -> u32 {
         self.k
@@ -149,6 +255,40 @@ impl Engine for NaiveEngine {
             return Err(EngineError::ColumnLength { rows: self.rows(), found: column.rows() });
         }
         Ok(expand(&column, self.rows(), self.domain(1).get_omega()))
+    }
+
+    fn recipe(&self, recipe: Recipe) -> Result<Recipe, EngineError> {
+        Ok(recipe)
+    }
+
+    fn derive(
+        &self,
+        recipe: &Recipe,
+        ingredients: Ingredients<'_, Vec<Fr>>,
+        take: &mut TakeColumn<'_, Vec<Fr>>,
+    ) -> Result<(), EngineError> {
+        let mut rowwise = Rowwise { recipe, ingredients: &ingredients, derived: Vec::new() };
+        for column in 0..recipe.derived.len() {
+            let values = rowwise.column(column);
+            rowwise.derived.push(values);
+        }
+        if let Some(unit) = &recipe.scalars {
+            let scalars = rowwise.scalars(unit);
+            rowwise.derived.extend(scalars);
+        }
+        let mut columns = vec![vec![Fr::ZERO; self.rows()]; recipe.columns.len()];
+        for (output, values) in recipe.outputs().zip(&rowwise.derived) {
+            for (row, value) in values.iter().enumerate() {
+                let (column, place) = output.cell(row).expect("every row has a place");
+                columns[column][place] = *value;
+            }
+        }
+        for (number, (mut column, tail)) in columns.into_iter().zip(&ingredients.tails).enumerate() {
+            let rows = column.len();
+            column[rows - tail.len()..].copy_from_slice(tail);
+            take(number, column);
+        }
+        Ok(())
     }
 
     fn commit(&self, columns: &[&Vec<Fr>]) -> Result<Vec<G1Affine>, EngineError> {

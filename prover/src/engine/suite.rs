@@ -3,6 +3,10 @@
 //! An implementor of [`Engine`] calls [`check`] from its own tests. Columns are drawn from a seed; a failure names the operation.
 
 use circuits::machine::Integers;
+use circuits::recipe::{
+    Coefficient, Derived, Form, Input, Monomial, Operand, Output, Place, Recipe, Rows, ScalarCells, ScalarOperand,
+    ScalarUnit, Source, Switch, Target, Term,
+};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 use halo2_proofs::halo2curves::group::Curve;
@@ -12,8 +16,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
 use super::{
-    Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, KnownCommitment, NaiveEngine,
-    SigmaColumn, Values,
+    Column, Dividend, Engine, EngineError, Environment, Factor, GrandProduct, Ingredients, KnownCommitment,
+    NaiveEngine, SigmaColumn, Values,
 };
 use crate::plonk::constraints::{Column as Name, Constraints};
 use crate::plonk::quotient::{QuotientPlan, Room};
@@ -142,6 +146,8 @@ pub fn check<E: Engine>(engine: &E, srs: &KnownSrs, seed: u64) {
     bench.multiplies();
     bench.permutes();
     bench.computes_quotients();
+    bench.derives();
+    bench.refuses_recipes_of_elements();
 }
 
 impl<E: Engine> Bench<'_, E> {
@@ -278,6 +284,57 @@ impl<E: Engine> Bench<'_, E> {
         );
     }
 
+    /// The columns of a recipe with everything that there can be in one.
+    fn derives(&mut self) {
+        let rows = self.draw.rows;
+        for count in [rows - TAIL, rows / 2, 2, 1] {
+            let recipe = recipe(count, rows - TAIL, &mut self.draw);
+            let challenges = self.draw.elements(3);
+            let tails: Vec<_> = (0..recipe.columns.len()).map(|_| self.draw.elements(TAIL)).collect();
+            fn index(source: Source) -> usize {
+                match source {
+                    Source::Fixed(index) | Source::Advice(index) | Source::Instance(index) => index,
+                }
+            }
+            let (find, find_naive) = (|s| &self.columns[index(s)], |s| &self.expected[index(s)]);
+            let held = self.engine.recipe(recipe.clone()).expect("a recipe");
+            let mut found = std::collections::BTreeMap::new();
+            // More than once, since what is made ready serves many proofs.
+            for _ in 0..2 {
+                found.clear();
+                let ingredients = Ingredients { challenges: &challenges, columns: &find, tails: tails.clone() };
+                let mut take = |number, column| assert!(found.insert(number, column).is_none(), "a column made twice");
+                self.engine.derive(&held, ingredients, &mut take).expect("columns");
+            }
+            let ingredients = Ingredients { challenges: &challenges, columns: &find_naive, tails };
+            let mut expected = Vec::new();
+            self.naive.derive(&recipe, ingredients, &mut |_, column| expected.push(column)).expect("columns");
+            assert_eq!(found.len(), expected.len());
+            for (number, expected) in expected.iter().enumerate() {
+                self.same(&found[&number], expected, &format!("column {number} of a recipe, {count} rows"));
+            }
+            let columns: Vec<_> = found.values().collect();
+            let points = self.engine.commit(&columns).expect("points");
+            let expected = self.naive.commit(&expected.iter().collect::<Vec<_>>()).expect("points");
+            assert_eq!(points, expected, "commitments to derived columns");
+        }
+    }
+
+    /// The cells that recipes read are small integers.
+    fn refuses_recipes_of_elements(&mut self) {
+        let input = Input { source: Source::Advice(11), rows: Rows::all(3), integers: None };
+        let reads = vec![Term::new(Coefficient::one(), [Switch::On(0)], Operand::One)];
+        let place = Place { column: 0, rows: Rows::all(3) };
+        let output = Output { rows: 3, places: vec![place] };
+        let derived = vec![Derived { output, forms: vec![], reads, steps: None }];
+        let columns = vec![Target { advice: 0, rows: 3 }];
+        let held = self.engine.recipe(Recipe { columns, inputs: vec![input], derived, scalars: None });
+        let find = |_| &self.columns[11];
+        let ingredients = Ingredients { challenges: &[], columns: &find, tails: vec![vec![]] };
+        let made = self.engine.derive(&held.expect("a recipe"), ingredients, &mut |_, _| {});
+        assert!(matches!(made, Err(EngineError::NoIntegers(Source::Advice(11)))), "elements in a recipe");
+    }
+
     /// The quotient of a small system; its constraints need not vanish for the engines to agree on cosets, but only where they
     /// do is the quotient a polynomial of the plan's degree.
     fn computes_quotients(&mut self) {
@@ -333,6 +390,119 @@ impl<E: Engine> Bench<'_, E> {
                 self.same(found, expected, &format!("piece {index} of the quotient, {columns} columns at once"));
             }
         }
+    }
+}
+
+/// A recipe over the drawn columns of integers. The derived columns have `count` rows, in columns of at most `usable` ones.
+fn recipe(count: usize, usable: usize, draw: &mut Draw) -> Recipe {
+    let input = |index: usize, rows: Rows| Input { source: Source::Advice(index), rows, integers: None };
+    let spread = Rows { first: 1, stride: 2, count: count.min((usable - 1) / 2) };
+    let inputs = vec![
+        input(0, Rows::all(count)),
+        input(1, Rows::all(count)),
+        input(3, Rows::all(count)),
+        input(7, spread),
+        input(8, Rows::all(count)),
+        input(9, Rows::all(count)),
+        input(10, Rows::all(count)),
+        input(2, Rows::all(count)),
+        input(4, Rows { first: usable - 1, stride: 3, count: 1 }),
+    ];
+    let some = |draw: &mut Draw, powers| Coefficient(vec![Monomial { factor: draw.element(), powers }]);
+    let form = |draw: &mut Draw, inputs: &[usize], inverted| Form {
+        terms: inputs.iter().map(|input| (*input, some(draw, [*input as u32, 1, 0, 0]))).collect(),
+        constant: Coefficient::sum([some(draw, [0, 0, 2, 0]), Coefficient::power(1, 3)]),
+        inverted,
+    };
+    let (on, off) = (Switch::On, Switch::Off);
+    let term = |draw: &mut Draw, switches: &[Switch], operand, shift| Term {
+        shift,
+        ..Term::new(some(draw, [1, 0, 2, 0]), switches, operand)
+    };
+    let minus = Coefficient::constant(-Fr::ONE);
+    let forms = vec![form(draw, &[0, 1, 2, 3, 7], false), form(draw, &[], false), form(draw, &[2, 5], true)];
+    let reads = vec![
+        term(draw, &[on(0)], Operand::Form(0), 0),
+        Term { shift: 1, ..Term::new(minus.clone(), [on(4), off(1)], Operand::Form(0)) },
+        term(draw, &[on(5), on(7), on(1)], Operand::One, 0),
+        term(draw, &[], Operand::Form(1), -3),
+        Term::new(Coefficient::one(), [on(6)], Operand::Form(2)),
+        Term::new(Coefficient::one(), [off(6)], Operand::Form(2)),
+    ];
+    let steps = vec![term(draw, &[on(4)], Operand::One, 0), term(draw, &[off(5), on(0)], Operand::One, 0)];
+    let whole = |column| vec![Place { column, rows: Rows::all(count) }];
+    let output = |rows, places| Output { rows, places };
+    let first = Derived { output: output(count, whole(0)), forms, reads, steps: Some(steps) };
+    let forms = vec![form(draw, &[0, 4], true)];
+    let reads = vec![Term::new(Coefficient::one(), [on(1)], Operand::Form(0))];
+    let second = Derived { output: output(count, whole(1)), forms, reads, steps: None };
+    // A sum of both that runs through two parts, between the rows of another one.
+    let (upper, lower) = (count.div_ceil(2), count / 2);
+    let stride = if 2 * count <= usable { 2 } else { 1 };
+    let part = |column, first, count| Place { column, rows: Rows { first, stride, count } };
+    let places = match stride {
+        2 => vec![part(2, 1, lower), part(2, 2 * lower, upper)],
+        _ => vec![part(2, 0, lower), part(2, lower, upper)],
+    };
+    let reads = vec![
+        Term::new(Coefficient::one(), [], Operand::Column(0)),
+        Term { shift: -2, ..Term::new(minus, [off(4)], Operand::Column(1)) },
+        term(draw, &[on(0)], Operand::Column(1), 1),
+    ];
+    let steps = Some(vec![Term::new(Coefficient::one(), [], Operand::One)]);
+    let third = Derived { output: output(lower + upper, places), forms: vec![], reads, steps };
+    let fourth = Derived { output: output(count, whole(3)), forms: vec![], reads: vec![], steps: None };
+    let columns = (0..7).map(|advice| Target { advice, rows: if advice == 2 { usable } else { count } }).collect();
+    let scalars = Some(scalar_unit(count, [4, 5, 6].map(whole), draw));
+    Recipe { columns, inputs, derived: vec![first, second, third, fourth], scalars }
+}
+
+/// Rows whose operands are cells, of derived columns, and results, near and far.
+fn scalar_unit(count: usize, places: [Vec<Place>; 3], draw: &mut Draw) -> ScalarUnit {
+    let used = count - count / 4;
+    let mut cells = |bits| ScalarCells {
+        integers: Integers::from(draw.integers(bits, used)),
+        elements: (0..used).filter(|row| row % 5 == 3).map(|row| (row, draw.element())).collect(),
+    };
+    let (product, operand, constant) = (cells(2), cells(9), cells(40));
+    let small = |row: usize| [0, 1, 0, -1, 1, 7][row % 6];
+    let step = |first: usize| Integers::from((first..first + used).map(small).collect::<Vec<_>>());
+    let of = |integers| ScalarCells { integers, elements: Default::default() };
+    let steps = vec![
+        (of(step(0)), Coefficient::one()),
+        (of(step(3)), Coefficient::power(2, 5)),
+        (cells(1), Coefficient::power(0, 1)),
+    ];
+    let operands = (0..used).map(|row| {
+        let before = |distance: usize| row.saturating_sub(distance) as u32;
+        let a = match row % 7 {
+            _ if row == 0 => ScalarOperand::Source(1, 0),
+            0 => ScalarOperand::Zero,
+            1 => ScalarOperand::Source(0, before(0)),
+            2 => ScalarOperand::Derived(0, before(1)),
+            3 => ScalarOperand::C(before(1)),
+            4 => ScalarOperand::A(before(2)),
+            5 => ScalarOperand::B(before(4)),
+            _ => ScalarOperand::Derived(2, before(0)),
+        };
+        let b = match row % 4 {
+            0 => ScalarOperand::A(before(0)),
+            1 => ScalarOperand::Derived(1, before(5)),
+            2 => ScalarOperand::C(before(row.div_ceil(2))),
+            _ => ScalarOperand::Source(1, before(3)),
+        };
+        [a, b]
+    });
+    let outputs = places.map(|places| Output { rows: count, places });
+    let sources = vec![Source::Advice(3), Source::Fixed(6)];
+    ScalarUnit {
+        outputs,
+        sources,
+        operands: operands.collect(),
+        steps,
+        product: Some(product),
+        operand: Some(operand),
+        constant: Some(constant),
     }
 }
 

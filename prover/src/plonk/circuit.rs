@@ -29,7 +29,7 @@ pub fn sigma_columns(permutation: &PermutationAssembly) -> Vec<SigmaColumn> {
 pub fn preprocess<C: Circuit<Fr>>(k: u32, circuit: &C) -> Result<(ConstraintSystem<Fr>, Preprocessed), SynthesisError> {
     let (system, assembled) = assemble(k, circuit)?;
     let fixed = assembled.fixed.into_iter().map(Column::narrowest).collect();
-    Ok((system, Preprocessed { fixed, sigma: sigma_columns(&assembled.permutation) }))
+    Ok((system, Preprocessed { fixed, sigma: sigma_columns(&assembled.permutation), recipe: None }))
 }
 
 /// A circuit's witness for given instances.

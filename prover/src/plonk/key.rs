@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use circuits::machine::Integers;
+use circuits::recipe::{Recipe, Source};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::plonk::{ConstraintSystem, VerifyingKey};
 
@@ -19,6 +20,16 @@ pub struct Preprocessed {
     pub fixed: Vec<Column>,
     /// The permutation columns, in the order of the argument.
     pub sigma: Vec<SigmaColumn>,
+    /// The columns of a phase, where they follow from those before it.
+    pub recipe: Option<Recipe>,
+}
+
+/// A phase whose columns follow from those before it.
+pub(super) struct DerivedPhase<E: Engine> {
+    pub(super) phase: u8,
+    /// The columns of the recipe, by their index among the advice columns.
+    pub(super) columns: Vec<usize>,
+    pub(super) recipe: E::Recipe,
 }
 
 /// Commitments to preprocessed columns: what a verifying key is made from.
@@ -82,6 +93,9 @@ pub enum CircuitError {
         /// Columns given.
         found: usize,
     },
+    /// A recipe that fills other columns than those of one phase, or reads what is not there before it.
+    #[error("the recipe fills other columns than those of one phase, or reads what is not there before it")]
+    Recipe,
     /// The engine gives up.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -98,6 +112,7 @@ pub struct CircuitKey<E: Engine> {
     pub(super) sigma: Vec<SigmaColumn>,
     /// Fixed and permutation columns and those of the rows: all that constraints speak about before a proof.
     pub(super) columns: BTreeMap<constraints::Column, E::Column>,
+    pub(super) derived: Option<DerivedPhase<E>>,
 }
 
 impl<E: Engine> CircuitKey<E> {
@@ -118,6 +133,12 @@ impl<E: Engine> CircuitKey<E> {
         for (index, column) in preprocessed.fixed.into_iter().enumerate() {
             held.insert(constraints::Column::Fixed(index), engine.column(column)?);
         }
+        let derived = preprocessed.recipe.map(|recipe| {
+            let phase = derived_phase(&system, &recipe, last as usize).ok_or(CircuitError::Recipe)?;
+            let columns = recipe.columns.iter().map(|target| target.advice).collect();
+            Ok::<_, CircuitError>(DerivedPhase { phase, columns, recipe: engine.recipe(recipe)? })
+        });
+        let derived = derived.transpose()?;
         let sigma = preprocessed.sigma;
         for (index, sigma) in sigma.iter().cloned().enumerate() {
             held.insert(constraints::Column::Sigma(index), engine.column(Column::new(Values::Sigma(sigma)))?);
@@ -129,7 +150,7 @@ impl<E: Engine> CircuitKey<E> {
         held.insert(constraints::Column::First, mark(0..1)?);
         held.insert(constraints::Column::Last, mark(last..last + 1)?);
         held.insert(constraints::Column::Usable, mark(0..last)?);
-        Ok(Self { system, digest: key.transcript_repr(), constraints, plan, sigma, columns: held })
+        Ok(Self { system, digest: key.transcript_repr(), constraints, plan, sigma, columns: held, derived })
     }
 
     /// The constraint system.
@@ -146,6 +167,24 @@ impl<E: Engine> CircuitKey<E> {
     pub(super) fn usable_rows(&self, engine: &E) -> usize {
         (1 << engine.k()) - self.system.blinding_factors() - 1
     }
+}
+
+/// The phase whose columns a recipe fills: all of them and no others, in usable rows, from columns that are there before.
+fn derived_phase(system: &ConstraintSystem<Fr>, recipe: &Recipe, usable: usize) -> Option<u8> {
+    let phases = system.advice_column_phase();
+    let phase = *phases.get(recipe.columns.first()?.advice)?;
+    let of_phase = (0..phases.len()).filter(|index| phases[*index] == phase);
+    let mut filled: Vec<usize> = recipe.columns.iter().map(|target| target.advice).collect();
+    filled.sort_unstable();
+    let is_there = |source: Source| match source {
+        Source::Fixed(index) => index < system.num_fixed_columns(),
+        Source::Advice(index) => phases.get(index).is_some_and(|before| *before < phase),
+        Source::Instance(index) => index < system.num_instance_columns(),
+    };
+    let read = recipe.inputs.iter().all(|input| is_there(input.source) && input.rows.end() <= usable);
+    let copied = recipe.scalars.iter().flat_map(|unit| &unit.sources).all(|source| is_there(*source));
+    let fits = recipe.columns.iter().all(|target| target.rows <= usable);
+    (of_phase.eq(filled) && read && copied && fits).then_some(phase)
 }
 
 /// The fixed columns that are 1 on the usable rows and 0 behind them.
@@ -233,7 +272,7 @@ mod tests {
         let high = system([0, 1], 9);
         let refused = check_degrees(&high, &Constraints::new(&high, &BTreeSet::new()));
         assert!(matches!(refused, Err(CircuitError::Degree { found: 10, .. })), "{refused:?}");
-        let empty = Preprocessed { fixed: vec![], sigma: vec![] };
+        let empty = Preprocessed { fixed: vec![], sigma: vec![], recipe: None };
         let refused = check_columns(&system([0, 1], 2), &empty);
         assert!(matches!(refused, Err(CircuitError::Columns { what: "fixed", expected: 1, found: 0 })));
         let mut selecting = ConstraintSystem::<Fr>::default();

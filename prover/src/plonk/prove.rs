@@ -20,6 +20,7 @@
 
 use std::collections::BTreeMap;
 
+use circuits::recipe::Source;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
@@ -29,11 +30,11 @@ use thiserror::Error;
 
 use super::check::{check, Violation};
 use super::constraints::{any_column, last_rotation, permutation_chunk, Column as Name};
-use super::key::CircuitKey;
+use super::key::{CircuitKey, DerivedPhase};
 use super::opening::{Opening, Query};
 use super::randomness::Randomness;
 use super::scalar::{Challenges, ScalarValues};
-use crate::engine::{Column, Engine, EngineError, Environment, Factor, GrandProduct, Values};
+use crate::engine::{Column, Engine, EngineError, Environment, Factor, GrandProduct, Ingredients, Values};
 
 /// Why there is no proof.
 #[derive(Debug, Error)]
@@ -106,7 +107,7 @@ pub enum PlonkError {
 /// Where advice columns come from.
 pub trait Witness {
     /// Hands out the advice columns of a phase, usable rows only, with their index, in any order. `challenges` holds those that
-    /// are known.
+    /// are known. A phase whose columns follow from those before it by the key's recipe is not asked for.
     ///
     /// A column may bring its own last rows, as many as hide it, where the witness needs to know them; then it answers for their being
     /// drawn anew for each proof.
@@ -311,7 +312,11 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         for phase in 0..=last {
             self.observer.begin(Round::Fill(phase));
             let expected: Vec<usize> = (0..phases.len()).filter(|index| phases[*index] == phase).collect();
-            columns.extend(self.advice(phase, &expected, &challenges, witness)?);
+            let advice = match &self.key.derived {
+                Some(derived) if derived.phase == phase => self.derive(derived, &expected, &challenges, &columns)?,
+                _ => self.advice(phase, &expected, &challenges, witness)?,
+            };
+            columns.extend(advice);
             self.observer.end(Round::Fill(phase));
             self.observer.begin(Round::Advice(phase));
             let committed: Vec<_> = expected.iter().map(|index| &columns[&Name::Advice(*index)]).collect();
@@ -325,6 +330,37 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         }
         let gate_challenges = challenges.into_iter().map(|challenge| challenge.expect("all phases are over")).collect();
         Ok(Witnessed { session: self, columns, gate_challenges })
+    }
+
+    /// The columns of a phase that follow from those before it.
+    fn derive(
+        &mut self,
+        derived: &DerivedPhase<E>,
+        expected: &[usize],
+        challenges: &[Option<Fr>],
+        before: &Columns<E::Column>,
+    ) -> Result<Columns<E::Column>, PlonkError> {
+        let hidden = self.key.system.blinding_factors() + 1;
+        // Drawn in the order of the columns, as for columns of a witness.
+        let mut tails: BTreeMap<usize, Vec<Fr>> =
+            expected.iter().map(|index| (*index, self.randomness.elements(hidden))).collect();
+        let tails =
+            derived.columns.iter().map(|index| tails.remove(index).expect("its columns are those of the phase"));
+        let known: Vec<Fr> = challenges.iter().copied().flatten().collect();
+        let column = |source| {
+            let name = match source {
+                Source::Fixed(index) => Name::Fixed(index),
+                Source::Advice(index) => Name::Advice(index),
+                Source::Instance(index) => Name::Instance(index),
+            };
+            find(self.key, before, name)
+        };
+        let ingredients = Ingredients { challenges: &known, columns: &column, tails: tails.collect() };
+        let mut columns = Columns::new();
+        self.engine.derive(&derived.recipe, ingredients, &mut |number, column| {
+            columns.insert(Name::Advice(derived.columns[number]), column);
+        })?;
+        Ok(columns)
     }
 
     /// Checks a phase's columns, appends the rows that hide them, and hands them to the engine, one by one as they come.

@@ -2,11 +2,8 @@
 
 use circuits::machine::{FieldKernels, Integers};
 use halo2_proofs::halo2curves::bn256::Fr;
-use halo2_proofs::halo2curves::ff::Field;
-use rayon::prelude::*;
 
 use super::block::ByWidth;
-use super::BLOCK;
 use crate::field::{self, Instructions};
 
 /// Field arithmetic on a set of instructions.
@@ -18,17 +15,12 @@ impl FieldKernels for VectorKernels {
         field::batch_invert(self.0, elements);
     }
 
-    fn combine(&self, columns: &[&Integers], factors: &[Fr]) -> Vec<Fr> {
+    fn combine(&self, columns: &[&Integers], factors: &[Fr], first: usize, sums: &mut [Fr]) {
         assert_eq!(columns.len(), factors.len(), "every column has a factor");
-        let rows = columns.first().map_or(0, |column| column.len());
-        let mut sums = vec![Fr::ZERO; rows];
-        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-            let rows = block * BLOCK..block * BLOCK + sums.len();
-            let mut widths = ByWidth::default();
-            columns.iter().zip(factors).for_each(|(column, factor)| widths.push(column, &rows, *factor));
-            widths.add(self.0, sums);
-        });
-        sums
+        let rows = first..first + sums.len();
+        let mut widths = ByWidth::default();
+        columns.iter().zip(factors).for_each(|(column, factor)| widths.push(column, &rows, *factor));
+        widths.add(self.0, sums);
     }
 }
 
@@ -36,6 +28,7 @@ impl FieldKernels for VectorKernels {
 mod tests {
     use super::*;
     use circuits::machine::PlainKernels;
+    use halo2_proofs::halo2curves::ff::Field;
 
     #[test]
     fn sums_of_all_widths_are_those_of_plain_arithmetic() {
@@ -43,10 +36,15 @@ mod tests {
         let columns = [0, 1, 25, 1 << 20, 1 << 45, 3].map(column);
         let columns: Vec<&Integers> = columns.iter().collect();
         let factors: Vec<Fr> = (1..=6u64).map(|base| Fr::from(base).pow_vartime([200 + base])).collect();
-        let expected = PlainKernels.combine(&columns, &factors);
-        for &instructions in Instructions::available() {
-            assert_eq!(VectorKernels(instructions).combine(&columns, &factors), expected);
-            assert_eq!(VectorKernels(instructions).combine(&[], &[]), []);
+        for (first, rows) in [(0, 2500), (700, 1024), (2400, 300), (2600, 9)] {
+            let mut expected = vec![Fr::ONE; rows];
+            PlainKernels.combine(&columns, &factors, first, &mut expected);
+            for &instructions in Instructions::available() {
+                let mut found = vec![Fr::ONE; rows];
+                VectorKernels(instructions).combine(&columns, &factors, first, &mut found);
+                VectorKernels(instructions).combine(&[], &[], first, &mut found);
+                assert_eq!(found, expected);
+            }
         }
     }
 }

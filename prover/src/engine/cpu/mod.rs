@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `block.rs` | a column's values in some rows; sums of columns |
 //! | `column.rs`, `disk.rs` | columns in memory and on disk |
+//! | `derive.rs` | [`Engine::derive`] |
 //! | `commitment.rs` | [`Engine::commit`] |
 //! | `interpreter.rs` | straight-line programs over rows; [`Engine::pointwise`] |
 //! | `kernels.rs` | the arithmetic of a machine's second phase |
@@ -19,6 +20,7 @@
 mod block;
 mod column;
 mod commitment;
+mod derive;
 mod disk;
 mod interpreter;
 mod kernels;
@@ -30,12 +32,13 @@ mod work;
 
 use std::sync::Arc;
 
+use circuits::recipe::Recipe;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 use rayon::prelude::*;
 
 use super::lookup::permute_pair;
-use super::{Column, Dividend, Engine, EngineError, Environment, GrandProduct, Values};
+use super::{Column, Dividend, Engine, EngineError, Environment, GrandProduct, Ingredients, TakeColumn, Values};
 use crate::field::{self, Instructions};
 use crate::msm::{Bases, FixedBases};
 use crate::plonk::constraints::NodeId;
@@ -45,6 +48,7 @@ use crate::transform::Domain;
 use block::SmallElements;
 pub use column::CpuColumn;
 use column::{KnownSum, Place};
+pub use derive::derive_on_host;
 pub use disk::{Disk, DiskError};
 pub use kernels::VectorKernels;
 use work::Counters;
@@ -147,6 +151,7 @@ impl CpuEngine {
 
 impl Engine for CpuEngine {
     type Column = CpuColumn;
+    type Recipe = Recipe;
 
     fn k(&self) -> u32 {
         self.domain.k()
@@ -173,6 +178,19 @@ impl Engine for CpuEngine {
             }
             _ => self.hold(column),
         }
+    }
+
+    fn recipe(&self, recipe: Recipe) -> Result<Recipe, EngineError> {
+        Ok(recipe)
+    }
+
+    fn derive(
+        &self,
+        recipe: &Recipe,
+        ingredients: Ingredients<'_, CpuColumn>,
+        take: &mut TakeColumn<'_, CpuColumn>,
+    ) -> Result<(), EngineError> {
+        self.derive_columns(recipe, ingredients, take)
     }
 
     fn commit(&self, columns: &[&CpuColumn]) -> Result<Vec<G1Affine>, EngineError> {
@@ -224,10 +242,6 @@ impl Engine for CpuEngine {
 
     fn work(&self) -> Work {
         self.counters.total()
-    }
-
-    fn spills(&self) -> bool {
-        self.spill.is_some()
     }
 
     fn spilled_bytes(&self) -> u64 {
