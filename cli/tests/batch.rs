@@ -53,6 +53,31 @@ fn a_batch_is_proved_verified_and_told_from_others() {
 }
 
 #[test]
+fn a_batch_can_have_private_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| text(&folder.path().join(name));
+    let (model, test) = (example("medical/model.onnx"), example("medical/test.npz"));
+    let calibration = example("medical/calibration.npz");
+    let options = ["--calibration", &calibration, "--bits", "8"];
+    let private = ["--batch", "3", "--weights", "private"];
+    let program = file("compiled.zki");
+    zkinfer(&[&["compile", &model, "-o", &program][..], &options, &private].concat()).done();
+    let prove = ["prove", &program, "--input", &test, "--sample", "1", "-o", &text(folder.path()), "--json"];
+    let proved = zkinfer(&prove).done().json();
+    let single = |sample: usize| {
+        let run = ["run", &model, "--input", &test, "--sample", &sample.to_string(), "--json"];
+        outputs(&zkinfer(&[&run[..], &options].concat()).done().json(), "integers").remove(0)
+    };
+    assert_eq!(outputs(&proved, "integers"), [(3..6).flat_map(single).collect::<Vec<_>>()]);
+    let (vk, proof) = (file("model.vk"), file("proof.zkp"));
+    let verify =
+        |sample: &str| zkinfer(&["verify", "--vk", &vk, "--proof", &proof, "--input", &test, "--sample", sample]);
+    let accepted = verify("1").done();
+    assert!(accepted.stdout.contains("which ones the prover used is not shown"), "{}", accepted.stdout);
+    verify("0").fails(1, &[]);
+}
+
+#[test]
 fn scores_of_batches_are_those_of_their_samples() {
     let (model, test) = (example("medical/model.onnx"), example("medical/test.npz"));
     let calibration = example("medical/calibration.npz");

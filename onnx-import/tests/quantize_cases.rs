@@ -1,15 +1,16 @@
 //! The selected cases of the node suite, compiled: what has an integer form does what the float evaluator does, to within a
-//! few steps, on the inputs of the case and on others like them; what has none is refused by a typed error.
+//! few steps, on the inputs of the case and on others like them; what has none is refused by a typed error. Trees and kernel machines are
+//! compiled on the inputs of the case alone, and held against the outputs of onnxruntime.
 
 mod support;
 
 use onnx_import::float::evaluate::evaluate_outputs;
-use onnx_import::float::graph::{FloatGraph, Tensor};
+use onnx_import::float::graph::{Element, FloatGraph, Tensor};
 use onnx_import::quantize::{compile, dequantize_outputs, quantize_inputs, Bits, QuantizeOptions};
 use onnx_import::samples::Samples;
 use onnx_import::{import, ImportOptions};
 use std::collections::BTreeMap;
-use support::cases::{selected_cases, INEXACT};
+use support::cases::{ml_cases, selected_cases, Case, INEXACT};
 
 /// Samples of a case: its own inputs first.
 const SAMPLES: usize = 6;
@@ -17,6 +18,8 @@ const SAMPLES: usize = 6;
 const BITS: u32 = 12;
 /// Largest error, as a part of the range of an output.
 const TOLERANCE: f64 = 0.03;
+/// That of trees and kernel machines; their labels are all right.
+const ML_TOLERANCE: f64 = 0.01;
 
 /// Inputs like the given ones: reals are moved a little, integers and booleans stay.
 fn samples(graph: &FloatGraph, arrays: &BTreeMap<String, Tensor>, names: &[usize]) -> Samples {
@@ -27,7 +30,7 @@ fn samples(graph: &FloatGraph, arrays: &BTreeMap<String, Tensor>, names: &[usize
     };
     let batch = |(input, &position): (usize, &usize)| {
         let tensor = &arrays[&format!("in{position}")];
-        let real = graph.node(graph.inputs[input].value).element == onnx_import::float::graph::Element::Real;
+        let real = graph.node(graph.inputs[input].value).element == Element::Real;
         let mut data = Vec::with_capacity(SAMPLES * tensor.data.len());
         for sample in 0..SAMPLES {
             let moved = real && sample > 0;
@@ -67,6 +70,46 @@ fn outcome(graph: &FloatGraph, samples: &Samples) -> Result<f64, String> {
         worst = worst.max(difference / range);
     }
     Ok(worst)
+}
+
+/// The largest error of an output of the runtime as a part of its range; for labels and indices the share that is wrong.
+fn outcome_of_ml(case: &Case, model: &[u8]) -> Result<f64, String> {
+    let graph = import(model, &ImportOptions::default()).map_err(|error| error.to_string())?;
+    let array = |kind: &str, index: usize| case.arrays[&format!("{kind}{index}")].clone();
+    let inputs: Vec<Tensor> = case.input_positions(model).into_iter().map(|index| array("in", index)).collect();
+    let batch = |tensor: &Tensor| Tensor::new([&[1], &tensor.shape[..]].concat(), tensor.data.to_vec());
+    let samples = Samples::from_batches(inputs.iter().map(batch).collect());
+    let options = QuantizeOptions { bits: Bits::Fixed(BITS), ..QuantizeOptions::default() };
+    let program = compile(&graph, Some(&samples), &options).map_err(|error| error.to_string())?.program;
+    circuits::analysis::ranges(&program).map_err(|error| error.to_string())?;
+    let quantized = quantize_inputs(&program, &inputs).map_err(|error| error.to_string())?;
+    let trace = circuits::reference::run(&program, &quantized.values).map_err(|error| error.to_string())?;
+    let found = dequantize_outputs(&program, &trace.outputs(&program));
+    let error = |(index, found): (usize, &Tensor)| {
+        let expected = array("out", index);
+        let pairs = || expected.data.iter().zip(found.data.iter());
+        if graph.node(graph.outputs[index].value).element != Element::Real {
+            return pairs().filter(|(a, b)| a != b).count() as f64 / expected.data.len() as f64;
+        }
+        let (lo, hi) = expected.data.iter().fold((0f64, 1e-6f64), |(lo, hi), &v| (lo.min(v), hi.max(v)));
+        pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / (hi - lo)
+    };
+    Ok(found.iter().enumerate().map(error).fold(0.0, f64::max))
+}
+
+#[test]
+fn trees_and_kernel_machines_keep_the_outputs_of_the_runtime_in_integers() {
+    let mut failures = vec![];
+    for (name, case) in ml_cases() {
+        for model in &case.models {
+            match outcome_of_ml(&case, model) {
+                Ok(error) if error <= ML_TOLERANCE => {}
+                Ok(error) => failures.push(format!("{name}: {error}")),
+                Err(error) => failures.push(format!("{name}: {error}")),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 #[test]

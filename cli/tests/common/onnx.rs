@@ -20,9 +20,8 @@ fn length(mut value: usize) -> Vec<u8> {
     bytes
 }
 
-fn port(name: &str, size: usize) -> Vec<u8> {
-    let dimension = |size| bytes(1, &number(1, size));
-    let shape = [dimension(1), dimension(size)].concat();
+fn port(name: &str, sizes: &[usize]) -> Vec<u8> {
+    let shape: Vec<u8> = sizes.iter().flat_map(|&size| bytes(1, &number(1, size))).collect();
     let tensor = [number(1, 1), bytes(2, &shape)].concat();
     [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat()
 }
@@ -32,19 +31,51 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
     [inputs, bytes(2, output.as_bytes()), bytes(4, operator.as_bytes())].concat()
 }
 
+/// An attribute of integers.
+fn integers(name: &str, values: &[usize]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|&value| number(8, value)).collect();
+    // The type is field 20, whose tag takes two bytes: integers.
+    bytes(5, &[bytes(1, name.as_bytes()), values, vec![0xa0, 0x01, 7]].concat())
+}
+
+/// A constant of float32.
+fn floats(name: &str, sizes: &[usize], values: &[f32]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let sizes: Vec<u8> = sizes.iter().flat_map(|&size| number(1, size)).collect();
+    [sizes, number(2, 1), bytes(8, name.as_bytes()), bytes(9, &raw)].concat()
+}
+
+/// A model of operator set 13.
+fn model(graph: &[Vec<u8>]) -> Vec<u8> {
+    [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 13))].concat()
+}
+
+/// Volumes `[1, 1, 4, 4, 4]`: the largest of each `2 × 2 × 2` of `max(0, conv)`, the convolution with two kernels of `2 × 2 × 2` and a
+/// border of zeros in front and behind.
+pub fn volumes(weights: &[f32]) -> Vec<u8> {
+    let convolution = [integers("kernel_shape", &[2; 3]), integers("pads", &[1; 6])].concat();
+    let pooling = [integers("kernel_shape", &[2; 3]), integers("strides", &[2; 3])].concat();
+    model(&[
+        bytes(1, &[node("Conv", &["x", "w"], "conv"), convolution].concat()),
+        bytes(1, &node("Relu", &["conv"], "relu")),
+        bytes(1, &[node("MaxPool", &["relu"], "y"), pooling].concat()),
+        bytes(2, b"volumes"),
+        bytes(5, &floats("w", &[2, 1, 2, 2, 2], weights)),
+        bytes(11, &port("x", &[1, 1, 4, 4, 4])),
+        bytes(12, &port("y", &[1, 2, 2, 2, 2])),
+    ])
+}
+
 /// `output = max(0, input · weights)`, the weights `[rows, columns]`.
 pub fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[f32]) -> Vec<u8> {
-    let raw: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-    let tensor = [number(1, rows), number(1, columns), number(2, 1), bytes(8, b"w"), bytes(9, &raw)].concat();
-    let graph = [
+    model(&[
         bytes(1, &node("MatMul", &[input, "w"], "sum")),
         bytes(1, &node("Relu", &["sum"], output)),
         bytes(2, b"layer"),
-        bytes(5, &tensor),
-        bytes(11, &port(input, rows)),
-        bytes(12, &port(output, columns)),
-    ];
-    [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 13))].concat()
+        bytes(5, &floats("w", &[rows, columns], weights)),
+        bytes(11, &port(input, &[1, rows])),
+        bytes(12, &port(output, &[1, columns])),
+    ])
 }
 
 /// So many layers `x ← max(0, x · w)` of one size, each with weights of its own.
@@ -53,13 +84,12 @@ pub fn layers(count: usize, size: usize, weight: impl Fn(usize, usize) -> f32) -
     let mut graph = bytes(2, b"layers");
     for layer in 0..count {
         let (matrix, sum) = (format!("w{layer}"), format!("s{layer}"));
-        let raw: Vec<u8> = (0..size * size).flat_map(|i| weight(layer, i).to_le_bytes()).collect();
-        let shape = [number(1, size), number(1, size), number(2, 1)].concat();
+        let weights: Vec<f32> = (0..size * size).map(|i| weight(layer, i)).collect();
         graph.extend(bytes(1, &node("MatMul", &[&value(layer), &matrix], &sum)));
         graph.extend(bytes(1, &node("Relu", &[&sum], &value(layer + 1))));
-        graph.extend(bytes(5, &[shape, bytes(8, matrix.as_bytes()), bytes(9, &raw)].concat()));
+        graph.extend(bytes(5, &floats(&matrix, &[size, size], &weights)));
     }
-    graph.extend(bytes(11, &port(&value(0), size)));
-    graph.extend(bytes(12, &port(&value(count), size)));
-    [number(1, 8), bytes(7, &graph), bytes(8, &number(2, 13))].concat()
+    graph.extend(bytes(11, &port(&value(0), &[1, size])));
+    graph.extend(bytes(12, &port(&value(count), &[1, size])));
+    model(&[graph])
 }

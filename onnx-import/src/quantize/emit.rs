@@ -374,6 +374,7 @@ impl Emitter<'_> {
             }
             PlanOp::Quotient { operands, bits } => self.quotient(id, *operands, *bits),
             PlanOp::Leaves { input, trees, .. } => self.tree_leaves(id, *input, trees)?,
+            PlanOp::Narrow { input, offsets, .. } => self.narrowed(id, *input, offsets),
             PlanOp::Pick { input, columns, values } => self.pick(id, *input, *columns, values)?,
             PlanOp::Linear { .. }
             | PlanOp::Combine { .. }

@@ -24,6 +24,7 @@ mod interface;
 mod kernel;
 mod like;
 mod lower;
+mod narrow;
 mod plan;
 mod ranges;
 mod repeated;
@@ -335,6 +336,7 @@ fn compile_at(
     let ranges = calibration.ranges(graph, options.ranges, bits);
     let mut plan = lower::lower(graph, calibration, &ranges, bits)?;
     rewrite::rewrite(&mut plan);
+    narrow::narrow(&mut plan, calibration, bits);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
     let own = scales::Scales::choose(&mut plan, calibration, bits, shift);
     let given = given.filter(|given| given.shifts.len() == plan.nodes.len());

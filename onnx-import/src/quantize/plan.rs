@@ -111,6 +111,9 @@ pub(super) enum PlanOp {
     /// Which leaf each tree reaches from each row of `[N, features]`: 1 there and 0 at the other leaves. `resolution` is the
     /// widest step that serves a feature.
     Leaves { input: PlanId, trees: Arc<Trees>, resolution: Vec<f64> },
+    /// `x − offset` for each feature `x` of an input, with the widest step that is the input's times a power of two and no wider than
+    /// `resolution`.
+    Narrow { input: PlanId, offsets: Vec<f64>, resolution: f64 },
     /// Rows of a constant table `[n, columns]`: `[…] → […, columns]`.
     Pick { input: PlanId, columns: usize, values: Kernel },
 }
@@ -143,6 +146,7 @@ impl PlanOp {
             | Self::QuantizedSoftmax { input, .. }
             | Self::QuantizedNormalize { input, .. }
             | Self::Leaves { input, .. }
+            | Self::Narrow { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }
     }

@@ -163,7 +163,9 @@ impl Finder<'_> {
         for &(hash, source) in columns {
             let first = *group.columns.entry(hash).or_insert(source);
             let (a, b) = (plan.node(first), plan.node(source));
-            if first != source && a.integer == b.integer && similar(a.range, b.range) {
+            // The steps of narrowed features are those of their inputs.
+            let free = ![a, b].iter().any(|node| matches!(node.op, PlanOp::Narrow { .. }));
+            if first != source && free && a.integer == b.integer && similar(a.range, b.range) {
                 group.ties.push([first, source]);
             }
         }

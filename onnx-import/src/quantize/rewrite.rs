@@ -229,6 +229,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::QuantizedSoftmax { input, .. }
         | PlanOp::QuantizedNormalize { input, .. }
         | PlanOp::Leaves { input, .. }
+        | PlanOp::Narrow { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),
     }

@@ -10,6 +10,7 @@
 
 use super::calibrate::Calibration;
 use super::function::Function;
+use super::narrow;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
 use super::repeated::{self, Group};
 use super::InputStep;
@@ -237,7 +238,15 @@ impl Scales {
     fn set_steps(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts) {
         for &id in order {
             let root = self.root(id);
-            // The step of a reciprocal follows from its operand, which comes before it.
+            // The step of a narrowed feature follows from its operand, which comes before it.
+            if let PlanOp::Narrow { input, resolution, .. } = plan.node(id).op {
+                let step = self.class(input).step;
+                let (step, limit) =
+                    (step * f64::from(narrow::dropped(step, resolution)).exp2(), narrow::limit(self.bits));
+                self.classes[root] = Some(Class { step, lo: -limit, hi: limit - 1, on_grid: false });
+                continue;
+            }
+            // So does that of a reciprocal.
             if let PlanOp::Reciprocal { input, numerator_bits, .. } = plan.node(id).op {
                 let PlanOp::Sum { input: summed, .. } = plan.node(input).op else {
                     unreachable!("reciprocals are taken of exact sums")
@@ -554,7 +563,7 @@ struct ClassFacts {
     fine: bool,
     /// Written by tables alone and read by outputs alone.
     leaves: bool,
-    /// The widest step that serves the trees that read it.
+    /// The widest step that serves the trees that read it, and its narrowest feature.
     resolution: f64,
     /// Whether it consists of inputs, and only views, trees and convolutions read them: then no table has its values.
     plain: bool,
@@ -668,12 +677,18 @@ impl Facts {
         }
         for &id in order {
             let op = &plan.node(id).op;
-            let plain = matches!(op, PlanOp::View { .. } | PlanOp::Leaves { .. } | PlanOp::Linear { .. });
+            let plain = matches!(
+                op,
+                PlanOp::View { .. } | PlanOp::Leaves { .. } | PlanOp::Narrow { .. } | PlanOp::Linear { .. }
+            );
             for operand in op.operands() {
                 let class = &mut facts[scales.root(operand)];
                 class.plain &= plain;
                 if let PlanOp::Leaves { resolution, .. } = op {
                     class.resolution = resolution.iter().copied().fold(class.resolution, f64::min);
+                }
+                if let PlanOp::Narrow { resolution, .. } = op {
+                    class.resolution = class.resolution.min(*resolution);
                 }
             }
         }
@@ -762,7 +777,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::QuantizedSoftmax { softmax, .. } => softmax.lo >= 0,
             PlanOp::QuantizedNormalize { normalization, .. } => normalization.lo >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
-            PlanOp::Scale { .. } | PlanOp::Normalize { .. } => false,
+            PlanOp::Scale { .. } | PlanOp::Normalize { .. } | PlanOp::Narrow { .. } => false,
         };
     }
     known
