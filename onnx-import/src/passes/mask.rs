@@ -195,13 +195,33 @@ impl Masked {
         Some((kept, rest))
     }
 
+    /// Takes off the fill of a view that is added: what the view shows besides is added still.
+    fn strip_fill(&mut self, output: &mut Output, node: &FloatNode, data: ValueId, view: ValueId) -> Option<()> {
+        let shown = output.node(view).clone();
+        let FloatOp::Reindex { input, map, fill } = shown.op else { return None };
+        if fill > NEGLIGIBLE || !map.contains(&None) || output.node(data).shape != node.shape {
+            return None;
+        }
+        let strides = strides_for(&shown.shape, &node.shape);
+        let kept: Vec<bool> = Odometer::new(&node.shape, [strides]).map(|[index]| map[index].is_some()).collect();
+        self.kept.iter_mut().zip(kept).for_each(|(kept, other)| *kept &= other);
+        let op = FloatOp::Reindex { input, map, fill: 0.0 };
+        self.rests.push(output.push(FloatNode { op, ..shown }));
+        self.source = data;
+        self.names.insert(0, node.provenance.clone());
+        Some(())
+    }
+
     /// Takes off a mask that depends on the data, as one of two operands that are added.
     fn strip_gate(&mut self, output: &mut Output, node: &FloatNode, operands: [ValueId; 2]) -> Option<()> {
         let [a, b] = operands;
-        let (data, gate) = [(a, b), (b, a)].into_iter().find_map(|(data, mask)| {
+        let found = [(a, b), (b, a)].into_iter().find_map(|(data, mask)| {
             let whole = output.node(data).shape == node.shape;
             whole.then(|| Gate::of(output, mask)).flatten().map(|gate| (data, gate))
-        })?;
+        });
+        let Some((data, gate)) = found else {
+            return self.strip_fill(output, node, a, b).or_else(|| self.strip_fill(output, node, b, a));
+        };
         self.take(data, gate, node);
         Some(())
     }
@@ -357,6 +377,35 @@ mod tests {
             }));
             assert_eq!(found, uniform);
         }
+    }
+
+    /// A choice by data between numbers that all are added and one that masks.
+    #[test]
+    fn a_choice_by_data_that_adds_several_numbers() {
+        let uniform = check_gated(gated(|nodes| {
+            let kept = Tensor::new(vec![2, 3], vec![0.5, 1.0, -2.0, 0.25, 3.0, 1.5]);
+            let kept = push(nodes, FloatOp::Constant(kept), &[2, 3], Element::Real);
+            let masked = push(nodes, FloatOp::Constant(Tensor::scalar(-3e38)), &[], Element::Real);
+            let op = FloatOp::Select { condition: ValueId(1), then: kept, otherwise: masked };
+            let mask = push(nodes, op, &[2, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), mask] };
+            push(nodes, op, &[2, 3], Element::Real)
+        }));
+        assert!(uniform);
+    }
+
+    /// A view of other data, whose fill masks.
+    #[test]
+    fn the_fill_of_a_view_that_is_added() {
+        let map = [Some(3), None, Some(0), Some(1)];
+        let nodes = vec![
+            (FloatOp::Reindex { input: ValueId(0), map: map.into(), fill: f64::NEG_INFINITY }, &[2, 2][..]),
+            (FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(1), ValueId(0)] }, &[2, 2]),
+            (FloatOp::Softmax { input: ValueId(2), axis: 1 }, &[2, 2]),
+        ];
+        let found = check(graph(&[2, 2], nodes), fold);
+        assert_eq!(kept(&found), Some(vec![true, false, true, true]));
+        assert!(crate::passes::check_finite(&found).is_ok());
     }
 
     /// A view of a mask that is wider than the condition that it is chosen by.

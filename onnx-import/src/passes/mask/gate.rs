@@ -2,7 +2,7 @@
 //!
 //! | what is added | gate | what it adds besides |
 //! | --- | --- | --- |
-//! | a choice by data between constants | the condition, or its opposite | nothing, where all that is kept is one number |
+//! | a choice by data between constants | the condition, or its opposite | the constants that are kept; nothing, where they are one number |
 //! | a choice by data between a negligible constant and a value | the condition and the value's own gate | what the value adds |
 //! | a view of such a mask | the same view of its gate | the same view |
 //! | a sum of masks and other values | all their gates | their sum |
@@ -60,17 +60,14 @@ impl Gate {
         }
         let sides = [then, otherwise].map(|side| output.tensor(side).map(Kept::of));
         match sides {
-            [Some(then), Some(otherwise)] => {
-                let adds_one = match (then.adds, otherwise.adds) {
-                    (Some(a), Some(b)) => a == b,
-                    (a, b) => a.or(b).is_some(),
-                };
-                let open = match (then.all, otherwise.all) {
-                    (Some(true), Some(false)) => condition,
-                    (Some(false), Some(true)) => opposite(output, condition, node),
+            [Some(of_then), Some(of_otherwise)] => {
+                let finite = of_then.finite && of_otherwise.finite;
+                let (open, kept, adds) = match (of_then.all, of_otherwise.all) {
+                    (Some(true), Some(false)) => (condition, then, of_then.adds),
+                    (Some(false), Some(true)) => (opposite(output, condition, node), otherwise, of_otherwise.adds),
                     _ => return None,
                 };
-                adds_one.then_some(Self { open, rest: None, finite: then.finite && otherwise.finite })
+                Some(Self { open, rest: adds.is_none().then_some(kept), finite })
             }
             [Some(Kept { all: Some(false), finite, .. }), None] => {
                 let closed = opposite(output, condition, node);
