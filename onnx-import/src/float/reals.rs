@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use super::stored::{Loaded, StorageError, Stored};
+use super::stored::{Blocks, Loaded, StorageError, Stored};
 
 /// From how many elements on a constant is held in the form of its type.
 pub(crate) const LARGE: usize = 1 << 14;
@@ -73,7 +73,7 @@ impl Reals {
     /// The elements in order, without a slice of all of them.
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = f64> {
         let loaded = self.load();
-        (0..self.len()).map(move |index| loaded.get(index))
+        Blocks::new(self.len(), move |start, block| loaded.fill(start, block))
     }
 
     /// The first elements, some of them at least.

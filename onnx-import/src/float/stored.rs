@@ -107,7 +107,8 @@ impl Stored {
     pub(crate) fn new(dtype: DType, elements: usize, bytes: Bytes, range: Option<FileRange>) -> Self {
         let loaded = Loaded::Raw(dtype, bytes.clone());
         let head = (0..elements.min(Self::HEAD)).map(|index| loaded.get(index)).collect();
-        let finite = !dtype.is_float() || (0..elements).all(|index| loaded.get(index).is_finite());
+        let finite =
+            !dtype.is_float() || Blocks::new(elements, |start, block| loaded.fill(start, block)).all(f64::is_finite);
         let place = match range {
             None => Place::Memory(bytes),
             Some(range) => Place::File { range, length: bytes.len(), digest: Sha256::digest(&bytes).into() },
@@ -166,6 +167,50 @@ impl FileRange {
     }
 }
 
+/// Elements that are computed block by block, one after the other.
+pub(crate) struct Blocks<F> {
+    fill: F,
+    block: Vec<f64>,
+    /// The number of the block's first element, and the next one in it.
+    start: usize,
+    next: usize,
+    len: usize,
+}
+
+impl<F: FnMut(usize, &mut [f64])> Blocks<F> {
+    /// Elements in a block.
+    const LENGTH: usize = 1 << 10;
+
+    /// So many elements; `fill` has the number of the first one of a block.
+    pub(crate) fn new(len: usize, fill: F) -> Self {
+        Self { fill, block: Vec::new(), start: 0, next: 0, len }
+    }
+}
+
+impl<F: FnMut(usize, &mut [f64])> Iterator for Blocks<F> {
+    type Item = f64;
+
+    #[inline]
+    fn next(&mut self) -> Option<f64> {
+        if self.next == self.block.len() {
+            self.start += self.block.len();
+            self.block.resize(Self::LENGTH.min(self.len - self.start), 0.0);
+            (self.fill)(self.start, &mut self.block);
+            self.next = 0;
+        }
+        let value = *self.block.get(self.next)?;
+        self.next += 1;
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.len - self.start - self.next;
+        (left, Some(left))
+    }
+}
+
+impl<F: FnMut(usize, &mut [f64])> ExactSizeIterator for Blocks<F> {}
+
 /// Elements in memory, in few bytes each.
 #[derive(Clone, Debug)]
 pub(crate) enum Loaded {
@@ -212,6 +257,33 @@ impl Loaded {
             DType::Uint16 => element!(u16, bytes, index).into(),
             DType::Uint32 => element!(u32, bytes, index).into(),
             DType::Uint64 => element!(u64, bytes, index) as f64,
+        }
+    }
+
+    /// Elements from `start` on, as many as the slice has.
+    ///
+    /// # Panics
+    /// There are not as many.
+    pub(crate) fn fill(&self, start: usize, slice: &mut [f64]) {
+        macro_rules! convert {
+            ($type:ty, $bytes:expr, $convert:expr) => {{
+                const SIZE: usize = size_of::<$type>();
+                let bytes = &$bytes[start * SIZE..(start + slice.len()) * SIZE];
+                for (real, element) in slice.iter_mut().zip(bytes.chunks_exact(SIZE)) {
+                    *real = $convert(<$type>::from_le_bytes(element.try_into().expect("chunks have this size")));
+                }
+            }};
+        }
+        match self {
+            Self::Double(reals) => slice.copy_from_slice(&reals[start..start + slice.len()]),
+            Self::Single(reals) => {
+                let reals = reals[start..start + slice.len()].iter();
+                slice.iter_mut().zip(reals).for_each(|(real, &single)| *real = single.into());
+            }
+            Self::Raw(DType::Float32, bytes) => convert!(f32, bytes, f64::from),
+            Self::Raw(DType::Float16, bytes) => convert!(u16, bytes, half_to_f64),
+            Self::Raw(DType::Int8, bytes) => convert!(i8, bytes, f64::from),
+            Self::Raw(..) => slice.iter_mut().zip(start..).for_each(|(real, index)| *real = self.get(index)),
         }
     }
 }

@@ -273,17 +273,17 @@ impl Emitter<'_> {
     /// The largest weight of a convolution times the step of its channel.
     fn largest_weight(&self, id: PlanId, input: PlanId, weights: &Kernel) -> f64 {
         let steps = self.scales.channel_steps(self.plan, input);
-        let channel = self.weight_channels(id, steps.len());
-        weights.load().iter().enumerate().fold(0f64, |largest, (i, w)| largest.max(w.abs() * steps[channel(i)]))
+        let scaled = weights.clone().scaled(self.weight_channels(id, steps.len()), steps);
+        let loaded = scaled.load();
+        loaded.iter().fold(0f64, |largest, w| largest.max(w.abs()))
     }
 
     /// The operand's channel that each weight of a convolution multiplies.
-    fn weight_channels(&self, id: PlanId, channels: usize) -> impl Fn(usize) -> usize {
+    fn weight_channels(&self, id: PlanId, channels: usize) -> Channels {
         let PlanOp::Linear { geometry, bias, .. } = &self.plan.node(id).op else { unreachable!("it is a convolution") };
         let groups = geometry.groups as usize;
         let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
-        let channels = Channels::Inputs { taps, inputs: channels / groups, outputs: bias.len() / groups };
-        move |i| channels.of(i)
+        Channels::Inputs { taps, inputs: channels / groups, outputs: bias.len() / groups }
     }
 
     /// Estimated standard error of the result by rounding weights and factors to this step.
@@ -665,9 +665,9 @@ impl Emitter<'_> {
             PlanOp::Linear { input, geometry, weights, bias } => {
                 let operand = self.shaped(*input);
                 let steps = self.scales.channel_steps(self.plan, *input);
-                let channel = self.weight_channels(id, steps.len());
-                let integer = |(i, w): (usize, f64)| (w * (steps[channel(i)] / step)).round() as i32;
-                let weights: Weights = weights.load().iter().enumerate().map(integer).collect();
+                let factors = steps.iter().map(|own| own / step).collect();
+                let scaled = weights.clone().scaled(self.weight_channels(id, steps.len()), factors);
+                let weights: Weights = scaled.load().iter().map(|w| w.round() as i32).collect();
                 let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
                 let size = conv_size(geometry, &self.plan.node(*input).shape);
                 let shape = vec![bias.len(), size[0], size[1]];

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::float::reals::Reals;
-use crate::float::stored::Loaded;
+use crate::float::stored::{Blocks, Loaded};
 
 /// Weights of a convolution, `[outputs, inputs per group, height, width]`, or the entries of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,24 @@ impl Channels {
             Self::Outputs { length } => weight / length,
             Self::Inputs { taps, inputs, outputs } => {
                 weight / (inputs * taps * outputs) * inputs + weight / taps % inputs
+            }
+        }
+    }
+
+    /// Multiplies the weights from `start` on by the factors of their channels.
+    fn scale(self, factors: &[f64], start: usize, weights: &mut [f64]) {
+        match self {
+            Self::Inputs { taps: 1, inputs, outputs } => {
+                for (start, weights) in runs(start, inputs, weights) {
+                    let factors = &factors[start / (inputs * outputs) * inputs + start % inputs..];
+                    weights.iter_mut().zip(factors).for_each(|(weight, factor)| *weight *= factor);
+                }
+            }
+            Self::Outputs { length: run } | Self::Inputs { taps: run, .. } => {
+                for (start, weights) in runs(start, run, weights) {
+                    let factor = factors[self.of(start)];
+                    weights.iter_mut().for_each(|weight| *weight *= factor);
+                }
             }
         }
     }
@@ -110,6 +128,17 @@ impl FromIterator<f64> for Kernel {
     }
 }
 
+/// The weights from `start` on cut where their number is a multiple of `run`, with the number of the first of each part.
+fn runs(mut start: usize, run: usize, mut weights: &mut [f64]) -> impl Iterator<Item = (usize, &mut [f64])> {
+    std::iter::from_fn(move || {
+        let length = (run - start % run).min(weights.len());
+        let (part, rest) = std::mem::take(&mut weights).split_at_mut(length);
+        let first = start;
+        (start, weights) = (start + length, rest);
+        (length > 0).then_some((first, part))
+    })
+}
+
 /// A kernel whose constant is in memory.
 pub(super) struct LoadedKernel<'a> {
     reals: Loaded,
@@ -138,8 +167,34 @@ impl LoadedKernel<'_> {
     }
 
     /// All weights in order.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = f64> + Clone + '_ {
-        (0..self.len).map(|index| self.get(index))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        Blocks::new(self.len, |start, block| self.fill(self.layers, start, block))
+    }
+
+    /// Weights from `start` on under some of the layers.
+    fn fill(&self, layers: &[Layer], start: usize, block: &mut [f64]) {
+        let Some((last, rest)) = layers.split_last() else { return self.reals.fill(start, block) };
+        match last {
+            Layer::Transposed { rows, columns } => {
+                let (mut column, mut row) = (start / rows, start % rows);
+                for weight in block {
+                    *weight = self.under(rest, row * columns + column);
+                    row += 1;
+                    if row == *rows {
+                        (column, row) = (column + 1, 0);
+                    }
+                }
+            }
+            Layer::Rows { rows, length } => {
+                for (start, block) in runs(start, *length, block) {
+                    self.fill(rest, rows[start / length] * length + start % length, block);
+                }
+            }
+            Layer::Scaled { channels, factors } => {
+                self.fill(rest, start, block);
+                channels.scale(factors, start, block);
+            }
+        }
     }
 }
 
@@ -157,6 +212,23 @@ mod tests {
         assert_eq!(kernel.len(), 4);
         assert_eq!(kernel.load().iter().collect::<Vec<_>>(), [20.0, 5.0 * 0.1, 0.0, 3.0 * 0.1]);
         let kernel = kernel.scaled(Channels::Outputs { length: 2 }, vec![3.0, -1.0]);
+        assert!((0..4).map(|index| kernel.load().get(index)).eq(kernel.load().iter()));
         assert_eq!(kernel.load().iter().collect::<Vec<_>>(), [60.0, 5.0 * 0.1 * 3.0, 0.0, -(3.0 * 0.1)]);
+    }
+
+    #[test]
+    fn weights_are_the_same_one_by_one_and_in_blocks() {
+        let count = 6 * 10 * 7 * 9;
+        let factors = |count: usize| (0..count).map(|i| i as f64 / 3.0 - 1.0).collect::<Vec<_>>();
+        for (taps, groups) in [(1, 1), (1, 3), (9, 1), (9, 2)] {
+            let (inputs, outputs) = (10, count / (10 * taps * groups));
+            let kernel = Kernel::from(factors(count)).transposed(6, count / 6);
+            let kernel = kernel.scaled(Channels::Inputs { taps, inputs, outputs }, factors(inputs * groups));
+            let rows: Vec<usize> = (0..count / 70).rev().collect();
+            let kernel = kernel.rows(&rows, 70).scaled(Channels::Outputs { length: 35 }, factors(count / 35));
+            let loaded = kernel.load();
+            assert!(loaded.iter().eq((0..count).map(|index| loaded.get(index))), "{taps} {groups}");
+            assert_eq!(loaded.iter().len(), count);
+        }
     }
 }

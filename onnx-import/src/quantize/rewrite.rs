@@ -449,11 +449,14 @@ fn scale_into_weights(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
     let taps = (geometry.kernel[0] * geometry.kernel[1]) as usize;
     let (inputs, outputs) = (channels / groups, bias.len() / groups);
     let channels = Channels::Inputs { taps, inputs, outputs };
+    let (factors, offsets): (Vec<f64>, Vec<f64>) = coefficients.into_iter().unzip();
     let mut new_bias = bias.clone();
-    for (i, weight) in weights.load().iter().enumerate() {
-        new_bias[i / (inputs * taps)] += weight * coefficients[channels.of(i)].1;
+    if offsets.iter().any(|&offset| offset != 0.0) {
+        let products = weights.clone().scaled(channels, offsets);
+        let loaded = products.load();
+        let mut products = loaded.iter();
+        new_bias.iter_mut().for_each(|bias| products.by_ref().take(inputs * taps).for_each(|product| *bias += product));
     }
-    let factors = coefficients.into_iter().map(|(factor, _)| factor).collect();
     let new_weights = weights.clone().scaled(channels, factors);
     let geometry = *geometry;
     let (shape, view) = (plan.node(*input).shape.clone(), plan.node(*input).clone());

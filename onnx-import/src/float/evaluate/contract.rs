@@ -2,6 +2,7 @@
 
 use super::{broadcast_shape, strides_for, Odometer};
 use crate::float::graph::{Tensor, Window};
+use crate::float::stored::Loaded;
 use std::ops::Range;
 
 /// NumPy `matmul`, one-dimensional operands included.
@@ -14,11 +15,24 @@ pub(super) fn matmul(a: &Tensor, b: &Tensor) -> Vec<f64> {
     let batch = broadcast_shape(left_batch, right_batch).expect("the batch axes broadcast");
     let mut data = vec![0.0; batch.iter().product::<usize>() * m * n];
     let matrices = Odometer::new(&batch, [strides_for(left_batch, &batch), strides_for(right_batch, &batch)]);
+    let right = b.data.load();
     for ([i, j], target) in matrices.zip(data.chunks_exact_mut((m * n).max(1))) {
-        let (left, right) = (&a.data[i * m * k..(i + 1) * m * k], &b.data[j * k * n..(j + 1) * k * n]);
-        product(left, right, [m, k, n], target);
+        let left = &a.data[i * m * k..(i + 1) * m * k];
+        match &right {
+            Loaded::Double(right) => product(left, &right[j * k * n..(j + 1) * k * n], [m, k, n], target),
+            narrow => narrow_product(left, narrow, j * k * n, [m, k, n], target),
+        }
     }
     data
+}
+
+/// [`product`] with a matrix that is converted row by row, from an element on; sums are added up in the same order.
+fn narrow_product(a: &[f64], b: &Loaded, start: usize, [m, k, n]: [usize; 3], target: &mut [f64]) {
+    let mut row = vec![0.0; n];
+    for l in 0..k {
+        b.fill(start + l * n, &mut row);
+        (0..m).for_each(|i| add_scaled(&mut target[i * n..(i + 1) * n], a[i * k + l], &row));
+    }
 }
 
 fn split_matrix(shape: &[usize]) -> (&[usize], [usize; 2]) {

@@ -32,12 +32,14 @@ pub(super) fn concat(inputs: &[&Tensor], axis: usize) -> Vec<f64> {
 /// Indices count from the end where negative; those out of range are held to the table.
 pub(super) fn gather(input: &Tensor, indices: &Tensor, axis: usize) -> Vec<f64> {
     let (outer, size, inner) = around_axis(&input.shape, axis);
+    // A few rows of a table that may be large.
+    let loaded = input.data.load();
     let mut data = Vec::with_capacity(outer * indices.data.len() * inner);
     for row in 0..outer {
         for &index in indices.data.iter() {
             let index = if index < 0.0 { index + size as f64 } else { index };
             let start = (row * size + (index.max(0.0) as usize).min(size - 1)) * inner;
-            data.extend_from_slice(&input.data[start..start + inner]);
+            data.extend((start..start + inner).map(|position| loaded.get(position)));
         }
     }
     data
