@@ -643,6 +643,25 @@ fn casts_to_integers_take_the_integer_part() {
 }
 
 #[test]
+fn the_logarithm_of_zero_may_be_discarded() {
+    // As the buckets of relative positions are computed: Where(small, position, Min(8 + int(log position), 15)).
+    let nodes = vec![
+        node("Log", &["positions"], &["l"]),
+        with(node("Cast", &["l"], &["i"]), [int("to", 7)]),
+        node("Add", &["i", "eight"], &["a"]),
+        node("Min", &["a", "most"], &["m"]),
+        with(node("Cast", &["positions"], &["p"]), [int("to", 7)]),
+        node("Less", &["positions", "one"], &["small"]),
+        node("Where", &["small", "p", "m"], &["bucket"]),
+        with(node("Cast", &["bucket"], &["b"]), [int("to", 1)]),
+        node("Add", &["x", "b"], &["y"]),
+    ];
+    let positions = floats("positions", &[2], &[0.0, 1.0]);
+    let stored = vec![positions, floats("one", &[1], &[1.0]), integers("eight", &[8]), integers("most", &[15])];
+    assert_eq!(outputs(&run(&model(graph(nodes, stored))).unwrap(), &[0.0, 0.0]), [0.0, 8.0]);
+}
+
+#[test]
 fn sequences_are_their_elements() {
     let places = || vec![integers("first", &[0]), integers("last", &[-1])];
     let nodes = |insert: &[&str]| {

@@ -53,6 +53,13 @@ pub(super) fn check_wrap(call: &Call, operands: &[ValueId]) -> Result<()> {
     Ok(())
 }
 
+/// Whether constants are added of which one has integers at an end of their type and the other none: the sums are held as that end too,
+/// or refused where they are too far from it.
+fn is_near_an_end(call: &Call, operands: [ValueId; 2]) -> bool {
+    let at_end = |operand| call.builder.tensor(operand).map(|tensor| tensor.data.iter().any(|v| v.abs() == UNBOUNDED));
+    matches!(operands.map(at_end), [Some(a), Some(b)] if a != b)
+}
+
 /// The two operands. Before operator set 7 shapes are the same, or the second is repeated where `broadcast` says so: its
 /// axes are those of the first from `axis` on, the last ones unless it is given.
 pub(super) fn two_operands(call: &mut Call) -> Result<(ValueId, ValueId)> {
@@ -94,7 +101,9 @@ pub(super) fn wrapping(call: &mut Call, function: BinaryFunction, a: ValueId, b:
             wrapped(call, exact, lo, hi)
         }
         _ => {
-            check_wrap(call, &[a, b])?;
+            if function != BinaryFunction::Add || !is_near_an_end(call, [a, b]) {
+                check_wrap(call, &[a, b])?;
+            }
             call.builder.binary(function, a, b)
         }
     }

@@ -3,7 +3,7 @@
 //! Constants are converted. Of run-time data an integer type takes the integer part; a cast that may wrap around is refused.
 
 use super::dynamic;
-use crate::dtype::DType;
+use crate::dtype::{DType, UNBOUNDED};
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
 use crate::lower::{Builder, Call};
@@ -60,10 +60,13 @@ fn convert(call: &mut Call, to: DType) -> Result<Vec<ValueId>> {
     Ok(vec![result])
 }
 
-/// Reals are truncated towards zero; what an integer type then cannot hold is refused by the builder.
+/// Reals are truncated towards zero; what an integer type then cannot hold is refused by the builder. Infinities become the smallest
+/// 64-bit integer, as processors have it: exporters leave the logarithm of zero in positions that a choice then discards.
 fn convert_number(value: f64, to: DType) -> f64 {
     if to == DType::Bool {
         f64::from(u8::from(value != 0.0))
+    } else if to == DType::Int64 && value.is_infinite() {
+        -UNBOUNDED
     } else if to.is_integer() {
         value.trunc()
     } else {
