@@ -76,6 +76,8 @@ pub struct DeviceBuffer<T> {
     device: Device,
     address: u64,
     length: usize,
+    /// Whether it is freed when dropped.
+    owned: bool,
     values: PhantomData<T>,
 }
 
@@ -98,6 +100,11 @@ impl<T: Plain> DeviceBuffer<T> {
     /// The device that holds it.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Where it is on the device; see [`Device::borrowed`].
+    pub fn address(&self) -> u64 {
+        self.address
     }
 
     /// Where it is; for functions of the library that `device` runs.
@@ -135,16 +142,29 @@ impl<T: Plain> DeviceBuffer<T> {
         })
     }
 
+    /// Overwrites the values from `first` on by those of another buffer.
+    ///
+    /// # Errors
+    /// The device fails.
+    ///
+    /// # Panics
+    /// There are not so many, or the other buffer is another device's.
+    pub fn copy_from(&mut self, first: usize, values: &Self) -> Result<(), DeviceError> {
+        assert!(first <= self.length && values.length <= self.length - first, "values beyond the buffer");
+        let to = self.address + (first * size_of::<T>()) as u64;
+        let from = values.address_on(&self.device);
+        // SAFETY: both have as many bytes, and are apart, since one is borrowed for writing.
+        self.device
+            .call(|tables, context| unsafe { (tables.memory.zkinfer_copy)(context, to, from, values.bytes() as u64) })
+    }
+
     /// A copy on the same device.
     ///
     /// # Errors
     /// There is no memory, or the device fails.
     pub fn duplicate(&self) -> Result<Self, DeviceError> {
-        let copy = self.device.buffer(self.length)?;
-        // SAFETY: both have as many bytes.
-        self.device.call(|tables, context| unsafe {
-            (tables.memory.zkinfer_copy)(context, copy.address, self.address, self.bytes() as u64)
-        })?;
+        let mut copy = self.device.buffer(self.length)?;
+        copy.copy_from(0, self)?;
         Ok(copy)
     }
 
@@ -161,6 +181,9 @@ impl<T: Plain> DeviceBuffer<T> {
 
 impl<T> Drop for DeviceBuffer<T> {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         // SAFETY: the address was allocated, and is not used any more. What the device says changes nothing.
         let _ = self.device.call(|tables, context| unsafe { (tables.memory.zkinfer_free)(context, self.address) });
     }
@@ -183,7 +206,16 @@ impl Device {
         let mut address = 0;
         // SAFETY: `address` is written alone.
         self.call(|tables, context| unsafe { (tables.memory.zkinfer_allocate)(context, bytes, &mut address) })?;
-        Ok(DeviceBuffer { device: self.clone(), address, length, values: PhantomData })
+        Ok(DeviceBuffer { device: self.clone(), address, length, owned: true, values: PhantomData })
+    }
+
+    /// Memory of the device that somebody else allocated, and frees: `length` values at `address`.
+    ///
+    /// # Safety
+    /// The memory is this device's (for the host twin: the process's), aligned for its values, and stays until this is dropped;
+    /// nobody else reads what is written to it, or writes what is read, other than in the order of this context's stream.
+    pub unsafe fn borrowed<T: Plain>(&self, address: u64, length: usize) -> DeviceBuffer<T> {
+        DeviceBuffer { device: self.clone(), address, length, owned: false, values: PhantomData }
     }
 
     /// Values on the device.

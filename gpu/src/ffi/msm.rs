@@ -47,6 +47,12 @@ struct DevicePoints {
 /// Rows whose points have tables of their own: tails of so many rows at most cost a few additions.
 const ENDS: usize = 8;
 
+/// Points behind those of the rows: their sum, and that with the powers of `ω`.
+const CLOSED: usize = 2;
+
+/// A list for each byte of a scalar.
+const BY_BYTES: RawBases = RawBases { points: 0, count: 0, levels: 32, width: 8, sets: 1 };
+
 /// The points that commitments are sums of, in a device's memory: the Lagrange basis, 64 bytes a row, and as many again for each list
 /// of multiples that is kept beside it, where this makes sums cheaper by an eighth and takes a quarter of the free memory at most; and
 /// tables of the last rows' points.
@@ -95,10 +101,28 @@ impl DeviceBases {
         // SAFETY: `raw` has the header's layout, and only its last numbers are written.
         device.call(|tables, context| unsafe { (tables.msm.zkinfer_choose_multiples)(context, &mut raw) })?;
         let all = DevicePoints::new(device, &points, raw)?;
-        // A list for each byte of a scalar.
-        let by_bytes = RawBases { points: 0, count: 0, levels: 32, width: 8, sets: 1 };
         let last = &points[lagrange.len().saturating_sub(ENDS)..];
-        Ok(Self { k: lagrange.len().ilog2(), all, ends: DevicePoints::new(device, last, by_bytes)? })
+        Ok(Self { k: lagrange.len().ilog2(), all, ends: DevicePoints::new(device, last, BY_BYTES)? })
+    }
+
+    /// Points of which sums are wanted, and nothing beside them: a power of two, and two that belong to no row. Columns of constants, of
+    /// permutations, and with a tail have other sums than they should.
+    ///
+    /// # Errors
+    /// There is no memory, or the device fails.
+    ///
+    /// # Panics
+    /// The number of points is none that is allowed.
+    pub fn plain(points: DeviceBuffer<[Fq; 2]>) -> Result<Self, DeviceError> {
+        let rows = points.len().saturating_sub(CLOSED);
+        assert!(rows.is_power_of_two(), "a point for each row of a domain");
+        let device = points.device().clone();
+        let raw = RawBases { points: 0, count: points.len() as u64, levels: 1, width: 0, sets: 0 };
+        let none = RawBases { count: CLOSED as u64, ..BY_BYTES };
+        let mut ends = device.buffer(CLOSED * BY_BYTES.levels as usize)?;
+        ends.clear()?;
+        let ends = DevicePoints { points: ends, raw: none };
+        Ok(Self { k: rows.ilog2(), all: DevicePoints { points, raw }, ends })
     }
 
     /// Lists of points: that of the basis, and those of its multiples.
