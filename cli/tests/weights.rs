@@ -103,6 +103,8 @@ fn published_families_give_the_key() {
     models.prove("first.onnx", "private").done();
     let [program, family, vk] = ["out/program.zki", "family.zki", "out/model.vk"].map(|name| models.file(name));
     zkinfer(&["model", "family", &program, "-o", &family]).done();
+    let permissions = |file: &str| fs::metadata(file).expect("it is there").permissions();
+    assert_eq!(permissions(&family), permissions(&vk), "a family is a public file");
     zkinfer(&["verify-key", &family, "--vk", &vk]).done();
     zkinfer(&["verify-key", &program, "--vk", &vk]).done();
 }

@@ -649,16 +649,25 @@ fn softmax_of_some_elements() {
     }
 }
 
-/// Gates by the data, in one row for all scores or in each, and rows without an open one.
+/// Gates by the data, in one row for all scores or in each, rows without an open one, and elements that have no share even of those.
 #[test]
 fn softmax_of_elements_that_the_data_choose() {
     for (shape, gate, axis) in [([3, 6], [1, 6], 1), ([3, 6], [3, 6], 1), ([6, 3], [6, 1], 0)] {
-        for uniform in [false, true] {
+        // The last case leaves the first row without any share.
+        let some: Vec<bool> = (0..18).map(|i| i % 5 != 0 && if axis == 1 { i >= 6 } else { i % 3 != 0 }).collect();
+        for shared in [None, Some(vec![true; 18]), Some(some)] {
             let mut b = Builder::new();
             let x = b.input(&shape, Element::Real);
             let x = b.unary(x, UnaryFunction::Affine { factor: 4.0, offset: 0.0 });
-            let gates = b.input(&gate, Element::Bool);
-            let y = b.real(FloatOp::GatedSoftmax { input: x, gate: gates, axis, uniform }, &shape);
+            let mut gates = b.input(&gate, Element::Bool);
+            if let Some(shared) = &shared {
+                let source = |i: usize| (i / shape[1] % gate[0] * gate[1] + i % shape[1] % gate[1]) as u32;
+                let map = shared.iter().enumerate().map(|(i, &shared)| shared.then_some(source(i))).collect();
+                gates = b.node(FloatOp::Reindex { input: gates, map, fill: 0.0 }, &shape, Element::Bool);
+            }
+            let uniform = shared.as_ref().is_some_and(|shared| !shared.contains(&false));
+            let shared = shared.map(Into::into);
+            let y = b.real(FloatOp::GatedSoftmax { input: x, gate: gates, axis, shared }, &shape);
             let graph = b.finish(y);
             let mut numbers = Numbers(3);
             let scores = numbers.tensor(&[&[SAMPLES], &shape[..]].concat());
@@ -743,6 +752,26 @@ fn a_sum_that_wraps_around_is_exact() {
     let graph = b.finish(wrapped);
     let samples = integers(&graph, &[(-128.0, 127.0); 2]);
     assert_eq!(error_of(&graph, &compile_on(&graph, &samples, 8), &samples), 0.0);
+}
+
+#[test]
+fn remainders_of_integers_that_are_held_rounded_are_refused() {
+    let compiled = |factors: [f64; 4]| {
+        let mut b = Builder::new();
+        let x = b.input(&[4], Element::Integer);
+        let factors = b.constant(Tensor::new(vec![4], factors.to_vec()));
+        let op = FloatOp::Binary { function: BinaryFunction::Mul, operands: [x, factors] };
+        let product = b.node(op, &[4], Element::Integer);
+        b.output(product);
+        let function = UnaryFunction::Remainder { divisor: 7.0, truncated: false };
+        let rest = b.node(FloatOp::Unary { input: product, function }, &[4], Element::Integer);
+        let graph = b.finish(rest);
+        let samples = integers(&graph, &[(0.0, 9.0)]);
+        compile(&graph, Some(&samples), &QuantizeOptions::default())
+    };
+    let refused = compiled([1.0, 30.0, 200.0, 3000.0]);
+    assert!(matches!(&refused, Err(QuantizeError::Unsupported { what, .. }) if what.contains("rounded integers")));
+    assert!(compiled([1.0, 2.0, 5.0, 11.0]).is_ok());
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! so a *variance* `b·n·Q − b·S² + c` is at least `c`, and `abs(c_i)·floor(N / floor(√variance)) ≤ N / floor(√(b / n))`. The left side
 //! is recognised as `(n·r)·e_i + r·(−S)`, a product of matrices with `r = floor(N / …)`.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,7 +35,13 @@ pub(super) struct Quotients<'a> {
     program: &'a Program,
     /// Empty where the program has no reciprocal.
     origins: Vec<Option<Arc<[Origin]>>>,
+    /// How many more summands may be compared. Where none is left nothing is said of a product, which is no error: the bound is wider.
+    comparisons: Cell<usize>,
 }
+
+/// Most comparisons of summands for an element of the program. A model's own sums are compared a few times each; views can repeat one sum as
+/// often as they have elements.
+const COMPARISONS: usize = 64;
 
 /// A divisor: `factor` times a sum, plus something that is not negative, perhaps under a root.
 struct Divisor {
@@ -78,7 +85,19 @@ impl<'a> Quotients<'a> {
     /// Looks a program over.
     pub(super) fn of(program: &'a Program) -> Self {
         let divides = program.nodes.iter().any(|node| matches!(node.op, Op::Reciprocal { .. }));
-        Self { program, origins: if divides { origins(program) } else { Vec::new() } }
+        let elements = program.nodes.iter().map(|node| node.elements());
+        let comparisons = elements.fold(0, usize::saturating_add).saturating_mul(COMPARISONS);
+        Self {
+            program,
+            origins: if divides { origins(program) } else { Vec::new() },
+            comparisons: Cell::new(comparisons),
+        }
+    }
+
+    /// Takes comparisons of summands from what is left, if that many are.
+    fn compare(&self, summands: usize) -> Option<()> {
+        self.comparisons.set(self.comparisons.get().checked_sub(summands)?);
+        Some(())
     }
 
     /// A bound of all products of two tensors' elements, if each is an element over a divisor that grows with it.
@@ -188,6 +207,7 @@ impl<'a> Quotients<'a> {
         let sum = self.squared(square)?;
         let Op::Sum { input, factor: factor @ (1 | -1), requantize: None } = self.operator(sum)? else { return None };
         let terms = self.program.node(*input).shape.last()?;
+        self.compare(*terms)?;
         let summed = (sum.index as usize * terms..(sum.index as usize + 1) * terms).map(|i| self.origin(*input, i));
         let elements: HashSet<_> = squared.iter().copied().collect();
         let count = elements.len();
@@ -206,6 +226,7 @@ impl<'a> Quotients<'a> {
         let Op::MatMul { operands, requantize: None } = self.operator(element)? else { return None };
         let [a, b] = operands.map(|operand| &self.program.node(operand).shape);
         let (rows, inner, columns) = (a[1], a[2], b[2]);
+        self.compare(inner)?;
         let (row, column) = (element.index as usize / columns, element.index as usize % columns);
         let pair = |k: usize| {
             let left = self.origin(operands[0], row * inner + k);
@@ -279,6 +300,7 @@ impl<'a> Quotients<'a> {
         match self.operator(element)? {
             Op::Sum { input, factor, requantize: None } if *factor >= 1 => {
                 let (row, last) = (element.index as usize, *self.program.node(*input).shape.last()?);
+                self.compare(last)?;
                 Some(Sum { input: *input, terms: (row * last..(row + 1) * last).collect(), factor: (*factor).into() })
             }
             Op::Conv { input, geometry: ConvGeometry::POINTWISE, weights, bias, requantize: None }
@@ -287,6 +309,7 @@ impl<'a> Quotients<'a> {
                 let positions = self.program.node(element.tensor).elements() / bias.len();
                 let (output, position) = (element.index as usize / positions, element.index as usize % positions);
                 let channels = weights.len() / bias.len();
+                self.compare(channels)?;
                 let own = weights.slice(output * channels..(output + 1) * channels);
                 let factor = *own.first()?;
                 let same = factor >= 1 && own.iter().all(|&weight| weight == factor) && bias[output] >= 0;
@@ -474,5 +497,27 @@ mod tests {
         for of_sum in [-35, -37, 36] {
             assert!(super::super::ranges(&deviations(-1, of_sum)).map_or(true, |ranges| ranges[6].value.lo != 7));
         }
+    }
+
+    /// One sum of many elements, which a view repeats as often, would be compared for hours.
+    #[test]
+    fn sums_that_a_view_repeats_are_compared_a_bounded_number_of_times() {
+        let count = 1 << 12;
+        let nodes = vec![
+            (Op::Input { lo: 1, hi: 2 }, vec![count]),
+            (Op::Sum { input: TensorId(0), factor: 1, requantize: None }, vec![1]),
+            (repeated(1, count).0, vec![count]),
+            (Op::Reciprocal { input: TensorId(2), numerator: 1 << 24 }, vec![count]),
+            (Op::Product { operands: [TensorId(0), TensorId(3)], requantize: None }, vec![count]),
+        ];
+        let mut program = program(vec![]);
+        let node = |(op, shape)| Node { name: "n".into(), op, shape, scale: 1.0 };
+        program.nodes = nodes.into_iter().map(node).collect();
+        let quotients = super::Quotients::of(&program);
+        let all = quotients.comparisons.get();
+        // Each element of the reciprocal is a quotient of its own: the comparisons run out, and the product has the bound of its factors.
+        assert_eq!(quotients.bound([TensorId(0), TensorId(3)], |_| super::Interval::new(1, 2)), None);
+        assert_eq!(all, 4 * count * super::COMPARISONS + super::COMPARISONS);
+        assert!(quotients.comparisons.get() < count);
     }
 }

@@ -124,9 +124,10 @@ impl FunctionPlan {
             }
         }
         let domain = match covered {
-            Some(covered) if saturates => covered.union(own),
-            Some(covered) => covered,
-            None => own,
+            Some(covered) if !saturates => covered,
+            // What saturates needs the ends of the function's own domain, which may lie far from the other uses.
+            Some(covered) if covered.union(own).width() < most => covered.union(own),
+            _ => own,
         };
         Self { tag, lo: domain.lo as i64, hi: domain.hi as i64, saturates }
     }
@@ -295,5 +296,25 @@ impl TablePlan {
         let functions: i64 = self.functions.values().map(|function| function.hi - function.lo + 1).sum();
         let ranges: i64 = self.ranges.keys().map(|(lo, hi)| hi - lo + 1).sum();
         1 + limbs + functions as usize + ranges as usize + self.gathered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A narrow use far from the function's own domain does not make the table as long as the distance.
+    #[test]
+    fn tables_stay_within_the_plan_where_a_use_lies_far_away() {
+        let own = Interval::new(-100, 100);
+        let plan = |arguments: &[(i128, i128)]| {
+            let arguments = arguments.iter().map(|&(lo, hi)| Interval::new(lo, hi)).collect();
+            let FunctionPlan { lo, hi, saturates, .. } = FunctionPlan::new(FIRST_FUNCTION, own, arguments, 1 << 10);
+            (lo, hi, saturates)
+        };
+        assert_eq!(plan(&[(5000, 5010)]), (5000, 5010, false));
+        assert_eq!(plan(&[(-90, 300), (-100_000, 100_000)]), (-100, 300, true));
+        assert_eq!(plan(&[(5000, 5010), (-100_000, 100_000)]), (-100, 100, true));
+        assert_eq!(plan(&[(-100_000, 100_000)]), (-100, 100, true));
     }
 }

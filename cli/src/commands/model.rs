@@ -8,7 +8,7 @@ use prover::program;
 use prover::registration::{register, RegisterError};
 use prover::report::peak_rss_bytes;
 use prover::Plan;
-use verifier::container::Kind;
+use verifier::container::{self, Kind};
 
 use crate::args::{ModelCommand, RegisterArgs};
 use crate::artifacts::{self, write_failure, ProgramArtifact};
@@ -100,8 +100,9 @@ fn run_family(path: &Path, out: &Path, printer: Printer) -> Outcome {
         return Err(Failure::misuse(fault).remedy("compile the model with --weights private"));
     }
     let family = artifact.program.family();
-    program::write(&family, out).map_err(write_failure)?;
-    let digest = program::digest(&family).map_err(write_failure)?;
+    // Unlike a program with private weights, its family is to be published.
+    let file = program::encoding(&family).map_err(write_failure)?;
+    let digest = container::write_encoded(out, &file, false).map_err(write_failure)?;
     printer.field("written", format_args!("{}: no weights are in it", out.display()))?;
     printer.field("program", digest)?;
     printer.report(&Report::new("model family").with("program_digest", digest.to_string()))

@@ -391,7 +391,7 @@ pub enum FloatOp {
         epsilon: f64,
     },
     /// Softmax over one axis among the elements whose gate is 1; the others are 0. A row without such an element is 0 too, or
-    /// `uniform`: every element has the same share.
+    /// some of its elements have equal shares.
     GatedSoftmax {
         /// operand
         input: ValueId,
@@ -399,8 +399,9 @@ pub enum FloatOp {
         gate: ValueId,
         /// axis
         axis: usize,
-        /// what a row has in which nothing takes part
-        uniform: bool,
+        /// for each element whether it has a share of a row in which nothing takes part, where such rows are not 0; true for all
+        /// whose gate can be 1
+        shared: Option<Arc<[bool]>>,
     },
     /// Logarithm of softmax over one axis.
     LogSoftmax {

@@ -703,6 +703,23 @@ fn softmax_takes_all_later_axes_before_operator_set_13() {
 }
 
 #[test]
+fn attention_with_a_large_finite_mask_beside_lengths_by_data_is_refused() {
+    let found = |least: f32| {
+        let nodes = vec![node("Attention", &["x", "x", "x", "m", "", "", "n"], &["y"])];
+        let mut model = model(graph(nodes, vec![floats("m", &[2, 2], &[0.0, least, 0.0, 0.0])]));
+        model.opset_import[0].version = 24;
+        let mut lengths = value("n", &[1]);
+        lengths.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap().elem_type = 7;
+        model.graph.as_mut().unwrap().input = vec![value("x", &[1, 1, 2, 1]), lengths];
+        run(&model).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!([found(f32::NEG_INFINITY), found(-2.0)], [Ok(()), Ok(())]);
+    for least in [-1e4, f32::MIN] {
+        assert!(found(least).unwrap_err().contains("with booleans or with −∞"));
+    }
+}
+
+#[test]
 fn string_labels_are_refused_only_where_they_are_read() {
     let strings = |name: &str| AttributeProto {
         name: name.into(),
@@ -783,6 +800,121 @@ fn scales_and_zero_points_are_checked() {
     assert!(matches!(square, NodeError::Unsupported { .. }), "{square}");
     let wide = quantize(floats("scale", &[1], &[1.0]), integers("zero", &[3]));
     assert!(matches!(wide, NodeError::DataType(_)), "{wide}");
+}
+
+/// `Cast` of `x` to a type of integers.
+fn cast(data_type: i64, output: &str) -> NodeProto {
+    with(node("Cast", &["x"], &[output]), [int("to", data_type)])
+}
+
+#[test]
+fn of_updates_by_data_that_replace_one_element_the_last_counts() {
+    let stored =
+        || vec![floats("data", &[3], &[1.0, 2.0, 3.0]), floats("updates", &[2], &[10.0, 20.0]), integers("two", &[2])];
+    let elements = vec![
+        cast(7, "i"),
+        node("Reshape", &["i", "two"], &["places"]),
+        node("ScatterElements", &["data", "places", "updates"], &["y"]),
+    ];
+    let rows = vec![
+        cast(7, "i"),
+        node("Reshape", &["i", "column"], &["places"]),
+        node("ScatterND", &["data", "places", "updates"], &["y"]),
+    ];
+    for nodes in [elements, rows] {
+        let stored = [stored(), vec![integers("column", &[2, 1])]].concat();
+        let graph = run(&model(graph(nodes, stored))).unwrap();
+        assert_eq!(outputs(&graph, &[1.0, 1.0]), [1.0, 20.0, 3.0]);
+        assert_eq!(outputs(&graph, &[-1.0, 2.0]), [1.0, 2.0, 20.0]);
+        assert_eq!(outputs(&graph, &[2.0, 0.0]), [20.0, 2.0, 10.0]);
+    }
+}
+
+#[test]
+fn a_maximum_of_two_windows_is_put_back_once() {
+    let nodes = vec![
+        node("Reshape", &["x", "line"], &["maxima"]),
+        cast(7, "i"),
+        node("Reshape", &["i", "line"], &["places"]),
+        with(node("MaxUnpool", &["maxima", "places"], &["y"]), [ints("kernel_shape", &[2]), ints("strides", &[1])]),
+    ];
+    let graph = run(&model(graph(nodes, vec![integers("line", &[1, 1, 2])]))).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 1.0]), [0.0, 1.0, 0.0]);
+    assert_eq!(outputs(&graph, &[2.0, 1.0]), [0.0, 1.0, 2.0]);
+}
+
+/// A model whose input has that element type.
+fn typed(data_type: i32, nodes: Vec<NodeProto>, stored: Vec<TensorProto>) -> ModelProto {
+    let mut graph = graph(nodes, stored);
+    let input = graph.input[0].r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
+    input.expect("a tensor").elem_type = data_type;
+    model(graph)
+}
+
+#[test]
+fn updates_that_meet_are_found_where_no_sample_had_them() {
+    let nodes =
+        vec![node("Reshape", &["x", "column"], &["places"]), node("ScatterND", &["data", "places", "updates"], &["y"])];
+    let stored = vec![
+        floats("data", &[3], &[1.0, 2.0, 3.0]),
+        floats("updates", &[2], &[10.0, 20.0]),
+        integers("column", &[2, 1]),
+    ];
+    let graph = run(&typed(7, nodes, stored)).unwrap();
+    let samples = vec![0.0, 1.0, 2.0, 0.0, 1.0, 2.0];
+    let samples = crate::samples::Samples::from_batches(vec![Tensor::new(vec![3, 1, 2], samples)]);
+    let compiled = crate::quantize::compile(&graph, Some(&samples), &Default::default()).unwrap();
+    for place in [0.0, 1.0, 2.0] {
+        let input = [Tensor::new(vec![1, 2], vec![place; 2])];
+        let values = crate::quantize::quantize_inputs(&compiled.program, &input).unwrap().values;
+        let trace = circuits::reference::run(&compiled.program, &values).unwrap();
+        let found = crate::quantize::dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program)).remove(0);
+        let expected = evaluate_outputs(&graph, &input).unwrap().remove(0);
+        assert_eq!(expected.data[place as usize], 20.0);
+        for (found, expected) in found.data.iter().zip(expected.data.iter()) {
+            assert!((found - expected).abs() < 0.3, "{found}, not {expected}, at {place}");
+        }
+    }
+}
+
+#[test]
+fn narrow_integers_that_are_added_by_data_are_refused() {
+    let data = TensorProto { dims: vec![1, 2], ..bytes("data", &[200, 0]) };
+    let scatter =
+        with(node("ScatterElements", &["data", "places", "x"], &["y"]), [string("reduction", "add"), int("axis", 1)]);
+    match run(&typed(2, vec![cast(7, "places"), scatter], vec![data])) {
+        Err(ImportError::Node { operator, error: NodeError::Unsupported { reason, .. }, .. }) => {
+            assert!(operator == "ScatterElements" && reason.contains("may wrap around"), "{operator}: {reason}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn shifts_by_more_bits_than_there_are_leave_nothing() {
+    let three = TensorProto { dims: vec![1], ..bytes("three", &[3]) };
+    for (direction, expected) in [("LEFT", [6.0, 0.0]), ("RIGHT", [1.0, 0.0])] {
+        let shift = with(node("BitShift", &["three", "x"], &["y"]), [string("direction", direction)]);
+        let graph = run(&typed(2, vec![shift], vec![three.clone()])).unwrap();
+        assert_eq!(outputs(&graph, &[1.0, 200.0]), expected);
+    }
+}
+
+#[test]
+fn cubic_samples_beyond_the_border_read_the_elements_at_the_end() {
+    let row = [1.0, 2.0, 4.0, 8.0, 16.0];
+    let image = floats("image", &[1, 1, 5, 5], &[row; 5].concat());
+    let sample = with(
+        node("GridSample", &["image", "grid"], &["y"]),
+        [string("mode", "bicubic"), string("padding_mode", "border"), int("align_corners", 0)],
+    );
+    let nodes = vec![node("Reshape", &["x", "shape"], &["grid"]), sample];
+    let graph = run(&model(graph(nodes, vec![image, integers("shape", &[1, 1, 1, 2])]))).unwrap();
+    // As onnxruntime: three quarters before the first element, which three of the four taps read.
+    for (x, expected) in [(-1.1, 0.96484375), (-9.0, 1.0), (9.0, 16.0), (0.0, 4.0)] {
+        let found = outputs(&graph, &[x, 0.0])[0];
+        assert!((found - expected).abs() < 1e-4, "{x}: {found}, not {expected}");
+    }
 }
 
 mod trees;

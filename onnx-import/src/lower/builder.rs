@@ -9,6 +9,7 @@ use crate::error::NodeError;
 use crate::float::evaluate::apply;
 use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, ValueId};
 use crate::parse::tensor::Literal;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -93,8 +94,8 @@ pub(crate) struct Builder {
     /// Operators between quantized tensors that are computed in reals.
     in_reals: Vec<String>,
     label: String,
-    /// The constants that are converted when they are read.
-    narrow: Vec<ValueId>,
+    /// Constants that are converted when they are read, and were looked at since the last label.
+    looked_at: RefCell<Vec<ValueId>>,
     elements_left: u64,
     elements_limit: u64,
     work_left: u64,
@@ -116,7 +117,7 @@ impl Builder {
             in_float32: vec![],
             in_reals: vec![],
             label: String::new(),
-            narrow: vec![],
+            looked_at: RefCell::default(),
             elements_left: elements_limit,
             elements_limit,
             work_left: MAX_WORK,
@@ -228,7 +229,7 @@ impl Builder {
     /// Names the ONNX node, or the tensor, that what follows comes from. What was read of constants before is dropped.
     pub(crate) fn set_label(&mut self, label: &str) {
         label.clone_into(&mut self.label);
-        for value in &self.narrow {
+        for value in std::mem::take(self.looked_at.get_mut()) {
             if let FloatOp::Constant(tensor) = &mut self.nodes[value.0].op {
                 tensor.data.release();
             }
@@ -263,8 +264,19 @@ impl Builder {
     /// The tensor of a value that is a constant.
     pub(crate) fn tensor(&self, value: ValueId) -> Option<&Tensor> {
         match self.op(value) {
-            FloatOp::Constant(tensor) => Some(tensor),
+            FloatOp::Constant(tensor) => {
+                self.note_look(value, tensor);
+                Some(tensor)
+            }
             _ => None,
+        }
+    }
+
+    /// Has what is read of a constant dropped at the next label.
+    fn note_look(&self, value: ValueId, tensor: &Tensor) {
+        let mut looked_at = self.looked_at.borrow_mut();
+        if tensor.data.is_narrow() && looked_at.last() != Some(&value) {
+            looked_at.push(value);
         }
     }
 
@@ -348,8 +360,9 @@ impl Builder {
     fn push(&mut self, op: FloatOp, shape: Vec<usize>, dtype: DType) -> ValueId {
         let provenance = vec![self.label.clone()];
         let value = ValueId(self.nodes.len());
-        if matches!(&op, FloatOp::Constant(tensor) if tensor.data.is_narrow()) {
-            self.narrow.push(value);
+        // A clone has what its source was read as.
+        if let FloatOp::Constant(tensor) = &op {
+            self.note_look(value, tensor);
         }
         self.nodes.push(FloatNode { provenance, op, shape, element: dtype.element() });
         self.dtypes.push(dtype);
@@ -411,4 +424,23 @@ fn bounded(shape: &[usize]) -> Result<u64, NodeError> {
 
 fn hold(value: f64, dtype: DType) -> Result<f64, NodeError> {
     dtype.hold(value).ok_or(NodeError::Inexact { value, data_type: dtype.name() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_goes_over_the_constants_that_were_looked_at_since_the_last_one() {
+        let mut builder = Builder::new(1 << 20);
+        let tensor = Tensor::constant(vec![1 << 20], vec![0.5; 1 << 20]);
+        assert!(tensor.data.is_narrow());
+        let constant = builder.literal(Literal { tensor, dtype: DType::Float32 });
+        builder.set_label("one");
+        assert!(builder.looked_at.borrow().is_empty());
+        assert_eq!(builder.tensor(constant).map(|tensor| tensor.data[7]), Some(0.5));
+        assert_eq!(*builder.looked_at.borrow(), [constant]);
+        builder.set_label("another");
+        assert!(builder.looked_at.borrow().is_empty());
+    }
 }

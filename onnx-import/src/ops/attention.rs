@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
 use crate::lower::Call;
+use crate::passes::NEGLIGIBLE;
 use crate::registry::{onnx, since, Operator};
 
 type Result<T> = std::result::Result<T, NodeError>;
@@ -47,6 +48,14 @@ fn attention(call: &mut Call) -> Result<Vec<ValueId>> {
     let capped = capped(call, scores, softcap)?;
     let mask = mask(call, call.shape(capped), past)?;
     let mask = without_padding(call, call.shape(capped), mask)?;
+    // Beside a gate they would be numbers of the scores, whose range leaves nothing of the others.
+    let added = mask.added.and_then(|added| call.builder.tensor(added));
+    if mask.gate.is_some() && added.is_some_and(|added| added.data.iter().any(|&value| value <= NEGLIGIBLE)) {
+        return Err(NodeError::unsupported(
+            "a constant mask of large finite numbers is not supported beside keys that the data take out",
+            "export the constant mask with booleans or with −∞",
+        ));
+    }
     let masked = mask.added.is_some() || mask.gate.is_some() || mask.kept.contains(&false);
     if call.version < 24 && softcap > 0.0 && masked {
         return Err(NodeError::unsupported(
@@ -251,7 +260,7 @@ fn softmax(call: &mut Call, scores: ValueId, Mask { kept, gate, .. }: Mask) -> R
         (Some(gate), _) => {
             let mut index = 0..;
             let gate = call.builder.view(gate, shape.clone(), 0.0, |_| index.next().filter(|&at| kept[at]))?;
-            FloatOp::GatedSoftmax { input: scores, gate, axis, uniform: false }
+            FloatOp::GatedSoftmax { input: scores, gate, axis, shared: None }
         }
         (None, true) => FloatOp::MaskedSoftmax { input: scores, axis, kept: kept.into() },
         (None, false) => FloatOp::Softmax { input: scores, axis },

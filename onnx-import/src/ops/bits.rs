@@ -48,15 +48,20 @@ fn shift(call: &mut Call) -> Result<Vec<ValueId>> {
     let dtype = call.dtype(input);
     let Some((lo, hi)) = dtype.integer_range() else { unreachable!("an integer type has a range") };
     let two = call.builder.scalar(2.0, dtype)?;
+    // As many bits as the type has leave nothing, and more do not either.
+    let width = 4.0 * dtype.bytes(2) as f64;
+    let clipped = |call: &mut Call| call.builder.unary(UnaryFunction::Clip { lo: 0.0, hi: width }, amount);
     match direction.as_deref() {
         Some("LEFT") if lo < 0.0 => {
             Err(NodeError::unsupported("a shift to the left of integers with a sign", "multiply by a power of two"))
         }
         Some("LEFT") => {
+            let amount = clipped(call)?;
             let power = call.builder.binary(BinaryFunction::Pow, two, amount)?;
             Ok(vec![wrapping(call, BinaryFunction::Mul, input, power)?])
         }
         Some("RIGHT") if lo == 0.0 => {
+            let amount = clipped(call)?;
             let power = call.builder.binary(BinaryFunction::Pow, two, amount)?;
             Ok(vec![integer_division(call, BinaryFunction::Quotient, input, power)?])
         }

@@ -190,15 +190,9 @@ impl Sampler {
         let inside = UnaryFunction::Clip { lo: 0.0, hi: size as f64 - 1.0 };
         match self.beyond {
             Beyond::Zeros => Ok(position),
+            // An element further out all that is read is the element at the end.
             Beyond::Border if self.kernel == Kernel::Cubic => {
-                // Between an end and the element beside it a position stays where it is.
-                let dtype = builder.dtype(position);
-                let clipped = builder.unary(inside, position)?;
-                let [low, high] = [builder.scalar(lo, dtype)?, builder.scalar(hi, dtype)?];
-                let below = builder.binary(BinaryFunction::Less, position, low)?;
-                let above = builder.binary(BinaryFunction::Less, high, position)?;
-                let kept = builder.select(below, clipped, position)?;
-                builder.select(above, clipped, kept)
+                builder.unary(UnaryFunction::Clip { lo: -1.0, hi: size as f64 }, position)
             }
             Beyond::Border => builder.unary(inside, position),
             Beyond::Reflection => {

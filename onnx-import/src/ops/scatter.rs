@@ -1,12 +1,13 @@
 //! ScatterElements and ScatterND. With constant indices: a view of data and updates, or a few combinations of both where
 //! several updates meet in one element. With indices that depend on the inputs: ones where an index is a position, times the updates;
-//! the standard leaves open what comes of an element that two updates replace, which here is their sum.
+//! of several updates that replace one element the last one counts, which the standard leaves open and onnxruntime does.
 
 use super::arithmetic::check_wrap;
 use super::gather::{flat_places, integer_constant};
-use super::one_hot::indicators;
+use super::one_hot::{indicators, wrapped};
+use crate::dtype::DType;
 use crate::error::NodeError;
-use crate::float::graph::{BinaryFunction, ReduceKind, ValueId};
+use crate::float::graph::{BinaryFunction, ReduceKind, UnaryFunction, ValueId};
 use crate::lower::call::resolve_axis;
 use crate::lower::Call;
 use crate::registry::{onnx, since, Operator};
@@ -22,6 +23,10 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 /// Most updates of one element.
 const MAX_MEETING: usize = 64;
+/// Most pairs of updates by data whose positions are compared.
+const MAX_PAIRS: usize = 1 << 20;
+/// Positions further apart are compared as integers; rounding in fixed point does not reach a half of nearer ones.
+const MAX_ROUNDED: usize = 128;
 
 /// `out[index[i, j, …], j, …] = updates[i, j, …]` for axis 0.
 fn scatter_elements(call: &mut Call) -> Result<Vec<ValueId>> {
@@ -120,6 +125,8 @@ fn max_unpool(call: &mut Call) -> Result<Vec<ValueId>> {
     let chosen = indicators(call, places, elements, false, call.dtype(input))?;
     let turned = call.builder.transpose(chosen, &[1, 0])?;
     let column = call.builder.reshape(input, vec![count, 1])?;
+    // Windows that overlap may have one maximum in common.
+    let column = last_ones(call, places, elements, column)?;
     let put = call.builder.matmul(turned, column)?;
     Ok(vec![call.builder.reshape(put, shape)?])
 }
@@ -134,7 +141,7 @@ fn elements_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3], axi
             call.shape(updates)
         )));
     }
-    let adds = adds(call)?;
+    let adds = adds(call, [data, updates])?;
     call.builder.same_type(&[data, updates])?;
     let last = from.len() - 1;
     let mut order: Vec<usize> = (0..=last).collect();
@@ -150,7 +157,11 @@ fn elements_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3], axi
     let chosen = indicators(call, indices, from[axis], true, call.dtype(data))?;
     let mut wide = call.shape(updates);
     wide.push(1);
-    let updates = call.builder.reshape(updates, wide)?;
+    let mut updates = call.builder.reshape(updates, wide)?;
+    if !adds {
+        let places = wrapped(call, indices, from[axis])?;
+        updates = last_ones(call, places, from[axis], updates)?;
+    }
     let gated = call.builder.binary(BinaryFunction::Mul, chosen, updates)?;
     let put = call.builder.reduce(gated, ReduceKind::Sum, &[last], false)?;
     let covered = call.builder.reduce(chosen, ReduceKind::Sum, &[last], false)?;
@@ -166,14 +177,17 @@ fn rows_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3]) -> Resu
     if [outer, &from[depth..]].concat() != call.shape(updates) {
         return Err(NodeError::shape(format!("updates {:?} at indices {to:?} of {from:?}", call.shape(updates))));
     }
-    let adds = adds(call)?;
+    let adds = adds(call, [data, updates])?;
     call.builder.same_type(&[data, updates])?;
     let places = flat_places(call, indices, &from)?;
     let product = |sizes: &[usize]| sizes.iter().product::<usize>();
     let (rows, inner) = (product(&from[..depth]), product(&from[depth..]));
     let chosen = indicators(call, places, rows, false, call.dtype(data))?;
     let turned = call.builder.transpose(chosen, &[1, 0])?;
-    let updates = call.builder.reshape(updates, vec![product(outer), inner])?;
+    let mut updates = call.builder.reshape(updates, vec![product(outer), inner])?;
+    if !adds {
+        updates = last_ones(call, places, rows, updates)?;
+    }
     let put = call.builder.matmul(turned, updates)?;
     let covered = call.builder.reduce(turned, ReduceKind::Sum, &[1], true)?;
     let flat = call.builder.reshape(data, vec![rows, inner])?;
@@ -181,12 +195,56 @@ fn rows_by_data(call: &mut Call, [data, indices, updates]: [ValueId; 3]) -> Resu
     Ok(vec![call.builder.reshape(result, from)?])
 }
 
-/// Data with updates put where they are, or added to it; `covered` is 1 where an update is.
+/// Updates `[…, updates, inner]`, zero where a later one has the same position; the places `[…, updates]` are not negative.
+fn last_ones(call: &mut Call, places: ValueId, positions: usize, updates: ValueId) -> Result<ValueId> {
+    let mut shape = call.shape(places);
+    let count = shape.last().copied().unwrap_or(1);
+    if count < 2 {
+        return Ok(updates);
+    }
+    let pairs = call.builder.elements(places).saturating_mul(count - 1);
+    if pairs > MAX_PAIRS {
+        return Err(NodeError::unsupported(
+            format!("{pairs} pairs of updates whose positions depend on the inputs and may be the same"),
+            "use fewer updates, or constant indices",
+        ));
+    }
+    let whole = positions > MAX_ROUNDED && call.dtype(places).is_integer();
+    let places = if whole { places } else { call.builder.retype(places, DType::Float32)? };
+    // Those that come after each, and no position behind the last one.
+    let wide = [&shape[..], &[count - 1]].concat();
+    let later = call.builder.view(places, wide, -1.0, |at| {
+        let (&step, outer) = at.split_last()?;
+        let (&update, outer) = outer.split_last()?;
+        let other = update + step + 1;
+        let row = outer.iter().zip(&shape).fold(0, |row, (&index, &size)| row * size + index);
+        (other < count).then_some(row * count + other)
+    })?;
+    shape.push(1);
+    let own = call.builder.reshape(places, shape.clone())?;
+    let same = match whole {
+        true => call.builder.binary(BinaryFunction::Equal, later, own)?,
+        false => {
+            let difference = call.builder.binary(BinaryFunction::Sub, later, own)?;
+            let distance = call.builder.unary(UnaryFunction::Abs, difference)?;
+            let half = call.builder.scalar(0.5, DType::Float32)?;
+            call.builder.binary(BinaryFunction::Less, distance, half)?
+        }
+    };
+    let replaced = call.builder.reduce(same, ReduceKind::Max, &[shape.len() - 1], true)?;
+    let zero = call.builder.scalar(0.0, call.dtype(updates))?;
+    call.builder.select(replaced, zero, updates)
+}
+
+/// Data with updates put where they are, or added to it; `covered` says how many updates an element has.
 fn beside(call: &mut Call, data: ValueId, covered: ValueId, put: ValueId, adds: bool) -> Result<ValueId> {
     let kept = match adds {
         true => data,
         false => {
-            let free = call.builder.affine(covered, -1.0, 1.0)?;
+            let half = call.builder.scalar(0.5, DType::Float32)?;
+            let covered = call.builder.retype(covered, DType::Float32)?;
+            let free = call.builder.binary(BinaryFunction::Less, covered, half)?;
+            let free = call.builder.retype(free, call.dtype(data))?;
             call.builder.binary(BinaryFunction::Mul, data, free)?
         }
     };
@@ -194,14 +252,14 @@ fn beside(call: &mut Call, data: ValueId, covered: ValueId, put: ValueId, adds: 
 }
 
 /// Whether updates by data are added; they replace elements otherwise.
-fn adds(call: &Call) -> Result<bool> {
+fn adds(call: &Call, operands: [ValueId; 2]) -> Result<bool> {
     let reduction = match call.version {
         ..16 => "none".to_owned(),
         _ => call.attributes.string_or("reduction", "none")?,
     };
     match reduction.as_str() {
         "none" => Ok(false),
-        "add" => Ok(true),
+        "add" => check_wrap(call, &operands).map(|()| true),
         other => Err(NodeError::unsupported(
             format!("reduction `{other}` at indices that depend on the inputs"),
             "use none or add, or constant indices",

@@ -10,34 +10,44 @@
 //! A masked element's share is exactly zero in the float types, so it is here. A row without any other element is not
 //! defined in the standard, or is what it is without the mask; such a softmax of a constant mask stays as it is, unless the model
 //! puts zeros in the place of what is then no number. Where the mask depends on the data, such a row is zero if the mask
-//! is infinite, and has equal shares if it is finite.
+//! is infinite. If it is finite, the elements that constant masks keep have equal shares, or, where both kinds put numbers in the
+//! place of scores, all have; none has that an infinite constant masks. That is what sums with −3.4·10³⁸ give in float32, in which
+//! the scores are lost; sums with numbers such as −10⁴ would leave the shares that the scores have.
 
 mod gate;
 
-use self::gate::{added, both, opposite, without, Gate};
+use std::collections::HashMap;
+
+use self::gate::{added, both, opposite, without, Budget, Gate};
 use super::rebuild::{joined, rebuild, Output};
 use crate::float::evaluate::strides_for;
 use crate::float::evaluate::Odometer;
 use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
 
 /// What is added at least to mask an element, the least in use being −10⁴: its exponential beside any other is zero.
-const NEGLIGIBLE: f64 = -9e3;
+pub(crate) const NEGLIGIBLE: f64 = -9e3;
+
+/// Most nodes that are looked at for the masks of one softmax.
+const MAX_LOOKED_AT: usize = 1024;
 
 /// Puts [`FloatOp::MaskedSoftmax`] and [`FloatOp::GatedSoftmax`] in the place of a softmax of masked elements.
 pub(super) fn fold(graph: FloatGraph) -> FloatGraph {
+    let mut stripped = Stripped::new();
     rebuild(graph, |output, _, node| match node.op {
         FloatOp::Softmax { input, axis } => {
             let masked = Masked::of(output, input, None);
-            masked.softmax(output, node, axis, false)
+            masked.softmax(output, node, axis, false, &mut stripped)
         }
         FloatOp::MaskedSoftmax { input, axis, ref kept } => {
             let masked = Masked::of(output, input, Some(kept.to_vec()));
-            masked.softmax(output, node, axis, true)
+            masked.softmax(output, node, axis, true, &mut stripped)
         }
-        FloatOp::Select { condition, then, otherwise } => match without_nan(output, condition, then, otherwise) {
-            Some(value) if output.node(value).shape == node.shape => value,
-            _ => output.push(node),
-        },
+        FloatOp::Select { condition, then, otherwise } => {
+            match without_nan(output, [condition, then, otherwise], &mut stripped) {
+                Some(value) if output.node(value).shape == node.shape => value,
+                _ => output.push(node),
+            }
+        }
         FloatOp::Binary { function: BinaryFunction::Equal, operands } => {
             let node = without_infinity(output, operands, node);
             output.push(node)
@@ -45,6 +55,9 @@ pub(super) fn fold(graph: FloatGraph) -> FloatGraph {
         _ => output.push(node),
     })
 }
+
+/// For each softmax the values that are `−∞` only where what it is of is: masked sums, and masks that were added.
+type Stripped = HashMap<ValueId, Vec<ValueId>>;
 
 /// A comparison with an infinity, as the question whether a value is infinite.
 fn without_infinity(output: &Output, [a, b]: [ValueId; 2], mut node: FloatNode) -> FloatNode {
@@ -59,26 +72,43 @@ fn without_infinity(output: &Output, [a, b]: [ValueId; 2], mut node: FloatNode) 
 
 /// A softmax in which zeros take the place of what is not a number: rows without an element that takes part, as they are found by
 /// their results, or by the largest of what a mask adds to them.
-fn without_nan(output: &mut Output, condition: ValueId, then: ValueId, otherwise: ValueId) -> Option<ValueId> {
-    let nothing_left = match output.node(condition).op {
-        FloatOp::Unary { input, function: UnaryFunction::IsNan } => input == otherwise,
-        FloatOp::Unary { input, function: UnaryFunction::IsInfinite { negative: true, positive: false } } => {
-            matches!(output.node(input).op, FloatOp::Reduce { kind: ReduceKind::Max, .. })
-        }
-        _ => false,
-    };
-    if !nothing_left || output.tensor(then)?.uniform() != Some(0.0) {
+fn without_nan(
+    output: &mut Output,
+    [condition, then, otherwise]: [ValueId; 3],
+    stripped: &mut Stripped,
+) -> Option<ValueId> {
+    if output.tensor(then)?.uniform() != Some(0.0) {
         return None;
     }
     let node = output.node(otherwise).clone();
     match node.op {
-        FloatOp::MaskedSoftmax { .. } | FloatOp::GatedSoftmax { uniform: false, .. } => Some(otherwise),
+        FloatOp::MaskedSoftmax { axis, .. } | FloatOp::GatedSoftmax { axis, shared: None, .. } => {
+            let masks = stripped.get(&otherwise).map_or(&[][..], Vec::as_slice);
+            finds_nothing(output, condition, otherwise, axis, masks).then_some(otherwise)
+        }
         FloatOp::Softmax { input, axis } => {
             let masked = Masked::of(output, input, None);
-            (!masked.gates.is_empty() || masked.kept.contains(&false)).then(|| masked.softmax(output, node, axis, true))
+            let found = finds_nothing(output, condition, otherwise, axis, &masked.stripped);
+            (found && (!masked.gates.is_empty() || masked.kept.contains(&false)))
+                .then(|| masked.softmax(output, node, axis, true, stripped))
         }
         _ => None,
     }
+}
+
+/// Whether a condition finds rows of a softmax without an element that takes part: by its results, or by the largest of one of its
+/// `masks` along its axis.
+fn finds_nothing(output: &Output, condition: ValueId, softmax: ValueId, axis: usize, masks: &[ValueId]) -> bool {
+    let largest = match output.node(condition).op {
+        FloatOp::Unary { input, function: UnaryFunction::IsNan } => return input == softmax,
+        FloatOp::Unary { input, function: UnaryFunction::IsInfinite { negative: true, positive: false } } => input,
+        _ => return false,
+    };
+    let FloatOp::Reduce { input, kind: ReduceKind::Max, ref axes, .. } = output.node(largest).op else { return false };
+    let rank = output.node(input).shape.len();
+    let from_last = output.node(softmax).shape.len() - axis;
+    let along = matches!(axes[..], [reduced] if rank - reduced == from_last);
+    along && output.node(largest).shape.len() == rank && masks.contains(&input)
 }
 
 /// A value some of whose elements are masked.
@@ -91,6 +121,15 @@ struct Masked {
     gates: Vec<Gate>,
     /// What masks add to elements that they keep.
     rests: Vec<ValueId>,
+    /// Which elements infinite constants mask.
+    infinite: Vec<bool>,
+    /// Whether finite numbers that mask are added, rather than put in the place of elements.
+    adds: bool,
+    /// Masked values and masks that are `−∞` only where what the softmax is of is.
+    stripped: Vec<ValueId>,
+    /// Whether numbers have been put in the place of elements, so that values further inside say nothing of the softmax's.
+    replaced: bool,
+    budget: Budget,
     names: Vec<Vec<String>>,
 }
 
@@ -98,13 +137,38 @@ impl Masked {
     /// The masked value behind a value, of which some elements are masked already.
     fn of(output: &mut Output, value: ValueId, kept: Option<Vec<bool>>) -> Self {
         let kept = kept.unwrap_or_else(|| vec![true; output.node(value).elements()]);
-        let mut masked = Self { source: value, kept, gates: Vec::new(), rests: Vec::new(), names: Vec::new() };
-        while masked.strip(output).is_some() {}
+        let mut masked = Self {
+            source: value,
+            infinite: kept.iter().map(|kept| !kept).collect(),
+            kept,
+            gates: Vec::new(),
+            rests: Vec::new(),
+            adds: false,
+            stripped: Vec::new(),
+            replaced: false,
+            budget: Budget(MAX_LOOKED_AT),
+            names: Vec::new(),
+        };
+        while masked.budget.0 > 0 {
+            let (outermost, source) = (!masked.replaced, masked.source);
+            if masked.strip(output).is_none() {
+                break;
+            }
+            masked.budget.0 = masked.budget.0.saturating_sub(1);
+            masked.stripped.extend(outermost.then_some(source));
+        }
         masked
     }
 
     /// The softmax of what is left, or `node` itself where nothing is masked, or a constant mask leaves rows `empty` that must not be.
-    fn softmax(self, output: &mut Output, mut node: FloatNode, axis: usize, empty: bool) -> ValueId {
+    fn softmax(
+        mut self,
+        output: &mut Output,
+        mut node: FloatNode,
+        axis: usize,
+        empty: bool,
+        stripped: &mut Stripped,
+    ) -> ValueId {
         let shape = &node.shape;
         let (size, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
         let row = |first: usize| (0..size).any(|at| self.kept[first + at * inner]);
@@ -116,44 +180,84 @@ impl Masked {
         let names: Vec<&[String]> = self.names.iter().map(Vec::as_slice).chain([&node.provenance[..]]).collect();
         node.provenance = joined(&names);
         let input = self.rests.iter().fold(self.source, |sum, &rest| added(output, [sum, rest], &node));
+        let masks = std::mem::take(&mut self.stripped);
         node.op = match self.gates.is_empty() {
             true => FloatOp::MaskedSoftmax { input, axis, kept: self.kept.into() },
             false => self.gated(output, &node, input, axis),
         };
-        output.push(node)
+        let softmax = output.push(node);
+        stripped.insert(softmax, masks);
+        softmax
     }
 
     /// All gates together, with zeros where constant masks are.
     fn gated(self, output: &mut Output, node: &FloatNode, input: ValueId, axis: usize) -> FloatOp {
-        let uniform = self.gates.iter().all(|gate| gate.finite);
+        let shared = self.shared(&node.shape, axis);
         let opens: Vec<ValueId> = self.gates.iter().map(|gate| gate.open).collect();
         let mut gate = opens.into_iter().reduce(|a, b| both(output, [a, b], node)).expect("there are gates");
         if self.kept.contains(&false) {
             gate = without(output, gate, &self.kept, node.shape.clone(), node);
         }
-        FloatOp::GatedSoftmax { input, gate, axis, uniform }
+        FloatOp::GatedSoftmax { input, gate, axis, shared: shared.map(Into::into) }
+    }
+
+    /// Which elements have equal shares of a row in which none takes part, unless such rows are zero.
+    fn shared(&self, shape: &[usize], axis: usize) -> Option<Vec<bool>> {
+        let mut shared: Vec<bool> = self.infinite.iter().map(|infinite| !infinite).collect();
+        if !self.gates.iter().all(|gate| gate.finite) || !shared.contains(&true) {
+            return None;
+        }
+        if !self.adds {
+            return Some(shared);
+        }
+        let (size, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+        for first in (0..shared.len()).filter(|index| index / inner % size == 0) {
+            let row = || (0..size).map(|at| first + at * inner);
+            if row().any(|index| self.kept[index]) {
+                row().for_each(|index| shared[index] = self.kept[index]);
+            }
+        }
+        Some(shared)
+    }
+
+    /// Notes a mask that is added.
+    fn see(&mut self, mask: ValueId) {
+        if !self.replaced {
+            self.stripped.push(mask);
+        }
+    }
+
+    /// Masks elements by what constants add to them, or put in their place.
+    fn close(&mut self, levels: impl IntoIterator<Item = f64>) {
+        for ((kept, infinite), level) in self.kept.iter_mut().zip(&mut self.infinite).zip(levels) {
+            *kept &= level > NEGLIGIBLE;
+            *infinite |= level == f64::NEG_INFINITY;
+        }
     }
 
     /// Takes the outermost mask off.
     fn strip(&mut self, output: &mut Output) -> Option<()> {
         let node = output.node(self.source).clone();
-        let (source, kept) = match &node.op {
+        let (source, levels): (_, Vec<f64>) = match &node.op {
             FloatOp::Reindex { input, map, fill } if *fill <= NEGLIGIBLE => {
-                let kept = map.iter().map(Option::is_some).collect();
+                let levels = map.iter().map(|from| from.map_or(*fill, |_| 0.0)).collect();
                 let straight = |(index, from): (usize, &Option<u32>)| from.is_none_or(|from| from as usize == index);
                 let same = output.node(*input).shape == node.shape && map.iter().enumerate().all(straight);
                 let op = FloatOp::Reindex { input: *input, map: map.clone(), fill: 0.0 };
-                (if same { *input } else { output.push(FloatNode { op, ..node.clone() }) }, kept)
+                self.replaced = true;
+                (if same { *input } else { output.push(FloatNode { op, ..node.clone() }) }, levels)
             }
             FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => {
-                let (data, constant) = match (output.tensor(*a), output.tensor(*b)) {
-                    (None, Some(constant)) => (*a, constant),
-                    (Some(constant), None) => (*b, constant),
+                let (data, mask) = match (output.tensor(*a), output.tensor(*b)) {
+                    (None, Some(_)) => (*a, *b),
+                    (Some(_), None) => (*b, *a),
                     _ => return self.strip_gate(output, &node, [*a, *b]),
                 };
-                let (kept, rest) = Self::of_constant(output, data, &spread(constant, &node.shape), &node)?;
-                self.rests.extend(rest);
-                (data, kept)
+                let levels = spread(output.tensor(mask)?, &node.shape);
+                self.rests.extend(Self::of_constant(output, data, &levels, &node)?);
+                self.adds |= levels.iter().any(|level| level.is_finite() && *level <= NEGLIGIBLE);
+                self.see(mask);
+                (data, levels)
             }
             FloatOp::Select { condition, then, otherwise } if output.tensor(*condition).is_none() => {
                 return self.strip_choice(output, &node, [*condition, *then, *otherwise]);
@@ -168,31 +272,26 @@ impl Masked {
                 let kept: Vec<bool> = condition.iter().map(|&value| value == when).collect();
                 let fills = spread(constant, &node.shape);
                 let negligible = fills.iter().zip(&kept).all(|(&fill, &kept)| kept || fill <= NEGLIGIBLE);
-                (negligible && output.node(data).shape == node.shape).then_some((data, kept))?
+                let levels = fills.iter().zip(&kept).map(|(&fill, &kept)| if kept { 0.0 } else { fill }).collect();
+                self.replaced = true;
+                (negligible && output.node(data).shape == node.shape).then_some((data, levels))?
             }
             _ => return None,
         };
-        self.kept.iter_mut().zip(kept).for_each(|(kept, other)| *kept &= other);
+        self.close(levels);
         self.source = source;
         self.names.insert(0, node.provenance);
         Some(())
     }
 
-    /// Which elements of data a constant keeps that masks some of them, and what it adds to those.
-    fn of_constant(
-        output: &mut Output,
-        data: ValueId,
-        constant: &[f64],
-        node: &FloatNode,
-    ) -> Option<(Vec<bool>, Option<ValueId>)> {
-        let kept: Vec<bool> = constant.iter().map(|&value| value > NEGLIGIBLE).collect();
-        if output.node(data).shape != node.shape || !kept.contains(&false) {
+    /// What a constant that masks some elements of data adds to the others.
+    fn of_constant(output: &mut Output, data: ValueId, constant: &[f64], node: &FloatNode) -> Option<Option<ValueId>> {
+        if output.node(data).shape != node.shape || constant.iter().all(|&value| value > NEGLIGIBLE) {
             return None;
         }
         let rest: Vec<f64> = constant.iter().map(|&value| if value > NEGLIGIBLE { value } else { 0.0 }).collect();
         let adds = rest.iter().any(|&value| value != 0.0);
-        let rest = adds.then(|| output.push_constant(Tensor::new(node.shape.clone(), rest), &node.provenance));
-        Some((kept, rest))
+        Some(adds.then(|| output.push_constant(Tensor::new(node.shape.clone(), rest), &node.provenance)))
     }
 
     /// Takes off the fill of a view that is added: what the view shows besides is added still.
@@ -203,8 +302,9 @@ impl Masked {
             return None;
         }
         let strides = strides_for(&shown.shape, &node.shape);
-        let kept: Vec<bool> = Odometer::new(&node.shape, [strides]).map(|[index]| map[index].is_some()).collect();
-        self.kept.iter_mut().zip(kept).for_each(|(kept, other)| *kept &= other);
+        self.close(Odometer::new(&node.shape, [strides]).map(|[index]| map[index].map_or(fill, |_| 0.0)));
+        self.adds |= fill.is_finite();
+        self.see(view);
         let op = FloatOp::Reindex { input, map, fill: 0.0 };
         self.rests.push(output.push(FloatNode { op, ..shown }));
         self.source = data;
@@ -217,11 +317,13 @@ impl Masked {
         let [a, b] = operands;
         let found = [(a, b), (b, a)].into_iter().find_map(|(data, mask)| {
             let whole = output.node(data).shape == node.shape;
-            whole.then(|| Gate::of(output, mask)).flatten().map(|gate| (data, gate))
+            whole.then(|| Gate::of(output, mask, &mut self.budget)).flatten().map(|gate| (data, mask, gate))
         });
-        let Some((data, gate)) = found else {
+        let Some((data, mask, gate)) = found else {
             return self.strip_fill(output, node, a, b).or_else(|| self.strip_fill(output, node, b, a));
         };
+        self.adds |= gate.finite;
+        self.see(mask);
         self.take(data, gate, node);
         Some(())
     }
@@ -247,6 +349,7 @@ impl Masked {
             return None;
         }
         let open = if closed { opposite(output, condition, node) } else { condition };
+        self.replaced = true;
         self.take(data, Gate { open, rest: None, finite }, node);
         Some(())
     }
@@ -270,7 +373,7 @@ mod tests {
     use super::fold;
     use crate::float::evaluate::evaluate_outputs;
     use crate::float::graph::{
-        BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId,
+        BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
     };
 
     const SOFTMAX: FloatOp = FloatOp::Softmax { input: ValueId(1), axis: 1 };
@@ -358,7 +461,7 @@ mod tests {
         assert!(found[0].data.iter().zip(expected[0].data.iter()).all(|(a, b)| (a - b).abs() < 1e-12));
         assert!(crate::passes::check_finite(&after).is_ok(), "no infinity is left");
         let gated = after.nodes.iter().find_map(|node| match node.op {
-            FloatOp::GatedSoftmax { uniform, .. } => Some(uniform),
+            FloatOp::GatedSoftmax { ref shared, .. } => Some(shared.is_some()),
             _ => None,
         });
         gated.expect("the softmax is gated")
@@ -455,6 +558,84 @@ mod tests {
             push(nodes, op, &[2, 3], Element::Real)
         }));
         assert!(uniform);
+    }
+
+    /// A row that the data close has shares of the elements that a constant mask keeps; what is added by numbers that mask decides.
+    #[test]
+    fn rows_that_data_close_share_what_constants_keep() {
+        let before = gated(|nodes| {
+            let causal =
+                Tensor::new(vec![2, 3], vec![0.0, f64::NEG_INFINITY, 0.0, 0.0, f64::NEG_INFINITY, f64::NEG_INFINITY]);
+            let causal = push(nodes, FloatOp::Constant(causal), &[2, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), causal] };
+            let scores = push(nodes, op, &[2, 3], Element::Real);
+            let real = push(nodes, FloatOp::Reshape(ValueId(1)), &[1, 3], Element::Real);
+            let function = UnaryFunction::Affine { factor: 3.4e38, offset: -3.4e38 };
+            let mask = push(nodes, FloatOp::Unary { input: real, function }, &[1, 3], Element::Real);
+            let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [scores, mask] };
+            push(nodes, op, &[2, 3], Element::Real)
+        });
+        let after = super::super::dead::remove(fold(before.clone()));
+        let scores = Tensor::new(vec![2, 3], vec![0.5, -1.0, 2.0, 1.5, 0.25, -3.0]);
+        for mask in [vec![0.0; 3], vec![0.0, 1.0, 0.0]] {
+            let inputs = [scores.clone(), Tensor::new(vec![3], mask)];
+            let found = evaluate_outputs(&after, &inputs).unwrap();
+            assert_eq!(found[0].data[..], [0.5, 0.0, 0.5, 1.0, 0.0, 0.0]);
+            assert_eq!(found, evaluate_outputs(&before, &inputs).unwrap());
+        }
+    }
+
+    /// A sum of a value with itself, many times over, has more paths than can be looked at.
+    #[test]
+    fn sums_with_many_paths_end() {
+        for is_mask in [false, true] {
+            let found = fold(gated(|nodes| {
+                let op = FloatOp::Reshape(ValueId(1));
+                let mut sum = push(nodes, op, &[1, 3], Element::Real);
+                if is_mask {
+                    let function = UnaryFunction::Affine { factor: 1e4, offset: -1e4 };
+                    sum = push(nodes, FloatOp::Unary { input: sum, function }, &[1, 3], Element::Real);
+                }
+                for _ in 0..200 {
+                    let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [sum, sum] };
+                    sum = push(nodes, op, &[1, 3], Element::Real);
+                }
+                let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), sum] };
+                push(nodes, op, &[2, 3], Element::Real)
+            }));
+            assert!(found.nodes.len() < 10_000);
+        }
+    }
+
+    /// Zeros in the place of rows that another mask closes are a choice of their own.
+    #[test]
+    fn zeros_are_chosen_by_the_mask_of_the_softmax_along_its_axis() {
+        let build = |of_mask: bool, axis: usize| {
+            let mut built = gated(|nodes| {
+                let zero = push(nodes, FloatOp::Constant(Tensor::scalar(0.0)), &[], Element::Real);
+                let least = push(nodes, FloatOp::Constant(Tensor::scalar(f64::NEG_INFINITY)), &[], Element::Real);
+                let op = FloatOp::Select { condition: ValueId(1), then: zero, otherwise: least };
+                let mask = push(nodes, op, &[1, 3], Element::Real);
+                let op = FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(0), mask] };
+                push(nodes, op, &[2, 3], Element::Real)
+            });
+            let (zero, mask) = (ValueId(2), ValueId(4));
+            let softmax = built.outputs[0].value;
+            let input = if of_mask { mask } else { ValueId(0) };
+            let rows = if of_mask { 1 } else { 2 };
+            let shape = if axis == 1 { [rows, 1] } else { [1, 3] };
+            let nodes = &mut built.nodes;
+            let op = FloatOp::Reduce { input, kind: ReduceKind::Max, axes: vec![axis] };
+            let largest = push(nodes, op, &shape, Element::Real);
+            let function = UnaryFunction::IsInfinite { positive: false, negative: true };
+            let nothing = push(nodes, FloatOp::Unary { input: largest, function }, &shape, Element::Bool);
+            let op = FloatOp::Select { condition: nothing, then: zero, otherwise: softmax };
+            built.outputs[0].value = push(nodes, op, &[2, 3], Element::Real);
+            let after = fold(built);
+            matches!(after.nodes[after.outputs[0].value.0].op, FloatOp::GatedSoftmax { shared: None, .. })
+        };
+        assert!(build(true, 1));
+        assert!(!build(false, 1) && !build(true, 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod views;
 use crate::float::graph::FloatGraph;
 
 pub(crate) use finite::check_finite;
+pub(crate) use mask::NEGLIGIBLE;
 
 /// Runs all passes.
 pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {

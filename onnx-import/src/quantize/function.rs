@@ -57,6 +57,26 @@ impl Function {
         }
     }
 
+    /// Whether it takes an integer quotient or remainder, or, with `floors`, the integer part.
+    pub(super) fn divides(&self, floors: bool) -> bool {
+        match self {
+            Self::Argument | Self::Constant(_) => false,
+            Self::Unary(function, inner) => {
+                let divides = match function {
+                    UnaryFunction::Remainder { .. } | UnaryFunction::Quotient(_) => true,
+                    UnaryFunction::Floor => floors,
+                    _ => false,
+                };
+                divides || inner.divides(floors)
+            }
+            Self::Binary(function, a, b) => {
+                let divides = matches!(function, BinaryFunction::Remainder | BinaryFunction::Quotient);
+                divides || a.divides(floors) || b.divides(floors)
+            }
+            Self::Select(a, b, c) => [a, b, c].into_iter().any(|part| part.divides(floors)),
+        }
+    }
+
     /// `self ∘ inner`.
     pub(super) fn after(&self, inner: &Self) -> Self {
         let wrap = |function: &Arc<Self>| Arc::new(function.after(inner));

@@ -167,7 +167,9 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::Gather { axis, .. } => views::gather(operands[0], operands[1], *axis),
         FloatOp::Softmax { axis, .. } => reduce::softmax(operands[0], *axis, false),
         FloatOp::MaskedSoftmax { axis, kept, .. } => reduce::masked_softmax(operands[0], *axis, kept),
-        FloatOp::GatedSoftmax { axis, uniform, .. } => reduce::gated_softmax(operands[0], operands[1], *axis, *uniform),
+        FloatOp::GatedSoftmax { axis, shared, .. } => {
+            reduce::gated_softmax(operands[0], operands[1], *axis, shared.as_deref())
+        }
         FloatOp::Normalize { axes, centered, epsilon, .. } => reduce::normalize(operands[0], axes, *centered, *epsilon),
         FloatOp::TreeLeaves { trees, .. } => trees.indicators(&operands[0].data, operands[0].shape[1]),
         FloatOp::Quantize { quantizer, .. } => operands[0].data.iter().map(|&v| quantizer.quantize(v)).collect(),

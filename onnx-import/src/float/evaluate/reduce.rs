@@ -94,16 +94,19 @@ pub(super) fn masked_softmax(input: &Tensor, axis: usize, kept: &[bool]) -> Vec<
     shares
 }
 
-/// Softmax of the elements whose gate, under broadcasting, is not 0; the rest is 0. Where there are none, all are 0 or have one share.
-pub(super) fn gated_softmax(input: &Tensor, gate: &Tensor, axis: usize, uniform: bool) -> Vec<f64> {
+/// Softmax of the elements whose gate, under broadcasting, is not 0; the rest is 0. Where there are none, all are 0, or those
+/// that are `shared` have equal shares.
+pub(super) fn gated_softmax(input: &Tensor, gate: &Tensor, axis: usize, shared: Option<&[bool]>) -> Vec<f64> {
     let gates = Odometer::new(&input.shape, [super::strides_for(&gate.shape, &input.shape)]);
     let kept: Vec<bool> = gates.map(|[index]| gate.data[index] != 0.0).collect();
     let mut shares = masked_softmax(input, axis, &kept);
+    let Some(shared) = shared else { return shares };
     let (outer, size, inner) = around_axis(&input.shape, axis);
     for first in (0..outer * inner).map(|row| row / inner * size * inner + row % inner) {
         let row = (0..size).map(|k| first + k * inner);
-        if uniform && !row.clone().any(|index| kept[index]) {
-            row.for_each(|index| shares[index] = 1.0 / size as f64);
+        if !row.clone().any(|index| kept[index]) {
+            let count = row.clone().filter(|&index| shared[index]).count() as f64;
+            row.filter(|&index| shared[index]).for_each(|index| shares[index] = 1.0 / count);
         }
     }
     shares
@@ -162,11 +165,13 @@ mod tests {
     #[test]
     fn gates_close_elements_and_whole_rows() {
         let gate = Tensor::new(vec![2, 1], vec![0.0, 1.0]);
-        for (uniform, share) in [(false, 0.0), (true, 1.0 / 3.0)] {
-            let shares = gated_softmax(&matrix(), &gate, 1, uniform);
-            assert_eq!(shares[..3], [share; 3]);
+        let (all, two) = ([true; 6], [true, false, true, true, true, true]);
+        let third = 1.0 / 3.0;
+        for (shared, row) in [(None, [0.0; 3]), (Some(&all[..]), [third; 3]), (Some(&two[..]), [0.5, 0.0, 0.5])] {
+            let shares = gated_softmax(&matrix(), &gate, 1, shared);
+            assert_eq!(shares[..3], row);
             assert_eq!(shares[3..], softmax(&matrix(), 1, false)[3..]);
-            let columns = gated_softmax(&matrix(), &gate, 0, uniform);
+            let columns = gated_softmax(&matrix(), &gate, 0, shared);
             assert_eq!(columns, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         }
     }

@@ -13,8 +13,19 @@ use crate::float::evaluate::{broadcast_shape, strides_for, Odometer};
 use crate::float::graph::{BinaryFunction, Element, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 use crate::passes::rebuild::Output;
 
-/// Most nodes that are looked at for one mask.
+/// Most nodes that are looked at for one function.
 const MAX_LOOKED_AT: usize = 64;
+
+/// How many nodes may still be looked at for the masks of one softmax. It bounds time and depth: a sum of one value and itself is as
+/// many sums as it has paths.
+pub(super) struct Budget(pub(super) usize);
+
+impl Budget {
+    fn spend(&mut self) -> Option<()> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(())
+    }
+}
 
 /// A mask that depends on the data.
 pub(super) struct Gate {
@@ -27,34 +38,40 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// The gate that a value is, if it is one.
-    pub(super) fn of(output: &mut Output, value: ValueId) -> Option<Self> {
+    /// The gate that a value is, if it is one, and the budget suffices to find it.
+    pub(super) fn of(output: &mut Output, value: ValueId, budget: &mut Budget) -> Option<Self> {
+        budget.spend()?;
         let node = output.node(value).clone();
         if node.element != Element::Real || output.tensor(value).is_some() {
             return None;
         }
         match &node.op {
             FloatOp::Select { condition, then, otherwise } => {
-                Self::of_choice(output, &node, [*condition, *then, *otherwise])
+                Self::of_choice(output, &node, [*condition, *then, *otherwise], budget)
             }
             FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, .. } => {
-                match Self::of(output, *input) {
+                match Self::of(output, *input, budget) {
                     Some(inner) => inner.seen_through(output, &node),
-                    None => Self::of_function(output, value, &node),
+                    None => Self::of_function(output, value, &node, budget),
                 }
             }
             FloatOp::Binary { function: BinaryFunction::Add, operands } => {
-                match operands.map(|operand| Self::of(output, operand)) {
-                    [None, None] => Self::of_function(output, value, &node),
+                match operands.map(|operand| Self::of(output, operand, budget)) {
+                    [None, None] => Self::of_function(output, value, &node, budget),
                     gates => Self::of_sum(output, &node, *operands, gates),
                 }
             }
-            _ => Self::of_function(output, value, &node),
+            _ => Self::of_function(output, value, &node, budget),
         }
     }
 
     /// A choice by data of which one side at least is a constant.
-    fn of_choice(output: &mut Output, node: &FloatNode, [condition, then, otherwise]: [ValueId; 3]) -> Option<Self> {
+    fn of_choice(
+        output: &mut Output,
+        node: &FloatNode,
+        [condition, then, otherwise]: [ValueId; 3],
+        budget: &mut Budget,
+    ) -> Option<Self> {
         if output.tensor(condition).is_some() {
             return None;
         }
@@ -71,18 +88,24 @@ impl Gate {
             }
             [Some(Kept { all: Some(false), finite, .. }), None] => {
                 let closed = opposite(output, condition, node);
-                Some(Self::beside(output, closed, otherwise, finite, node))
+                Some(Self::beside(output, [closed, otherwise], finite, node, budget))
             }
             [None, Some(Kept { all: Some(false), finite, .. })] => {
-                Some(Self::beside(output, condition, then, finite, node))
+                Some(Self::beside(output, [condition, then], finite, node, budget))
             }
             _ => None,
         }
     }
 
     /// A gate in front of a value, which may have one of its own.
-    fn beside(output: &mut Output, open: ValueId, value: ValueId, finite: bool, node: &FloatNode) -> Self {
-        match Self::of(output, value) {
+    fn beside(
+        output: &mut Output,
+        [open, value]: [ValueId; 2],
+        finite: bool,
+        node: &FloatNode,
+        budget: &mut Budget,
+    ) -> Self {
+        match Self::of(output, value, budget) {
             Some(own) => {
                 let open = both(output, [open, own.open], node);
                 Self { open, rest: own.rest, finite: finite && own.finite }
@@ -156,9 +179,12 @@ impl Gate {
     }
 
     /// A function of booleans, integers and inputs that gives large numbers.
-    fn of_function(output: &mut Output, value: ValueId, node: &FloatNode) -> Option<Self> {
-        let mut looks = Looks { left: MAX_LOOKED_AT, large: false };
-        if !looks.at(output, value) || !looks.large {
+    fn of_function(output: &mut Output, value: ValueId, node: &FloatNode, budget: &mut Budget) -> Option<Self> {
+        let left = MAX_LOOKED_AT.min(budget.0);
+        let mut looks = Looks { left, large: false };
+        let is_function = looks.at(output, value);
+        budget.0 -= left - looks.left;
+        if !is_function || !looks.large {
             return None;
         }
         let bound = output.push_constant(Tensor::scalar(NEGLIGIBLE), &node.provenance);

@@ -19,6 +19,8 @@ const MOST_QUOTIENT_BITS: u32 = 30;
 const MOST_BITS: i32 = 18;
 /// Widest range of integers all of which are looked at.
 const MOST_TAKEN: f64 = 255.0;
+/// Largest magnitude of integers that are known to the nearest one where they are held rounded to 8 bits.
+const MOST_ROUNDED: f64 = 127.0;
 
 impl Lowering<'_> {
     pub(super) fn binary(
@@ -180,6 +182,9 @@ impl Lowering<'_> {
             *integer = self.broadcast_to(value, operand, &shape)?;
             if !self.plan.node(*integer).integer {
                 let range = self.plan.node(*integer).range;
+                if self.graph.constant(operand).is_none() {
+                    self.check_rounded(value, range)?;
+                }
                 *integer = self.map(value, *integer, Function::unary(UnaryFunction::Round), range);
             }
         }
@@ -222,6 +227,32 @@ impl Lowering<'_> {
         self.plan.nodes[rest.0].range =
             Range { lo: if a.lo < 0.0 { -end } else { 0.0 }, hi: if a.hi > 0.0 { end } else { 0.0 } };
         Ok(rest)
+    }
+
+    /// A function of a value as one of the plan node that stands for it: where it takes quotients or remainders of an integer that is held
+    /// rounded, of the nearest integer, as far as that is known.
+    pub(super) fn of_whole(
+        &self,
+        value: ValueId,
+        root: ValueId,
+        function: Function,
+    ) -> Result<Function, QuantizeError> {
+        let node = self.plan.node(self.value(root));
+        let [result, of] = [value, root].map(|value| self.node(value).element);
+        if of != Element::Integer || node.integer || !function.divides(result == Element::Integer) {
+            return Ok(function);
+        }
+        self.check_rounded(value, node.range)?;
+        Ok(function.after(&Function::unary(UnaryFunction::Round)))
+    }
+
+    /// Refuses to divide integers of a range whose rounding leaves open which they are.
+    fn check_rounded(&self, value: ValueId, range: Range) -> Result<(), QuantizeError> {
+        if range.magnitude() <= MOST_ROUNDED {
+            return Ok(());
+        }
+        let what = format!("a quotient or remainder of rounded integers in [{}, {}]", range.lo, range.hi);
+        self.unsupported(value, what, "give inputs of a smaller range, or divide in floats")
     }
 
     /// `a − b·trunc(a / b)` for reals, as exactly as the quotient is known.

@@ -126,7 +126,8 @@ impl Lowering<'_> {
             let count = node.elements();
             return self.scaled(value, root, vec![factor; count], vec![offset; count]);
         }
-        Ok(self.map(value, root, choice.function.clone(), self.range(value)))
+        let function = self.of_whole(value, choice.root, choice.function.clone())?;
+        Ok(self.map(value, root, function, self.range(value)))
     }
 
     fn primitive(&mut self, value: ValueId) -> Result<PlanId, QuantizeError> {
@@ -151,7 +152,11 @@ impl Lowering<'_> {
             // Unfused: the operand is broadcast, or the expression grew too large.
             FloatOp::Unary { input, function } => {
                 let operand = self.data(*input)?;
-                Ok(self.map(value, operand, Function::unary(*function), self.range(value)))
+                let function = match graph.constant(*input) {
+                    Some(_) => Function::unary(*function),
+                    None => self.of_whole(value, *input, Function::unary(*function))?,
+                };
+                Ok(self.map(value, operand, function, self.range(value)))
             }
             FloatOp::Binary { function, operands } => self.binary(value, *function, *operands),
             FloatOp::Select { condition, then, otherwise } => self.select(value, *condition, *then, *otherwise),
@@ -208,8 +213,8 @@ impl Lowering<'_> {
             }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
             FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
-            FloatOp::GatedSoftmax { input, gate, axis, uniform } => {
-                self.gated_softmax(value, *input, *gate, *axis, *uniform)
+            FloatOp::GatedSoftmax { input, gate, axis, shared } => {
+                self.gated_softmax(value, *input, *gate, *axis, shared.as_deref())
             }
             FloatOp::Normalize { input, axes, centered, epsilon } => {
                 self.normalize(value, *input, axes, *centered, *epsilon)

@@ -85,8 +85,8 @@ impl Lowering<'_> {
     /// Softmax of the elements whose `gate` is 1. An element `v` of `[lo, hi]` with a closed gate becomes 0, one with an open gate
     /// `u = v − lo + margin`, where the margin is more than `hi − lo`: no difference `u − max u` of two open ones is as small as that
     /// of a closed and an open one, and the table of the exponential is 0 from there on. A row without an open gate has
-    /// equal elements, so equal shares; where these are to be 0, the maximum is taken to be no less than any open one, and every
-    /// difference is one of a closed element.
+    /// equal elements, so those that are `shared` have equal shares, as others have no exponential; where all are to be 0, the
+    /// maximum is taken to be no less than any open one, and every difference is one of a closed element.
     ///
     /// One step is added to the sums, so that a row of zeros has a divisor; beside others it is less than their rounding.
     pub(super) fn gated_softmax(
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         input: ValueId,
         gate: ValueId,
         axis: usize,
-        uniform: bool,
+        shared: Option<&[bool]>,
     ) -> Result<PlanId, QuantizeError> {
         let shape = self.node(input).shape.clone();
         let rows = self.rows(value, input, &[axis])?;
@@ -119,13 +119,25 @@ impl Lowering<'_> {
         let gated = self.product(value, [lifted, gate], Range { lo: 0.0, hi: top });
         let largest = self.maximum(value, gated, Range { lo: 0.0, hi: top });
         // An open element at least, where a row of closed ones is to be zero.
-        let least = if uniform { 0.0 } else { margin };
+        let least = if shared.is_some() { 0.0 } else { margin };
         let bounded = Function::unary(UnaryFunction::Clip { lo: least, hi: top });
         let largest = self.map(value, largest, bounded, Range { lo: least, hi: top });
         self.stepped(largest, step, None);
-        let (positions, shown) = ((0..count * size).collect(), vec![true; count * size]);
-        let shifted = Shifted { difference: gated, positions, shown, count, size };
-        let shifted = self.below_maximum(value, largest, shifted);
+        let inner: usize = shape[axis + 1..].iter().product();
+        let has_share = |position: &usize| {
+            let (row, at) = (position / size, position % size);
+            shared.is_none_or(|shared| shared[(row / inner * size + at) * inner + row % inner])
+        };
+        let positions: Vec<_> = (0..count * size).filter(has_share).collect();
+        let difference = match positions.len() == count * size {
+            true => gated,
+            false => {
+                let compact = positions.iter().map(|&position| element(position)).collect();
+                self.view_of(value, gated, vec![positions.len()], compact)
+            }
+        };
+        let shown = vec![true; positions.len()];
+        let shifted = self.below_maximum(value, largest, Shifted { difference, positions, shown, count, size });
         let (bits, _) = self.share_bits(value);
         let least_share = (-f64::from(bits)).exp2();
         let is_open = Function::Binary(
