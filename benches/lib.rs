@@ -3,6 +3,7 @@
 //! | module | content |
 //! | --- | --- |
 //! | [`clock`] | processor seconds, medians, runs that alternate |
+//! | [`models`] | models of a corpus |
 //! | [`networks`] | synthetic integer programs |
 //! | [`plot`] | plots as SVG |
 //! | [`record`] | records as CSV, and where and on what they were taken |
@@ -10,6 +11,7 @@
 //! | [`table`] | records as Markdown |
 
 pub mod clock;
+pub mod models;
 pub mod networks;
 pub mod plot;
 pub mod record;

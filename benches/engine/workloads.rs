@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use circuits::graph::Program;
 use circuits::layout::LayoutOptions;
-use onnx_import::quantize::{self, QuantizeOptions};
-use onnx_import::samples::{InputSpec, Samples};
-use onnx_import::{import_file, ImportOptions};
 use prover::srs::Srs;
-use zkinfer_benches::networks;
+use zkinfer_benches::{models, networks};
 
 /// Units of the synthetic machines.
 const UNITS: u32 = 4;
@@ -70,7 +67,10 @@ impl Source {
     /// The model or its samples can't be read.
     pub(crate) fn make(&self) -> Result<Workload> {
         let (program, options) = match self {
-            Self::Model(folder) => return model(folder),
+            Self::Model(folder) => {
+                let (program, inputs) = models::model(folder)?;
+                return Ok(Workload { program, options: LayoutOptions::default(), inputs });
+            }
             Self::Dense(sizes) => (networks::dense_network(&self.name(), sizes), LayoutOptions::default()),
             Self::Picture(k) => {
                 (networks::picture_of_rows(*k), LayoutOptions { units: Some(UNITS), ..LayoutOptions::default() })
@@ -79,18 +79,6 @@ impl Source {
         let inputs = networks::inputs(&program);
         Ok(Workload { program, options, inputs })
     }
-}
-
-/// Compiles a model as `zkinfer compile` does, on its samples, and takes the first one for the run.
-fn model(folder: &Path) -> Result<Workload> {
-    let graph = import_file(&folder.join("model.onnx"), &ImportOptions::default())?;
-    let test = folder.join("test.npz");
-    let calibration = folder.join("calibration.npz");
-    let calibration = Samples::read(if calibration.exists() { &calibration } else { &test })?;
-    let program = quantize::compile(&graph, Some(&calibration), &QuantizeOptions::default())?.program;
-    let tensors = Samples::read(&test)?.inputs(&InputSpec::of_program(&program), 0)?;
-    let inputs = quantize::quantize_inputs(&program, &tensors)?.values;
-    Ok(Workload { program, options: LayoutOptions::default(), inputs })
 }
 
 /// Development SRS files, made when they are first asked for.

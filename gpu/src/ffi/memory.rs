@@ -34,6 +34,18 @@ pub struct DeviceCounts {
     pub downloaded_bytes: u64,
 }
 
+impl std::ops::Add for DeviceCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            launches: self.launches + other.launches,
+            uploaded_bytes: self.uploaded_bytes + other.uploaded_bytes,
+            downloaded_bytes: self.downloaded_bytes + other.downloaded_bytes,
+        }
+    }
+}
+
 impl std::ops::Sub for DeviceCounts {
     type Output = Self;
 
