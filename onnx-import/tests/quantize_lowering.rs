@@ -273,6 +273,27 @@ fn long_recurrences_compile() {
     assert_eq!(compiled.program.tables.len(), 1);
 }
 
+/// Sums of sums that nobody else reads are not rounded on the way, though not at any depth; factors of factors become one, with the names
+/// of the last ones.
+#[test]
+fn long_chains_compile() {
+    const LENGTH: usize = 20_000;
+    let chain = |next: &dyn Fn(&mut Builder, ValueId, ValueId) -> ValueId| {
+        let mut b = Builder::new();
+        let (x, y) = (b.input(&[1, 2], Element::Real), b.input(&[1, 2], Element::Real));
+        let sum = (0..LENGTH).fold(x, |sum, _| next(&mut b, sum, y));
+        b.output(y);
+        let graph = b.finish(sum);
+        compile_on(&graph, &samples(&graph), 8)
+    };
+    chain(&|b, sum, y| b.binary(BinaryFunction::Add, [sum, y], &[1, 2]));
+    let compiled = chain(&|b, sum, _| {
+        let little = b.constant(Tensor::new(vec![1, 2], vec![1e-4, 2e-4]));
+        b.binary(BinaryFunction::Add, [sum, little], &[1, 2])
+    });
+    assert!(compiled.program.nodes.iter().all(|node| node.name.len() < 64 * 16));
+}
+
 #[test]
 fn operands_of_one_layer_need_no_common_scale() {
     let mut b = Builder::new();

@@ -18,6 +18,7 @@ use crate::float::graph::FloatGraph;
 
 pub(crate) use finite::check_finite;
 pub(crate) use mask::NEGLIGIBLE;
+pub(crate) use rebuild::MAX_NAMES;
 
 /// Runs all passes.
 pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {

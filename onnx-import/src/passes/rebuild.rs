@@ -74,7 +74,10 @@ pub(super) fn use_counts(graph: &FloatGraph) -> Vec<usize> {
     counts
 }
 
-/// The names of several nodes in order, each once.
+/// Most names of a node that others became a part of; the last ones are kept.
+pub(crate) const MAX_NAMES: usize = 64;
+
+/// The names of several nodes in order, each once, the last ones where they are too many.
 pub(super) fn joined(lists: &[&[String]]) -> Vec<String> {
     let mut names: Vec<String> = vec![];
     for name in lists.iter().flat_map(|list| list.iter()) {
@@ -82,5 +85,6 @@ pub(super) fn joined(lists: &[&[String]]) -> Vec<String> {
             names.push(name.clone());
         }
     }
+    names.drain(..names.len().saturating_sub(MAX_NAMES));
     names
 }

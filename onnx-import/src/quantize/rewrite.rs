@@ -24,6 +24,7 @@ use super::function::Function;
 use super::kernel::Channels;
 use super::plan::{is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
 use crate::float::trees::Trees;
+use crate::passes::MAX_NAMES;
 
 /// Applies all rules until none applies.
 pub(super) fn rewrite(plan: &mut Plan) {
@@ -138,11 +139,12 @@ impl Readers {
     }
 }
 
-/// Adds the names of an absorbed node.
+/// Adds the names of an absorbed node, the last of them where they are too many.
 fn absorb_names(plan: &mut Plan, id: PlanId, from: &[String]) {
     let names = &mut plan.nodes[id.0].names;
     let new: Vec<_> = from.iter().filter(|name| !names.contains(name)).cloned().collect();
     names.splice(0..0, new);
+    names.drain(..names.len().saturating_sub(MAX_NAMES));
 }
 
 fn compose_views(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {

@@ -517,13 +517,21 @@ impl Reads {
     }
 }
 
+/// Most sums, one of the other, between which nothing is rounded. What follows them from one to the next is as deep.
+const MAX_EXACT_SUMS: usize = 256;
+
 fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Storage>> {
     let mut storage = vec![None; plan.nodes.len()];
+    // How many sums that are not rounded lead up to a node, itself included.
+    let mut sums = vec![0; plan.nodes.len()];
     for &id in order {
         let op = &plan.node(id).op;
         if !op.accumulates() {
             continue;
         }
+        let exact = |operand: &PlanId| storage[operand.0] == Some(Storage::Exact);
+        let before = op.operands().into_iter().filter(exact).map(|operand| sums[operand.0]).max().unwrap_or(0);
+        sums[id.0] = before + 1;
         let read = &reads.0[id.0];
         let lattice = matches!(op, PlanOp::Combine { lattice: true, .. });
         let alone = read.raw + read.maps.len() == 0;
@@ -535,7 +543,9 @@ fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Sto
                 // An exact difference is small by itself.
                 _ => Storage::Exact,
             }
-        } else if alone && (read.exactable == 0 || (read.exactable == 1 && read.ports == 0)) {
+        } else if alone
+            && (read.exactable == 0 || (read.exactable == 1 && read.ports == 0 && sums[id.0] < MAX_EXACT_SUMS))
+        {
             Storage::Exact
         } else if read.ports > 0 {
             Storage::ExactAnd { raw: read.raw + read.exactable > 0, maps: read.maps.clone() }
