@@ -369,9 +369,9 @@ fn functions_are_inlined_with_their_attributes() {
     }
 }
 
-#[test]
-fn a_constant_condition_chooses_a_branch() {
-    let branch = |op: &str, name: &str| AttributeProto {
+/// A branch of an `If`: a function of `x`.
+fn branch(op: &str, name: &str) -> AttributeProto {
+    AttributeProto {
         name: name.into(),
         kind: attribute_kind::GRAPH,
         g: Some(GraphProto {
@@ -380,7 +380,11 @@ fn a_constant_condition_chooses_a_branch() {
             ..Default::default()
         }),
         ..Default::default()
-    };
+    }
+}
+
+#[test]
+fn a_constant_condition_chooses_a_branch() {
     let choice = with(node("If", &["c"], &["y"]), [branch("Neg", "then_branch"), branch("Frob", "else_branch")]);
     let condition = |value: i32| TensorProto {
         name: "c".into(),
@@ -396,16 +400,6 @@ fn a_constant_condition_chooses_a_branch() {
 
 #[test]
 fn a_condition_by_data_chooses_between_the_results_of_both_branches() {
-    let branch = |op: &str, name: &str| AttributeProto {
-        name: name.into(),
-        kind: attribute_kind::GRAPH,
-        g: Some(GraphProto {
-            node: vec![node(op, &["x"], &["r"])],
-            output: vec![value("r", &[])],
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
     let by_data = |otherwise: &str| {
         let choice = with(node("If", &["c"], &["y"]), [branch("Neg", "then_branch"), branch(otherwise, "else_branch")]);
         let keep = with(node("ReduceSum", &["x"], &["s"]), [int("keepdims", 0)]);
