@@ -2,6 +2,8 @@
 
 #[path = "../../circuits/tests/support/mod.rs"]
 mod programs;
+#[path = "support/provers.rs"]
+mod provers;
 mod support;
 
 use circuits::digest::Salt;
@@ -14,6 +16,7 @@ use prover::engine::CpuOptions;
 use prover::memory::MemoryPlan;
 use prover::srs::Srs;
 use prover::{EngineOptions, Entropy, Plan, ProveError, ProveOptions, Prover, ProvingKey};
+use provers::{prover_on, set_up};
 use support::device;
 use verifier::Proof;
 
@@ -22,12 +25,9 @@ const SEEDED: ProveOptions = ProveOptions { entropy: Entropy::Seed([3; 32]), che
 fn proofs_are_the_same(mut builder: ProgramBuilder, options: LayoutOptions) {
     let Some(device) = device(None) else { return };
     let inputs = builder.inputs();
-    let plan = Plan::new(builder.program, options).expect("the program has a layout");
-    let srs = Srs::development(plan.k()).expect("a possible size");
-    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let (srs, key) = set_up(builder.program, options);
     let host = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
-    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
-    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let prover = prover_on(&device, &key, &srs, CpuOptions::default());
     let salts: Vec<_> = key.verifying_key().interface().hashed().map(|_| Salt::from_bytes([5; Salt::BYTES])).collect();
     for seed in [SEEDED, ProveOptions { entropy: Entropy::Seed([4; 32]), ..SEEDED }] {
         let expected = host.prove_salted(&inputs, &salts, &seed, &()).expect("the inputs are admissible");
@@ -42,9 +42,7 @@ fn proofs_are_the_same(mut builder: ProgramBuilder, options: LayoutOptions) {
 fn memory_is_planned_and_the_plan_is_kept() {
     let mut builder = programs::cnn(2);
     let inputs = builder.inputs();
-    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
-    let srs = Srs::development(plan.k()).expect("a possible size");
-    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let (srs, key) = set_up(builder.program, LayoutOptions::default());
     let layout = key.plan().layout();
     let least = MemoryPlan::on_device(layout, 0).expect_err("nothing fits").needed;
     assert!(MemoryPlan::on_device(layout, least - 4).is_err());
@@ -53,8 +51,7 @@ fn memory_is_planned_and_the_plan_is_kept() {
         assert!(planned.total() <= limit);
         let Some(device) = device(Some(limit)) else { return };
         let options = CpuOptions { quotient_bytes: Some(planned.quotient), ..CpuOptions::default() };
-        let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options);
-        let prover = Prover::on_engine(&key, &srs, make, &()).expect("it fits");
+        let prover = prover_on(&device, &key, &srs, options);
         prover.prove(&inputs, &SEEDED, &()).expect("it fits");
         let (_, peak) = device.memory().expect("counts");
         println!("{limit} bytes allowed, {} planned, {peak} taken at most", planned.total());
@@ -85,9 +82,7 @@ fn prove_within(
 fn columns_leave_a_device_that_is_too_small_for_them() {
     let mut builder = programs::cnn(2);
     let inputs = builder.inputs();
-    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
-    let srs = Srs::development(plan.k()).expect("a possible size");
-    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
+    let (srs, key) = set_up(builder.program, LayoutOptions::default());
     let host = Prover::new(&key, &srs, &EngineOptions::default(), &()).expect("the SRS fits");
     let expected = host.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
     let planned = MemoryPlan::on_device(key.plan().layout(), 0).expect_err("nothing fits").needed;
@@ -116,11 +111,8 @@ fn proofs_in_flight_share_what_is_resident() {
     let Some(device) = device(None) else { return };
     let mut builder = programs::mlp(1);
     let inputs = builder.inputs();
-    let plan = Plan::new(builder.program, LayoutOptions::default()).expect("the program has a layout");
-    let srs = Srs::development(plan.k()).expect("a possible size");
-    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
-    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
-    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let (srs, key) = set_up(builder.program, LayoutOptions::default());
+    let prover = prover_on(&device, &key, &srs, CpuOptions::default());
     let uploaded = || device.counts().expect("counts").uploaded_bytes;
     let before = uploaded();
     let expected = prover.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
@@ -143,11 +135,8 @@ fn transferred_beside_the_witness(k: u32) -> Option<[u64; 2]> {
     let device = device(None)?;
     let mut builder = programs::cnn(2);
     let inputs = builder.inputs();
-    let plan = Plan::new(builder.program, LayoutOptions { k: Some(k), ..LayoutOptions::default() }).expect("it fits");
-    let srs = Srs::development(k).expect("a possible size");
-    let (key, _) = plan.setup(&srs, &()).expect("the SRS fits");
-    let make = |srs: &Srs| GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
-    let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+    let (srs, key) = set_up(builder.program, LayoutOptions { k: Some(k), ..LayoutOptions::default() });
+    let prover = prover_on(&device, &key, &srs, CpuOptions::default());
     let before = device.counts().expect("counts");
     let proved = prover.prove(&inputs, &ProveOptions { check: false, ..SEEDED }, &()).expect("a proof");
     let counts = device.counts().expect("counts") - before;
