@@ -79,8 +79,21 @@ impl Plan {
     /// # Errors
     /// The program is not well formed or fits no machine.
     pub fn new(program: Program, options: LayoutOptions) -> Result<Self, SetupError> {
-        refuse_degree_override()?;
         let digest = program::digest(&program.family())?;
+        Self::named(program, digest, options)
+    }
+
+    /// [`Self::new`] for a program whose file is known, so that it need not be made again for its digest.
+    ///
+    /// # Errors
+    /// The program is not well formed or fits no machine.
+    pub fn of_file(file: ProgramFile, options: LayoutOptions) -> Result<Self, SetupError> {
+        let digest = program::key_digest(&file.program, file.digest)?;
+        Self::named(file.program, digest, options)
+    }
+
+    fn named(program: Program, digest: Digest, options: LayoutOptions) -> Result<Self, SetupError> {
+        refuse_degree_override()?;
         let layout = layout::compile_for(&program, &options, verifier::evm::gas_model)?;
         Ok(Self { program, digest, options, layout })
     }

@@ -89,10 +89,40 @@ impl Hash for Weights {
 
 impl FromIterator<i32> for Weights {
     fn from_iter<I: IntoIterator<Item = i32>>(weights: I) -> Self {
-        let mut integers = Integers::zeros(0);
-        weights.into_iter().for_each(|weight| integers.push(weight.into()));
+        let mut list = List::default();
+        weights.into_iter().for_each(|weight| list.push(weight));
+        list.finish()
+    }
+}
+
+/// Weights whose number is not known before the last one, and which are narrowed many at a time.
+#[derive(Default)]
+struct List {
+    integers: Option<Integers>,
+    waiting: Vec<i64>,
+}
+
+impl List {
+    /// Weights that are narrowed at a time.
+    const PIECE: usize = 1 << 12;
+
+    fn push(&mut self, weight: i32) {
+        self.waiting.push(weight.into());
+        if self.waiting.len() == Self::PIECE {
+            self.narrow();
+        }
+    }
+
+    fn narrow(&mut self) {
+        self.integers.get_or_insert_with(|| Integers::zeros(0)).extend(&self.waiting);
+        self.waiting.clear();
+    }
+
+    fn finish(mut self) -> Weights {
+        self.narrow();
+        let mut integers = self.integers.expect("what waited was narrowed");
         integers.shrink_to_fit();
-        Self(integers)
+        Weights(integers)
     }
 }
 
@@ -110,7 +140,11 @@ impl From<Vec<i32>> for Weights {
 
 impl Serialize for Weights {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
+        match &self.0 {
+            Integers::I8(cells) => serializer.collect_seq(cells.iter().map(|cell| i32::from(*cell))),
+            Integers::I16(cells) => serializer.collect_seq(cells.iter().map(|cell| i32::from(*cell))),
+            Integers::I32(_) | Integers::I64(_) => serializer.collect_seq(self.iter()),
+        }
     }
 }
 
@@ -131,12 +165,12 @@ impl<'de> Visitor<'de> for WeightsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Weights, A::Error> {
         // What the list says of its length is not believed.
-        let mut integers = Integers::zeros(0);
+        // What the list says of its length is not believed.
+        let mut weights = List::default();
         while let Some(weight) = list.next_element::<i32>()? {
-            integers.push(weight.into());
+            weights.push(weight);
         }
-        integers.shrink_to_fit();
-        Ok(Weights(integers))
+        Ok(weights.finish())
     }
 }
 
@@ -152,6 +186,16 @@ mod tests {
             assert_eq!((narrow.len(), narrow.is_empty()), (weights.len(), weights.is_empty()));
             assert_eq!(narrow.chunks(2).collect::<Vec<_>>(), weights.chunks(2).collect::<Vec<_>>());
             assert_eq!(Weights::from(&weights[..]), narrow);
+        }
+    }
+
+    #[test]
+    fn long_lists_are_narrowed_piece_by_piece() {
+        for wide in [0, List::PIECE - 1, List::PIECE, 3 * List::PIECE] {
+            let weight = |i: usize| if i == wide { -70_000 } else { (i * 7919 % 255) as i32 - 127 };
+            let weights: Vec<i32> = (0..3 * List::PIECE + 1).map(weight).collect();
+            assert_eq!(Weights::from(&weights[..]).iter().collect::<Vec<_>>(), weights);
+            assert_eq!(Weights::from(&weights[..wide]), Weights(weights[..wide].iter().map(|&w| w.into()).collect()));
         }
     }
 }

@@ -91,7 +91,7 @@ pub(super) struct Builder<'a> {
     pub(super) pitches: HashMap<TensorId, usize>,
     /// Pictures `[height, width]` that 1 × 1 convolutions take their positions as, where their consumer sees them so.
     pub(super) geometries: HashMap<TensorId, [usize; 2]>,
-    pub(super) plane_reads: HashMap<u32, super::conv::PlaneRead>,
+    pub(super) plane_reads: super::conv::PlaneReads,
     /// Kernels that the scalar unit has made, by their output channels and taps.
     pub(super) kernels: HashMap<super::conv::KernelTaps, Operand>,
     /// Products of matrices whose columns are their channels.
@@ -142,7 +142,7 @@ impl<'a> Builder<'a> {
             arrangements: HashMap::new(),
             pitches: HashMap::new(),
             geometries: HashMap::new(),
-            plane_reads: HashMap::new(),
+            plane_reads: super::conv::PlaneReads::default(),
             kernels: HashMap::new(),
             transposed: HashSet::new(),
             stacked: HashSet::new(),
@@ -150,14 +150,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Builds all nodes, then the instance words.
-    pub(super) fn build(&mut self, interface: &Interface) -> Result<(), LayoutError> {
+    /// Builds all nodes, then the instance words, unless there are more rows of units than so many; tells whether it did.
+    pub(super) fn build(&mut self, interface: &Interface, most: usize) -> Result<bool, LayoutError> {
         self.arrange();
         for index in 0..self.program.nodes.len() {
             self.node(TensorId(index as u32))?;
+            if self.rows.len() > most {
+                return Ok(false);
+            }
         }
         self.pack(interface);
-        Ok(())
+        Ok(true)
     }
 
     fn node(&mut self, tensor: TensorId) -> Result<(), LayoutError> {
@@ -331,7 +334,7 @@ impl<'a> Builder<'a> {
     /// | row | `value`, `pre` | form |
     /// | --- | --- | --- |
     /// | 0 | `x`, – | `x − lo = pre₊` |
-    /// | 1 … | limbs of `x − lo` | see [`Builder::range_chain`] |
+    /// | 1 … | limbs of `x − lo` | see [`Builder::range_chains`] |
     /// | then | `x`, – | `hi − x = pre₊` |
     /// | then … | limbs of `hi − x` | |
     fn wide_input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
@@ -342,12 +345,9 @@ impl<'a> Builder<'a> {
             (0, RowForm { value: 1, constant: -lo, ..difference }),
             (1 + chain, RowForm { value: -1, constant: hi, ..difference }),
         ];
-        for logical in 0..block.logical {
-            let row = block.first + logical * block.stride;
-            for (step, form) in &forms {
-                self.rows.set_form(row + step, form);
-                self.range_chain(row + step + 1, chain);
-            }
+        for (step, form) in &forms {
+            self.rows.set_forms(block.rows(*step), form);
+            self.range_chains(block, step + 1, chain);
         }
         for &place in &places {
             (0..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
@@ -388,12 +388,9 @@ impl<'a> Builder<'a> {
 
     fn pointwise_rows(&mut self, block: Block, rows: &Accumulated, places: &[Place], spare: &[Place]) {
         let form = RowForm { pointwise: true, ..rows.form };
-        for logical in 0..block.logical {
-            let row = block.first + logical * block.stride;
-            self.rows.set_form(row, &form);
-            let tag = rows.overflow_tag.unwrap_or(0);
-            self.rows.set_form(row + 1, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
-        }
+        self.rows.set_forms(block.rows(0), &form);
+        let tag = rows.overflow_tag.unwrap_or(0);
+        self.rows.set_forms(block.rows(1), &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
         for &place in places {
             self.rows.set_lane(place, rows.lane);
             self.rows.set_lane(place.below(1), Lane::Pinned);
@@ -482,7 +479,7 @@ impl<'a> Builder<'a> {
         let tag = self.tables.limb(bits);
         let chains = self.chains(windows.len(), length as usize + 1);
         for step in 0..=length {
-            for row in chains.rows().map(|row| row + step) {
+            for row in chains.block().rows(step) {
                 self.rows.set(FixedColumn::ArgMaximum, row, i64::from(step < length));
                 let low_tag = if step > 0 { tag } else { 0 };
                 self.rows.set_form(row, &RowForm { low_tag, ..RowForm::default() });
@@ -613,7 +610,7 @@ impl<'a> Builder<'a> {
     /// | 2 | `o⁺`, `o⁻` | `o⁺·y = hi·o⁺` |
     /// | 3 | `o⁺`, `y` | `o⁻·y = lo·o⁻` |
     /// | 4 | `o⁻`, `y` | |
-    /// | 5 … | limbs of `o⁺`, then of `o⁻` | see [`Builder::range_chain`] |
+    /// | 5 … | limbs of `o⁺`, then of `o⁻` | see [`Builder::range_chains`] |
     fn requantize_wide(&mut self, tensor: TensorId, wide: &Wide, sources: &[Cell]) {
         let chain = range_rows(wide.overflow_bits);
         let (block, places, spare) = self.allocate(tensor, 5 + 2 * chain as usize);
@@ -639,12 +636,9 @@ impl<'a> Builder<'a> {
             RowForm { next_value: -hi, ..product },
             RowForm { next_value: -lo, ..product },
         ];
-        for logical in 0..block.logical {
-            let row = block.first + logical * block.stride;
-            (row..).zip(&forms).for_each(|(row, form)| self.rows.set_form(row, form));
-            self.range_chain(row + 5, chain);
-            self.range_chain(row + 5 + chain, chain);
-        }
+        (0..).zip(&forms).for_each(|(step, form)| self.rows.set_forms(block.rows(step), form));
+        self.range_chains(block, 5, chain);
+        self.range_chains(block, 5 + chain, chain);
         for (&place, &source) in places.iter().zip(sources) {
             self.rows.set_lane(place, Lane::Function(wide.tag));
             (1..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
@@ -666,8 +660,9 @@ impl<'a> Builder<'a> {
         self.fills.push(Fill::Wide { sources: sources.to_vec(), places, requantize, chain });
     }
 
-    /// Rows whose first `pre` is in `[0, 2^(16·rows))`: `pre = low + 2^8·high + 2^16·pre₊`.
-    pub(super) fn range_chain(&mut self, first: u32, rows: u32) {
+    /// In each logical row of a block, from a physical row on, rows whose first `pre` is in `[0, 2^(16·rows))`:
+    /// `pre = low + 2^8·high + 2^16·pre₊`.
+    pub(super) fn range_chains(&mut self, block: Block, first: u32, rows: u32) {
         let tag = self.tables.limb(RANGE_LIMB);
         for step in 0..rows {
             let next_pre = if step + 1 < rows { -(1 << (2 * RANGE_LIMB)) } else { 0 };
@@ -681,7 +676,7 @@ impl<'a> Builder<'a> {
                 high_tag: tag,
                 ..RowForm::default()
             };
-            self.rows.set_form(first + step, &form);
+            self.rows.set_forms(block.rows(first + step), &form);
         }
     }
 
@@ -747,8 +742,7 @@ impl Chains {
         }
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
-        let Block { first, logical, stride } = self.block;
-        (0..logical).map(move |index| first + index * stride)
+    pub(super) fn block(&self) -> Block {
+        self.block
     }
 }

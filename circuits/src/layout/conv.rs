@@ -8,7 +8,7 @@
 //! does not use are border cells.
 
 use std::collections::hash_map::Entry;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::builder::{Accumulated, Builder, IdentityCheck};
 use super::fill::{Fill, PlaneConv, PlaneTaps};
@@ -134,6 +134,31 @@ pub(super) struct PlaneRead {
     last_row: u32,
     /// The challenge whose powers it is read with.
     base: Base,
+}
+
+/// Planes that are read, no two of which have a row in common.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlaneReads(BTreeMap<u32, PlaneRead>);
+
+impl PlaneReads {
+    /// The last plane that begins in this row or before it.
+    fn last_until(&self, row: u32) -> Option<&PlaneRead> {
+        self.0.range(..=row).next_back().map(|(_, read)| read)
+    }
+
+    /// Whether the row is read.
+    fn reads(&self, row: u32) -> bool {
+        self.last_until(row).is_some_and(|read| row <= read.last_row)
+    }
+
+    /// Whether the plane is there, or has no row in common with those that are.
+    fn admits(&self, read: PlaneRead) -> bool {
+        self.last_until(read.last_row).is_none_or(|known| *known == read || known.last_row < read.first_row)
+    }
+
+    fn insert(&mut self, read: PlaneRead) {
+        self.0.insert(read.first_row, read);
+    }
 }
 
 /// Planes of equal size that one node reads.
@@ -429,10 +454,10 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn set_accumulated_row(&mut self, row: u32, rows: &Accumulated) {
-        self.rows.set_form(row, &rows.form);
+    fn set_accumulated_rows(&mut self, block: Block, rows: &Accumulated) {
+        self.rows.set_forms(block.rows(0), &rows.form);
         if let Some(tag) = rows.overflow_tag {
-            self.rows.set_form(row + 1, &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
+            self.rows.set_forms(block.rows(1), &RowForm { low_tag: tag, high_tag: tag, ..RowForm::default() });
         }
     }
 
@@ -479,22 +504,21 @@ impl Builder<'_> {
 
     /// The identity reader over a block with powers of `ρ`; returns the row of its result.
     pub(super) fn read_flat(&mut self, block: Block, rows: &Accumulated) -> u32 {
-        for logical in 0..block.logical {
-            let row = block.first + logical * block.stride;
-            self.set_accumulated_row(row, rows);
-            self.rows.set(FixedColumn::IdentityLanesRho, row, 1);
-            self.rows.set(FixedColumn::IdentityStepRho, row, i64::from(logical > 0));
-            self.keep_between(FixedColumn::IdentityKeep, block, logical);
-        }
-        block.first + (block.logical - 1) * block.stride
+        self.set_accumulated_rows(block, rows);
+        self.rows.set_all(FixedColumn::IdentityLanesRho, block.rows(0), 1);
+        self.rows.set_all(FixedColumn::IdentityStepRho, block.rows(0).skip(1), 1);
+        self.keep_between(FixedColumn::IdentityKeep, block, |_| true);
+        block.row(block.logical - 1, 0)
     }
 
-    /// Keeps an accumulator on the physical rows between a logical row and the next.
-    pub(super) fn keep_between(&mut self, keep: FixedColumn, block: Block, logical: u32) {
-        if logical + 1 < block.logical {
-            let row = block.first + logical * block.stride;
-            (1..block.stride).for_each(|step| self.rows.set(keep, row + step, 1));
-        }
+    /// Keeps an accumulator on the physical rows between a logical row and the next, where it is to be kept behind a logical row.
+    fn keep_between(&mut self, keep: FixedColumn, block: Block, kept: impl Fn(u32) -> bool) {
+        let between = (0..block.logical - 1).filter(|&logical| kept(logical));
+        self.rows.set_all(
+            keep,
+            between.flat_map(|logical| (1..block.stride).map(move |step| block.row(logical, step))),
+            1,
+        );
     }
 
     fn dense_right_side(&mut self, tensor: TensorId, job: &Job) -> ScalarRef {
@@ -601,7 +625,7 @@ impl Builder<'_> {
     pub(super) fn find_planes(&self, planes: &Planes<'_>) -> Option<PlacedPlanes> {
         let units = self.rows.units();
         let mut found: Option<PlacedPlanes> = None;
-        let mut used: HashMap<u32, u32> = HashMap::new();
+        let mut used = PlaneReads::default();
         // The plane reader reads first physical rows: elements elsewhere (quotients of reciprocals) are copied.
         let elements = planes.origins.iter().copied().flatten().filter(|origin| !origin.is_zero());
         if !elements.map(|&origin| self.place(origin)).all(|place| self.rows.is_addressed(place)) {
@@ -650,13 +674,10 @@ impl Builder<'_> {
                 return None;
             }
             let read = self.plane_rows(block, start, end - start, base);
-            for row in read.first_row..=read.last_row {
-                let conflict = used.insert(row, read.first_row).is_some_and(|other| other != read.first_row);
-                let known = self.plane_reads.get(&row).is_some_and(|known| *known != read);
-                if conflict || known {
-                    return None;
-                }
+            if !(used.admits(read) && self.plane_reads.admits(read)) {
+                return None;
             }
+            used.insert(read);
             placed.starts.push((block, start));
         }
         found
@@ -721,40 +742,39 @@ impl Builder<'_> {
     /// The identity reader over channels: `χ` within, `ρ` between them; returns the row of its result.
     pub(super) fn read_channels(&mut self, block: Block, channels: usize, rows: &Accumulated) -> u32 {
         let per_channel = block.logical / channels as u32;
-        for logical in 0..block.logical {
-            let row = block.first + logical * block.stride;
-            let (channel, within) = (logical / per_channel, logical % per_channel);
-            let ends = within + 1 == per_channel;
-            self.set_accumulated_row(row, rows);
-            self.rows.set(FixedColumn::IdentityStepChi, row, i64::from(within > 0));
-            self.rows.set(FixedColumn::IdentityAbsorb, row, i64::from(ends));
-            self.rows.set(FixedColumn::IdentityOuterStep, row, i64::from(ends && channel > 0));
-            self.rows.set(FixedColumn::IdentityOuterKeep, row, i64::from(!ends && channel > 0));
-            if !ends {
-                self.keep_between(FixedColumn::IdentityKeep, block, logical);
-            }
-            if ends || channel > 0 {
-                self.keep_between(FixedColumn::IdentityOuterKeep, block, logical);
-            }
-        }
-        block.first + (block.logical - 1) * block.stride
+        let begins = |logical: u32| logical.is_multiple_of(per_channel);
+        let ends = |logical: u32| (logical + 1).is_multiple_of(per_channel);
+        let first_channel = |logical: u32| logical < per_channel;
+        self.set_accumulated_rows(block, rows);
+        let mut set = |column, holds: &dyn Fn(u32) -> bool| {
+            let logical = (0..block.logical).filter(|&logical| holds(logical));
+            self.rows.set_all(column, logical.map(|logical| block.row(logical, 0)), 1);
+        };
+        set(FixedColumn::IdentityStepChi, &|logical| !begins(logical));
+        set(FixedColumn::IdentityAbsorb, &ends);
+        set(FixedColumn::IdentityOuterStep, &|logical| ends(logical) && !first_channel(logical));
+        set(FixedColumn::IdentityOuterKeep, &|logical| !ends(logical) && !first_channel(logical));
+        self.keep_between(FixedColumn::IdentityKeep, block, |logical| !ends(logical));
+        self.keep_between(FixedColumn::IdentityOuterKeep, block, |logical| ends(logical) || !first_channel(logical));
+        block.row(block.logical - 1, 0)
     }
 
     /// Reads a plane, once however many convolutions use it.
     pub(super) fn read_plane(&mut self, block: Block, start: usize, cells: usize, base: Base) -> Operand {
         let read = self.plane_rows(block, start, cells, base);
         let result = Operand::Cell(Cell::Advice(AdviceColumn::Plane, read.last_row));
-        if self.plane_reads.contains_key(&read.first_row) {
+        if self.plane_reads.reads(read.first_row) {
             return result;
         }
-        for row in read.first_row..=read.last_row {
-            let here = (row - block.first).is_multiple_of(block.stride);
-            self.rows.set(FixedColumn::PlaneRead, row, i64::from(here));
-            self.rows.set(FixedColumn::PlaneStep, row, i64::from(here && row > read.first_row));
-            self.rows.set(FixedColumn::PlaneKeep, row, i64::from(!here));
-            self.rows.set(FixedColumn::PlaneRho, row, i64::from(here && base == Base::Rho));
-            self.plane_reads.insert(row, read);
+        let here = |row: &u32| (row - block.first).is_multiple_of(block.stride);
+        let rows = read.first_row..=read.last_row;
+        self.rows.set_all(FixedColumn::PlaneRead, rows.clone().filter(here), 1);
+        self.rows.set_all(FixedColumn::PlaneStep, rows.clone().skip(1).filter(here), 1);
+        self.rows.set_all(FixedColumn::PlaneKeep, rows.clone().filter(|row| !here(row)), 1);
+        if base == Base::Rho {
+            self.rows.set_all(FixedColumn::PlaneRho, rows.filter(here), 1);
         }
+        self.plane_reads.insert(read);
         result
     }
 

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folding::Folding;
+use super::tables::TablePlan;
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
 use crate::machine::{
     Arrangement, ColumnCounts, ColumnSet, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
@@ -191,17 +192,24 @@ const PROMISING: usize = 3;
 /// How far beyond the least `k` fewer columns are looked for.
 pub(super) const K_SLACK: u32 = 2;
 
+/// How many times the rows of units of a draft others may have before it is asked whether they can be among the cheapest, in eighths.
+const LIMITS: [usize; 9] = [10, 12, 16, 24, 32, 48, 64, 96, 128];
+
 /// The cheapest widths for a program.
-pub(super) fn choose(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Widths, LayoutError> {
-    cheapest_of(subject, options, gas).map(|(_, widths)| widths)
+pub(super) struct Choice<'a> {
+    /// In the units of the objective.
+    pub(super) cost: f64,
+    pub(super) widths: Widths,
+    /// The draft that gave them, where it was kept.
+    pub(super) draft: Option<Draft<'a>>,
 }
 
-/// What the cheapest widths for a program cost, in the units of the objective.
-pub(super) fn least_cost(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<f64, LayoutError> {
-    cheapest_of(subject, options, gas).map(|(cost, _)| cost)
-}
-
-fn cheapest_of(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<(f64, Widths), LayoutError> {
+/// The cheapest widths for a program.
+pub(super) fn choose<'a>(
+    subject: &'a Subject<'a>,
+    options: &LayoutOptions,
+    gas: GasModel,
+) -> Result<Choice<'a>, LayoutError> {
     let fold = options.fold.and_then(|fold| match fold {
         Fold::Parallel => None,
         Fold::Rows(rows) => Some(rows),
@@ -223,31 +231,47 @@ fn cheapest_of(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) ->
 }
 
 /// What is tried: of a large program what is promising, of others everything.
-fn tried(
-    subject: &Subject<'_>,
+fn tried<'a>(
+    subject: &'a Subject<'a>,
     options: &LayoutOptions,
     gas: GasModel,
     large: bool,
-) -> Result<Vec<Candidates>, LayoutError> {
+) -> Result<Vec<Candidates<'a>>, LayoutError> {
     Ok(match options.units {
         Some(units) => vec![candidates(subject, options, units, &TABLE_SIZES, gas)],
         None if large => {
-            // One after the other: a draft takes memory in proportion to the cells.
-            let promising = promising(subject, options, gas)?;
-            promising.into_iter().map(|(units, size)| candidates(subject, options, units, &[size], gas)).collect()
+            // One after the other: a draft takes memory in proportion to the cells. That of the cheapest is kept.
+            let mut tried: Vec<Candidates<'a>> = Vec::new();
+            for (units, size) in promising(subject, options, gas)? {
+                let mut next = candidates(subject, options, units, &[size], gas);
+                match tried.iter().all(|other| next.least() < other.least()) {
+                    true => tried.iter_mut().for_each(|other| other.draft = None),
+                    false => next.draft = None,
+                }
+                tried.push(next);
+            }
+            tried
         }
-        None => UNITS.into_par_iter().map(|units| candidates(subject, options, units, &TABLE_SIZES, gas)).collect(),
+        None => UNITS
+            .into_par_iter()
+            .map(|units| Candidates { draft: None, ..candidates(subject, options, units, &TABLE_SIZES, gas) })
+            .collect(),
     })
 }
 
-fn cheapest(candidates: Vec<Candidates>) -> Result<(f64, Widths), LayoutError> {
-    let mut best: Option<(f64, Widths)> = None;
+fn cheapest(candidates: Vec<Candidates<'_>>) -> Result<Choice<'_>, LayoutError> {
+    let mut best: Option<Choice<'_>> = None;
     let mut failure = None;
-    for Candidates { choices, failure: mine } in candidates {
+    for Candidates { choices, failure: mine, draft } in candidates {
         failure = mine.or(failure);
+        let mut kept = draft;
         for (cost, widths) in choices? {
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, widths));
+            match &mut best {
+                Some(best) if cost >= best.cost => {}
+                Some(best) if (best.widths.units, best.widths.max_table) == (widths.units, widths.max_table) => {
+                    (best.cost, best.widths) = (cost, widths);
+                }
+                _ => best = Some(Choice { cost, widths, draft: kept.take() }),
             }
         }
     }
@@ -258,27 +282,32 @@ fn cheapest(candidates: Vec<Candidates>) -> Result<(f64, Widths), LayoutError> {
 /// [`SURVEY_UNITS`] units. A draft takes time and memory in proportion to the cells, and rows of units are nearly as many as
 /// the elements ask for, whatever their number per row.
 fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Vec<(u32, i64)>, LayoutError> {
-    let mut predicted = Vec::new();
+    let mut predicted: Vec<(f64, u32, i64)> = Vec::new();
     let mut failure = None;
-    for (max_table, draft) in drafts(subject, SURVEY_UNITS, &TABLE_SIZES) {
-        let draft = match draft {
-            Ok(draft) => draft,
+    let mut most = usize::MAX;
+    // Large tables first: they leave the fewest rows, and small ones may take many times as many.
+    for (max_table, tables) in table_plans(subject, &TABLE_SIZES).collect::<Vec<_>>().into_iter().rev() {
+        let draft = match Draft::within(subject, SURVEY_UNITS, tables, most) {
+            Ok(Some(draft)) => draft,
+            Ok(None) => continue,
             Err(error) => {
-                failure = Some(error);
+                failure.get_or_insert(error);
                 continue;
             }
         };
+        let mut of_size = Vec::new();
         for units in UNITS {
-            let of_units = |rows: RowUse| (rows.units * SURVEY_UNITS as usize).div_ceil(units as usize);
             let rows = |weights, tables| {
                 let rows = draft.rows(weights, tables);
-                RowUse { units: of_units(rows), ..rows }
+                RowUse { units: surveyed(rows.units, units), ..rows }
             };
             let plans = plans(subject, &rows, draft.widest(), options, units, max_table)?;
             let least =
                 plans.iter().map(|widths| options.objective.cost(&bound(&draft, widths), 0, gas)).reduce(f64::min);
-            predicted.extend(least.map(|cost| (cost, units, max_table)));
+            of_size.extend(least.map(|cost| (cost, units, max_table)));
         }
+        predicted.splice(0..0, of_size);
+        most = most.min(hopeless(&draft, options, gas, &predicted)?);
     }
     if predicted.is_empty() {
         let limit = 1 << options.k.unwrap_or(*MachineParams::K.end());
@@ -288,42 +317,81 @@ fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> R
     Ok(predicted.into_iter().take(PROMISING).map(|(_, units, max_table)| (units, max_table)).collect())
 }
 
-/// A draft for each size of tables that gives other tables.
-fn drafts<'a>(
-    subject: &'a Subject<'a>,
-    units: u32,
-    sizes: &'a [i64],
-) -> impl Iterator<Item = (i64, Result<Draft<'a>, LayoutError>)> {
+/// Rows of units for so many of them in a row, where there are `rows` with [`SURVEY_UNITS`].
+fn surveyed(rows: usize, units: u32) -> usize {
+    (rows * SURVEY_UNITS as usize).div_ceil(units as usize)
+}
+
+/// Rows of units beyond which no draft with [`SURVEY_UNITS`] units is promising: already a machine with as many rows of units, and
+/// with one weight per row and no scalars, costs more than what is predicted of all that will be drafted.
+fn hopeless(
+    draft: &Draft<'_>,
+    options: &LayoutOptions,
+    gas: GasModel,
+    predicted: &[(f64, u32, i64)],
+) -> Result<usize, LayoutError> {
+    let mut costs: Vec<_> = predicted.iter().map(|&(cost, ..)| cost).collect();
+    costs.sort_by(f64::total_cmp);
+    let Some(&dearest) = costs.get(PROMISING - 1) else { return Ok(usize::MAX) };
+    let mut optional = ColumnSet::default();
+    let rare: Vec<_> = RARE.iter().filter_map(|column| column.optional_bit()).collect();
+    (0..FixedColumn::OPTIONAL).filter(|bit| !rare.contains(bit)).for_each(|bit| optional.insert(bit));
+    let weight_lanes = draft.builder.weights.lanes();
+    for rows in LIMITS.map(|limit| draft.builder.rows.len() / 8 * limit) {
+        let mut least = f64::INFINITY;
+        for units in UNITS {
+            let of_units = |_, _| RowUse { units: surveyed(rows, units), ..RowUse::default() };
+            for widths in plans(draft.subject, &of_units, 1, options, units, 1)? {
+                let port_columns = draft.subject.port_columns(widths.k);
+                let params = MachineParams { optional, weight_lanes, port_columns, ..widths.params() };
+                least = least.min(options.objective.cost(&params, 0, gas));
+            }
+        }
+        if least > dearest {
+            return Ok(rows);
+        }
+    }
+    Ok(usize::MAX)
+}
+
+/// The tables for each size that gives other ones than the size before.
+fn table_plans<'a>(subject: &'a Subject<'a>, sizes: &'a [i64]) -> impl Iterator<Item = (i64, TablePlan)> + 'a {
     let mut last = None;
     sizes.iter().filter_map(move |&max_table| {
         let tables = subject.tables(max_table);
-        if last.as_ref() == Some(&tables) {
-            return None;
-        }
-        last = Some(tables.clone());
-        Some((max_table, Draft::new(subject, units, tables)))
+        (last.replace(tables.clone()).as_ref() != Some(&tables)).then_some((max_table, tables))
     })
 }
 
 /// What can be chosen with some number of units per row.
-struct Candidates {
+struct Candidates<'a> {
     /// Widths with their costs.
     choices: Result<Vec<(f64, Widths)>, LayoutError>,
     /// Why a size of tables gave none.
     failure: Option<LayoutError>,
+    /// The draft of the only size of tables.
+    draft: Option<Draft<'a>>,
 }
 
-fn candidates(
-    subject: &Subject<'_>,
+impl Candidates<'_> {
+    /// The least cost of a choice.
+    fn least(&self) -> f64 {
+        let costs = self.choices.iter().flatten().map(|(cost, _)| *cost);
+        costs.fold(f64::INFINITY, f64::min)
+    }
+}
+
+fn candidates<'a>(
+    subject: &'a Subject<'a>,
     options: &LayoutOptions,
     units: u32,
     table_sizes: &[i64],
     gas: GasModel,
-) -> Candidates {
-    let mut found = Candidates { choices: Ok(Vec::new()), failure: None };
+) -> Candidates<'a> {
+    let mut found = Candidates { choices: Ok(Vec::new()), failure: None, draft: None };
     let mut last_rows = None;
-    for (max_table, draft) in drafts(subject, units, table_sizes) {
-        let draft = match draft {
+    for (max_table, tables) in table_plans(subject, table_sizes) {
+        let draft = match Draft::new(subject, units, tables) {
             Ok(draft) => draft,
             Err(error) => {
                 found.failure = Some(error);
@@ -342,8 +410,9 @@ fn candidates(
                     Some(LayoutError::TooLarge { rows, limit: 1 << options.k.unwrap_or(*MachineParams::K.end()) });
             }
             Ok(choices) => found.choices.iter_mut().for_each(|known| known.extend(&choices)),
-            Err(error) => return Candidates { choices: Err(error), failure: None },
+            Err(error) => return Candidates { choices: Err(error), failure: None, draft: None },
         }
+        found.draft = (table_sizes.len() == 1).then_some(draft);
     }
     found
 }
@@ -490,6 +559,36 @@ mod tests {
         }
     }
 
+    /// Drafts are given up for no other choice than that of all of them.
+    #[test]
+    fn what_is_given_up_is_hopeless() {
+        for channels in [2, 7, 16] {
+            let program = program(channels);
+            let subject = Subject::new(&program).expect("the program is well formed");
+            let options = LayoutOptions::default();
+            let tables = subject.tables(TABLE_SIZES[3]);
+            let draft = Draft::new(&subject, SURVEY_UNITS, tables).expect("the program has a draft");
+            let costs = |rows: usize| {
+                let cost = |units| {
+                    let of_units =
+                        |weights, tables| RowUse { units: surveyed(rows, units), ..draft.rows(weights, tables) };
+                    let plans = plans(&subject, &of_units, draft.widest(), &options, units, 1).expect("plans");
+                    let cost = |widths| options.objective.cost(&bound(&draft, widths), 0, least_gas);
+                    plans.iter().map(cost).fold(f64::INFINITY, f64::min)
+                };
+                UNITS.map(cost)
+            };
+            let predicted = costs(draft.builder.rows.len()).map(|cost| (cost, 1, 1));
+            let most = hopeless(&draft, &options, least_gas, &predicted).expect("plans");
+            let mut best = predicted.map(|(cost, ..)| cost);
+            best.sort_by(f64::total_cmp);
+            assert!(most < 32 * draft.builder.rows.len());
+            assert!(costs(most + 1).iter().all(|cost| *cost > best[PROMISING - 1]));
+            let given_up = Draft::within(&subject, SURVEY_UNITS, subject.tables(1), draft.builder.rows.len() / 2);
+            assert!(given_up.expect("nothing is refused").is_none());
+        }
+    }
+
     /// The few layouts that are tried of a large program hold one that is as good as the best of all.
     #[test]
     fn promising_layouts_are_good() {
@@ -500,7 +599,7 @@ mod tests {
                 let options = LayoutOptions { objective, ..LayoutOptions::default() };
                 let cost = |large| {
                     let tried = tried(&subject, &options, least_gas, large).expect("a layout is promising");
-                    cheapest(tried).expect("the program has a layout").0
+                    cheapest(tried).expect("the program has a layout").cost
                 };
                 assert!(cost(true) <= 1.05 * cost(false), "{channels} {objective:?}: {} {}", cost(true), cost(false));
             }

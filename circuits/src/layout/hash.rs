@@ -46,7 +46,7 @@ impl Builder<'_> {
     /// Cells for the limbs of a salt, the lowest first.
     fn salt_places(&mut self) -> Vec<Place> {
         let chains = self.chains(Salt::LIMBS, 1);
-        chains.rows().for_each(|row| self.range_chain(row, 1));
+        self.range_chains(chains.block(), 0, 1);
         let places: Vec<Place> = (0..Salt::LIMBS).map(|limb| chains.place(limb)).collect();
         places.iter().for_each(|&place| self.rows.set_lane(place, Lane::Pinned));
         places

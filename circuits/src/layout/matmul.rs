@@ -368,11 +368,9 @@ impl Builder<'_> {
         if shape.tail == 0 {
             return last;
         }
-        (last + 1..block.first + block.logical * block.stride)
-            .for_each(|row| self.rows.set(FixedColumn::IdentityOuterKeep, row, 1));
+        self.rows.set_all(FixedColumn::IdentityOuterKeep, last + 1..block.row(block.logical, 0), 1);
         let steps = self.rows.block(shape.tail, 1);
-        (steps.first..steps.first + steps.logical)
-            .for_each(|row| self.rows.set(FixedColumn::IdentityOuterStep, row, 1));
+        self.rows.set_all(FixedColumn::IdentityOuterStep, steps.rows(0), 1);
         steps.first + steps.logical - 1
     }
 

@@ -240,7 +240,11 @@ pub fn compile(program: &Program, options: &LayoutOptions) -> Result<Layout, Lay
 /// Those of [`compile`].
 pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) -> Result<Layout, LayoutError> {
     let subject = Subject::new(program)?;
-    let layout = subject.lay_out(options, cost::choose(&subject, options, gas)?)?;
+    let cost::Choice { widths, draft, .. } = cost::choose(&subject, options, gas)?;
+    let layout = match draft {
+        Some(draft) => subject.finish(draft, options, widths)?,
+        None => subject.lay_out(options, widths)?,
+    };
     audit::audit(program, &layout)?;
     Ok(layout)
 }
@@ -267,7 +271,8 @@ pub fn batched(
         if tried.as_ref() == Some(&batch) {
             continue;
         }
-        match Subject::new(&batch).and_then(|subject| cost::least_cost(&subject, options, gas)) {
+        let cost = |subject: Subject<'_>| Ok(cost::choose(&subject, options, gas)?.cost);
+        match Subject::new(&batch).and_then(cost) {
             Ok(cost) if best.as_ref().is_none_or(|(least, _)| cost < *least) => best = Some((cost, batch.clone())),
             Ok(_) => {}
             Err(error) => failure = Some(error),
@@ -322,7 +327,11 @@ impl<'a> Subject<'a> {
     }
 
     fn lay_out(&self, options: &LayoutOptions, widths: Widths) -> Result<Layout, LayoutError> {
-        let draft = Draft::new(self, widths.units, self.tables(widths.max_table))?;
+        self.finish(Draft::new(self, widths.units, self.tables(widths.max_table))?, options, widths)
+    }
+
+    /// The layout that a draft becomes with the widths for which it is one.
+    fn finish(&self, draft: Draft<'_>, options: &LayoutOptions, widths: Widths) -> Result<Layout, LayoutError> {
         if widths.tables as usize > draft.builder.tables.len() {
             return Err(ParamsError { what: "the number of tables", found: widths.tables }.into());
         }
@@ -410,8 +419,20 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(subject: &'a Subject<'a>, units: u32, tables: TablePlan) -> Result<Self, LayoutError> {
+        Ok(Self::within(subject, units, tables, usize::MAX)?.expect("no draft has more rows"))
+    }
+
+    /// A draft that is given up where it takes more rows of units than so many.
+    fn within(
+        subject: &'a Subject<'a>,
+        units: u32,
+        tables: TablePlan,
+        most: usize,
+    ) -> Result<Option<Self>, LayoutError> {
         let mut builder = Builder::new(subject, units, tables);
-        builder.build(&subject.interface)?;
+        if !builder.build(&subject.interface, most)? {
+            return Ok(None);
+        }
         let mut switched_on = builder.rows.switched_on();
         builder.scalar.switches(|column, _, value| {
             if value != 0 {
@@ -419,7 +440,7 @@ impl<'a> Draft<'a> {
             }
         });
         switched_on.extend(builder.scalar.elements().iter().map(|&(column, ..)| column));
-        Ok(Self { subject, builder, switched_on })
+        Ok(Some(Self { subject, builder, switched_on }))
     }
 
     /// The most weights per row that are of use.

@@ -27,7 +27,7 @@ impl Builder<'_> {
     /// | 1 | `q`, `d` | |
     /// | 2 | –, `t` | `t = d − 1 − r` |
     /// | 3 | `d`, `r` | |
-    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chain`] |
+    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chains`] |
     pub(super) fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator: i64) {
         let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
         let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
@@ -53,7 +53,7 @@ impl Builder<'_> {
     /// | 1 | `s`, `s` | |
     /// | 2 | –, `t` | `t = 2·s − r` |
     /// | 3 | `s`, `r` | |
-    /// | 4 … | limbs of `t`, of `r`, of `s` | see [`Builder::range_chain`] |
+    /// | 4 … | limbs of `t`, of `r`, of `s` | see [`Builder::range_chains`] |
     pub(super) fn square_root(&mut self, tensor: TensorId, input: TensorId) {
         let largest = 2 * self.ranges[tensor.0 as usize].value.hi;
         let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
@@ -81,10 +81,8 @@ impl Builder<'_> {
         let chain = range_rows(128 - largest.leading_zeros());
         let chains = self.chains(count, (HEAD + CHAINS * chain) as usize);
         let forms = [(0, &forms.division), (2, &forms.room)];
-        for row in chains.rows() {
-            forms.iter().for_each(|(step, form)| self.rows.set_form(row + step, form));
-            (0..CHAINS).for_each(|index| self.range_chain(row + HEAD + index * chain, chain));
-        }
+        forms.iter().for_each(|&(step, form)| self.rows.set_forms(chains.block().rows(step), form));
+        (0..CHAINS).for_each(|index| self.range_chains(chains.block(), HEAD + index * chain, chain));
         for place in (count..chains.slots()).map(|slot| chains.place(slot)) {
             // No operand: `value = pre = 0` throughout, and the free `low` makes up for the constants.
             for (step, form) in forms {

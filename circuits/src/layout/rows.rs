@@ -45,6 +45,26 @@ pub(super) enum Lane {
     Border,
 }
 
+impl Lane {
+    /// What `(pre, value)` is looked up under.
+    fn tag(self) -> i64 {
+        match self {
+            Lane::Function(tag) => tag,
+            Lane::Zero | Lane::Pinned | Lane::Border => 0,
+        }
+    }
+
+    /// Whether `(pre, value)` is looked up.
+    fn value_switch(self) -> i64 {
+        i64::from(self != Lane::Pinned)
+    }
+
+    /// Whether `low` and `high` are looked up.
+    fn limb_switch(self) -> i64 {
+        i64::from(self != Lane::Border)
+    }
+}
+
 /// Rows `first .. first + logical·stride`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
@@ -57,6 +77,16 @@ impl Block {
     /// The place of an address, with `units` units per row.
     pub(super) fn place(self, units: usize, address: usize) -> Place {
         Place { row: self.first + (address / units) as u32 * self.stride, lane: (address % units) as u32 }
+    }
+
+    /// The physical row that lies `step` behind the first one of a logical row.
+    pub(super) fn row(self, logical: u32, step: u32) -> u32 {
+        self.first + logical * self.stride + step
+    }
+
+    /// For each logical row the physical row that lies `step` behind its first one.
+    pub(super) fn rows(self, step: u32) -> impl Iterator<Item = u32> + Clone {
+        (0..self.logical).map(move |logical| self.row(logical, step))
     }
 }
 
@@ -82,7 +112,7 @@ pub(super) struct RowForm {
 pub(super) struct UnitRows {
     units: u32,
     lanes: Vec<Lane>,
-    /// As long as their last cell that is not zero asks for.
+    /// As long as the rows were when a cell behind the end was written.
     fixed: BTreeMap<FixedColumn, Integers>,
     block_of_row: Vec<u32>,
     blocks: Vec<Block>,
@@ -169,18 +199,30 @@ impl UnitRows {
 
     /// Writes a fixed cell shared by the lanes of a row.
     pub(super) fn set(&mut self, column: FixedColumn, row: u32, value: i64) {
-        if value != 0 {
-            let row = row as usize;
-            let cells = self.fixed.entry(column).or_insert_with(|| Integers::zeros(0));
-            if cells.len() <= row {
-                cells.resize(row + 1);
-            }
-            cells.set(row, value);
+        self.set_all(column, [row].into_iter(), value);
+    }
+
+    /// Writes a fixed cell shared by the lanes of a row, in several rows the same.
+    pub(super) fn set_all(&mut self, column: FixedColumn, rows: impl Iterator<Item = u32>, value: i64) {
+        let mut rows = rows.map(|row| row as usize).peekable();
+        if value == 0 || rows.peek().is_none() {
+            return;
         }
+        let there = self.len();
+        let cells = self.fixed.entry(column).or_insert_with(|| Integers::zeros(0));
+        if cells.len() < there {
+            cells.resize(there);
+        }
+        cells.set_all(rows, value);
     }
 
     /// Writes the form of a row.
     pub(super) fn set_form(&mut self, row: u32, form: &RowForm) {
+        self.set_forms([row].into_iter(), form);
+    }
+
+    /// Writes the form of several rows.
+    pub(super) fn set_forms(&mut self, rows: impl Iterator<Item = u32> + Clone, form: &RowForm) {
         let (saturate, low, high) = match form.saturate {
             Some((lo, hi)) => (1, lo, hi),
             None => (0, 0, 0),
@@ -201,7 +243,7 @@ impl UnitRows {
             (FixedColumn::SaturateLow, low),
             (FixedColumn::SaturateHigh, high),
         ] {
-            self.set(column, row, value);
+            self.set_all(column, rows.clone(), value);
         }
     }
 
@@ -215,23 +257,11 @@ impl UnitRows {
         let mut columns = self.fixed.clone();
         columns.values_mut().for_each(|cells| cells.resize(rows));
         for lane in 0..self.units {
-            let (mut tags, mut switches, mut limbs) =
-                (Integers::zeros(rows), Integers::zeros(rows), Integers::zeros(rows));
-            for row in 0..rows {
-                let kind = self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
-                let (tag, looked_up, limb) = match kind {
-                    Lane::Zero => (0, 1, 1),
-                    Lane::Function(tag) => (tag, 1, 1),
-                    Lane::Pinned => (0, 0, 1),
-                    Lane::Border => (0, 1, 0),
-                };
-                tags.set(row, tag);
-                switches.set(row, looked_up);
-                limbs.set(row, limb);
-            }
-            columns.insert(FixedColumn::ValueTag(lane), tags);
-            columns.insert(FixedColumn::ValueSwitch(lane), switches);
-            columns.insert(FixedColumn::LimbSwitch(lane), limbs);
+            let lanes = |row: usize| self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
+            let cells = |of: fn(Lane) -> i64| (0..rows).map(|row| of(lanes(row))).collect();
+            columns.insert(FixedColumn::ValueTag(lane), cells(Lane::tag));
+            columns.insert(FixedColumn::ValueSwitch(lane), cells(Lane::value_switch));
+            columns.insert(FixedColumn::LimbSwitch(lane), cells(Lane::limb_switch));
         }
         columns.retain(|_, cells| !cells.is_zero());
         columns

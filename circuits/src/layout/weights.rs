@@ -465,7 +465,7 @@ impl WeightBlocks {
     }
 
     fn column(&self, strips: &Strips<'_>, lanes: usize, lane: usize, rows: usize) -> Integers {
-        let mut column = Integers::zeros(rows);
+        let mut column = vec![0; rows];
         let mut row = 0;
         for block in &self.blocks {
             if block.kind != BlockKind::Public {
@@ -478,13 +478,13 @@ impl WeightBlocks {
                 let strip = strips.public(tap);
                 for (row, slot) in (row..row + inner).zip((lane..).step_by(lanes)) {
                     if slot >= padding {
-                        column.set(row, strip.get(slot - padding));
+                        column[row] = strip.get(slot - padding);
                     }
                 }
                 row += inner;
             }
         }
-        column
+        column.into()
     }
 
     /// Which private weights stand in which cells.

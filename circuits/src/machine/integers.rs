@@ -117,6 +117,20 @@ impl Integers {
         }
     }
 
+    /// Writes the same integer to several rows; the column widens when it does not fit.
+    ///
+    /// # Panics
+    /// A row is not there.
+    pub fn set_all(&mut self, rows: impl Iterator<Item = usize>, value: i64) {
+        if bytes_of_range(value, value) > self.width() {
+            *self = self.widened(bytes_of_range(value, value));
+        }
+        with_cells!(self, cells => {
+            let cells = Arc::make_mut(cells);
+            rows.for_each(|row| cells[row] = value as _);
+        });
+    }
+
     /// Appends zeros, or drops integers at the end, until there are `len`.
     pub fn resize(&mut self, len: usize) {
         with_cells!(self, cells => Arc::make_mut(cells).resize(len, 0));
@@ -133,6 +147,20 @@ impl Integers {
             Self::I32(cells) => Arc::make_mut(cells).push(value as i32),
             Self::I64(cells) => Arc::make_mut(cells).push(value),
         }
+    }
+
+    /// Appends integers; the column widens when they do not fit.
+    pub fn extend(&mut self, integers: &[i64]) {
+        let (least, most) = integers.iter().fold((0, 0), |(least, most), &cell| (cell.min(least), cell.max(most)));
+        if bytes_of_range(least, most) > self.width() {
+            *self = self.widened(bytes_of_range(least, most));
+        }
+        let first = self.len();
+        self.resize(first + integers.len());
+        with_cells!(self, cells => {
+            let cells = &mut Arc::make_mut(cells)[first..];
+            cells.iter_mut().zip(integers).for_each(|(cell, &integer)| *cell = integer as _);
+        });
     }
 
     /// Gives memory back that appending took in advance.
@@ -213,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn widens_as_it_is_written(writes in prop::collection::vec((0usize..8, integer()), 0..20)) {
+        fn widens_as_it_is_written(writes in prop::collection::vec((0usize..8, integer()), 0..20), many in integer()) {
             let mut plain = vec![0; 8];
             let mut column = Integers::zeros(8);
             for (row, value) in writes {
@@ -221,6 +249,9 @@ mod tests {
                 column.set(row, value);
                 prop_assert_eq!(column.iter().collect::<Vec<_>>(), plain.clone());
             }
+            plain[2..5].fill(many);
+            column.set_all(2..5, many);
+            prop_assert_eq!(column.iter().collect::<Vec<_>>(), plain.clone());
             prop_assert_eq!(column, Integers::from(plain));
         }
     }
@@ -239,6 +270,9 @@ mod tests {
         assert_eq!((column.get(3), column.width(), column.len(), shared.len()), (-(1 << 20), 4, 4, 3));
         column.resize(1);
         assert_eq!(column, Integers::from(vec![300]));
+        column.extend(&[-5, 1 << 40]);
+        column.extend(&[]);
+        assert_eq!(column, Integers::from(vec![300, -5, 1 << 40]));
         assert!(Integers::zeros(0).is_empty());
         assert_eq!(Integers::zeros(5).bytes(), 5);
     }

@@ -1,9 +1,9 @@
 //! The reference interpreter: plain loops over `i128`. Its result is the definition of a program.
 //!
-//! No cleverness lives here, but that the output channels of a convolution are computed side by side, and over `i64` where no sum of some of
-//! their terms leaves it. The circuit's witness, every engine and the contract must agree with it exactly.
+//! No cleverness lives here, but that the output channels of a convolution are computed side by side, and in the fewest bits that no sum of
+//! some of their terms leaves. The circuit's witness, every engine and the contract must agree with it exactly.
 
-use std::ops::{AddAssign, Mul};
+use std::ops::Range;
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -278,77 +278,245 @@ fn conv(
     weights: &Weights,
     bias: &[i64],
 ) -> Vec<i128> {
-    let [height, width] = [input_shape[1], input_shape[2]];
-    let [outputs, out_height, out_width] = [output_shape[0], output_shape[1], output_shape[2]];
-    let groups = geometry.groups as usize;
-    let (in_per_group, out_per_group) = (input_shape[0] / groups, outputs / groups);
-    let [kernel_height, kernel_width] = geometry.kernel.map(|v| v as usize);
+    let (groups, outputs) = (geometry.groups as usize, output_shape[0]);
     let largest = input.iter().map(|value| value.unsigned_abs()).max().unwrap_or(0);
-    let mut sums = vec![0; outputs * out_height * out_width];
-    sums.par_chunks_mut(out_height * out_width).enumerate().for_each(|(o, sums)| {
-        let first_channel = o / out_per_group * in_per_group;
-        let per_output = in_per_group * kernel_height * kernel_width;
-        let weights = weights.slice(o * per_output..(o + 1) * per_output);
-        let channel = OutputChannel {
-            planes: &input[first_channel * height * width..][..in_per_group * height * width],
-            picture: [height, width],
-            output: [out_height, out_width],
-            geometry,
-            weights: &weights,
-        };
+    let per_output = weights.len() / outputs;
+    let conv = Convolution {
+        input,
+        picture: [input_shape[1], input_shape[2]],
+        output: [output_shape[1], output_shape[2]],
+        geometry,
+        in_per_group: input_shape[0] / groups,
+        out_per_group: outputs / groups,
+        weights,
+        bias,
+    };
+    // By outputs, the largest magnitude that a sum of some of its terms can have, and whether 32 bits hold it and 16 each weight.
+    let bound = |output: usize| {
+        let weights = weights.slice(output * per_output..(output + 1) * per_output);
         let weight = weights.iter().map(|weight| u128::from(weight.unsigned_abs())).sum::<u128>();
-        let bound = weight.saturating_mul(largest.into()).saturating_add(bias[o].unsigned_abs().into());
-        match i64::try_from(bound) {
-            Ok(_) => {
-                let narrow = channel.sums(bias[o]);
-                sums.iter_mut().zip(narrow).for_each(|(sum, narrow)| *sum = narrow.into());
-            }
-            Err(_) => sums.copy_from_slice(&channel.sums(i128::from(bias[o]))),
-        }
-    });
-    sums
+        let bound = weight.saturating_mul(largest.into()).saturating_add(bias[output].unsigned_abs().into());
+        (bound, bound <= i32::MAX as u128 && weights.iter().all(|&weight| i16::try_from(weight).is_ok()))
+    };
+    let bounds: Vec<(u128, bool)> = (0..outputs).into_par_iter().map(bound).collect();
+    let worthwhile = conv.out_per_group >= PATCHED_OUTPUTS && bounds.iter().all(|&(_, short)| short);
+    let short = |&value: &i64| i16::try_from(value).ok();
+    match worthwhile.then(|| input.iter().map(short).collect::<Option<Vec<i16>>>()).flatten() {
+        Some(input) => conv.short_sums(&input),
+        None => conv.wide_sums(&bounds),
+    }
 }
 
-/// What one output channel of a convolution is made of.
-struct OutputChannel<'a> {
-    /// The input channels that it reads.
-    planes: &'a [i64],
+/// Fewest outputs that read the same inputs for which these are brought into the order of the weights.
+const PATCHED_OUTPUTS: usize = 4;
+/// Most inputs in the order of the weights that are held at a time.
+const PATCHED_INPUTS: usize = 1 << 21;
+
+/// A convolution on one input.
+struct Convolution<'a> {
+    input: &'a [i64],
     picture: [usize; 2],
     output: [usize; 2],
     geometry: &'a ConvGeometry,
-    /// Channel by channel.
-    weights: &'a [i32],
+    in_per_group: usize,
+    out_per_group: usize,
+    weights: &'a Weights,
+    bias: &'a [i64],
 }
 
-impl OutputChannel<'_> {
-    /// Its sums, in a type that holds all sums of some of their terms.
-    fn sums<T: Copy + From<i32> + From<i64> + AddAssign + Mul<Output = T>>(&self, bias: T) -> Vec<T> {
-        let Self { picture: [height, width], output: [out_height, out_width], geometry, .. } = *self;
-        // The position read by output `o` through tap `t`, or `None` in the padding.
-        let position = |axis: usize, o: usize, t: usize, size: usize| {
-            (o * geometry.stride[axis] as usize + t * geometry.dilation[axis] as usize)
-                .checked_sub(geometry.padding[axis] as usize)
-                .filter(|&p| p < size)
-        };
-        let [kernel_height, kernel_width] = geometry.kernel.map(|v| v as usize);
-        let mut sums = vec![bias; out_height * out_width];
-        let kernels = self.weights.chunks(kernel_height * kernel_width);
-        for (plane, kernel) in self.planes.chunks(height * width).zip(kernels) {
+impl Convolution<'_> {
+    fn taps(&self) -> [usize; 2] {
+        self.geometry.kernel.map(|size| size as usize)
+    }
+
+    /// Weights of an output.
+    fn per_output(&self) -> usize {
+        self.in_per_group * self.taps().iter().product::<usize>()
+    }
+
+    fn positions(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// The position read along an axis by output `o` through tap `t`, or `None` in the padding.
+    fn position(&self, axis: usize, o: usize, t: usize) -> Option<usize> {
+        let Self { geometry, picture, .. } = self;
+        (o * geometry.stride[axis] as usize + t * geometry.dilation[axis] as usize)
+            .checked_sub(geometry.padding[axis] as usize)
+            .filter(|&position| position < picture[axis])
+    }
+
+    /// The sums of products of integers of 16 bits, none of which leaves 32 bits whatever terms it lacks. The inputs of each position are
+    /// brought into the order of the weights, for as many positions at a time as there is room for.
+    fn short_sums(&self, input: &[i16]) -> Vec<i128> {
+        let (per_output, positions) = (self.per_output(), self.positions());
+        let tile = (PATCHED_INPUTS / per_output).clamp(1, positions);
+        let mut sums = vec![0; self.bias.len() * positions];
+        for (group, sums) in sums.chunks_mut(self.out_per_group * positions).enumerate() {
+            let first_output = group * self.out_per_group;
+            for first in (0..positions).step_by(tile) {
+                let patches = self.patches(input, group, first..(first + tile).min(positions));
+                sums.par_chunks_mut(positions).enumerate().for_each(|(output, sums)| {
+                    let output = first_output + output;
+                    let weights = self.weights.slice(output * per_output..(output + 1) * per_output);
+                    let weights: Vec<i16> = weights.into_iter().map(|weight| weight as i16).collect();
+                    let bias = self.bias[output] as i32;
+                    for (sum, patch) in sums[first..].iter_mut().zip(patches.chunks(per_output)) {
+                        *sum = bias.wrapping_add(short_product(&weights, patch)).into();
+                    }
+                });
+            }
+        }
+        sums
+    }
+
+    /// What the weights of an output of a group are multiplied by, position by position.
+    fn patches(&self, input: &[i16], group: usize, positions: Range<usize>) -> Vec<i16> {
+        let ([height, width], [taps_y, taps_x]) = (self.picture, self.taps());
+        let mut patches = vec![0; positions.len() * self.per_output()];
+        patches.par_chunks_mut(self.per_output()).zip(positions).for_each(|(patch, position)| {
+            let [y, x] = [position / self.output[1], position % self.output[1]];
+            let columns: Vec<_> = (0..taps_x).map(|tap| self.position(1, x, tap)).collect();
+            for (channel, patch) in patch.chunks_mut(taps_y * taps_x).enumerate() {
+                let plane = &input[(group * self.in_per_group + channel) * height * width..][..height * width];
+                for (tap, patch) in patch.chunks_mut(taps_x).enumerate() {
+                    let Some(row) = self.position(0, y, tap) else { continue };
+                    for (value, column) in patch.iter_mut().zip(&columns) {
+                        *value = column.map_or(0, |column| plane[row * width + column]);
+                    }
+                }
+            }
+        });
+        patches
+    }
+
+    /// The sums in 64 bits, or where their bounds ask for it in 128.
+    fn wide_sums(&self, bounds: &[(u128, bool)]) -> Vec<i128> {
+        let mut sums = vec![0; self.bias.len() * self.positions()];
+        sums.par_chunks_mut(self.positions()).enumerate().for_each(|(output, sums)| {
+            match i64::try_from(bounds[output].0) {
+                Ok(_) => {
+                    let narrow = self.sums_of::<i64>(output);
+                    sums.iter_mut().zip(narrow).for_each(|(sum, narrow)| *sum = narrow.into());
+                }
+                Err(_) => sums.copy_from_slice(&self.sums_of::<i128>(output)),
+            }
+        });
+        sums
+    }
+
+    /// The sums of an output, in a type that holds all sums of some of their terms.
+    fn sums_of<T: SumOfProducts>(&self, output: usize) -> Vec<T> {
+        let ([height, width], [_, kernel_width]) = (self.picture, self.taps());
+        let first_channel = output / self.out_per_group * self.in_per_group;
+        let planes = &self.input[first_channel * height * width..][..self.in_per_group * height * width];
+        let weights = self.weights.slice(output * self.per_output()..(output + 1) * self.per_output());
+        let mut sums = vec![T::from(self.bias[output]); self.positions()];
+        let kernels = weights.chunks(self.taps().iter().product());
+        for (plane, kernel) in planes.chunks(height * width).zip(kernels) {
             for (tap, &weight) in kernel.iter().enumerate().filter(|(_, &weight)| weight != 0) {
-                let weight = T::from(weight);
-                if *geometry == ConvGeometry::POINTWISE {
-                    sums.iter_mut().zip(plane).for_each(|(sum, &value)| *sum += weight * T::from(value));
+                if *self.geometry == (ConvGeometry { groups: self.geometry.groups, ..ConvGeometry::POINTWISE }) {
+                    sums.iter_mut().zip(plane).for_each(|(sum, &value)| sum.add_product(weight, value));
                     continue;
                 }
-                for (y, sums) in sums.chunks_mut(out_width).enumerate() {
-                    let Some(row) = position(0, y, tap / kernel_width, height) else { continue };
+                for (y, sums) in sums.chunks_mut(self.output[1]).enumerate() {
+                    let Some(row) = self.position(0, y, tap / kernel_width) else { continue };
                     for (x, sum) in sums.iter_mut().enumerate() {
-                        let Some(column) = position(1, x, tap % kernel_width, width) else { continue };
-                        *sum += weight * T::from(plane[row * width + column]);
+                        let Some(column) = self.position(1, x, tap % kernel_width) else { continue };
+                        sum.add_product(weight, plane[row * width + column]);
                     }
                 }
             }
         }
         sums
+    }
+}
+
+/// Sums that are bounded before they are made: nothing overflows, and nothing looks whether it does.
+trait SumOfProducts: Copy + From<i64> {
+    fn add_product(&mut self, weight: i32, value: i64);
+}
+
+impl SumOfProducts for i64 {
+    fn add_product(&mut self, weight: i32, value: i64) {
+        *self = self.wrapping_add(i64::from(weight).wrapping_mul(value));
+    }
+}
+
+impl SumOfProducts for i128 {
+    fn add_product(&mut self, weight: i32, value: i64) {
+        *self = self.wrapping_add(i128::from(weight).wrapping_mul(value.into()));
+    }
+}
+
+/// `Σ a_i·b_i`, which fits 32 bits.
+fn short_product(a: &[i16], b: &[i16]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a).wrapping_mul(b.into())).fold(0, i32::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition of a convolution, term by term.
+    fn plain(conv: &Convolution<'_>) -> Vec<i128> {
+        let ([height, width], [taps_y, taps_x]) = (conv.picture, conv.taps());
+        let sum = |index: usize| {
+            let (output, position) = (index / conv.positions(), index % conv.positions());
+            let (y, x) = (position / conv.output[1], position % conv.output[1]);
+            let terms = (0..conv.per_output()).filter_map(|weight| {
+                let (channel, tap) = (weight / (taps_y * taps_x), weight % (taps_y * taps_x));
+                let channel = output / conv.out_per_group * conv.in_per_group + channel;
+                let (row, column) = (conv.position(0, y, tap / taps_x)?, conv.position(1, x, tap % taps_x)?);
+                let weight = i128::from(conv.weights.get(output * conv.per_output() + weight));
+                Some(weight * i128::from(conv.input[(channel * height + row) * width + column]))
+            });
+            i128::from(conv.bias[output]) + terms.sum::<i128>()
+        };
+        (0..conv.bias.len() * conv.positions()).map(sum).collect()
+    }
+
+    #[test]
+    fn sums_are_those_of_the_definition_at_every_width() {
+        // Inputs of 16 bits with sums of 32, just beyond either, of 64 bits and beyond them.
+        for (input, weight) in
+            [(127, 127), (32_767, 300), (32_768, 3), (127, 40_000), (1 << 40, 1 << 20), (1 << 62, 1 << 30)]
+        {
+            for (groups, outputs, stride, dilation, kernel) in [
+                (1, 8, [1, 1], [1, 1], [1, 1]),
+                (1, 5, [2, 1], [1, 2], [2, 3]),
+                (2, 8, [1, 2], [1, 1], [3, 2]),
+                (4, 4, [1, 1], [1, 1], [3, 3]),
+            ] {
+                let geometry = ConvGeometry { kernel, stride, dilation, padding: [1, 0, 2, 1], groups };
+                let (channels, picture) = (4, [6, 7]);
+                let size = |axis: usize| {
+                    let reach = (dilation[axis] * (kernel[axis] - 1) + 1) as usize;
+                    let padding = (geometry.padding[axis] + geometry.padding[axis + 2]) as usize;
+                    (picture[axis] + padding - reach) / stride[axis] as usize + 1
+                };
+                let output = [size(0), size(1)];
+                let per_output = channels / groups as usize * (kernel[0] * kernel[1]) as usize;
+                let sign = |i: usize| if i % 3 == 1 { -1 } else { 1 };
+                let values: Vec<i64> =
+                    (0..channels * 42).map(|i| sign(i) * (input - (i as i64 * 7919 % 5).min(input))).collect();
+                let weights: Weights =
+                    (0..outputs * per_output).map(|i| sign(i / 2) as i32 * (weight - i as i32 * 31 % 4)).collect();
+                let bias: Vec<i64> = (0..outputs as i64).map(|i| i * 1000 - 3000).collect();
+                let conv = Convolution {
+                    input: &values,
+                    picture,
+                    output,
+                    geometry: &geometry,
+                    in_per_group: channels / groups as usize,
+                    out_per_group: outputs / groups as usize,
+                    weights: &weights,
+                    bias: &bias,
+                };
+                let shapes = [[channels, picture[0], picture[1]], [outputs, output[0], output[1]]];
+                let sums = super::conv(&values, &shapes[0], &shapes[1], &geometry, &weights, &bias);
+                assert_eq!(sums, plain(&conv), "{input} {weight} {geometry:?}");
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ use onnx_import::quantize::{
 };
 use onnx_import::samples::Samples;
 use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
+use prover::program::ProgramFile;
 use prover::{Plan, SetupError};
 use serde_json::{json, Value};
 
@@ -161,8 +162,9 @@ pub(crate) fn compile_again(
 /// # Errors
 /// The program fits no machine.
 pub(crate) fn plan(artifact: &ProgramArtifact, printer: Printer) -> Outcome<Plan> {
-    let (program, options) = (artifact.program.clone(), artifact.recipe.layout);
-    let plan = printer.stage("layout", None, || Plan::new(program, options));
+    let &ProgramArtifact { ref program, digest, bytes, .. } = artifact;
+    let file = ProgramFile { program: program.clone(), digest, bytes };
+    let plan = printer.stage("layout", None, || Plan::of_file(file, artifact.recipe.layout));
     plan.map_err(|error| match error {
         SetupError::Layout(error) => layout_failure(error),
         other => Failure::refused(other),

@@ -5,6 +5,9 @@
 //! `2^61 − 1`, drawn anew for every audit, so a form is one residue, and so is the form that the operator asks for. Different
 //! forms have equal residues with probability `2^-61`, bilinear ones `2^-60`. That takes one small product for each multiply-accumulate, and no memory for it.
 //!
+//! Convolutions with public weights are compared output by output, by a random combination of their positions, which takes one small
+//! product for each weight. It passes what is right, and what is wrong with probability `2^-61`; what it does not pass is compared as above.
+//!
 //! A private weight stands as a random residue too, or as several where it has limbs; which cell holds which of them is the layout's
 //! word, and no two cells may hold the same. What a bracket takes up besides is *loose*: anything may stand there. A term with a
 //! loose factor may have a monomial that the left side lacks, where it must vanish, or that of a border, but none of an element.
@@ -58,6 +61,14 @@ type Polynomial = Vec<Term>;
 /// What terms are added to.
 trait Sum {
     fn add(&mut self, term: Term);
+
+    /// Adds all products of a term of `left` and one of `right`, times a factor.
+    fn add_products(&mut self, factor: Term, left: &[Term], right: &[Term]) {
+        for a in left.iter().filter(|term| term.coefficient != 0) {
+            let a = factor.times(*a);
+            right.iter().for_each(|&b| self.add(a.times(b)));
+        }
+    }
 }
 
 /// Few terms, by their monomials, those with loose factors apart.
@@ -95,6 +106,74 @@ impl Sum for Coefficients {
         match self.slot(term.chi, term.rho) {
             Some(slot) => self.sums[slot] = residue::add(self.sums[slot], term.coefficient),
             None => self.outside |= !term.loose,
+        }
+    }
+}
+
+/// For each power of `ρ`, the sum over the powers of `χ` of the coefficients, each times a random residue of its power of `χ`, or
+/// times zero.
+struct Collapsed {
+    /// By powers of `χ`.
+    random: Vec<u64>,
+    first_rho: u64,
+    /// By powers of `ρ`.
+    sums: Vec<u64>,
+    /// Whether a term was met that has no place, or a loose factor.
+    refused: bool,
+    terms: usize,
+}
+
+impl Collapsed {
+    fn random(&self, chi: u64) -> Option<u64> {
+        self.random.get(usize::try_from(chi).ok()?).copied()
+    }
+
+    fn add_at(&mut self, rho: u64, summand: u64) {
+        let slot = rho.checked_sub(self.first_rho).and_then(|slot| usize::try_from(slot).ok());
+        match slot.and_then(|slot| self.sums.get_mut(slot)) {
+            Some(sum) => *sum = residue::add(*sum, summand),
+            None => self.refused = true,
+        }
+    }
+}
+
+impl Sum for Collapsed {
+    fn add(&mut self, term: Term) {
+        if term.coefficient == 0 {
+            return;
+        }
+        self.terms += 1;
+        match self.random(term.chi) {
+            Some(random) if !term.loose => self.add_at(term.rho, residue::multiply(random, term.coefficient)),
+            _ => self.refused = true,
+        }
+    }
+
+    /// Terms of `left` with a power of `ρ` in common are collapsed before they are multiplied.
+    fn add_products(&mut self, factor: Term, left: &[Term], right: &[Term]) {
+        if factor.coefficient == 0 {
+            return;
+        }
+        let there = |terms: &[Term]| terms.iter().filter(|term| term.coefficient != 0).count();
+        self.terms += there(left) * there(right);
+        self.refused |= factor.loose || left.iter().chain(right).any(|term| term.loose);
+        for left in left.chunk_by(|a, b| a.rho == b.rho) {
+            for right in right.chunk_by(|a, b| a.chi == b.chi) {
+                let before = factor.chi + right[0].chi;
+                let mut collapsed = 0;
+                for term in left.iter().filter(|term| term.coefficient != 0) {
+                    match self.random(before + term.chi) {
+                        Some(random) => {
+                            collapsed = residue::add(collapsed, residue::multiply(random, term.coefficient));
+                        }
+                        None => self.refused |= there(right) > 0,
+                    }
+                }
+                let (collapsed, rho) = (residue::multiply(collapsed, factor.coefficient), factor.rho + left[0].rho);
+                for term in right.iter().filter(|term| term.coefficient != 0) {
+                    self.add_at(rho + term.rho, residue::multiply(collapsed, term.coefficient));
+                }
+            }
         }
     }
 }
@@ -204,6 +283,8 @@ impl WeightResidues {
 const UNKNOWN: u64 = u64::MAX;
 /// The kind of random residues that stand for unknown values.
 const UNKNOWN_KIND: u32 = u32::MAX;
+/// The kind of random residues that combine the positions of a convolution, by their powers of `χ`.
+const POSITION_KIND: u32 = u32::MAX - 2;
 
 impl<'a> Identities<'a> {
     pub(super) fn new(program: &'a Program, layout: &'a Layout, columns: &'a Columns<'a>) -> Self {
@@ -275,29 +356,33 @@ impl<'a> Identities<'a> {
         if self.right_sides.get(&identity.left) != Some(&identity.right) {
             return refuse("the two sides of its identity are not tied");
         }
-        let rows = self.left_rows(identity.left);
-        let units = u64::from(self.skeleton.params.units);
-        let monomials = rows.len() * units as usize;
-        let extent = |of: fn(&LeftRow, u64) -> u64| rows.iter().map(|row| of(row, units)).max().unwrap_or(0);
-        // Both sides may have a power of `ρ` in common.
-        let first_rho = rows.iter().map(|row| row.rho).min().unwrap_or(0);
-        let (chi, rho) = (extent(LeftRow::chi_end), extent(LeftRow::rho_end) - first_rho);
-        if chi.checked_mul(rho) != Some(monomials as u64) {
-            return refuse(
-                "the monomials of its left side are not all powers between the smallest and the largest ones",
-            );
-        }
-        let mut right = Coefficients { chi, first_rho, rho, sums: vec![0; monomials], outside: false, terms: 0 };
-        Expansion { identities: self, small: HashMap::new() }.add_scalar(identity.right, Term::ONE, &mut right);
+        let left = match self.left(identity) {
+            Some(left) => left,
+            None => {
+                return refuse(
+                    "the monomials of its left side are not all powers between the smallest and the largest ones",
+                )
+            }
+        };
+        let Left { rows, places, homes, .. } = &left;
+        let (units, monomials) = (u64::from(self.skeleton.params.units), left.monomials());
+        let mut right = left.coefficients();
+        // What the quick comparison does not accept is for the exact one to judge.
+        let agreed = self.agree(identity, &left);
+        let expected = match agreed {
+            Some(_) => Vec::new(),
+            None => {
+                right.sums = vec![0; monomials];
+                self.expansion().add_scalar(identity.right, Term::ONE, &mut right);
+                self.expected(identity.tensor)
+            }
+        };
         if right.outside {
             return refuse("its right side has a monomial that its left side lacks");
         }
-        let places = identity.accumulators.as_ref().unwrap_or(&self.layout.homes[identity.tensor.0 as usize]);
-        let homes = Homes::new(places, &rows, units as u32);
-        let expected = self.expected(identity.tensor);
         let mut seen = vec![false; monomials];
         let mut elements = 0;
-        for left in &rows {
+        for left in rows {
             let (finishes, border) = (self.row_finishes(identity, left.row), self.row_of_borders(left.row));
             for lane in 0..units as u32 {
                 let (chi, rho) = left.monomial(units - 1 - u64::from(lane));
@@ -308,7 +393,7 @@ impl<'a> Identities<'a> {
                 match homes.index(left.row, lane) {
                     Some(index) => {
                         elements += 1;
-                        if expected.get(index) != Some(&right.sums[slot]) {
+                        if agreed.is_none() && expected.get(index) != Some(&right.sums[slot]) {
                             return refuse("its right side is not the operator's form");
                         }
                         if !(finishes && self.lane_finishes(identity, left.row, lane)) {
@@ -325,7 +410,134 @@ impl<'a> Identities<'a> {
         if elements != places.len() {
             return refuse("its left side misses an element");
         }
-        Ok(AuditReport { monomials, terms: right.terms, ..AuditReport::default() })
+        Ok(AuditReport { monomials, terms: agreed.unwrap_or(right.terms), ..AuditReport::default() })
+    }
+
+    /// What the quick comparison says of each identity, and how many terms there are.
+    #[cfg(test)]
+    pub(super) fn quick(&self) -> Vec<(Option<usize>, usize)> {
+        let terms = |identity: &LaidIdentity, left: &Left<'_>| {
+            let mut right = left.coefficients();
+            right.sums = vec![0; left.monomials()];
+            self.expansion().add_scalar(identity.right, Term::ONE, &mut right);
+            right.terms
+        };
+        let of_identity = |identity| {
+            let left = self.left(identity).expect("the monomials are all powers");
+            (self.agree(identity, &left), terms(identity, &left))
+        };
+        self.layout.identities.iter().map(of_identity).collect()
+    }
+
+    fn expansion(&self) -> Expansion<'_> {
+        Expansion { identities: self, small: HashMap::new() }
+    }
+
+    /// The left side of an identity, where its monomials are as many as the powers between the smallest and the largest ones.
+    fn left<'i>(&'i self, identity: &'i LaidIdentity) -> Option<Left<'i>> {
+        let rows = self.left_rows(identity.left);
+        let units = self.skeleton.params.units;
+        let extent = |of: fn(&LeftRow, u64) -> u64| rows.iter().map(|row| of(row, units.into())).max().unwrap_or(0);
+        // Both sides may have a power of `ρ` in common.
+        let first_rho = rows.iter().map(|row| row.rho).min().unwrap_or(0);
+        let (chi, rho) = (extent(LeftRow::chi_end), extent(LeftRow::rho_end) - first_rho);
+        let places = identity.accumulators.as_ref().unwrap_or(&self.layout.homes[identity.tensor.0 as usize]);
+        let homes = Homes::new(places, &rows, units);
+        let left = Left { places, homes, chi, first_rho, rho, units, rows };
+        (chi.checked_mul(rho) == Some(left.monomials() as u64)).then_some(left)
+    }
+
+    /// The number of terms of a convolution's right side, where a random combination of the positions says that for every output the
+    /// coefficients are the forms that the operator asks for, and where no term lies elsewhere. A power of `χ` stands for a position
+    /// there, and a power of `ρ` for an output. `None` says nothing.
+    ///
+    /// Coefficients that are others pass with probability `2^-61` for each output. That takes one product for each weight, not one
+    /// for each multiply-accumulate.
+    fn agree(&self, identity: &LaidIdentity, left: &Left<'_>) -> Option<usize> {
+        let tensor = identity.tensor;
+        let Op::Conv { input, geometry, weights, bias, .. } = &self.program.node(tensor).op else { return None };
+        if self.program.private_weights_of(tensor).is_some() {
+            return None;
+        }
+        let positions = self.program.node(tensor).shape[1..].iter().product::<usize>();
+        let mut by_position = vec![None; positions];
+        let mut by_output = vec![None; bias.len()];
+        for row in &left.rows {
+            for lane in 0..left.units {
+                let Some(index) = left.homes.index(row.row, lane) else { continue };
+                let (chi, rho) = row.monomial(u64::from(left.units - 1 - lane));
+                let known = by_position.get_mut(index % positions)?.get_or_insert(chi) == &chi
+                    && by_output.get_mut(index / positions)?.get_or_insert(rho) == &rho;
+                if !known {
+                    return None;
+                }
+            }
+        }
+        let mut right = Collapsed {
+            random: vec![0; left.chi as usize],
+            first_rho: left.first_rho,
+            sums: vec![0; left.rho as usize],
+            refused: false,
+            terms: 0,
+        };
+        let of_position = |chi: Option<u64>| chi.map(|chi| (chi, self.randomness.residue(POSITION_KIND, chi as u32)));
+        let by_position: Vec<_> = by_position.into_iter().map(of_position).collect::<Option<_>>()?;
+        by_position.iter().for_each(|&(chi, random)| right.random[chi as usize] = random);
+        self.expansion().add_scalar(identity.right, Term::ONE, &mut right);
+        if right.refused {
+            return None;
+        }
+        let random: Vec<u64> = by_position.into_iter().map(|(_, random)| random).collect();
+        let expected = self.collapsed_conv(tensor, *input, geometry, weights, bias, &random);
+        let same = by_output
+            .into_iter()
+            .zip(expected)
+            .all(|(rho, expected)| rho.is_some_and(|rho| right.sums[(rho - right.first_rho) as usize] == expected));
+        same.then_some(right.terms)
+    }
+
+    /// For each output of a convolution the sum of its forms, each times the factor of its position.
+    fn collapsed_conv(
+        &self,
+        tensor: TensorId,
+        input: TensorId,
+        geometry: &ConvGeometry,
+        weights: &Weights,
+        bias: &[i64],
+        factors: &[u64],
+    ) -> Vec<u64> {
+        let (source, width) = (self.program.node(input), self.program.node(tensor).shape[2]);
+        let picture = [source.shape[1], source.shape[2]];
+        let taps: Vec<_> = (0..geometry.kernel[0] * geometry.kernel[1]).map(|tap| tap as usize).collect();
+        let kernel_width = geometry.kernel[1] as usize;
+        // What a weight of a channel is multiplied by, over all positions.
+        let of_channel = |channel: usize| {
+            let first = channel * picture[0] * picture[1];
+            let plane: Vec<u64> = (first..first + picture[0] * picture[1]).map(|i| self.element(input, i)).collect();
+            let sum = |tap: &usize| {
+                let terms = factors.iter().enumerate().filter_map(|(position, &factor)| {
+                    let row = read_at(geometry, 0, position / width, tap / kernel_width, picture[0])?;
+                    let column = read_at(geometry, 1, position % width, tap % kernel_width, picture[1])?;
+                    Some(residue::multiply(factor, plane[row * picture[1] + column]))
+                });
+                terms.fold(0, residue::add)
+            };
+            taps.iter().map(sum).collect::<Vec<u64>>()
+        };
+        let sums: Vec<u64> = (0..source.shape[0]).into_par_iter().flat_map_iter(of_channel).collect();
+        let all = factors.iter().copied().fold(0, residue::add);
+        let (per_output, groups) = (weights.len() / bias.len(), geometry.groups as usize);
+        let of_output = |output: usize| {
+            let first = output / (bias.len() / groups) * per_output;
+            let weights = weights.slice(output * per_output..(output + 1) * per_output);
+            let terms = weights.iter().zip(&sums[first..first + per_output]);
+            // Each summand has less than 93 bits, and a program has fewer weights than 2^34.
+            let sum = terms.fold(0i128, |sum, (&weight, &of)| {
+                sum.wrapping_add(i128::from(i64::from(weight)).wrapping_mul(i128::from(of)))
+            });
+            residue::add(residue::of(sum), residue::multiply(residue::of(bias[output].into()), all))
+        };
+        (0..bias.len()).into_par_iter().map(of_output).collect()
     }
 
     /// The rows of a left side that have a form.
@@ -553,11 +765,7 @@ fn add_channel<S, W: Copy + Default + PartialEq>(
     width: usize,
     add: &impl Fn(&mut S, W, u64),
 ) {
-    let at = |axis: usize, out: usize, tap: usize| {
-        (out * geometry.stride[axis] as usize + tap * geometry.dilation[axis] as usize)
-            .checked_sub(geometry.padding[axis] as usize)
-            .filter(|&position| position < picture[axis])
-    };
+    let at = |axis: usize, out: usize, tap: usize| read_at(geometry, axis, out, tap, picture[axis]);
     let kernel_width = geometry.kernel[1] as usize;
     for (tap, &weight) in weights.iter().enumerate().filter(|(_, &weight)| weight != W::default()) {
         for (y, sums) in sums.chunks_mut(width).enumerate() {
@@ -569,6 +777,13 @@ fn add_channel<S, W: Copy + Default + PartialEq>(
             }
         }
     }
+}
+
+/// Where along an axis an output reads its input through a tap; `None` in the padding.
+fn read_at(geometry: &ConvGeometry, axis: usize, out: usize, tap: usize, size: usize) -> Option<usize> {
+    (out * geometry.stride[axis] as usize + tap * geometry.dilation[axis] as usize)
+        .checked_sub(geometry.padding[axis] as usize)
+        .filter(|&position| position < size)
 }
 
 /// The residues of all `value` cells: elements at home, what is pinned to zero, and copies of either.
@@ -603,6 +818,30 @@ fn values(layout: &Layout, columns: &Columns<'_>, randomness: &Randomness) -> Ve
         }
     }
     values
+}
+
+/// The left side of an identity with its monomials: all `χ^i·ρ^(first_rho + j)` with `i < chi` and `j < rho`.
+struct Left<'a> {
+    rows: Vec<LeftRow>,
+    units: u32,
+    /// Where the accumulators of the elements are.
+    places: &'a [Place],
+    homes: Homes,
+    chi: u64,
+    first_rho: u64,
+    rho: u64,
+}
+
+impl Left<'_> {
+    fn monomials(&self) -> usize {
+        self.rows.len() * self.units as usize
+    }
+
+    /// What terms with these monomials are added to.
+    fn coefficients(&self) -> Coefficients {
+        let &Self { chi, first_rho, rho, .. } = self;
+        Coefficients { chi, first_rho, rho, sums: Vec::new(), outside: false, terms: 0 }
+    }
 }
 
 /// A row of a left side and the monomial of its last lane.
@@ -723,10 +962,7 @@ impl Expansion<'_> {
             self.add_operand(row, factor.times(term), sum, waiting);
             return;
         }
-        for a in self.operand(row, 0).iter().filter(|term| term.coefficient != 0) {
-            let a = factor.times(*a);
-            right.iter().for_each(|&b| sum.add(a.times(b)));
-        }
+        sum.add_products(factor, &self.operand(row, 0), &right);
     }
 
     /// Adds the first operand of a row, times a term.
@@ -835,7 +1071,7 @@ impl Expansion<'_> {
                 }
             };
             for (lane, column) in (0..lanes).zip(&identities.columns.weights) {
-                add(lane, residue::of(column.map_or(0, |cells| cells.get(row as usize)).into()), false);
+                add(lane, residue::of_cell(column.map_or(0, |cells| cells.get(row as usize))), false);
             }
             let private = match (self.on(FixedColumn::WeightPrivate, row), self.on(FixedColumn::WeightSingle, row)) {
                 (0, 0) => lanes..lanes,

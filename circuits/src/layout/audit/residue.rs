@@ -21,6 +21,16 @@ pub(super) fn of(value: i128) -> u64 {
     value.rem_euclid(MODULUS.into()) as u64
 }
 
+/// A cell as a residue.
+pub(super) fn of_cell(value: i64) -> u64 {
+    match u64::try_from(value) {
+        Ok(value) => value % MODULUS,
+        // Without the remainder where it is not needed: most cells are weights.
+        Err(_) if value > -(MODULUS as i64) => MODULUS - value.unsigned_abs(),
+        Err(_) => of(value.into()),
+    }
+}
+
 /// The sum of two residues.
 pub(super) fn add(a: u64, b: u64) -> u64 {
     let sum = a + b;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::columns::Columns;
+use super::identities::Identities;
 use super::{audit, AuditError};
 use crate::graph::{
     ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
@@ -175,6 +177,70 @@ fn an_honest_layout_passes() {
 fn a_changed_weight() {
     every_cell_is_found(FixedColumn::Weight(0), |weight| weight + 1);
     every_cell_is_found(FixedColumn::Weight(1), |_| 0);
+}
+
+/// What the quick comparison says of the identities of a changed layout, and how many terms they have.
+fn quick(program: &Program, mut layout: Layout, change: impl FnOnce(&mut Skeleton)) -> Vec<(Option<usize>, usize)> {
+    change(Arc::make_mut(&mut layout.skeleton));
+    let columns = Columns::new(layout.skeleton());
+    Identities::new(program, &layout, &columns).quick()
+}
+
+/// The first convolution read with strides, with dilation, in groups, and with no padding.
+fn windows() -> Vec<Program> {
+    let geometry = ConvGeometry { kernel: [3, 3], padding: [1; 4], ..ConvGeometry::POINTWISE };
+    let of = |geometry: ConvGeometry, outputs: usize| {
+        let mut program = program();
+        let size = |axis: usize| {
+            let reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1;
+            ((4 + geometry.padding[axis] + geometry.padding[axis + 2] - reach) / geometry.stride[axis] + 1) as usize
+        };
+        let per_output = 2 / geometry.groups * geometry.kernel[0] * geometry.kernel[1];
+        let Op::Conv { geometry: window, weights, bias, .. } = &mut program.nodes[1].op else {
+            panic!("a convolution")
+        };
+        *window = geometry;
+        *weights = (0..(outputs as u32 * per_output) as i32).map(|i| (i * 37 % 23 - 11) | 1).collect();
+        *bias = (0..outputs as i64).map(|i| i * 7 - 9).collect();
+        program.nodes[1].shape = vec![outputs, size(0), size(1)];
+        program.nodes.truncate(2);
+        program.outputs[0].tensor = TensorId(1);
+        program.outputs[0].shape = program.nodes[1].shape.clone();
+        program
+    };
+    vec![
+        of(geometry, 3),
+        of(ConvGeometry { stride: [2, 1], ..geometry }, 3),
+        of(ConvGeometry { dilation: [1, 2], ..geometry }, 4),
+        of(ConvGeometry { groups: 2, ..geometry }, 4),
+        of(ConvGeometry { groups: 2, stride: [2, 2], ..geometry }, 2),
+        of(ConvGeometry::POINTWISE, 5),
+        of(ConvGeometry { kernel: [4, 4], ..ConvGeometry::POINTWISE }, 5),
+    ]
+}
+
+#[test]
+fn the_quick_comparison_passes_what_is_right_and_nothing_else() {
+    for program in windows() {
+        for fold in [Fold::Parallel, Fold::Rows(3)] {
+            let layout = arranged(&program, fold);
+            for (quick, terms) in quick(&program, layout.clone(), |_| {}) {
+                assert_eq!(quick, Some(terms), "{:?}", program.nodes[1]);
+            }
+            let columns: Vec<_> = (0..layout.params().weights).map(FixedColumn::Weight).collect();
+            let changed = columns.iter().flat_map(|&column| {
+                let cells = layout.skeleton().fixed.get(&column).map_or(0, |cells| cells.len());
+                (0..cells).map(move |row| (column, row))
+            });
+            for (column, row) in changed.filter(|&(column, row)| layout.skeleton().fixed(column, row) != 0) {
+                let said = quick(&program, layout.clone(), |skeleton| {
+                    let cells = skeleton.fixed.get_mut(&column).expect("it is there");
+                    cells.set(row, cells.get(row) + 1);
+                });
+                assert!(said.iter().any(|(quick, _)| quick.is_none()), "{column:?} {row}");
+            }
+        }
+    }
 }
 
 #[test]
