@@ -8,7 +8,7 @@ import { keccak256 } from "ethers";
 import { ROOT, compile, compilerVersion, settings } from "./tools/compile.mjs";
 
 /** The contracts whose bytecode others rely on, and so must be able to reproduce. */
-const SHIPPED = ["ModelRegistry", "ZkinferVerifier"];
+const SHIPPED = ["LinkVerifier", "ModelRegistry", "WeightsRegistry", "ZkinferVerifier"];
 const FOLDER = join(ROOT, "..", "verifier", "artifacts");
 
 function artifact(name, { abi, creation, runtime }) {

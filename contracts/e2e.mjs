@@ -2,13 +2,15 @@
 // Deploys an export on a chain of its own and does with it what a user does, by signed transactions: deploy the verifier
 // and the model, register, verify, consume, replay. Prints the gas that the receipts name as JSON.
 //
+// Where the folder also holds a link of private weights (`zkinfer evm link`), they are registered, and a consumer pays for them alone.
+//
 //   e2e.mjs FOLDER [--hardfork NAME] [--enable-tx-gas-limit]
 
 import { parseArgs } from "node:util";
 import { Contract, ContractFactory, HDNodeWallet, Mnemonic, NonceManager, concat, getBytes, hexlify, keccak256, randomBytes, toBeHex } from "ethers";
 import { withAnvil } from "./tools/anvil.mjs";
 import { compile } from "./tools/compile.mjs";
-import { CREATE2_DEPLOYER, inputWords, readExport } from "./tools/export.mjs";
+import { CREATE2_DEPLOYER, inputWords, readExport, readLink } from "./tools/export.mjs";
 
 const R = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001n;
 const MNEMONIC = "test test test test test test test test test test test junk";
@@ -61,9 +63,10 @@ class Account extends NonceManager {
 
 /** What the script does with one export on one chain. */
 class Journey {
-    constructor(provider, exported) {
+    constructor(provider, exported, link) {
         this.provider = provider;
         this.exported = exported;
+        this.link = link;
         this.code = compile(["src", "test/mocks"]);
         this.gas = {};
         const account = (index) => {
@@ -253,6 +256,55 @@ class Journey {
         assert((await this.refusal(validator, "respond", respond)) === "AlreadyProven", "refused: an answer twice");
     }
 
+    /** Deploys a contract by the factory of CREATE2, where the link's description says that it will be. */
+    async deployByFactory(name, creation, described) {
+        const data = concat([described.salt, creation]);
+        await this.spend(`deploy ${name}`, this.owner.sendTransaction({ to: CREATE2_DEPLOYER, data }));
+        const found = keccak256(await this.provider.getCode(described.address));
+        assert(found === described.codeHash, `the code of ${name} is the one that the link names`);
+        return new Contract(described.address, this.code[name].abi, this.owner);
+    }
+
+    /** Registers the weights that the proof is about, and has a consumer pay for proofs of these. */
+    async payForRegisteredWeights() {
+        const { contracts, registration, from, to, tau, link, certify, register } = this.link;
+        const judge = await this.deployByFactory("LinkVerifier", this.link.linkVerifier, contracts.linkVerifier);
+        const registry = await this.deployByFactory("WeightsRegistry", this.link.weightsRegistry, contracts.weightsRegistry);
+        await this.spend("register weights", this.owner.sendTransaction({ to: contracts.weightsRegistry.address, data: register }));
+        assert((await registry.sideHashOf(registration.digest)) === from.hash, "the weights are registered under their digest");
+        await this.spend("certify bases", this.owner.sendTransaction({ to: contracts.linkVerifier.address, data: certify }));
+        assert(await judge.verifyLink(from.side, to.side, tau, link), "the link is accepted");
+
+        const [modelRegistry, entry, registrant] = this.pinned;
+        const { is: _, ...part } = to.part;
+        const named = {
+            registry: modelRegistry,
+            weightsRegistry: contracts.weightsRegistry.address,
+            linkVerifier: contracts.linkVerifier.address,
+            registrant,
+            part,
+            weights: registration.digest,
+        };
+        await this.pin("ExamplePrivateModel", (consumer) => this.askAndAnswer(consumer), [named, entry]);
+    }
+
+    async askAndAnswer(consumer) {
+        const inputs = this.instances.slice(0, inputWords(this.exported));
+        const inputHash = keccak256(concat(inputs.map((word) => toBeHex(word, 32))));
+        const ask = [inputHash, await this.solver.getAddress(), { value: BOUNTY }];
+        const id = await consumer.ask.staticCall(...ask);
+        await this.spend("private model: ask", consumer.ask(...ask));
+        const { from, tau, link } = this.link;
+        const evidence = { proof: this.proof, instances: this.instances, registered: from.side, tau, link };
+        const changed = getBytes(link);
+        changed[changed.length - 1] ^= 1;
+        const bad = [id, { ...evidence, link: changed }];
+        assert((await this.refusal(consumer, "answer", bad, this.solver)) === "LinkRefused", "refused: a tampered link");
+        assert((await this.refusal(consumer, "answer", [id, evidence], this.thief)) === "NotAllowed", "refused: another sender");
+        await this.spend("private model: answer", consumer.connect(this.solver).answer(id, evidence));
+        assert((await this.refusal(consumer, "answer", [id, evidence], this.solver)) === "NotAllowed", "refused: a replay");
+    }
+
     async run() {
         await this.deployVerifierAndModel();
         if (!this.exported.proof) {
@@ -267,6 +319,7 @@ class Journey {
         const pinned = [await this.validations.getAddress(), ...this.pinned];
         await this.pin("ERC8004Validator", (validator) => this.validate(validator), pinned);
         delete this.gas["deploy ValidationRegistryMock"];
+        if (this.link?.registration) await this.payForRegisteredWeights();
     }
 }
 
@@ -279,13 +332,14 @@ function overheads(gas) {
         "consumer, per answer": over("consumer: answer"),
         "ERC-7007, per addAigcData": over("ERC-7007: addAigcData"),
         "ERC-8004, per respond": over("ERC-8004: respond"),
+        "private model, per answer": over("private model: answer"),
     };
 }
 
 const { folder, options } = argumentsOf();
 const exported = readExport(folder);
 await withAnvil(options, async (provider) => {
-    const journey = new Journey(provider, exported);
+    const journey = new Journey(provider, exported, readLink(folder));
     await journey.run();
     const { manifest, proof } = exported;
     const report = {

@@ -801,6 +801,21 @@ Examples:
   zkinfer evm export --vk out/model.vk -o chain/ --json
   zkinfer evm export --vk development.vk -o chain/ --force")]
     Export(EvmExportArgs),
+    /// Write what a contract is told of a link: that the weights of a proof are registered ones, or that one proof takes in what another
+    /// gives out; after trying it on a chain in the process
+    #[command(
+        after_help = "The proofs, commitments and registrations that the link speaks about are verified first. The folder holds:
+  linkVerifier.bin      creation code of the judge of links, which serves all and is deployed once per chain
+  link.json             both sides as contracts have them, the parts to pin, [tau]_2, the link's words, addresses and gas
+  link.hex              the call of verifyLink
+  bases.hex             the call of certifyBases, by which links on this SRS and number of rows cost less
+  weightsRegistry.bin, registration.hex   with --model: the registry of weights, and the call that registers
+
+Examples:
+  zkinfer evm link --vk out/model.vk --proof out/proof.zkp --model model.zkr -o chain/
+  zkinfer evm link --vk a/model.vk --proof a/proof.zkp --vk b/model.vk --proof b/proof.zkp --link ab.zkl -o chain/"
+    )]
+    Link(EvmLinkArgs),
 }
 
 /// `zkinfer evm export`
@@ -819,6 +834,32 @@ pub(crate) struct EvmExportArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) verifier: Option<Address>,
     /// Allow a key that is made on the insecure development SRS, for tests; the output is marked
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `zkinfer evm link`
+#[derive(Args, Debug)]
+pub(crate) struct EvmLinkArgs {
+    /// The verifying key; of two proofs, one for each in their order
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) vk: Vec<PathBuf>,
+    /// The proof; two where the link is between proofs
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) proof: Vec<PathBuf>,
+    /// The registration of private weights (.zkr) that the link speaks about
+    #[arg(long, value_name = "FILE", conflicts_with = "commitment")]
+    pub(crate) model: Option<PathBuf>,
+    /// The commitment that the link speaks about
+    #[arg(long, value_name = "FILE")]
+    pub(crate) commitment: Option<PathBuf>,
+    /// The link; proof.zkl beside the first proof without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) link: Option<PathBuf>,
+    /// The folder to write to
+    #[arg(long = "out", short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Allow keys and proofs that are marked insecure, for tests; the output is marked
     #[arg(long)]
     pub(crate) force: bool,
 }

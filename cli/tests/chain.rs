@@ -91,6 +91,22 @@ fn the_output_of_one_proof_is_the_input_of_the_next() {
     let port = &report["chain"]["statements"][0]["ports"][0];
     assert!(port["values"].is_null() && port["commitment"].is_string(), "{port}");
 
+    // A contract is told the same.
+    let files = ["one/model.vk", "one/proof.zkp", "two/model.vk", "two/proof.zkp", "chain.zkl", "chain"]
+        .map(|name| story.file(name));
+    let [first_key, first, second_key, second, link, chain] = files.each_ref().map(String::as_str);
+    let export = ["evm", "link", "--vk", first_key, "--proof", first, "--vk", second_key, "--proof", second];
+    let export = [&export[..], &["--link", link, "-o", chain, "--force", "--json"]].concat();
+    assert_eq!(zkinfer(&export).done().json()["corrupted_refused"], 22);
+    let written: Value =
+        serde_json::from_slice(&fs::read(format!("{chain}/link.json")).expect("readable")).expect("JSON");
+    assert_eq!(
+        (&written["from"]["part"]["is"], &written["to"]["part"]["is"]),
+        (&json!("features"), &json!("features"))
+    );
+    assert_eq!(written["from"]["side"]["values"], written["to"]["side"]["values"]);
+    assert!(written["registration"].is_null() && !fs::exists(format!("{chain}/registration.hex")).expect("readable"));
+
     // The values may be taken from the opening as they are.
     story.prove("score.onnx", "one/proof.zkp.opening", "taken", &committed).done();
     story.link("one/proof.zkp", "taken/proof.zkp", "taken.zkl", &[]).done();

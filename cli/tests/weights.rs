@@ -94,7 +94,26 @@ fn a_model_trained_further_is_proved_under_the_key_of_the_first() {
     let setup = zkinfer(&["setup", &program, "-o", &models.file("tuned")]).done();
     assert!(setup.stdout.contains("model.pk: keep it to yourself"), "{}", setup.stdout);
     for_the_owner_alone(&models.file("tuned/model.pk"));
-    zkinfer(&["evm", "export", "--vk", &vk, "--proof", &proof, "-o", &models.file("chain"), "--force"]).done();
+    let chain = models.file("chain");
+    let exported = zkinfer(&["evm", "export", "--vk", &vk, "--proof", &proof, "-o", &chain, "--force"]).done();
+    assert!(exported.stderr.contains("ask for a link"), "{}", exported.stderr);
+
+    // So does the judge of links, for the registration that the proof is about.
+    let link = ["evm", "link", "--vk", &vk, "--proof", &proof, "-o", &chain, "--model"];
+    zkinfer(&[&link[..], &[&tuned]].concat()).fails(1, &["REFUSED", "insecure", "--force"]);
+    zkinfer(&[&link[..], &[&first, "--force"]].concat()).fails(1, &["REFUSED"]);
+    assert!(!fs::exists(models.file("chain/link.json")).expect("readable"), "nothing is written of what is refused");
+    let report = zkinfer(&[&link[..], &[&tuned, "--force", "--json"]].concat()).done().json();
+    for figure in ["link_gas", "certified_link_gas", "certify_gas", "register_gas", "deploy_gas", "columns"] {
+        assert!(report[figure].as_u64().is_some_and(|figure| figure > 0), "{figure}: {report}");
+    }
+    let read = |name: &str| -> serde_json::Value { serde_json::from_slice(&models.read(name)).expect("JSON") };
+    let (written, manifest) = (read("chain/link.json"), read("chain/manifest.json"));
+    assert_eq!(written["registration"]["digest"], format!("0x{}", verifier::Digest::of(&models.read("tuned.zkr"))));
+    assert_eq!(written["to"]["part"], manifest["linkable"][0], "what is to be pinned");
+    assert_eq!((&written["to"]["part"]["is"], &written["insecure"]), (&"weights".into(), &true.into()));
+    let call = String::from_utf8(models.read("chain/registration.hex")).expect("ASCII");
+    assert!(call.trim().len() > 2 + 2 * 736, "{call}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ export const CREATE2_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C";
 
 const DIRECTIONS = ["input", "output"];
 const VISIBILITIES = ["public", "private", "hashed"];
+/** To those who ask for no link a committed port is a private one. */
+const SEEN_AS = { committed: "private" };
 const KINDS = ["real", "index"];
 
 function readHex(path) {
@@ -35,7 +37,7 @@ function portOf(port) {
     return {
         nameHash: id(port.name),
         direction: member(DIRECTIONS, port.direction, "a direction"),
-        visibility: member(VISIBILITIES, port.visibility, "a visibility"),
+        visibility: member(VISIBILITIES, SEEN_AS[port.visibility] ?? port.visibility, "a visibility"),
         kind: member(KINDS, port.kind, "a kind"),
         elements: port.elements,
         lo: BigInt(port.lo),
@@ -64,6 +66,23 @@ export function readExport(folder) {
         model,
         ports: manifest.interface.ports.map(portOf),
         proof: existsSync(proofPath) ? JSON.parse(readFileSync(proofPath, "utf8")) : null,
+    };
+}
+
+/** The link that `zkinfer evm link` wrote to a folder, with creation code and calls, or null where there is none. */
+export function readLink(folder) {
+    const path = join(folder, "link.json");
+    if (!existsSync(path)) return null;
+    const link = JSON.parse(readFileSync(path, "utf8"));
+    equal(link.format, "zkinfer-evm-link", "the format");
+    equal(link.version, 1, "the version");
+    const hex = (name) => (existsSync(join(folder, name)) ? readHex(join(folder, name)) : null);
+    return {
+        ...link,
+        linkVerifier: hex("linkVerifier.bin"),
+        weightsRegistry: hex("weightsRegistry.bin"),
+        certify: hex("bases.hex"),
+        register: hex("registration.hex"),
     };
 }
 

@@ -84,6 +84,14 @@ impl Chain {
         code.map_or_else(Vec::new, |code| code.original_byte_slice().to_vec())
     }
 
+    /// Sends a transaction with a call, what it changes staying. A transaction that reverts changes nothing.
+    pub fn send(&mut self, to: [u8; 20], data: &[u8]) -> Outcome {
+        match self.evm.transact_commit(transaction(TxKind::Call(Address::from(to)), data)) {
+            Ok(result) => Outcome::of(result),
+            Err(_) => Outcome { output: None, gas: Self::GAS_LIMIT },
+        }
+    }
+
     /// Calls a contract in a transaction of its own, of which nothing stays.
     pub fn call(&mut self, to: [u8; 20], data: &[u8]) -> Outcome {
         self.call_with_gas(to, data, Self::GAS_LIMIT)
@@ -93,12 +101,7 @@ impl Chain {
     pub fn call_with_gas(&mut self, to: [u8; 20], data: &[u8], gas: u64) -> Outcome {
         let transaction = TxEnv { gas_limit: gas, ..transaction(TxKind::Call(Address::from(to)), data) };
         match self.evm.transact(transaction) {
-            Ok(done) => {
-                let gas = done.result.tx_gas_used();
-                let succeeded = done.result.is_success();
-                let output = done.result.into_output().filter(|_| succeeded).map(|bytes| bytes.to_vec());
-                Outcome { output, gas }
-            }
+            Ok(done) => Outcome::of(done.result),
             Err(_) => Outcome { output: None, gas },
         }
     }
@@ -111,6 +114,11 @@ impl Default for Chain {
 }
 
 impl Outcome {
+    fn of(result: ExecutionResult) -> Self {
+        let (gas, succeeded) = (result.tx_gas_used(), result.is_success());
+        Self { output: result.into_output().filter(|_| succeeded).map(|bytes| bytes.to_vec()), gas }
+    }
+
     /// Whether the call returned the Solidity boolean `true`, and nothing else.
     pub fn is_true(&self) -> bool {
         self.boolean() == Some(true)

@@ -257,6 +257,11 @@ impl Registration {
         &self.terms
     }
 
+    /// Its proofs, in order.
+    pub fn proofs(&self) -> impl Iterator<Item = &[u8]> {
+        self.proofs.iter().map(|proof| &proof.0[..])
+    }
+
     /// The commitments, one for each column.
     pub fn points(&self) -> &[G1Affine] {
         &self.points

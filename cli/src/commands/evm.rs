@@ -8,11 +8,13 @@ use circuits::interface::InterfacePort;
 use serde_json::{json, Value};
 use verifier::encoding::encode_scalar;
 use verifier::evm::{abi, keccak, DEPLOYER};
+use verifier::link::Linkable;
 use verifier::statement::Insecurity;
 use verifier::{Proof, Randomness, Refusal, VerifyingKey};
 
 use crate::args::{EvmCommand, EvmExportArgs};
 use crate::artifacts;
+use crate::commands::evm_link::{self, part};
 use crate::commands::verify::{read_key, report};
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::onchain::{try_contracts, Contracts, Trial};
@@ -25,6 +27,7 @@ use crate::printer::{bytes, Printer};
 pub(crate) fn run(command: &EvmCommand, printer: Printer) -> Outcome {
     match command {
         EvmCommand::Export(args) => export(args, printer),
+        EvmCommand::Link(args) => evm_link::run(args, printer),
     }
 }
 
@@ -49,7 +52,7 @@ fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
     if key.description().params.weight_lanes.has_private() {
         printer.warn(
             "the weights are private, and the contract accepts proofs with whatever weights: \
-             that they are registered ones is shown by `zkinfer verify --model` alone",
+             ask for a link to registered ones besides (`zkinfer evm link`)",
         );
     }
     marks.iter().for_each(|mark| printer.warn(mark));
@@ -134,6 +137,7 @@ impl Export<'_> {
                 "words": self.key.interface().words(),
                 "ports": self.key.interface().ports.iter().map(port).collect::<Vec<_>>(),
             },
+            "linkable": Linkable::of(self.key).iter().map(|linkable| part(self.key, linkable)).collect::<Vec<_>>(),
             "gas": {
                 "rules": "osaka",
                 "verify": self.trial.verify_gas,
@@ -198,7 +202,7 @@ impl Export<'_> {
 }
 
 /// Removes a file, if it is there.
-fn remove(path: &Path) -> Outcome {
+pub(crate) fn remove(path: &Path) -> Outcome {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(Failure::refused(error).context(format!("{}: the file can't be replaced", path.display())))
@@ -226,11 +230,12 @@ fn port(port: &InterfacePort) -> Value {
     })
 }
 
-fn pretty(value: &Value) -> String {
+/// JSON for people, too.
+pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("JSON values have string keys")
 }
 
 /// Bytes as `0x…`.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
 pub(crate) mod evm;
+pub(crate) mod evm_link;
 pub(crate) mod hash;
 pub(crate) mod inspect;
 pub(crate) mod link;

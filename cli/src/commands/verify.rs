@@ -224,7 +224,7 @@ fn refused_model(refusal: ModelRefusal) -> Failure {
 }
 
 /// The failure of a chain that is refused.
-fn refused_chain(refusal: ChainRefusal) -> Failure {
+pub(crate) fn refused_chain(refusal: ChainRefusal) -> Failure {
     let remedy = match &refusal {
         ChainRefusal::UnusedRegistration { .. } => {
             Some("give the link that `prove --weights` left beside the proof by --link, or leave this --model out")

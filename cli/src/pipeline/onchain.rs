@@ -7,10 +7,13 @@ use evm::{Chain, Outcome as CallOutcome};
 use rand_core::OsRng;
 use verifier::container::Bytes;
 use verifier::encoding::POINT_BYTES;
-use verifier::evm::{abi, registry_contract, simulate_proof, verifier_contract, EvmAddress, EvmModel, ShippedContract};
+use verifier::evm::{
+    abi, link_verifier_contract, registry_contract, simulate_proof, verifier_contract, weights_registry_contract,
+    EvmAddress, EvmModel, ShippedContract,
+};
 use verifier::key::KeyDescription;
 use verifier::srs::{development_tau, SrsMark};
-use verifier::{verify, Proof, Randomness, VerifyingKey};
+use verifier::{verify, Digest, Proof, Randomness, VerifyingKey};
 
 use crate::exit::{Failure, OrFail, Outcome};
 
@@ -207,6 +210,85 @@ fn other_value(key: &VerifyingKey, proof: &Proof) -> Option<Proof> {
     *value = if *value < port.hi { *value + 1 } else { *value - 1 };
     Some(changed)
 }
+
+/// The calls that tell contracts of a link.
+pub(crate) struct LinkCalls {
+    /// `verifyLink`.
+    pub(crate) verify: Vec<u8>,
+    /// `certifyBases`.
+    pub(crate) certify: Vec<u8>,
+    /// `register` of the registration of weights that the link speaks about, with its digest.
+    pub(crate) register: Option<(Vec<u8>, Digest)>,
+}
+
+/// What was found when a link was tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkTrial {
+    /// Gas of judging the link as a transaction of its own, and over bases that were certified before.
+    pub(crate) verify_gas: u64,
+    pub(crate) certified_gas: u64,
+    /// Gas of certifying the bases.
+    pub(crate) certify_gas: u64,
+    /// Gas of registering the weights.
+    pub(crate) register_gas: Option<u64>,
+    /// Gas of deploying the judge of links, and the registry of weights.
+    pub(crate) deploy_gas: u64,
+    pub(crate) registry_gas: Option<u64>,
+    /// Corrupted links that were refused.
+    pub(crate) refused: usize,
+}
+
+/// Tries a link, which the native verifier accepts, and corrupted copies of it on a chain in the process.
+///
+/// # Errors
+/// A contract can't be deployed or disagrees.
+pub(crate) fn try_link(calls: &LinkCalls) -> Outcome<LinkTrial> {
+    let mut chain = Chain::new();
+    let deployed = chain.deploy(&link_verifier_contract().creation_code);
+    let (judge, deploy_gas) = deployed.or_refused("the verifier of links is not deployed")?;
+    let accepted = chain.call(judge, &calls.verify);
+    if !accepted.is_true() {
+        return Err(disagreement("a link that the native verifier accepts"));
+    }
+    let mut refused = 0;
+    // The last words of the call are the link's: points, then scalars. The lowest bit of every word is changed once.
+    for end in (0..calls.verify.len() - 4).step_by(32).take(LINK_WORDS) {
+        let mut corrupted = calls.verify.clone();
+        let last = corrupted.len() - 1 - end;
+        corrupted[last] ^= 1;
+        if chain.call(judge, &corrupted).boolean() != Some(false) {
+            return Err(disagreement("a link with a changed word"));
+        }
+        refused += 1;
+    }
+    let certified = chain.send(judge, &calls.certify);
+    let over_certified = chain.call(judge, &calls.verify);
+    if !certified.is_true() || !over_certified.is_true() {
+        return Err(disagreement("the bases of a link that the native verifier accepts"));
+    }
+    let (mut register_gas, mut registry_gas) = (None, None);
+    if let Some((call, digest)) = &calls.register {
+        let deployed = chain.deploy(&weights_registry_contract().creation_code);
+        let (registry, gas) = deployed.or_refused("the registry of weights is not deployed")?;
+        let outcome = chain.send(registry, call);
+        if outcome.output.as_deref() != Some(&digest.0[..]) {
+            return Err(disagreement("a registration that the native verifier accepts"));
+        }
+        (register_gas, registry_gas) = (Some(outcome.gas), Some(gas));
+    }
+    Ok(LinkTrial {
+        verify_gas: accepted.gas,
+        certified_gas: over_certified.gas,
+        certify_gas: certified.gas,
+        register_gas,
+        deploy_gas,
+        registry_gas,
+        refused,
+    })
+}
+
+/// Words at the end of a call that a link of the fewest blinded rows has: eight points and six scalars.
+const LINK_WORDS: usize = 8 * 2 + 6;
 
 /// A digest of nothing in particular, another one for each number.
 fn digest_of_nothing(number: u8) -> PortDigest {

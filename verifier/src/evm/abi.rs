@@ -73,7 +73,7 @@ fn arguments(call: &mut Vec<u8>, heads: usize, proof: &[u8], instances: &[Fr]) {
     instances.iter().for_each(|instance| call.extend(encode_scalar(instance)));
 }
 
-fn word(number: usize) -> [u8; 32] {
+pub(super) fn word(number: usize) -> [u8; 32] {
     let mut word = [0; 32];
     word[24..].copy_from_slice(&(number as u64).to_be_bytes());
     word
@@ -123,7 +123,7 @@ fn register_port(call: &mut Vec<u8>, port: &InterfacePort) {
     }));
     call.extend(word(match port.visibility {
         Visibility::Public => 0,
-        // Contracts check no links: to them a committed port is a private one.
+        // Which ports can be linked is said by their parts; to those who ask for no link a committed port is a private one.
         Visibility::Private | Visibility::Committed => 1,
         Visibility::Hashed => 2,
     }));

@@ -8,6 +8,8 @@ use super::{EvmAddress, Hash};
 
 const VERIFIER: &str = include_str!("../../artifacts/ZkinferVerifier.json");
 const REGISTRY: &str = include_str!("../../artifacts/ModelRegistry.json");
+const WEIGHTS_REGISTRY: &str = include_str!("../../artifacts/WeightsRegistry.json");
+const LINK_VERIFIER: &str = include_str!("../../artifacts/LinkVerifier.json");
 
 /// The factory through which anybody can deploy the verifier at the same address on every chain
 /// (<https://github.com/Arachnid/deterministic-deployment-proxy>).
@@ -43,6 +45,16 @@ pub fn verifier_contract() -> ShippedContract {
 /// The registry of models.
 pub fn registry_contract() -> ShippedContract {
     ShippedContract::read(REGISTRY)
+}
+
+/// The verifier of links.
+pub fn link_verifier_contract() -> ShippedContract {
+    ShippedContract::read(LINK_VERIFIER)
+}
+
+/// The registry of private weights.
+pub fn weights_registry_contract() -> ShippedContract {
+    ShippedContract::read(WEIGHTS_REGISTRY)
 }
 
 impl ShippedContract {

@@ -8,16 +8,22 @@
 pub mod abi;
 mod arithmetic;
 mod artifact;
+mod call;
 mod gas;
+pub mod link;
 mod memory;
 mod model;
 mod openings;
+pub mod registration;
 mod simulate;
 mod transcript;
 
 use thiserror::Error;
 
-pub use artifact::{create2_address, keccak, registry_contract, verifier_contract, ShippedContract, DEPLOYER};
+pub use artifact::{
+    create2_address, keccak, link_verifier_contract, registry_contract, verifier_contract, weights_registry_contract,
+    ShippedContract, DEPLOYER,
+};
 pub use gas::{gas_model, CostError, EvmCosts};
 pub use model::{EvmModel, MAX_CODE_BYTES};
 pub use simulate::{simulate_proof, SimulationError};

@@ -217,7 +217,27 @@ pub fn verify_chain(
     Ok(Chain { links, statements })
 }
 
-/// A proof that has been accepted.
+/// The sides that a link speaks about, and what they are. Nothing is verified: that is for [`verify_chain`].
+///
+/// # Errors
+/// A proof can't be read, or the link speaks about what is not at hand.
+pub fn sides_of(
+    members: &[Member<'_>],
+    commitments: &[Commitment],
+    registrations: &[Registration],
+    link: &Link,
+) -> Result<[(Side, LinkedSide); 2], ChainRefusal> {
+    let mut proofs = Vec::with_capacity(members.len());
+    for (index, member) in members.iter().enumerate() {
+        let refused = |error| ChainRefusal::Proof { index, refusal: Refusal::from(error) };
+        let proof = Proof::from_file(member.file).map_err(refused)?;
+        proofs.push(Judged { key: member.key, proof, digest: Digest::of(member.file) });
+    }
+    let at_hand = AtHand { proofs, commitments, registrations };
+    Ok([at_hand.find(0, link.from)?, at_hand.find(0, link.to)?])
+}
+
+/// A proof, with its key and the digest of its file.
 struct Judged<'a> {
     key: &'a VerifyingKey,
     proof: Proof,

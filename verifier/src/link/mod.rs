@@ -7,6 +7,7 @@
 //! | item | content |
 //! | --- | --- |
 //! | [`Side`] | columns, and what they stand in |
+//! | [`Linkable`] | what can be a side, of the proofs under a key |
 //! | [`Commitment`] | columns outside of proofs, and their file |
 //! | [`BlindingBases`] | the basis of the last rows, which nobody has to be trusted for |
 //! | [`LinkTranscript`] | the challenges, for both parties |
@@ -38,10 +39,10 @@ use crate::transcript::KeccakTranscript;
 use crate::Digest;
 
 pub use bases::{BlindingBases, CertificateChallenges};
-pub use chain::{verify_chain, Chain, ChainRefusal, LinkedSide, Member};
+pub use chain::{sides_of, verify_chain, Chain, ChainRefusal, LinkedSide, Member};
 pub use commitment::{Commitment, CommitmentError, CommittedTensor, COMMITMENT_BLINDED_ROWS};
 pub use model::{verify_model, Model, ModelRefusal};
-pub use side::{Content, Side};
+pub use side::{Content, Linkable, Side};
 
 /// Opens the hash of a link's challenges.
 const TAG: [u8; 32] = *b"zkinfer link 1: same values     ";

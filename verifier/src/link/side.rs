@@ -1,10 +1,13 @@
 //! A side of a link: columns, and what they stand in.
 
+use std::ops::Range;
+
 use circuits::graph::PortKind;
 use circuits::machine::Placement;
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use sha3::{Digest as _, Keccak256};
 
+use super::LinkedPort;
 use crate::encoding::{decode_point, encode_scalar, POINT_BYTES};
 use crate::{Digest, Proof, Refusal, Registration, VerifyingKey};
 
@@ -42,6 +45,53 @@ pub enum Content {
     Weights,
 }
 
+/// What can be linked of the proofs under a key: their private weights, or a committed port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linkable {
+    /// The port's position in the interface, or [`LinkedPort::WEIGHTS`].
+    pub port: u32,
+    /// What the columns hold.
+    pub content: Content,
+    /// The columns, and so the places of their commitments among a proof's points: those of the first phase come first, in the order
+    /// of the columns.
+    pub columns: Range<usize>,
+}
+
+impl Linkable {
+    /// All that can be linked of proofs under `key`: the private weights first, then the committed ports in their order.
+    pub fn of(key: &VerifyingKey) -> Vec<Self> {
+        let params = key.description().params;
+        let placement = Placement::new(&params);
+        let weights = (params.private_weight_columns() != 0).then(|| Self {
+            port: LinkedPort::WEIGHTS,
+            content: Content::Weights,
+            columns: placement.weight_columns(),
+        });
+        let ports = key.interface().committed(params.k).map(|(index, port, columns)| Self {
+            port: index as u32,
+            content: Content::Port { elements: port.elements(), scale: port.scale, kind: port.kind },
+            columns: placement.port_column(columns.start as u32)..placement.port_column(columns.end as u32),
+        });
+        weights.into_iter().chain(ports).collect()
+    }
+
+    /// The weights, or the port, of a proof under the key.
+    fn of_proof(self, key: &VerifyingKey, proof: &Proof) -> Result<Side, Refusal> {
+        let (tag, port) = match self.port {
+            LinkedPort::WEIGHTS => (WEIGHTS_TAG, 0),
+            port => (PORT_TAG, port.into()),
+        };
+        Ok(Side {
+            srs: key.description().srs.digest(),
+            k: key.description().params.k,
+            blinded_rows: key.description().params.blinded_rows(),
+            content: self.content,
+            points: commitments(proof, self.columns),
+            context: context(tag, key, proof, port)?,
+        })
+    }
+}
+
 impl Side {
     /// A committed port of a proof, by its position in the interface; `None` where no committed port is there. The proof is to be
     /// verified apart.
@@ -49,23 +99,9 @@ impl Side {
     /// # Errors
     /// The proof is for another key, or does not have the form of its proofs.
     pub fn of_proof(key: &VerifyingKey, proof: &Proof, port: usize) -> Result<Option<Self>, Refusal> {
-        check_form(key, proof)?;
-        let params = key.description().params;
-        let Some((_, described, columns)) = key.interface().committed(params.k).find(|(index, ..)| *index == port)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            srs: key.description().srs.digest(),
-            k: params.k,
-            blinded_rows: params.blinded_rows(),
-            content: Content::Port { elements: described.elements(), scale: described.scale, kind: described.kind },
-            points: {
-                let placement = Placement::new(&params);
-                commitments(proof, columns.map(|column| placement.port_column(column as u32)))
-            },
-            context: context(PORT_TAG, key, proof, port as u64)?,
-        }))
+        let is_port =
+            |linkable: &Linkable| linkable.content != Content::Weights && usize::try_from(linkable.port) == Ok(port);
+        Self::find(key, proof, is_port)
     }
 
     /// The private weights of a proof; `None` where its key's weights are public. The proof is to be verified apart.
@@ -73,19 +109,12 @@ impl Side {
     /// # Errors
     /// The proof is for another key, or does not have the form of its proofs.
     pub fn of_weights(key: &VerifyingKey, proof: &Proof) -> Result<Option<Self>, Refusal> {
+        Self::find(key, proof, |linkable| linkable.content == Content::Weights)
+    }
+
+    fn find(key: &VerifyingKey, proof: &Proof, is_it: impl Fn(&Linkable) -> bool) -> Result<Option<Self>, Refusal> {
         check_form(key, proof)?;
-        let params = key.description().params;
-        if params.private_weight_columns() == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            srs: key.description().srs.digest(),
-            k: params.k,
-            blinded_rows: params.blinded_rows(),
-            content: Content::Weights,
-            points: commitments(proof, Placement::new(&params).weight_columns()),
-            context: context(WEIGHTS_TAG, key, proof, 0)?,
-        }))
+        Linkable::of(key).into_iter().find(is_it).map(|linkable| linkable.of_proof(key, proof)).transpose()
     }
 
     /// The columns of a registration, which is to be verified apart.
@@ -139,9 +168,8 @@ fn check_form(key: &VerifyingKey, proof: &Proof) -> Result<(), Refusal> {
     Ok(key.proof_shape().check(&proof.words.0)?)
 }
 
-/// The commitments to some advice columns in a proof whose form has been checked: they come first in a proof, in the order of the
-/// columns.
-fn commitments(proof: &Proof, columns: impl Iterator<Item = usize>) -> Vec<G1Affine> {
+/// The commitments to some columns of the first phase in a proof whose form has been checked.
+fn commitments(proof: &Proof, columns: Range<usize>) -> Vec<G1Affine> {
     let point = |index: usize| {
         let bytes = proof.words.0[POINT_BYTES * index..][..POINT_BYTES].try_into().expect("a point has that size");
         decode_point(bytes).expect("the form has been checked")
