@@ -582,6 +582,33 @@ fn sum_off_by_one() -> Violations {
     victim.refuses(assignment)
 }
 
+fn missing() -> Victim {
+    Victim::new(targets::missing(), &[&[-9, 5]])
+}
+
+/// A missing value is said to be there, and one that is there to be missing.
+fn missing_bits_turned() -> Violations {
+    let victim = missing();
+    let mut all = Violations::default();
+    for &home in &victim.public()[..2] {
+        let mut assignment = victim.assignment();
+        assignment.set(A::Value(0), home, 1 - assignment.get(A::Value(0), home));
+        let violations = victim.refuses(assignment);
+        assert!(!violations.none(), "row {home}");
+        all.names.extend(violations.names);
+    }
+    all
+}
+
+/// Another number in the place of a missing value than the program says.
+fn another_number_for_a_missing_value() -> Violations {
+    let victim = missing();
+    let mut assignment = victim.assignment();
+    let home = victim.public()[2];
+    assignment.set(A::Value(0), home, assignment.get(A::Value(0), home) + 1);
+    victim.refuses(assignment)
+}
+
 fn gathered() -> Victim {
     Victim::new(targets::gathered(), &[&[1, 2]])
 }
@@ -1313,6 +1340,8 @@ attacks! {
     affine_of_another_operand => ["COPY-ELEMENT"],
     product_off_by_one => ["M-POINT"],
     sum_off_by_one => ["COPY-SCALAR"],
+    missing_bits_turned => ["M-POINT"],
+    another_number_for_a_missing_value => ["M-POINT"],
     one_gathered_element => ["COPY-SCALAR"],
     gathered_image_of_no_row => ["M-SUM-END"],
     gathered_digit_out_of_range => ["M-SUM-END"],

@@ -129,6 +129,9 @@ pub(crate) struct ModelOptions {
     /// weights it keeps that one's keys
     #[arg(long, value_name = "MODEL")]
     pub(crate) like: Option<PathBuf>,
+    /// Let values of this input be missing (NaN; `null` in JSON), also where no calibration sample lacks any; may be repeated
+    #[arg(long, value_name = "INPUT")]
+    pub(crate) missing: Vec<String>,
 }
 
 /// An input that takes what an output of another program gives.

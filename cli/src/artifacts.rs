@@ -1,6 +1,6 @@
 //! The files that commands hand to one another, and the folder that `prove` leaves them in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -101,6 +101,8 @@ pub(crate) struct Recipe {
     pub(crate) batch: usize,
     /// The file of the model whose scales were taken.
     pub(crate) like: Option<Digest>,
+    /// The inputs that were said to have missing values.
+    pub(crate) missing: BTreeSet<String>,
 }
 
 /// The names of the options in a program; a dimension's name follows its prefix.
@@ -117,6 +119,8 @@ const ROWS: &str = "rows";
 const STEP: &str = "step ";
 const BATCH: &str = "batch";
 const LIKE: &str = FILE_OPTIONS[1];
+const MISSING: &str = "missing ";
+const NULLABLE: &str = "NaN";
 
 /// Options in a program that this release does not write.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +156,7 @@ impl Recipe {
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
         let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
         let like = self.like.map(|first| (LIKE.to_owned(), first.to_string()));
+        let missing = self.missing.iter().map(|name| (format!("{MISSING}{name}"), NULLABLE.to_owned()));
         fixed
             .into_iter()
             .chain(calibration)
@@ -161,6 +166,7 @@ impl Recipe {
             .chain(steps)
             .chain(batch)
             .chain(like)
+            .chain(missing)
             .collect()
     }
 
@@ -220,6 +226,7 @@ impl Recipe {
                 Some(value) => Some(value.parse().map_err(|_| unknown(LIKE, value))?),
                 None => None,
             },
+            missing: options.keys().filter_map(|name| name.strip_prefix(MISSING)).map(str::to_owned).collect(),
         };
         // Only one form of each option is written, and nothing else.
         let written = recipe.to_options(chosen_bits);
@@ -431,6 +438,7 @@ mod tests {
             steps: [("x".to_owned(), InputStep { scale: 0.1, lo: -128, hi: 127 })].into(),
             batch: 8,
             like: Some(Digest::of(b"first")),
+            missing: ["x".to_owned()].into(),
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
         for (name, value) in [
@@ -446,6 +454,7 @@ mod tests {
             ("batch", "1"),
             ("batch", "08"),
             ("like", "model.onnx"),
+            ("missing x", "1"),
         ] {
             let mut options = recipe.to_options(10);
             options.insert(name.into(), value.into());

@@ -91,9 +91,10 @@ library InstanceCodec {
     }
 
     /// @notice Whether the numbers of a port are such as an exported interface has: a value at least, an ordered range,
-    /// and the scale in its one form.
+    /// the scale in its one form, and missing values in inputs alone, beside a number.
     function isWellFormed(Port memory port) internal pure returns (bool) {
         if (port.elements == 0 || port.lo > port.hi) return false;
+        if (port.kind == Kind.Nullable && (port.direction == Direction.Output || port.lo == port.hi)) return false;
         if (port.kind == Kind.Index) return port.scaleMantissa == 1 && port.scaleExponent == 0;
         return port.scaleMantissa & 1 == 1 && port.scaleMantissa < MANTISSA_LIMIT && port.scaleExponent >= EXPONENT_MIN
             && port.scaleExponent <= EXPONENT_MAX;

@@ -22,7 +22,9 @@ enum Kind {
     /// A real number, `scale · integer`.
     Real,
     /// An integer: a label, a token, an index. The scale is 1.
-    Index
+    Index,
+    /// A real number, `scale · integer`, or none: the integer `lo` stands for a value that is missing, and for no number.
+    Nullable
 }
 
 /// @notice A tensor of a model's interface.

@@ -235,7 +235,10 @@ contract InstanceCodecTest is Test {
     function test_malformed_ports_are_refused() public {
         Port[] memory good = interface_();
         codec.wordsOf(good);
-        Port[8] memory bad;
+        good[0].kind = Kind.Nullable;
+        codec.wordsOf(good);
+        good[0].kind = Kind.Real;
+        Port[10] memory bad;
         for (uint256 i = 0; i < bad.length; ++i) {
             bad[i] = port(1, 0, 1);
         }
@@ -247,6 +250,8 @@ contract InstanceCodecTest is Test {
         bad[5].scaleExponent = -1075;
         bad[6].scaleExponent = 1024;
         (bad[7].kind, bad[7].scaleMantissa) = (Kind.Index, 3);
+        (bad[8].kind, bad[8].direction) = (Kind.Nullable, Direction.Output);
+        (bad[9].kind, bad[9].lo) = (Kind.Nullable, bad[9].hi);
         for (uint256 i = 0; i < bad.length; ++i) {
             Port[] memory ports = interface_();
             ports[1] = bad[i];

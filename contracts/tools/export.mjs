@@ -11,7 +11,7 @@ const DIRECTIONS = ["input", "output"];
 const VISIBILITIES = ["public", "private", "hashed"];
 /** To those who ask for no link a committed port is a private one. */
 const SEEN_AS = { committed: "private" };
-const KINDS = ["real", "index"];
+const KINDS = ["real", "index", "nullable"];
 
 function readHex(path) {
     const text = readFileSync(path, "utf8").trim();

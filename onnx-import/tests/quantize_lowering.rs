@@ -69,7 +69,7 @@ impl Builder {
     fn input(&mut self, shape: &[usize], element: Element) -> ValueId {
         let number = self.graph.inputs.len();
         let value = self.node(FloatOp::Input(number), shape, element);
-        self.graph.inputs.push(FloatPort { name: format!("x{number}"), value, range: None });
+        self.graph.inputs.push(FloatPort { name: format!("x{number}"), value, range: None, nullable: false });
         value
     }
 
@@ -102,7 +102,7 @@ impl Builder {
 
     fn output(&mut self, value: ValueId) {
         let name = format!("y{}", self.graph.outputs.len());
-        self.graph.outputs.push(FloatPort { name, value, range: None });
+        self.graph.outputs.push(FloatPort { name, value, range: None, nullable: false });
     }
 
     fn finish(mut self, output: ValueId) -> FloatGraph {
@@ -1212,6 +1212,7 @@ fn forest(numbers: &mut Numbers, sizes: &[f64], trees: usize, branches: usize) -
             let feature = ((numbers.next() + 1.0) / 2.0 * sizes.len() as f64) as usize % sizes.len();
             let mut bound = || (numbers.next() * 8.0).round() / 8.0 * sizes[feature];
             let bounds = [bound(), bound(), bound()];
+            let members: std::collections::BTreeSet<_> = bounds.iter().map(|bound| (bound + 0.0).to_bits()).collect();
             let test = match (numbers.next() * 100.0).abs() as usize % 7 {
                 0 => Test::AtMost(bounds[0]),
                 1 => Test::Below(bounds[0]),
@@ -1219,7 +1220,7 @@ fn forest(numbers: &mut Numbers, sizes: &[f64], trees: usize, branches: usize) -
                 3 => Test::Above(bounds[0]),
                 4 => Test::Equal(bounds[0]),
                 5 => Test::Unequal(bounds[0]),
-                _ => Test::Member(bounds.into()),
+                _ => Test::Member(members.into_iter().map(f64::from_bits).collect()),
             };
             let children = [Child::Leaf(0); 2];
             forest.branches.push(Branch { feature: feature as u32, test, children, missing_passes: false });
@@ -1342,4 +1343,107 @@ fn a_scale_before_trees_moves_into_their_bounds() {
     let bits = |node: &circuits::graph::Node| matches!(&node.op, Op::Input { lo, hi } if hi - lo > 1 << 16);
     assert!(bits(&compiled.program.nodes[0]), "the input has the resolution that the trees ask for");
     assert_eq!(count(&compiled, |op| matches!(op, Op::Affine { .. } | Op::Product { .. })), 0);
+}
+
+/// Rows of numbers near the bounds of trees, some of them missing.
+fn with_holes(numbers: &mut Numbers, sizes: &[f64], rows: usize) -> Tensor {
+    let Tensor { shape, data } = near_bounds(numbers, sizes, rows);
+    let data = data.iter().map(|&v| if numbers.next() < -0.6 { f64::NAN } else { v }).collect::<Vec<_>>();
+    Tensor::new(shape, data)
+}
+
+#[test]
+fn trees_send_missing_values_where_the_model_does() {
+    let mut numbers = Numbers(13);
+    let sizes = [1000.0, 3.0, 0.1, 1.0];
+    for (trees, branches, scaled) in [(1, 1, false), (3, 6, false), (2, 90, true)] {
+        let mut b = Builder::new();
+        let x = b.input(&[1, 4], Element::Real);
+        let mut forest = forest(&mut numbers, &sizes, trees, branches);
+        forest.branches.iter_mut().for_each(|branch| branch.missing_passes = numbers.next() > 0.0);
+        let factors = b.constant(Tensor::new(vec![4], vec![if scaled { 0.5 } else { 1.0 }; 4]));
+        let features = if scaled { b.binary(BinaryFunction::Mul, [x, factors], &[1, 4]) } else { x };
+        let leaves = forest.leaves;
+        let y = b.real(FloatOp::TreeLeaves { input: features, trees: Arc::new(forest) }, &[1, leaves]);
+        let graph = b.finish(y);
+        let doubled = if scaled { sizes.map(|size| 2.0 * size) } else { sizes };
+        let data = with_holes(&mut numbers, &doubled, 60);
+        let samples = Samples::from_batches(vec![Tensor { shape: vec![60, 1, 4], data: data.data }]);
+        let compiled = compile_on(&graph, &samples, 8);
+        let port = &compiled.program.inputs[0];
+        let Op::Input { lo, .. } = compiled.program.node(port.tensor).op else { panic!("it is an input") };
+        assert_eq!(port.kind.missing(lo), Some(lo));
+        assert_eq!(error_of(&graph, &compiled, &samples), 0.0);
+        circuits::layout::compile(&compiled.program, &Default::default()).unwrap();
+    }
+}
+
+/// `fill` where a value of `x` is missing.
+fn imputed(b: &mut Builder, x: ValueId, fill: &[f64]) -> ValueId {
+    let shape = b.graph.nodes[x.0].shape.clone();
+    let condition = b.node(FloatOp::Unary { input: x, function: UnaryFunction::IsNan }, &shape, Element::Bool);
+    let then = b.constant(Tensor::new(shape.clone(), fill.to_vec()));
+    b.real(FloatOp::Select { condition, then, otherwise: x }, &shape)
+}
+
+#[test]
+fn numbers_take_the_place_of_missing_values() {
+    // Features of one size, and of sizes that are narrowed one by one.
+    for sizes in [[1.0, 1.0, 1.0, 1.0], [1000.0, 1.0, 0.1, 1.0]] {
+        let mut b = Builder::new();
+        let x = b.input(&[1, 4], Element::Real);
+        let there = imputed(&mut b, x, &[0.25 * sizes[0], -0.5, 0.05, 0.0]);
+        let weights = (0..12).map(|i| b.numbers.next() / sizes[i / 3]).collect();
+        let weights = b.constant(Tensor::new(vec![4, 3], weights));
+        let y = b.real(FloatOp::MatMul(there, weights), &[1, 3]);
+        let y = b.unary(y, UnaryFunction::Tanh);
+        let graph = b.finish(y);
+        let mut numbers = Numbers(17);
+        let data = with_holes(&mut numbers, &sizes, 60);
+        let samples = Samples::from_batches(vec![Tensor { shape: vec![60, 1, 4], data: data.data }]);
+        let compiled = compile_on(&graph, &samples, 10);
+        let error = error_of(&graph, &compiled, &samples);
+        assert!(error < 0.02, "{error}");
+        circuits::layout::compile(&compiled.program, &Default::default()).unwrap();
+    }
+}
+
+#[test]
+fn missing_values_are_asked_for() {
+    let model = || {
+        let mut b = Builder::new();
+        let x = b.input(&[1, 2], Element::Real);
+        let there = imputed(&mut b, x, &[1.0, -1.0]);
+        let asks = FloatOp::Unary { input: x, function: UnaryFunction::IsNan };
+        let missing = b.node(asks, &[1, 2], Element::Bool);
+        b.output(missing);
+        b.finish(there)
+    };
+    let graph = model();
+    let whole = Samples::from_batches(vec![Tensor::new(vec![3, 1, 2], vec![0.5, -0.25, 0.75, 1.0, -1.0, 0.0])]);
+    let nan = Tensor::new(vec![1, 2], vec![f64::NAN, 0.5]);
+    // Samples without NaN, and no word of it: NaN is refused.
+    let compiled = compile_on(&graph, &whole, 8);
+    assert_eq!(compiled.program.inputs[0].kind, PortKind::Real);
+    let refused = quantize_inputs(&compiled.program, std::slice::from_ref(&nan)).unwrap_err();
+    assert!(refused.to_string().contains("--missing \"x0\""), "{refused}");
+    let options = QuantizeOptions { bits: Bits::Fixed(8), missing: ["x0".to_owned()].into(), ..Default::default() };
+    let compiled = compile(&graph, Some(&whole), &options).unwrap();
+    let values = quantize_inputs(&compiled.program, std::slice::from_ref(&nan)).unwrap().values;
+    let outputs = reference::run(&compiled.program, &values).unwrap().outputs(&compiled.program);
+    let reals = dequantize_outputs(&compiled.program, &outputs);
+    assert_eq!(&reals[0].data[..], [1.0, 0.0]);
+    assert!((reals[1].data[0] - 1.0).abs() < 0.02 && (reals[1].data[1] - 0.5).abs() < 0.02, "{reals:?}");
+    // A number is never taken for what is missing, however far below the range.
+    let low = quantize_inputs(&compiled.program, &[Tensor::new(vec![1, 2], vec![-1e9, 0.5])]).unwrap();
+    let trace = reference::run(&compiled.program, &low.values).unwrap();
+    assert_eq!(trace.outputs(&compiled.program)[0], [0, 0]);
+    // Beyond an operator that has no answer to it.
+    let mut b = Builder::new();
+    let x = b.input(&[1, 2], Element::Real);
+    let y = b.dense(x, 2, 2);
+    let refused = compile(&b.finish(y), Some(&whole), &options).unwrap_err();
+    assert!(matches!(&refused, QuantizeError::Unsettled { input, .. } if input == "x0"), "{refused}");
+    let unknown = QuantizeOptions { missing: ["z".to_owned()].into(), ..options };
+    assert!(matches!(compile(&graph, Some(&whole), &unknown), Err(QuantizeError::NoSuchPort { .. })));
 }

@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use circuits::graph::{Limits, PortKind};
-use circuits::interface::{Interface, InterfacePort};
+use circuits::interface::{Direction, Interface, InterfacePort};
 use circuits::machine::{MachineCircuit, MachineParams, ParamsError};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
@@ -142,6 +142,9 @@ pub enum PortFault {
     /// A scale that is not a positive number, or not 1 for an index.
     #[error("its scale is out of place")]
     Scale,
+    /// Missing values in an output, or beside no number.
+    #[error("it can't have missing values")]
+    Missing,
 }
 
 /// The payload of the file.
@@ -367,6 +370,9 @@ fn check_port(port: &InterfacePort) -> Result<(), PortFault> {
     }
     if !(port.scale.is_finite() && port.scale > 0.0) || (port.kind == PortKind::Index && port.scale != 1.0) {
         return Err(PortFault::Scale);
+    }
+    if port.kind == PortKind::Nullable && (port.direction == Direction::Output || port.lo == port.hi) {
+        return Err(PortFault::Missing);
     }
     Ok(())
 }

@@ -80,7 +80,8 @@ impl PortStatement {
 
     fn public(port: &InterfacePort, values: &[i64]) -> Self {
         let real = |&value: &i64| match port.kind {
-            PortKind::Real => port.scale * value as f64,
+            _ if port.kind.missing(port.lo) == Some(value) => f64::NAN,
+            PortKind::Real | PortKind::Nullable => port.scale * value as f64,
             PortKind::Index => value as f64,
         };
         let reals = Some(values.iter().map(real).collect());

@@ -277,6 +277,21 @@ pub enum PortKind {
     Real,
     /// An integer (a label, a token, an index); the scale is 1.
     Index,
+    /// A real number, `scale · q`, or none: the least integer that the port admits stands for a value that is missing (NaN), and for
+    /// no number. Inputs alone are of this kind.
+    Nullable,
+}
+
+impl PortKind {
+    /// The integers that stand for numbers, of a port that admits `[lo, hi]`.
+    pub fn numbers(self, (lo, hi): (i64, i64)) -> (i64, i64) {
+        (lo.saturating_add(i64::from(self == Self::Nullable)), hi)
+    }
+
+    /// The integer that stands for a missing value, in a port whose least integer is `lo`.
+    pub fn missing(self, lo: i64) -> Option<i64> {
+        (self == Self::Nullable).then_some(lo)
+    }
 }
 
 /// A whole integer program. Stored, equal weights and biases of its convolutions stand there once.

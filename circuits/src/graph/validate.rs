@@ -95,6 +95,12 @@ pub enum ProgramError {
         /// The port.
         port: String,
     },
+    /// Values can be missing in inputs alone, and in those that admit a number besides.
+    #[error("port {port:?} can't have missing values: it is no input, or admits no number")]
+    Nullable {
+        /// The port.
+        port: String,
+    },
 }
 
 impl Program {
@@ -152,9 +158,15 @@ impl Program {
         tensors.sort();
         let mut expected = self.nodes.iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Input { .. }));
         for port in &self.inputs {
-            if !matches!(self.node(port.tensor).op, Op::Input { .. }) {
+            let Op::Input { lo, hi } = self.node(port.tensor).op else {
                 return Err(ProgramError::InputPort { port: port.name.clone() });
+            };
+            if port.kind == PortKind::Nullable && lo == hi {
+                return Err(ProgramError::Nullable { port: port.name.clone() });
             }
+        }
+        if let Some(port) = self.outputs.iter().find(|port| port.kind == PortKind::Nullable) {
+            return Err(ProgramError::Nullable { port: port.name.clone() });
         }
         for tensor in tensors {
             if expected.next().map(|(index, _)| TensorId(index as u32)) != Some(tensor) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use circuits::analysis::declare_private as declare;
 use circuits::batch::Merging;
-use circuits::graph::{ConvGeometry, Op, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
+use circuits::graph::{ConvGeometry, Op, PortKind, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
 
 use crate::support::{geometry, ProgramBuilder};
 
@@ -265,6 +265,24 @@ pub fn tree() -> ProgramBuilder {
     b
 }
 
+/// Two values that may be missing, which −9 stands for: which are, and the values with numbers in the place of those.
+pub fn missing() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(21);
+    let table = b.table(Table::new("from zero", -1, vec![0, 1]).expect("not empty"));
+    let x = input(&mut b, &[2], [-9, 7], Visibility::Private);
+    b.program.inputs[0].kind = PortKind::Nullable;
+    let half = 1 << 1;
+    let requantize = Some(Requantize { shift: 2, table });
+    let affine = |operands, factors, constant, requantize| Op::Affine { operands, factors, constant, requantize };
+    let present = b.node(affine([x; 2], [1, 0], 8 - half, requantize), &[2]);
+    let is_missing = b.node(affine([present; 2], [-1, 0], 1, None), &[2]);
+    // 3 where it is missing.
+    let imputed = b.node(affine([x, present], [1, -12], 12, None), &[2]);
+    b.output(is_missing, Visibility::Public);
+    b.output(imputed, Visibility::Public);
+    b
+}
+
 /// The program of a target for two samples.
 fn two_samples(mut b: ProgramBuilder, merging: Merging) -> ProgramBuilder {
     b.program = b.program.batched(2, merging).expect("two samples are few");
@@ -351,6 +369,7 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("wide input", wide_input()),
         ("matrices", matrices()),
         ("tree", tree()),
+        ("missing", missing()),
         ("batch", batch()),
         ("stacked batch", stacked_batch()),
         ("committed", committed()),

@@ -220,6 +220,7 @@ impl Recipe {
             steps: options.input_like.iter().map(step).collect::<Outcome<_>>()?,
             batch: options.batch.unwrap_or(1) as usize,
             like: options.like.as_deref().map(file_digest).transpose()?,
+            missing: options.missing.iter().cloned().collect(),
         })
     }
 }
@@ -286,6 +287,7 @@ fn compile_with(
         output: audience.output,
         ports: audience.ports.clone(),
         steps: named_steps(&recipe.steps, &graph)?,
+        missing: recipe.missing.clone(),
         private_weights: audience.private_weights,
         worst_nodes,
         ..QuantizeOptions::default()
@@ -374,6 +376,7 @@ fn quantize_failure(error: QuantizeError) -> Failure {
         QuantizeError::Samples(_)
         | QuantizeError::Option { .. }
         | QuantizeError::NoSuchPort { .. }
+        | QuantizeError::Missing { .. }
         | QuantizeError::InputStep { .. } => Failure::misuse(error),
         _ => Failure::refused(error),
     }
@@ -507,6 +510,7 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--batch", options.batch.is_some()),
         ("--input-like", !options.input_like.is_empty()),
         ("--like", options.like.is_some()),
+        ("--missing", !options.missing.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),
         ("--weights", matches!(visibility.weights, Some(WeightsRule::Public | WeightsRule::Private))),

@@ -78,6 +78,20 @@ pub fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[
     ])
 }
 
+/// `y = there · weights`, where `there` is the input `x` with the numbers `fill` in the place of what is NaN.
+pub fn imputed(fill: &[f32], [rows, columns]: [usize; 2], weights: &[f32]) -> Vec<u8> {
+    model(&[
+        bytes(1, &node("IsNaN", &["x"], "missing")),
+        bytes(1, &node("Where", &["missing", "fill", "x"], "there")),
+        bytes(1, &node("MatMul", &["there", "w"], "y")),
+        bytes(2, b"imputed"),
+        bytes(5, &floats("fill", &[1, rows], fill)),
+        bytes(5, &floats("w", &[rows, columns], weights)),
+        bytes(11, &port("x", &[1, rows])),
+        bytes(12, &port("y", &[1, columns])),
+    ])
+}
+
 /// So many layers `x ← max(0, x · w)` of one size, each with weights of its own.
 pub fn layers(count: usize, size: usize, weight: impl Fn(usize, usize) -> f32) -> Vec<u8> {
     let value = |layer: usize| format!("x{layer}");

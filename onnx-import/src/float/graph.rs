@@ -531,6 +531,8 @@ pub struct FloatPort {
     pub value: ValueId,
     /// Smallest and largest integer of the type of an input of at most 16 bits.
     pub range: Option<(i64, i64)>,
+    /// Whether elements of the input may be missing, which NaN stands for. Import leaves it open; it is chosen when a model is compiled.
+    pub nullable: bool,
 }
 
 /// A model as a graph of real-valued operators.

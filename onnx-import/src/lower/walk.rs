@@ -43,7 +43,7 @@ pub(crate) fn lower(
                 name: (*name).to_owned(),
                 reason: "it is a sequence; give its elements as outputs of their own".into(),
             }),
-            Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value, range: None }),
+            Some(Some(value)) => Ok(FloatPort { name: (*name).to_owned(), value, range: None, nullable: false }),
             _ => Err(ImportError::Output { name: (*name).to_owned(), reason: "no node defines it".into() }),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -93,7 +93,7 @@ impl<'m> Walk<'m> {
             scope.define(&input.name, Some(value));
             let range = dtype.integer_range().filter(|_| dtype.bytes(1) <= 2);
             let range = range.map(|(lo, hi)| (lo as i64, hi as i64));
-            ports.push(FloatPort { name: input.name.clone(), value, range });
+            ports.push(FloatPort { name: input.name.clone(), value, range, nullable: false });
         }
         match options.dims.keys().find(|name| !dimensions.contains(name.as_str())) {
             None => Ok(ports),

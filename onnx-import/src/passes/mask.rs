@@ -439,7 +439,7 @@ mod tests {
             element,
         };
         built.nodes.push(node(FloatOp::Input(1), &[3], Element::Bool));
-        built.inputs.push(FloatPort { name: "m".into(), value: ValueId(1), range: None });
+        built.inputs.push(FloatPort { name: "m".into(), value: ValueId(1), range: None, nullable: false });
         let input = build(&mut built.nodes);
         built.nodes.push(node(FloatOp::Softmax { input, axis: 1 }, &[2, 3], Element::Real));
         built.outputs[0].value = ValueId(built.nodes.len() - 1);

@@ -9,6 +9,7 @@ mod extremum;
 mod finite;
 mod linear;
 mod mask;
+mod missing;
 mod normalize;
 mod padding;
 mod rebuild;
@@ -18,6 +19,7 @@ use crate::float::graph::FloatGraph;
 
 pub(crate) use finite::check_finite;
 pub(crate) use mask::NEGLIGIBLE;
+pub(crate) use missing::{may_be_missing, settle, Unsettled};
 pub(crate) use rebuild::MAX_NAMES;
 
 /// Runs all passes.
@@ -61,8 +63,8 @@ mod tests {
         FloatGraph {
             name: "test".into(),
             source_digest: [0; 32],
-            inputs: vec![FloatPort { name: "x".into(), value: ValueId(0), range: None }],
-            outputs: vec![FloatPort { name: "y".into(), value: last, range: None }],
+            inputs: vec![FloatPort { name: "x".into(), value: ValueId(0), range: None, nullable: false }],
+            outputs: vec![FloatPort { name: "y".into(), value: last, range: None, nullable: false }],
             nodes,
             remarks: vec![],
         }

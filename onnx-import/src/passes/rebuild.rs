@@ -10,6 +10,11 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// The nodes.
+    pub(super) fn into_nodes(self) -> Vec<FloatNode> {
+        self.nodes
+    }
+
     /// The node that defines a value.
     pub(super) fn node(&self, value: ValueId) -> &FloatNode {
         &self.nodes[value.0]

@@ -1,13 +1,15 @@
 //! Calibration: the float model on sample inputs, and the range of every value.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::QuantizeError;
 use super::plan::Range;
 use super::ranges::{Observer, Ranges};
-use super::InputStep;
+use super::{InputStep, QuantizeOptions};
 use crate::float::evaluate::evaluate_with;
-use crate::float::graph::{Element, FloatGraph, FloatOp, Tensor, UnaryFunction, ValueId};
+use crate::float::graph::{Element, FloatGraph, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
+use crate::passes::{self, Unsettled};
 use crate::samples::{InputSpec, SampleError, Samples};
 
 /// Samples drawn where no file is given.
@@ -85,6 +87,8 @@ pub(super) struct InputStatistics {
     pub spread_bits: u32,
     /// The integers that the input takes, where they were not left to calibration.
     pub given: Option<InputStep>,
+    /// Whether elements may be missing.
+    pub nullable: bool,
 }
 
 /// Runs the float model on at most `limit` samples of the file, or on random ones.
@@ -99,16 +103,14 @@ pub(super) fn calibrate(
 ) -> Result<Calibration, QuantizeError> {
     let specs = InputSpec::of_graph(graph);
     let inputs = match samples {
-        Some(samples) => {
-            let count = samples.count(&specs)?.min(limit);
-            (0..count).map(|i| samples.inputs(&specs, i)).collect::<Result<Vec<_>, _>>()?
-        }
+        Some(samples) => tensors(&specs, samples, limit)?,
         None => random_inputs(graph, &specs),
     };
     if inputs.is_empty() {
         return Err(SampleError::NoSuchSample { sample: 0, count: 0 }.into());
     }
     check_indices(graph, &inputs)?;
+    let may_be_missing = passes::may_be_missing(graph);
     let mut observers = vec![Observer::default(); graph.nodes.len()];
     let mut features = tree_operands(graph);
     let mut outputs = Vec::with_capacity(inputs.len());
@@ -118,7 +120,7 @@ pub(super) fn calibrate(
             if matches!(graph.nodes[value.0].op, FloatOp::Constant(_)) && sample > 0 {
                 return;
             }
-            let nan = tensor.data.iter().copied().find(|v| v.is_nan());
+            let nan = tensor.data.iter().copied().find(|v| v.is_nan() && !may_be_missing[value.0]);
             if let (Some(value_found), None) = (nan, &failure) {
                 let node = graph.nodes[value.0].provenance.join("+");
                 failure = Some(QuantizeError::Calibration { node, sample, value: value_found });
@@ -135,7 +137,13 @@ pub(super) fn calibrate(
         }
     }
     let statistics = (0..graph.inputs.len())
-        .map(|j| InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>()))
+        .map(|j| {
+            let nullable = graph.inputs[j].nullable;
+            InputStatistics {
+                nullable,
+                ..InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>())
+            }
+        })
         .collect();
     let labels = samples.map(Samples::labels).unwrap_or_default();
     Ok(Calibration {
@@ -147,6 +155,43 @@ pub(super) fn calibrate(
         labels,
         random: samples.is_none(),
     })
+}
+
+/// The inputs of at most `limit` samples of a file.
+fn tensors(specs: &[InputSpec], samples: &Samples, limit: usize) -> Result<Vec<Vec<Tensor>>, SampleError> {
+    let count = samples.count(specs)?.min(limit);
+    (0..count).map(|sample| samples.inputs(specs, sample)).collect()
+}
+
+/// The graph, settled for the inputs whose elements may be missing: those that are named, and those of which samples have NaN.
+///
+/// # Errors
+/// Names of inputs that the model does not have, or that are no reals; samples that do not fit; NaN that would reach an operator
+/// without an answer to it.
+pub(super) fn settled<'a>(
+    graph: &'a FloatGraph,
+    samples: Option<&Samples>,
+    options: &QuantizeOptions,
+) -> Result<Cow<'a, FloatGraph>, QuantizeError> {
+    let mut nullable = BTreeSet::new();
+    for name in &options.missing {
+        let port = graph.inputs.iter().position(|port| port.name == *name);
+        let port = port.ok_or_else(|| QuantizeError::NoSuchPort { direction: "input", name: name.clone() })?;
+        nullable.insert(port);
+    }
+    if let Some(samples) = samples {
+        for inputs in tensors(&InputSpec::of_graph(graph), samples, options.calibration_limit)? {
+            let found = inputs.iter().enumerate().filter(|(_, tensor)| tensor.data.iter().any(|v| v.is_nan()));
+            nullable.extend(found.map(|(port, _)| port));
+        }
+    }
+    for &port in &nullable {
+        let FloatPort { name, value, .. } = &graph.inputs[port];
+        if graph.node(*value).element != Element::Real || options.steps.contains_key(name) {
+            return Err(QuantizeError::Missing { input: name.clone() });
+        }
+    }
+    passes::settle(graph, &nullable).map_err(|Unsettled { node, input }| QuantizeError::Unsettled { node, input })
 }
 
 /// The values that trees read, and no range yet for any of their elements.
@@ -205,13 +250,14 @@ impl InputStatistics {
             bounded: attained >= 3,
             spread_bits: spread_bits(samples),
             given: None,
+            nullable: false,
         }
     }
 }
 
 /// The smallest positive magnitude, if every value is a multiple of it and the levels recur.
 fn grid(samples: &[&Tensor]) -> Option<f64> {
-    let values = || samples.iter().flat_map(|tensor| tensor.data.iter().map(|v| v.abs()));
+    let values = || samples.iter().flat_map(|tensor| tensor.data.iter().map(|v| v.abs())).filter(|v| !v.is_nan());
     let step = values().filter(|&v| v > 0.0).fold(f64::INFINITY, f64::min);
     let largest = values().fold(0.0, f64::max);
     let levels = (largest / step).round();

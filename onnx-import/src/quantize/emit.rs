@@ -78,6 +78,7 @@ pub(super) fn emit(
         bounds: Vec::new(),
         reads: reads(plan),
         reshaped: BTreeMap::new(),
+        present: BTreeMap::new(),
         views: HashMap::new(),
         out: Emitted {
             nodes: Vec::new(),
@@ -88,6 +89,13 @@ pub(super) fn emit(
             shifts: Vec::new(),
         },
     };
+    if let Some(id) = plan.unsettled() {
+        return Err(QuantizeError::Unsupported {
+            node: plan.node(id).label(),
+            what: "a missing value (NaN) behind an operator other than a view, or a scale with positive factors before trees,".into(),
+            remedy: "put a number in its place before (an imputer, or Where behind IsNaN)",
+        });
+    }
     let order = plan.order();
     emitter.choose_shifts(&order, shift, given)?;
     for &id in &order {
@@ -154,6 +162,8 @@ pub(super) struct Emitter<'a> {
     /// How often each node of the plan is read.
     reads: Vec<usize>,
     reshaped: BTreeMap<(TensorId, Vec<usize>), TensorId>,
+    /// Which elements of a tensor are there, 1, or missing, 0.
+    pub(super) present: BTreeMap<TensorId, TensorId>,
     /// Views that were emitted, by sources and shape.
     views: HashMap<(Vec<TensorId>, Vec<usize>), Vec<TensorId>>,
     out: Emitted,
@@ -338,7 +348,9 @@ impl Emitter<'_> {
     fn node(&mut self, id: PlanId) -> Result<(), QuantizeError> {
         let node = self.plan.node(id);
         match &node.op {
-            PlanOp::Input { port, .. } => self.input(id, *port),
+            PlanOp::Input { port, nullable, .. } => self.input(id, *port, *nullable),
+            PlanOp::Missing { input } => self.missing(id, *input),
+            PlanOp::Impute { input, fills } => self.impute(id, *input, fills),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => {
                 let tensor = self.read(*input);
                 self.small[id.0] = Some(tensor);
@@ -418,13 +430,13 @@ impl Emitter<'_> {
         self.auxiliary(id, op, shape, (0, 0))
     }
 
-    fn input(&mut self, id: PlanId, port: usize) {
+    fn input(&mut self, id: PlanId, port: usize, nullable: bool) {
         let node = self.plan.node(id);
         let class = self.scales.class(id);
         let (lo, hi) = if node.integer {
             (node.range.lo.floor() as i64, node.range.hi.ceil() as i64)
         } else {
-            (class.lo, class.hi)
+            (class.lo - i64::from(nullable), class.hi)
         };
         self.emit_small(id, Op::Input { lo, hi }, node.shape.clone(), (lo, hi));
         self.out.inputs.insert(port, self.read(id));

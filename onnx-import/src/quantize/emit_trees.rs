@@ -7,6 +7,9 @@
 //! exit         e = [Σ literals of the way to it + indicator of the cluster − their number ≥ 0]
 //! ```
 //!
+//! A missing value is the integer below all that stand for numbers, where every `[q ≥ T]` is 0. If a branch does not send it where
+//! that leads, its literal has one term more, `[q ≥ T]` for the least `T` of all, which is 1 for every number.
+//!
 //! Both brackets are requantizations of an exact convolution through one table, 0 below zero and 1 from there on. A
 //! comparison drops as many bits as make its limbs and its table short, and rounds down, so that it is exact for every `q`.
 
@@ -20,7 +23,7 @@ use super::error::QuantizeError;
 use super::interface::rounded;
 use super::plan::{PlanId, PlanNode};
 use super::scales::Class;
-use crate::float::trees::{Child, Test, Trees};
+use crate::float::trees::{Branch, Child, Test, Trees};
 
 /// Most branches of a cluster. The weights of a cluster are the product of its inputs and its exits, so that larger ones
 /// have more weights a branch; smaller ones have more exits that are no leaves.
@@ -97,6 +100,18 @@ impl Grid {
             _ => literal,
         }
     }
+
+    /// The literal of a branch whose feature may be missing.
+    fn with_missing(&self, mut literal: Literal, branch: &Branch) -> Literal {
+        let passes = i64::from(branch.missing_passes || branch.test.holds(f64::NAN));
+        // All comparisons are 0 there.
+        let otherwise = literal.constant - passes;
+        if otherwise != 0 {
+            literal.constant = passes;
+            literal.terms.push(((branch.feature, self.lo), otherwise));
+        }
+        literal
+    }
 }
 
 /// Where a way out of a cluster leads, and the branches on the way with the side that is taken.
@@ -150,7 +165,7 @@ fn exits(trees: &Trees, begins: &[bool], root: u32) -> Vec<Exit> {
 }
 
 /// The shift that leaves the fewest entries to tables: limbs of half its bits, and what is left of `width` integers.
-fn shift_for(width: u64) -> u32 {
+pub(super) fn shift_for(width: u64) -> u32 {
     let entries = |shift: &u32| (width >> shift) + if *shift > 0 { 1 << (shift / 2) } else { 0 };
     (0..=Limits::MAX_SHIFT).step_by(2).min_by_key(entries).expect("there are shifts")
 }
@@ -159,19 +174,31 @@ impl Emitter<'_> {
     /// Indicators of the leaves that each row of `input` reaches.
     pub(super) fn tree_leaves(&mut self, id: PlanId, input: PlanId, trees: &Trees) -> Result<(), QuantizeError> {
         let operand = self.read(input);
-        let (lo, hi) = self.bounds[operand.0 as usize];
-        let grid = Grid { class: self.class(input), lo, hi };
-        let literals: Vec<_> = trees.branches.iter().map(|b| grid.literal(b.feature, &b.test)).collect();
+        let (least, hi) = self.bounds[operand.0 as usize];
+        let class = self.class(input);
+        let missable = self.plan.missable(input);
+        let lo = if missable.contains(&true) { least.max(class.lo) } else { least };
+        let grid = Grid { class, lo, hi };
+        let features = missable.len() / (self.plan.node(id).elements() / trees.leaves);
+        let may_be_missing =
+            |feature: u32| missable.iter().skip(feature as usize).step_by(features).any(|&missable| missable);
+        let literal = |branch: &Branch| {
+            let literal = grid.literal(branch.feature, &branch.test);
+            match may_be_missing(branch.feature) {
+                true => grid.with_missing(literal, branch),
+                false => literal,
+            }
+        };
+        let literals: Vec<_> = trees.branches.iter().map(literal).collect();
         let begins = cluster_roots(trees);
         let node = PlanNode { origin: None, ..self.plan.node(id).clone() };
         let rows = node.elements() / trees.leaves;
-        let features = self.plan.node(input).elements() / rows;
         let step = self.store(Table::new("from zero".to_owned(), -1, vec![0, 1]).expect("not empty"));
         let mut sources = Vec::new();
         let mut map = Vec::with_capacity(rows * trees.leaves);
         for row in 0..rows {
             let mut emission = Row { emitter: self, node: &node, table: step, comparisons: BTreeMap::new() };
-            emission.compare(operand, row * features, &literals, shift_for(hi.abs_diff(lo).saturating_add(2)));
+            emission.compare(operand, row * features, &literals, shift_for(hi.abs_diff(least).saturating_add(2)));
             let leaves = emission.clusters(trees, &begins, &literals);
             map.extend(leaves.into_iter().map(|(tensor, index)| {
                 let source = match sources.last() {
@@ -330,6 +357,25 @@ mod tests {
                 for q in -100..=100 {
                     let expected = i64::from(test.holds(0.5 * q as f64));
                     assert_eq!(value(&literal, q), expected, "{test:?} at {q}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn missing_values_go_where_the_branch_says() {
+        let grid = grid(0.5, true);
+        for bound in [-80.0, -50.0, 0.25, 50.0, 80.0] {
+            for test in [Test::AtMost(bound), Test::AtLeast(bound), Test::Equal(bound), Test::Unequal(bound)] {
+                for missing_passes in [false, true] {
+                    let children = [Child::Leaf(0), Child::Leaf(1)];
+                    let branch = Branch { feature: 3, test: test.clone(), children, missing_passes };
+                    let literal = grid.with_missing(grid.literal(3, &test), &branch);
+                    let expected = missing_passes || matches!(test, Test::Unequal(_));
+                    assert_eq!(value(&literal, -101), i64::from(expected), "{test:?}");
+                    for q in -100..=100 {
+                        assert_eq!(value(&literal, q), i64::from(test.holds(0.5 * q as f64)), "{test:?} at {q}");
+                    }
                 }
             }
         }

@@ -87,6 +87,26 @@ pub enum QuantizeError {
         /// Its scale.
         scale: f64,
     },
+    /// Missing values where an input can't have them.
+    #[error(
+        "input {input:?} can't have missing values (NaN): it takes integers, or the step of another program's output; leave NaN out \
+         of its samples and --missing"
+    )]
+    Missing {
+        /// The input.
+        input: String,
+    },
+    /// NaN would reach an operator that does not say what becomes of it.
+    #[error(
+        "node {node:?} gives NaN where a value of input {input:?} is missing; put a number in its place before (an imputer, or Where \
+         behind IsNaN), or leave NaN out of the samples"
+    )]
+    Unsettled {
+        /// The node.
+        node: String,
+        /// The input.
+        input: String,
+    },
     /// A number that does not fit the integer program.
     #[error("node {node:?}: {what} does not fit the integer program; {remedy}")]
     TooLarge {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::function::Function;
-use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, ValueId};
+use crate::float::graph::{BinaryFunction, FloatGraph, FloatNode, FloatOp, UnaryFunction, ValueId};
 
 /// Largest expression that is followed; beyond it the value is kept.
 const MAX_SIZE: usize = 256;
@@ -61,7 +61,9 @@ impl Fusion {
 }
 
 fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Vec<Choice> {
-    if !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }) {
+    // Whether something is missing is asked of inputs alone, and no function of numbers.
+    let asks = matches!(node.op, FloatOp::Unary { function: UnaryFunction::IsNan, .. });
+    if asks || !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }) {
         return Vec::new();
     }
     let lists = node.op.operands().into_iter().map(|operand| options(graph, node, operand, known));

@@ -38,8 +38,11 @@ pub enum InputError {
         /// The shape given.
         found: Vec<usize>,
     },
-    /// NaN or an infinity.
-    #[error("input {input:?}: element {index} is {value}, and only finite numbers can be proved")]
+    /// An infinity, or NaN in an input without missing values.
+    #[error(
+        "input {input:?}: element {index} is {value}, and only finite numbers can be proved, or NaN where the model was compiled \
+         for an input with missing values (calibration samples with NaN, or --missing {input:?})"
+    )]
     NotFinite {
         /// The input.
         input: String,
@@ -74,10 +77,11 @@ struct Input<'a> {
     hi: i64,
 }
 
-/// The integers that stand for real inputs: rounded half up, and clamped to the range that was calibrated.
+/// The integers that stand for real inputs: rounded half up, and clamped to the range that was calibrated. NaN is what is missing, in
+/// inputs that may have missing values.
 ///
 /// # Errors
-/// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
+/// Tensors of the wrong number or shape, infinities, NaN in other inputs, and integers (labels, indices) out of range, which are never clamped.
 pub fn quantize_inputs(program: &Program, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
     quantize_sample(program, 1, tensors)
 }
@@ -101,7 +105,7 @@ pub fn quantize_sample(program: &Program, batch: usize, tensors: &[Tensor]) -> R
 /// [`quantize_inputs`] by what a verifying key tells of the inputs; the integers are the same.
 ///
 /// # Errors
-/// Tensors of the wrong number or shape, NaN, and integers (labels, indices) out of range, which are never clamped.
+/// Tensors of the wrong number or shape, infinities, NaN in other inputs, and integers (labels, indices) out of range, which are never clamped.
 pub fn quantize_for_interface(interface: &Interface, tensors: &[Tensor]) -> Result<QuantizedInputs, InputError> {
     let inputs = interface.inputs().map(|port| {
         let InterfacePort { name, shape, kind, scale, lo, hi, .. } = port;
@@ -120,7 +124,12 @@ fn quantize(inputs: &[Input<'_>], tensors: &[Tensor]) -> Result<QuantizedInputs,
         if tensor.data.len() != shape.iter().product::<usize>() {
             return Err(InputError::Shape { input: input(), expected: shape.to_vec(), found: tensor.shape.clone() });
         }
+        let missing = kind.missing(lo);
+        let (lo, hi) = kind.numbers((lo, hi));
         let one = |(index, &value): (usize, &f64)| {
+            if let (true, Some(missing)) = (value.is_nan(), missing) {
+                return Ok(missing);
+            }
             if !value.is_finite() {
                 return Err(InputError::NotFinite { input: input(), index, value });
             }

@@ -35,6 +35,9 @@ fn compile_constants_like(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(first, options)?;
+    let settled = [first, graph].map(|graph| calibrate::settled(graph, calibration, options));
+    let [first, graph] = settled;
+    let (first, graph) = (&*first?, &*graph?);
     check_form(first, graph)?;
     let limit = options.calibration_limit;
     let mut calibrated = calibrate::calibrate(first, calibration, limit, options.ranges)?;

@@ -12,6 +12,7 @@
 
 mod calibrate;
 mod emit;
+mod emit_missing;
 mod emit_normalize;
 mod emit_quantized;
 mod emit_quantized_normalize;
@@ -32,7 +33,7 @@ mod rewrite;
 mod scales;
 mod thresholds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use circuits::analysis::{self, Interval};
 use circuits::graph::{Op, Port, PortKind, Program, Visibility};
@@ -117,6 +118,8 @@ pub struct QuantizeOptions {
     /// The integers that single inputs take, by name, where calibration is not to choose them: those of an output of another program,
     /// which then can be what this one takes.
     pub steps: BTreeMap<String, InputStep>,
+    /// The inputs whose elements may be missing (NaN), besides those of which a calibration sample has NaN.
+    pub missing: BTreeSet<String>,
     /// Whether the weights are to be private: the entries of constant tables that are picked from, such as embeddings, then become weights,
     /// which [`Program::with_private_weights`] declares private, rather than tables, which are public.
     pub private_weights: bool,
@@ -145,6 +148,7 @@ impl Default for QuantizeOptions {
             calibration_limit: 256,
             worst_nodes: 0,
             steps: BTreeMap::new(),
+            missing: BTreeSet::new(),
             private_weights: false,
         }
     }
@@ -206,6 +210,8 @@ fn compile_constants(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(graph, options)?;
+    let settled = calibrate::settled(graph, calibration, options)?;
+    let graph = &*settled;
     let mut calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.ranges)?;
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
@@ -349,7 +355,7 @@ fn compile_at(
         let node = graph.node(port.value);
         let step = emitted.nodes[tensor.0 as usize].scale;
         let visibility = visibility(&port.name, options.input);
-        let kind = kind_of(node.element, step);
+        let kind = if port.nullable { PortKind::Nullable } else { kind_of(node.element, step) };
         Port { name: port.name.clone(), tensor, shape: node.shape.clone(), scale: step, kind, visibility }
     };
     let output = |(port, &(tensor, step)): (&crate::float::graph::FloatPort, &_)| {

@@ -44,29 +44,41 @@ pub(super) fn dropped(step: f64, resolution: f64) -> u32 {
 pub(super) fn narrow(plan: &mut Plan, calibration: &Calibration, bits: u32) {
     let order = plan.order();
     for &id in &order {
-        let PlanOp::Input { port, quantizer: None } = plan.node(id).op else { continue };
+        let Some((port, fills)) = features_of(plan, id) else { continue };
         let statistics = &calibration.inputs[port];
         if plan.node(id).integer || statistics.given.is_some() || statistics.grid.is_some() {
             continue;
         }
         let layers: Vec<_> = order.iter().copied().filter(|&layer| reads_features(plan, layer, id)).collect();
         let samples: Vec<_> = calibration.samples.iter().map(|tensors| &tensors[port]).collect();
-        if let (false, Some(features)) = (layers.is_empty(), Features::of(&samples, bits)) {
+        if let (false, Some(features)) = (layers.is_empty(), Features::of(&samples, fills.as_deref(), bits)) {
             features.narrow(plan, id, &layers);
         }
     }
 }
 
+/// The input that a node has the features of, and the numbers in the place of those that are missing.
+fn features_of(plan: &Plan, id: PlanId) -> Option<(usize, Option<Vec<f64>>)> {
+    match &plan.node(id).op {
+        PlanOp::Input { port, quantizer: None, nullable: false } => Some((*port, None)),
+        PlanOp::Impute { input, fills } => match plan.node(*input).op {
+            PlanOp::Input { port, quantizer: None, .. } => Some((port, Some(fills.clone()))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The elements of its operand that each channel of a layer reads, where each reads one element of `input` or a zero.
 fn channels(plan: &Plan, layer: PlanId, input: PlanId) -> Option<Vec<Option<usize>>> {
-    let PlanOp::Linear { input: operand, geometry, .. } = &plan.node(layer).op else { return None };
-    let operand = plan.node(*operand);
+    let PlanOp::Linear { input: read, geometry, .. } = &plan.node(layer).op else { return None };
+    let operand = plan.node(*read);
     let pointwise = ConvGeometry { groups: 1, ..*geometry } == ConvGeometry::POINTWISE;
     if !pointwise || operand.shape.first() != Some(&operand.elements()) {
         return None;
     }
     match &operand.op {
-        PlanOp::Input { .. } => Some((0..operand.elements()).map(Some).collect()),
+        _ if *read == input => Some((0..operand.elements()).map(Some).collect()),
         PlanOp::View { sources, map } if sources[..] == [input] => {
             let entry = |entry: &ViewElement| match entry {
                 ViewElement::Zero => None,
@@ -94,13 +106,11 @@ struct Features {
 
 impl Features {
     /// `None` where one step serves all of them.
-    fn of(samples: &[&Tensor], bits: u32) -> Option<Self> {
+    fn of(samples: &[&Tensor], fills: Option<&[f64]>, bits: u32) -> Option<Self> {
         let mut ranges: Vec<_> = samples.first()?.data.iter().map(|&v| Range { lo: v, hi: v }).collect();
-        for tensor in samples {
-            ranges
-                .iter_mut()
-                .zip(tensor.data.iter())
-                .for_each(|(range, &v)| *range = range.union(Range { lo: v, hi: v }));
+        // NaN, which is what is missing, leaves a range as it is.
+        for values in samples.iter().map(|tensor| &tensor.data[..]).chain(fills) {
+            ranges.iter_mut().zip(values).for_each(|(range, &v)| *range = range.union(Range { lo: v, hi: v }));
         }
         let mut widths: Vec<_> = ranges.iter().map(|range| range.width()).filter(|&width| width > 0.0).collect();
         widths.sort_by(f64::total_cmp);
@@ -235,9 +245,9 @@ mod tests {
     #[test]
     fn only_uneven_features_are_narrowed() {
         let even = samples(&[&[1.0, -2.0, 0.5], &[0.0, 3.0, 0.0]]);
-        assert!(Features::of(&even.iter().collect::<Vec<_>>(), 8).is_none());
+        assert!(Features::of(&even.iter().collect::<Vec<_>>(), None, 8).is_none());
         let uneven = samples(&[&[1000.0, 0.25, 0.5], &[200.0, 0.5, 1.5]]);
-        let found = Features::of(&uneven.iter().collect::<Vec<_>>(), 8).unwrap();
+        let found = Features::of(&uneven.iter().collect::<Vec<_>>(), None, 8).unwrap();
         assert_eq!(found.offset(0), 600.0);
         let levels = |feature: usize| HEADROOM * found.ranges[feature].width() / found.resolutions[feature];
         assert!((0..3).all(|feature| (256.0..512.0).contains(&levels(feature))), "{:?}", found.resolutions);

@@ -54,8 +54,13 @@ pub(super) struct MapRules {
 /// An operator of the plan; shapes are those of the integer operator it becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PlanOp {
-    /// Input number `port`; with a quantizer its step and range are the model's own.
-    Input { port: usize, quantizer: Option<Quantizer> },
+    /// Input number `port`; with a quantizer its step and range are the model's own. Elements of a nullable one may be missing, which
+    /// the integer below all others of its class stands for.
+    Input { port: usize, quantizer: Option<Quantizer>, nullable: bool },
+    /// Whether each element of a nullable input, or of a view of some, is missing.
+    Missing { input: PlanId },
+    /// A nullable input, or a view of some, with these numbers where elements are missing.
+    Impute { input: PlanId, fills: Vec<f64> },
     /// A re-indexing.
     View { sources: Vec<PlanId>, map: Arc<[ViewElement]> },
     /// A convolution with constant weights and bias.
@@ -146,6 +151,8 @@ impl PlanOp {
             | Self::QuantizedSoftmax { input, .. }
             | Self::QuantizedNormalize { input, .. }
             | Self::Leaves { input, .. }
+            | Self::Missing { input }
+            | Self::Impute { input, .. }
             | Self::Narrow { input, .. }
             | Self::Pick { input, .. } => vec![*input],
         }
@@ -249,6 +256,43 @@ impl Plan {
             }
         }
         order
+    }
+}
+
+impl Plan {
+    /// Which elements of a node may be missing, by the inputs that it views.
+    pub(super) fn missable(&self, id: PlanId) -> Vec<bool> {
+        let node = self.node(id);
+        match &node.op {
+            PlanOp::Input { nullable, .. } => vec![*nullable; node.elements()],
+            PlanOp::View { sources, map } => {
+                let sources: Vec<_> = sources.iter().map(|&source| self.missable(source)).collect();
+                let of = |entry: &ViewElement| match *entry {
+                    ViewElement::Zero => false,
+                    ViewElement::Element { source, index } => sources[source as usize][index as usize],
+                };
+                map.iter().map(of).collect()
+            }
+            _ => vec![false; node.elements()],
+        }
+    }
+
+    /// The first node that reads what may be missing and has no answer to it, if there is one: whatever is no view, no question
+    /// whether it is missing, no number in its place, and no trees.
+    pub(super) fn unsettled(&self) -> Option<PlanId> {
+        let mut carries = vec![false; self.nodes.len()];
+        for id in self.order() {
+            let op = &self.node(id).op;
+            let reads = op.operands().iter().any(|operand| carries[operand.0]);
+            carries[id.0] = match op {
+                PlanOp::Input { nullable, .. } => *nullable,
+                PlanOp::View { .. } => reads,
+                PlanOp::Missing { .. } | PlanOp::Impute { .. } | PlanOp::Leaves { .. } => false,
+                _ if reads => return Some(id),
+                _ => false,
+            };
+        }
+        None
     }
 }
 

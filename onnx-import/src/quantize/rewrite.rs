@@ -231,6 +231,8 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::QuantizedSoftmax { input, .. }
         | PlanOp::QuantizedNormalize { input, .. }
         | PlanOp::Leaves { input, .. }
+        | PlanOp::Missing { input }
+        | PlanOp::Impute { input, .. }
         | PlanOp::Narrow { input, .. }
         | PlanOp::Pick { input, .. } => *input = renamed[0],
         PlanOp::Input { .. } | PlanOp::View { .. } => unreachable!("they have no operands to skip"),
@@ -837,7 +839,7 @@ mod tests {
     /// A state that starts as the input, `steps` times a function of two layers of it with scales between.
     fn chain(steps: usize) -> Plan {
         let mut plan = Plan::default();
-        let input = push(&mut plan, PlanOp::Input { port: 0, quantizer: None }, &[4]);
+        let input = push(&mut plan, PlanOp::Input { port: 0, quantizer: None, nullable: false }, &[4]);
         let mut state = input;
         for _ in 0..steps {
             let column = plan.reshape(state, vec![4, 1, 1]);

@@ -177,7 +177,7 @@ impl Scales {
             match &plan.node(id).op {
                 PlanOp::View { .. } if self.is_loose_view(id) => {}
                 PlanOp::View { sources, .. } => sources.iter().for_each(|&source| self.unite(id, source)),
-                PlanOp::Max { input } => self.unite(id, *input),
+                PlanOp::Max { input } | PlanOp::Impute { input, .. } => self.unite(id, *input),
                 PlanOp::Combine { operands, lattice: true, .. } => {
                     self.unite(id, operands[0]);
                     self.unite(id, operands[1]);
@@ -577,6 +577,8 @@ struct ClassFacts {
     resolution: f64,
     /// Whether it consists of inputs, and only views, trees and convolutions read them: then no table has its values.
     plain: bool,
+    /// Whether elements of some of its inputs may be missing.
+    nullable: bool,
     input: Option<InputFacts>,
 }
 
@@ -616,8 +618,12 @@ impl ClassFacts {
             None => bits,
         };
         let bits = bits.max(self.resolution_bits(range));
-        let (lo, hi) =
-            if self.nonnegative { (0, (1i64 << bits) - 1) } else { (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1) };
+        // The integer below all others stands for what is missing: with it they are as many.
+        let reserved = i64::from(self.nullable);
+        let (lo, hi) = match self.nonnegative {
+            true => (0, (1i64 << bits) - 1 - reserved),
+            false => (-(1i64 << (bits - 1)) + reserved, (1i64 << (bits - 1)) - 1),
+        };
         let largest = match self.input.filter(|input| !input.bounded) {
             Some(input) => (range.magnitude() * INPUT_HEADROOM).max(input.reach),
             None => range.magnitude(),
@@ -647,6 +653,7 @@ impl Facts {
             leaves: true,
             resolution: f64::INFINITY,
             plain: true,
+            nullable: false,
             input: None,
         };
         let mut facts = vec![empty; plan.nodes.len()];
@@ -664,7 +671,8 @@ impl Facts {
             class.fine |= lattice || read.fine || is_share(plan, id);
             let written_freely = matches!(node.op, PlanOp::Map { .. } | PlanOp::View { .. });
             class.leaves &= written_freely && read.raw == read.views && read.maps.is_empty() && read.exactable == 0;
-            class.plain &= matches!(node.op, PlanOp::Input { .. } | PlanOp::View { .. });
+            class.plain &= matches!(node.op, PlanOp::Input { .. } | PlanOp::View { .. } | PlanOp::Impute { .. });
+            class.nullable |= matches!(node.op, PlanOp::Input { nullable: true, .. });
             if node.integer {
                 class.forced = Some(1.0);
                 class.integer = true;
@@ -677,7 +685,7 @@ impl Facts {
                     class.fine |= read.ports > 0;
                 }
                 PlanOp::Input { quantizer: Some(quantizer), .. } => class.forced = Some(f64::from(quantizer.scale)),
-                PlanOp::Input { port, quantizer: None } => match calibration.inputs[*port].given {
+                PlanOp::Input { port, quantizer: None, .. } => match calibration.inputs[*port].given {
                     Some(InputStep { scale, .. }) => class.forced = Some(scale),
                     None => class.add_input(&calibration.inputs[*port], scales.bits),
                 },
@@ -689,7 +697,12 @@ impl Facts {
             let op = &plan.node(id).op;
             let plain = matches!(
                 op,
-                PlanOp::View { .. } | PlanOp::Leaves { .. } | PlanOp::Narrow { .. } | PlanOp::Linear { .. }
+                PlanOp::View { .. }
+                    | PlanOp::Leaves { .. }
+                    | PlanOp::Narrow { .. }
+                    | PlanOp::Linear { .. }
+                    | PlanOp::Missing { .. }
+                    | PlanOp::Impute { .. }
             );
             for operand in op.operands() {
                 let class = &mut facts[scales.root(operand)];
@@ -777,6 +790,8 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
                 let lo = if known[input.0] { 0.0 } else { lo - far };
                 function.is_nonnegative_on(lo, hi.max(0.0) + far)
             }
+            PlanOp::Impute { input, fills } => known[input.0] && fills.iter().all(|&fill| fill >= 0.0),
+            PlanOp::Missing { .. } => true,
             PlanOp::ArgMax { .. } | PlanOp::Reciprocal { .. } | PlanOp::Quotient { .. } | PlanOp::Leaves { .. } => true,
             PlanOp::Pick { values, .. } => values.load().iter().all(|v| v >= 0.0),
             PlanOp::Quantize { input } | PlanOp::Dequantize { input, .. } => known[input.0],

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Array, ArrayError};
 
-/// An array from nested lists; every list of one level has the same length. A bare number is a scalar.
+/// An array from nested lists; every list of one level has the same length. A bare number is a scalar; `null` and `"NaN"` stand for
+/// a number that is missing, NaN.
 ///
 /// # Errors
 /// Ragged lists, and anything that is neither a list, a number nor a boolean.
@@ -37,6 +38,14 @@ fn collect(value: &Value, shape: &[usize], data: &mut Vec<f64>) -> Result<(), Ar
             data.push(f64::from(u8::from(*bit)));
             Ok(())
         }
+        (Value::Null, None) => {
+            data.push(f64::NAN);
+            Ok(())
+        }
+        (Value::String(text), None) if text == "NaN" => {
+            data.push(f64::NAN);
+            Ok(())
+        }
         (other, None) => Err(ArrayError::NotANumber(other.to_string().chars().take(40).collect())),
     }
 }
@@ -55,6 +64,8 @@ mod tests {
         assert_eq!(array.shape, [2, 3]);
         assert_eq!(&array.data[..], [1.0, 2.5, 1.0, 3.0, 4.0, 5.0]);
         assert!(parse("7").unwrap().shape.is_empty());
+        let missing = parse("[1, null, \"NaN\"]").unwrap();
+        assert_eq!(missing.data.iter().map(|v| v.is_nan()).collect::<Vec<_>>(), [false, true, true]);
     }
 
     #[test]
@@ -62,6 +73,7 @@ mod tests {
         assert!(matches!(parse("[[1, 2], [3]]"), Err(ArrayError::Ragged)));
         assert!(matches!(parse("[1, [2]]"), Err(ArrayError::Ragged)));
         assert!(matches!(parse("[1, \"a\"]"), Err(ArrayError::NotANumber(_))));
-        assert!(matches!(parse("[null]"), Err(ArrayError::NotANumber(_))));
+        assert!(matches!(parse("[1, \"nan\"]"), Err(ArrayError::NotANumber(_))));
+        assert!(matches!(parse("[{}]"), Err(ArrayError::NotANumber(_))));
     }
 }

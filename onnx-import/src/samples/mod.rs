@@ -132,8 +132,11 @@ pub enum SampleError {
         /// Shape in the file.
         found: Vec<usize>,
     },
-    /// NaN or an infinity.
-    #[error("input {input:?}, sample {sample}: element {index} is {value}, and only finite numbers can be proved")]
+    /// An infinity, or NaN in an input without missing values.
+    #[error(
+        "input {input:?}, sample {sample}: element {index} is {value}, and only finite numbers can be proved, or NaN where the \
+         model was compiled for an input with missing values (calibration samples with NaN, or --missing {input:?})"
+    )]
     NotFinite {
         /// The input.
         input: String,
@@ -195,14 +198,17 @@ pub struct InputSpec {
     pub shape: Vec<usize>,
     /// Whether only integers are admissible.
     pub integer: bool,
+    /// Whether NaN is, for an element that is missing.
+    pub nullable: bool,
 }
 
 impl InputSpec {
-    /// The inputs of a float graph.
+    /// The inputs of a float graph; elements of those that are reals may be missing.
     pub fn of_graph(graph: &FloatGraph) -> Vec<Self> {
         let spec = |port: &crate::float::graph::FloatPort| {
             let node = &graph.nodes[port.value.0];
-            Self { name: port.name.clone(), shape: node.shape.clone(), integer: node.element != Element::Real }
+            let integer = node.element != Element::Real;
+            Self { name: port.name.clone(), shape: node.shape.clone(), integer, nullable: !integer }
         };
         graph.inputs.iter().map(spec).collect()
     }
@@ -213,6 +219,7 @@ impl InputSpec {
             name: port.name.clone(),
             shape: port.shape.clone(),
             integer: port.kind == PortKind::Index,
+            nullable: port.kind == PortKind::Nullable,
         };
         program.inputs.iter().map(spec).collect()
     }
@@ -229,6 +236,7 @@ impl InputSpec {
             name: port.name.clone(),
             shape: port.shape.clone(),
             integer: port.kind == PortKind::Index,
+            nullable: port.kind == PortKind::Nullable,
         };
         interface.inputs().map(spec).collect()
     }
@@ -430,7 +438,7 @@ impl Samples {
             self.samples_in(array, input)?;
             array.data[sample * elements..(sample + 1) * elements].into()
         };
-        if let Some(index) = data.iter().position(|v| !v.is_finite()) {
+        if let Some(index) = data.iter().position(|v| !(v.is_finite() || (input.nullable && v.is_nan()))) {
             return Err(SampleError::NotFinite { input: input.name.clone(), sample, index, value: data[index] });
         }
         if let Some(index) = data.iter().position(|v| input.integer && v.fract() != 0.0) {
@@ -540,7 +548,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, shape: &[usize], integer: bool) -> InputSpec {
-        InputSpec { name: name.into(), shape: shape.to_vec(), integer }
+        InputSpec { name: name.into(), shape: shape.to_vec(), integer, nullable: false }
     }
 
     fn json(text: &str) -> Result<Samples, SampleError> {

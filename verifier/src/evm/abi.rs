@@ -130,6 +130,7 @@ fn register_port(call: &mut Vec<u8>, port: &InterfacePort) {
     call.extend(word(match port.kind {
         PortKind::Real => 0,
         PortKind::Index => 1,
+        PortKind::Nullable => 2,
     }));
     call.extend(word(port.elements()));
     call.extend(signed(port.lo));

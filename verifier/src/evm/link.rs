@@ -62,6 +62,7 @@ pub fn values_word(content: Content) -> [u8; 32] {
     let kind: u128 = match kind {
         PortKind::Real => 1,
         PortKind::Index => 2,
+        PortKind::Nullable => 3,
     };
     let low = kind << 112 | (elements as u128) << 80 | u128::from(mantissa) << 16 | u128::from(exponent as u16);
     let mut word = [0; 32];
@@ -112,5 +113,6 @@ mod tests {
         };
         assert_eq!(values_word(port(PortKind::Real))[..], expected(1));
         assert_eq!(values_word(port(PortKind::Index))[..], expected(2));
+        assert_eq!(values_word(port(PortKind::Nullable))[..], expected(3));
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn binarizer(call: &mut Call) -> Result<Vec<ValueId>> {
     Ok(vec![call.builder.retype(above, dtype)?])
 }
 
-/// Replaces one value by another. Where that value is NaN there is nothing to replace: an input is never NaN.
+/// Replaces one value by another. NaN is replaced where the model is compiled for inputs with missing values.
 pub(super) fn imputer(call: &mut Call) -> Result<Vec<ValueId>> {
     let input = call.input(0)?;
     let dtype = call.dtype(input);
@@ -89,17 +89,19 @@ pub(super) fn imputer(call: &mut Call) -> Result<Vec<ValueId>> {
         )
     };
     let values = values.ok_or_else(|| NodeError::attribute("imputed_value_floats", "it is missing"))?;
-    if replaced.is_nan() {
-        return Ok(vec![input]);
-    }
     let shape = call.shape(input);
     if values.len() != 1 && shape.last() != Some(&values.len()) {
         return Err(NodeError::shape(format!("{} imputed values for shape {shape:?}", values.len())));
     }
     let builder = &mut *call.builder;
     let values = builder.constant(vec![values.len()], values, dtype)?;
-    let replaced = builder.scalar(replaced, dtype)?;
-    let is_missing = builder.binary(BinaryFunction::Equal, input, replaced)?;
+    let is_missing = match replaced.is_nan() {
+        true => builder.emit(FloatOp::Unary { input, function: UnaryFunction::IsNan }, shape, DType::Bool)?,
+        false => {
+            let replaced = builder.scalar(replaced, dtype)?;
+            builder.binary(BinaryFunction::Equal, input, replaced)?
+        }
+    };
     Ok(vec![builder.select(is_missing, values, input)?])
 }
 

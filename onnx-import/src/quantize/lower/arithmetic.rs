@@ -77,7 +77,7 @@ impl Lowering<'_> {
                 let number = self.settled(*input)?;
                 (*fill == number || map.iter().all(Option::is_some)).then_some(number)
             }
-            FloatOp::Unary { function: UnaryFunction::IsNan | UnaryFunction::IsInfinite { .. }, .. } => Some(0.0),
+            FloatOp::Unary { function: UnaryFunction::IsInfinite { .. }, .. } => Some(0.0),
             _ => {
                 let choice = self.fusion.resolve(value)?;
                 let (lo, hi) = match self.node(choice.root).element {
@@ -484,6 +484,9 @@ impl Lowering<'_> {
             let mask = broadcast(&mask.shape, &shape).into_iter().map(|i| mask.data[i] != 0.0).collect::<Vec<_>>();
             return self.masked(value, &mask, [then, otherwise]);
         }
+        if let Some(imputed) = self.imputed(value, condition, then, otherwise)? {
+            return Ok(imputed);
+        }
         if let Some(number) = self.settled(condition) {
             return self.broadcast_to(value, if number != 0.0 { then } else { otherwise }, &shape);
         }
@@ -496,6 +499,28 @@ impl Lowering<'_> {
             return Ok(self.exact_sum(value, [first, second], 1.0));
         }
         Ok(self.combine(value, [first, second], [1.0, 1.0], self.range(value), false))
+    }
+
+    /// A value with constants where it is missing, if that is what a choice is.
+    fn imputed(
+        &mut self,
+        value: ValueId,
+        condition: ValueId,
+        then: ValueId,
+        otherwise: ValueId,
+    ) -> Result<Option<PlanId>, QuantizeError> {
+        let missing = FloatOp::Unary { input: otherwise, function: UnaryFunction::IsNan };
+        let shape = self.node(value).shape.clone();
+        if self.node(condition).op != missing || self.node(otherwise).shape != shape {
+            return Ok(None);
+        }
+        let Some(fill) = self.finite_constant(value, then, "a number in the place of missing values")? else {
+            return Ok(None);
+        };
+        let fills = broadcast(&fill.shape, &shape).into_iter().map(|index| fill.data[index]).collect();
+        let input = self.data(otherwise)?;
+        let range = self.range(value);
+        Ok(Some(self.push(value, PlanOp::Impute { input, fills }, shape, range)))
     }
 
     /// `gate · operand` for a gate of zeros and ones.

@@ -149,6 +149,11 @@ impl Lowering<'_> {
             FloatOp::AveragePool { input, window, count_padding } => {
                 self.average_pool(value, *input, window, *count_padding)
             }
+            FloatOp::Unary { input, function: UnaryFunction::IsNan } => {
+                let operand = self.data(*input)?;
+                let shape = graph.node(value).shape.clone();
+                Ok(self.integers(value, PlanOp::Missing { input: operand }, shape))
+            }
             // Unfused: the operand is broadcast, or the expression grew too large.
             FloatOp::Unary { input, function } => {
                 let operand = self.data(*input)?;
@@ -243,7 +248,8 @@ impl Lowering<'_> {
         if let Some(InputStep { scale, lo, hi }) = self.calibration.inputs[port].given {
             range = Range { lo: scale * lo as f64, hi: scale * hi as f64 };
         }
-        let op = PlanOp::Input { port, quantizer };
+        let nullable = self.graph.inputs[port].nullable;
+        let op = PlanOp::Input { port, quantizer, nullable };
         let id = self.push(value, op, node.shape.clone(), range);
         self.plan.nodes[id.0].integer = integer;
         self.plan.nodes[id.0].names = vec![self.graph.inputs[port].name.clone()];
