@@ -93,8 +93,9 @@ impl Bench {
         let plan = Plan::new(program, options)?;
         let srs = srses.get(plan.k())?;
         let (key, _) = plan.setup(&srs, &())?;
-        let on_device =
-            |srs: &Srs| GpuEngine::new(self.device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default());
+        let on =
+            |device: Device, srs: &Srs| GpuEngine::new(device, srs.lagrange(), srs.powers()[1], CpuOptions::default());
+        let on_device = |srs: &Srs| on(self.device.clone(), srs);
         let operations = Operations::default();
         let here = Prover::on_engine(
             &key,
@@ -116,8 +117,15 @@ impl Bench {
         let device_derived = there.derived().wall_seconds(Stage::Derive);
         drop(there);
 
+        let serial = Prover::on_engine(&key, &*srs, |srs| on(self.device.clone().serial(), srs), &())?;
+        let (in_order, _) = self.fastest(&serial, &inputs, &operations)?;
+        ensure!(in_order.proof == expected.proof, "the proofs differ where copies are in the order of the work");
+        drop(serial);
+
         let device_operations = self.operations(&key, &srs, &inputs, &expected, &on_device)?;
         let mut rounds = self.rounds(&expected, &found);
+        let [processor, device] = [&expected, &in_order].map(|proved| proved.report.wall_seconds(Stage::Prove));
+        rounds.push(Pair { what: "proof, copies in the order of the work".into(), processor, device, floor: None });
         rounds.push(Pair {
             what: "key onto the engine, once".into(),
             processor: processor_derived,

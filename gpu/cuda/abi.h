@@ -5,8 +5,10 @@
  * in elements or cells unless a name says `bytes`.
  *
  * Every function that takes a context returns a status. After another one than ZKINFER_OK, zkinfer_error_text has a line about it,
- * until the next call with that context. A context takes one call at a time. What a call does to device memory happens in the order of
- * the calls; zkinfer_download, zkinfer_synchronize and functions that return values wait for it.
+ * until the next call with that context. A context takes one call at a time. A context has two streams, one for work and one for copies
+ * beside it; contexts of one device work beside each other. What a call does to device memory happens in the order of the calls of
+ * its context; zkinfer_download, zkinfer_synchronize and functions that return values wait for it. What zkinfer_send writes,
+ * zkinfer_fetch reads and another context does has no order but that of the waits that these functions and zkinfer_await take.
  */
 #ifndef ZKINFER_ABI_H
 #define ZKINFER_ABI_H
@@ -24,7 +26,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of this file that a caller notices. */
-#define ZKINFER_ABI_VERSION 4
+#define ZKINFER_ABI_VERSION 5
 
 typedef struct zkinfer_context zkinfer_context;
 typedef uint64_t zkinfer_address;
@@ -72,16 +74,23 @@ ZKINFER_EXPORT int32_t zkinfer_describe_device(uint32_t device, zkinfer_device_i
 /* A context on a device whose memory never takes more than `memory_limit` bytes; 0 is no limit. */
 ZKINFER_EXPORT int32_t zkinfer_create(uint32_t device, uint64_t memory_limit, zkinfer_context **context);
 
+/* Another context on the device of `other`, whose memory, limit and counts they share. There are 32 on a device at most. */
+ZKINFER_EXPORT int32_t zkinfer_join(const zkinfer_context *other, zkinfer_context **context);
+
 /* Takes everything back that was allocated; the context may be null. */
 ZKINFER_EXPORT void zkinfer_destroy(zkinfer_context *context);
 
 /* The line about the last failure of a call, valid until the next one. A null context: about zkinfer_create. */
 ZKINFER_EXPORT const char *zkinfer_error_text(const zkinfer_context *context);
 
-/* Bytes that are allocated, and the most that ever were, those within the library's own functions included. */
+/* Keeps so many bytes of the limit, what the context has allocated among them, for it alone, in place of what was kept before; refused as
+ * ZKINFER_OUT_OF_MEMORY where others have, or keep, too much. */
+ZKINFER_EXPORT int32_t zkinfer_reserve(zkinfer_context *context, uint64_t bytes);
+
+/* Bytes of the device that are allocated, and the most that ever were, those within the library's own functions included. */
 ZKINFER_EXPORT int32_t zkinfer_memory(zkinfer_context *context, uint64_t *used_bytes, uint64_t *peak_bytes);
 
-/* What a context has done so far. */
+/* What the contexts of a device have done so far. */
 typedef struct {
     /* Kernels started. */
     uint64_t launches;
@@ -92,11 +101,29 @@ typedef struct {
 
 ZKINFER_EXPORT int32_t zkinfer_count(zkinfer_context *context, zkinfer_counts *counts);
 
-/* Memory of any content, aligned for every type; 0 bytes are allowed. */
-ZKINFER_EXPORT int32_t zkinfer_allocate(zkinfer_context *context, uint64_t bytes, zkinfer_address *address);
-ZKINFER_EXPORT int32_t zkinfer_free(zkinfer_context *context, zkinfer_address address);
+/* The numbers of the context's streams, below 64: of work, and of copies. */
+ZKINFER_EXPORT int32_t zkinfer_streams(zkinfer_context *context, uint32_t numbers[2]);
+
+/* What both streams were given so far, in numbers that increase. */
+ZKINFER_EXPORT int32_t zkinfer_tickets(zkinfer_context *context, uint64_t tickets[2]);
+
+/* Work, or with `copies` what is copied beside it, that is started from now on comes after what a stream of the device was given up to a
+ * ticket, or so far where that is less. The host does not wait. */
+ZKINFER_EXPORT int32_t zkinfer_await(zkinfer_context *context, uint32_t copies, uint32_t stream, uint64_t ticket);
+
+/* Memory of any content, aligned for every type; 0 bytes are allowed. With `for_copies` it is written by zkinfer_send before anything else is
+ * done with it. */
+ZKINFER_EXPORT int32_t zkinfer_allocate(zkinfer_context *context, uint64_t bytes, uint32_t for_copies,
+                                        zkinfer_address *address);
+/* `users` has a bit for each stream of the device that was given something to do with the memory. */
+ZKINFER_EXPORT int32_t zkinfer_free(zkinfer_context *context, zkinfer_address address, uint64_t users);
+/* Copies from and to any memory of the host, which may be changed once they return; `upload` may still be on its way then. */
 ZKINFER_EXPORT int32_t zkinfer_upload(zkinfer_context *context, zkinfer_address to, const void *from, uint64_t bytes);
 ZKINFER_EXPORT int32_t zkinfer_download(zkinfer_context *context, void *to, zkinfer_address from, uint64_t bytes);
+/* The same in the stream of copies: whose work reads what was sent awaits that stream, and that stream awaits whose work made what is
+ * fetched. */
+ZKINFER_EXPORT int32_t zkinfer_send(zkinfer_context *context, zkinfer_address to, const void *from, uint64_t bytes);
+ZKINFER_EXPORT int32_t zkinfer_fetch(zkinfer_context *context, void *to, zkinfer_address from, uint64_t bytes);
 /* The regions do not overlap. */
 ZKINFER_EXPORT int32_t zkinfer_copy(zkinfer_context *context, zkinfer_address to, zkinfer_address from, uint64_t bytes);
 ZKINFER_EXPORT int32_t zkinfer_zero(zkinfer_context *context, zkinfer_address to, uint64_t bytes);
@@ -205,6 +232,8 @@ ZKINFER_EXPORT int32_t zkinfer_transform(zkinfer_context *context, zkinfer_addre
 typedef struct {
     zkinfer_address points;
     uint64_t count;
+    /* The row of the first point. */
+    uint64_t first;
     /* 1: there are no multiples, and the other two mean nothing. */
     uint32_t levels;
     /* Bits of the digits that scalars are cut into where multiples are used. */
@@ -221,13 +250,28 @@ ZKINFER_EXPORT int32_t zkinfer_choose_multiples(zkinfer_context *context, zkinfe
 ZKINFER_EXPORT int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *bases);
 
 /* The sums of a basis with the values of `count` columns of 2^k rows; writes the coordinates x and y of each, on the host. `bases` are the
- * basis, then the sum of its points (the group's generator), then their sum with the powers of omega. `ends` are the last of these
- * points, up to ten, with their multiples by 2^(8 * l), 32 lists: tails of so few rows are summed over them. A column that has a value in
- * every row, ZKINFER_CONSTANT or ZKINFER_SIGMA, has no tail here. Takes scratch memory as far as there is, and more passes where it
- * is short. */
+ * points of all rows, with any behind them; or those of some neighbouring rows, for the part of the sums that is over these. `ends` are
+ * the points of the last rows, up to eight, the sum of all rows' points (the group's generator), and their sum with the powers of omega,
+ * with their multiples by 2^(8 * l), 32 lists: tails of so few rows, and what has a closed form, are summed over them, as a part of the
+ * sum over the first rows. A column that has a value in every row, ZKINFER_CONSTANT or ZKINFER_SIGMA, has no tail here. Takes scratch
+ * memory as far as there is, and more passes where it is short. */
 ZKINFER_EXPORT int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
                                       zkinfer_address domain, uint32_t k, const zkinfer_column *columns,
                                       uint64_t count, uint64_t *commitments);
+
+typedef struct zkinfer_commitments zkinfer_commitments;
+
+/* Begins the same for columns that were sent: what windows depend on is found in the stream of copies. */
+ZKINFER_EXPORT int32_t zkinfer_begin_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
+                                            zkinfer_address domain, uint32_t k, const zkinfer_column *columns,
+                                            uint64_t count, zkinfer_commitments **commitments);
+
+/* Waits for that and starts the sums, which the host does not wait for. Where memory is refused it may be tried again. The columns may
+ * be freed from then on, and not before. */
+ZKINFER_EXPORT int32_t zkinfer_start_commit(zkinfer_context *context, zkinfer_commitments *commitments);
+
+/* Waits for the sums and writes their coordinates; or gives them up, where `points` is null. They are no more in any case. */
+ZKINFER_EXPORT int32_t zkinfer_end_commit(zkinfer_context *context, zkinfer_commitments *commitments, uint64_t *points);
 
 /* ---- Sums of columns, row by row ---- */
 

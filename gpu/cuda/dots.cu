@@ -166,7 +166,7 @@ int32_t zkinfer_evaluate(zkinfer_context *context, zkinfer_address domain, uint3
         launch(context, (count + QUERIES - 1) / QUERIES * shares, dots);
         launch(context, count, SumRuns{partial.get(), sums.get(), shares});
         std::vector<Fr> found(count);
-        context.memory().download(found.data(), sums.get(), count * sizeof(Fr));
+        context.download(found.data(), sums.get(), count * sizeof(Fr));
         const Fr omega = scalar_root_of_order(k);
         for (uint32_t i = 0; i < count; ++i) {
             const uint64_t turn = static_cast<uint64_t>(int64_t{queries[i].rotation}) & (rows - 1);

@@ -88,18 +88,19 @@ __global__ void __launch_bounds__(Kernel::THREADS, BLOCKS) run_kernel(const Kern
 template <typename Kernel, typename = void> struct SaysBlocks : std::false_type {};
 template <typename Kernel> struct SaysBlocks<Kernel, std::void_t<decltype(Kernel::BLOCKS)>> : std::true_type {};
 
-template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
+template <typename Kernel> void launch(Context &context, Stream &stream, uint64_t blocks, const Kernel &kernel) {
     static_assert(sizeof(Kernel) <= 4096, "arguments of a kernel");
     if (blocks == 0) return;
     if (blocks > 0x7fffffff) throw Failure(ZKINFER_INVALID, "too many blocks for one kernel");
     context.count_launch();
     const unsigned count = static_cast<unsigned>(blocks);
     if constexpr (SaysBlocks<Kernel>::value) {
-        run_kernel<Kernel, Kernel::BLOCKS><<<count, Kernel::THREADS, 0, context.stream()>>>(kernel);
+        run_kernel<Kernel, Kernel::BLOCKS><<<count, Kernel::THREADS, 0, stream.raw()>>>(kernel);
     } else {
-        run_kernel<Kernel><<<count, Kernel::THREADS, 0, context.stream()>>>(kernel);
+        run_kernel<Kernel><<<count, Kernel::THREADS, 0, stream.raw()>>>(kernel);
     }
     check(cudaGetLastError(), "starting a kernel");
+    stream.started();
 }
 
 #else
@@ -117,12 +118,9 @@ uint64_t run_phase(const Kernel &kernel, unsigned phase, uint64_t number, bool r
     return most;
 }
 
-template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
-    if (blocks == 0) return;
-    context.count_launch();
+template <typename Kernel> void run_blocks(const Kernel &kernel, uint64_t blocks, bool reverse) {
     HostBlock<Kernel> block;
     const unsigned phases = kernel.phases();
-    const bool reverse = context.reverse();
     uint64_t most = 0;
     for (uint64_t step = 0; step < blocks; ++step) {
         block.spoil();
@@ -135,7 +133,18 @@ template <typename Kernel> void launch(Context &context, uint64_t blocks, const 
     if (COUNTS_PRODUCTS) product_depth += most;
 }
 
+template <typename Kernel> void launch(Context &context, Stream &stream, uint64_t blocks, const Kernel &kernel) {
+    if (blocks == 0) return;
+    context.count_launch();
+    stream.start([kernel, blocks, reverse = context.reverse()] { run_blocks(kernel, blocks, reverse); });
+}
+
 #endif
+
+// In the order of the context's work.
+template <typename Kernel> void launch(Context &context, uint64_t blocks, const Kernel &kernel) {
+    launch(context, context.work(), blocks, kernel);
+}
 
 // Blocks for so many threads.
 HD uint64_t blocks_for(uint64_t threads, uint64_t block) { return (threads + block - 1) / block; }

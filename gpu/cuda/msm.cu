@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace zkinfer {
 namespace msm {
@@ -12,15 +13,15 @@ namespace {
 // A copy of a list on the device.
 template <typename T> class Uploaded {
   public:
-    Uploaded(Context &context, const std::vector<T> &values) : memory_(context, values.size()), count_(values.size()) {
-        if (count_ != 0) context.memory().upload(memory_.get(), values.data(), count_ * sizeof(T));
-    }
+    Uploaded(Context &context, const std::vector<T> &values) : Uploaded(context, context.work(), values) {}
+    Uploaded(Context &context, Stream &stream, const std::vector<T> &values)
+        : memory_(context, stream, values), count_(static_cast<uint32_t>(values.size())) {}
     const T *get() const { return memory_.get(); }
-    uint32_t count() const { return static_cast<uint32_t>(count_); }
+    uint32_t count() const { return count_; }
 
   private:
     Scratch<T> memory_;
-    uint64_t count_;
+    uint32_t count_;
 };
 
 // Products of an addition into a bucket, and what sorting an entry takes, in products; those of the two additions that a bucket costs in
@@ -43,21 +44,22 @@ uint32_t chunk_length(uint64_t entries) {
 // Partial sums that a thread sums: merging equal ones takes this many additions for each quarter of the list.
 constexpr uint32_t MERGE_LENGTH = 8;
 
-// Points, and their multiples where these are stored.
+// The points of some rows, and their multiples where these are stored.
 struct Bases {
     const Affine *points;
     uint64_t count;
+    uint64_t first;
     uint32_t width;
     uint32_t sets;
     uint32_t levels;
 
     explicit Bases(const zkinfer_bases &bases)
-        : points(at<Affine>(bases.points)), count(bases.count), width(bases.width), sets(bases.sets), levels(bases.levels) {
+        : points(at<Affine>(bases.points)), count(bases.count), first(bases.first), width(bases.width), sets(bases.sets), levels(bases.levels) {
         const bool multiples = levels != 1;
         if (levels == 0 || (multiples && (width < 2 || width > WIDEST || sets == 0 || sets > 128 || levels > 128))) {
             throw Failure(ZKINFER_INVALID, "multiples of no known kind");
         }
-        if (count >> 31 != 0 || count * levels >> 31 != 0) throw Failure(ZKINFER_INVALID, "2^31 points or more");
+        if (count >> 31 != 0 || count * levels >> 31 != 0 || first >> 31 != 0) throw Failure(ZKINFER_INVALID, "2^31 points or more");
     }
 };
 
@@ -315,7 +317,8 @@ struct Layout {
         SortPart part{};
         part.rows = job.scalars.rows == nullptr ? nullptr : job.scalars.rows + piece.start;
         part.first = job.scalars.first + static_cast<uint32_t>(piece.start);
-        part.offset = static_cast<uint32_t>(job.level_of(piece.window) * bases.count);
+        // Modulo 2^32: the points before the first one are not there.
+        part.offset = static_cast<uint32_t>(job.level_of(piece.window) * bases.count - bases.first);
         part.count = piece.count;
         part.first_digit = digits;
         part.first_counter = set.first_counter;
@@ -399,7 +402,7 @@ void sort_bins(Context &context, const Layout &layout, const PassSize &size, con
     const Bins bins{bin_starts, chunks.get(), layout.bins};
     const uint64_t blocks = size.chunks(), counter_count = blocks * COUNTERS + 1;
     Scratch<uint32_t> counters(context, counter_count);
-    context.memory().zero(counters.get(), counter_count * sizeof(uint32_t));
+    context.zero(counters.get(), counter_count * sizeof(uint32_t));
     launch(context, blocks, SortBins<false>{bins, binned, counters.get(), entries});
     scan(context, counters.get(), counter_count);
     launch(context, blocks_for(layout.wide_buckets, FindStarts::THREADS), FindStarts{bins, counters.get(), starts});
@@ -418,7 +421,7 @@ void sort(Context &context, const Layout &layout, const PassSize &size, const Se
         const Uploaded<RecodePart> recodes(context, layout.recodes);
         const Uploaded<SortPart> parts(context, layout.sorts);
         launch(context, layout.recode_blocks, Recode{recodes.get(), recodes.count(), digits.get()});
-        context.memory().zero(counters.get() + layout.counters, sizeof(uint32_t));
+        context.zero(counters.get() + layout.counters, sizeof(uint32_t));
         const Sort<false> count{parts.get(), parts.count(), digits.get(), counters.get(), entries, binned};
         launch(context, layout.sort_blocks, count);
         scan(context, counters.get(), layout.counters + 1);
@@ -438,7 +441,7 @@ void run(Context &context, const Bases &bases, const Pass &pass, const Layout &l
     Scratch<uint32_t> starts(context, layout.buckets + uint64_t{1});
     sort(context, layout, size, sets.get(), entries.get(), starts.get());
     Scratch<Point> buckets(context, layout.buckets);
-    context.memory().zero(buckets.get(), layout.buckets * sizeof(Point));
+    context.zero(buckets.get(), layout.buckets * sizeof(Point));
     const SortedEntries sorted{bases.points, entries.get(), starts.get(), layout.buckets};
     sum_buckets(context, sorted, size.entries, buckets.get());
     weigh(context, layout.sets, sets.get(), buckets.get(), terms);
@@ -451,27 +454,38 @@ uint32_t bit_length(const uint64_t (&words)[4]) {
     return length;
 }
 
-// Looks at all scalars, and chooses how they are cut.
-void survey(Context &context, const Bases &bases, std::vector<Job> &jobs) {
-    std::vector<SurveyPart> parts;
-    uint64_t blocks = 0;
-    for (const Job &job : jobs) {
-        const uint64_t own = std::clamp<uint64_t>(job.scalars.count >> 11, 1, 256);
-        parts.push_back({job.scalars, blocks, own});
-        blocks += own;
+// What scalars are like, which a stream finds out.
+class Surveys {
+  public:
+    Surveys(Context &context, const std::vector<Job> &jobs, Stream &stream) {
+        uint64_t blocks = 0;
+        for (const Job &job : jobs) {
+            const uint64_t own = std::clamp<uint64_t>(job.scalars.count >> 11, 1, 256);
+            parts_.push_back({job.scalars, blocks, own});
+            blocks += own;
+        }
+        found_ = std::make_unique<Landing<Survey>>(context, blocks);
+        const Uploaded<SurveyPart> uploaded(context, stream, parts_);
+        const Scratch<Survey> surveys(context, stream, blocks);
+        launch(context, stream, blocks, SurveyScalars{uploaded.get(), uploaded.count(), surveys.get()});
+        found_->begin(stream, surveys.get());
     }
-    std::vector<Survey> surveys(blocks);
-    const Uploaded<SurveyPart> uploaded(context, parts);
-    Scratch<Survey> found(context, blocks);
-    launch(context, blocks, SurveyScalars{uploaded.get(), uploaded.count(), found.get()});
-    context.memory().download(surveys.data(), found.get(), blocks * sizeof(Survey));
-    for (uint64_t job = 0; job < jobs.size(); ++job) {
-        Survey survey{{0, 0, 0, 0}, 0};
-        for (uint64_t block = 0; block < parts[job].blocks; ++block) survey.join(surveys[parts[job].first_block + block]);
-        jobs[job].filled = survey.count;
-        jobs[job].choose_windows(bit_length(survey.bits), bases);
+
+    // Chooses how scalars are cut, once it is known.
+    void choose_windows(const Bases &bases, std::vector<Job> &jobs) {
+        const std::vector<Survey> surveys = found_->finish();
+        for (uint64_t job = 0; job < jobs.size(); ++job) {
+            Survey survey{{0, 0, 0, 0}, 0};
+            for (uint64_t block = 0; block < parts_[job].blocks; ++block) survey.join(surveys[parts_[job].first_block + block]);
+            jobs[job].filled = survey.count;
+            jobs[job].choose_windows(bit_length(survey.bits), bases);
+        }
     }
-}
+
+  private:
+    std::vector<SurveyPart> parts_;
+    std::unique_ptr<Landing<Survey>> found_;
+};
 
 // A few scalars of a sum, on the last points of the bases.
 struct Ends {
@@ -509,11 +523,10 @@ struct Work {
     uint64_t count;
 };
 
-std::vector<Affine> sums(Context &context, const Bases &bases, const Bases &end_bases, const Work &work) {
-    std::vector<Job> jobs = work.jobs;
+// Starts sums; they come to `found`. Nothing is changed where memory is refused.
+void start_sums(Context &context, const Bases &bases, const Bases &end_bases, const Work &work, const std::vector<Job> &jobs,
+                Landing<Point> &found) {
     const uint64_t count = work.count;
-    if (count == 0) return {};
-    if (!jobs.empty()) survey(context, bases, jobs);
     const uint64_t available = context.available();
     const uint64_t fixed = (jobs.size() * 256 + 2 * count) * (sizeof(Point) + sizeof(Term));
     const std::vector<Pass> passes = plan(jobs, std::min(PASS_BYTES, available > fixed ? available - fixed : 0));
@@ -540,12 +553,10 @@ std::vector<Affine> sums(Context &context, const Bases &bases, const Bases &end_
     }
     const Uploaded<Term> uploaded(context, all);
     const Uploaded<uint32_t> ranges(context, starts);
-    Scratch<Point> found(context, count);
-    const Fold fold{points.get(), uploaded.get(), ranges.get(), static_cast<uint32_t>(count), found.get()};
+    Scratch<Point> sums(context, count);
+    const Fold fold{points.get(), uploaded.get(), ranges.get(), static_cast<uint32_t>(count), sums.get()};
     launch(context, blocks_for(count, Fold::THREADS), fold);
-    std::vector<Point> sums(count);
-    context.memory().download(sums.data(), found.get(), count * sizeof(Point));
-    return normalised(sums);
+    found.begin(context.work(), sums.get());
 }
 
 // ---- Columns ----
@@ -580,17 +591,22 @@ class Columns {
             uint64_t count)
         : context_(context), domain_(domain), rows_(uint64_t{1} << domain.k()), ends_(ends.count - CLOSED),
           constants_(context, count) {
-        if (bases.count != rows_ + CLOSED) throw Failure(ZKINFER_INVALID, "bases of another domain");
+        const uint64_t end = bases.first + bases.count;
+        if (bases.first >= rows_ || (bases.first != 0 && end > rows_)) throw Failure(ZKINFER_INVALID, "bases of another domain");
+        start_ = static_cast<uint32_t>(bases.first);
+        limit_ = static_cast<uint32_t>(std::min(end, rows_));
         if (ends.count < CLOSED || ends_ > rows_ || ends.levels != SumEnds::BYTES || ends.width * ends.sets != 8) {
             throw Failure(ZKINFER_INVALID, "ends of other bases");
         }
         work_.count = count;
         std::vector<Fr> constants(count, Fr::zero());
         for (uint32_t i = 0; i < count; ++i) add(i, columns[i], constants[i]);
-        if (count != 0) context.memory().upload(constants_.get(), constants.data(), count * sizeof(Fr));
+        if (count != 0) context.upload(constants_.get(), constants.data(), count * sizeof(Fr));
     }
 
     const Work &work() const { return work_; }
+    // Whether scalars are computed in the order of the work.
+    bool has_differences() const { return !differences_.empty(); }
 
   private:
     // Points after those of the rows.
@@ -601,9 +617,9 @@ class Columns {
         const uint32_t limit = static_cast<uint32_t>(view.tail_start());
         const uint32_t *marks = at<uint32_t>(column.rows);
         switch (column.form) {
-        case ZKINFER_INTEGERS: push(index, at<void>(column.cells), nullptr, column.count, limit, column.width); break;
-        case ZKINFER_ELEMENTS: push(index, at<void>(column.cells), nullptr, column.count, limit, Scalars::ELEMENTS); break;
-        case ZKINFER_SPARSE: push(index, at<void>(column.cells), marks, column.count, limit, Scalars::ELEMENTS); break;
+        case ZKINFER_INTEGERS: push_rows(index, at<uint8_t>(column.cells), 0, column.count, limit, column.width); break;
+        case ZKINFER_ELEMENTS: push_rows(index, at<uint8_t>(column.cells), 0, column.count, limit, Scalars::ELEMENTS); break;
+        case ZKINFER_SPARSE: push_marked(index, at<void>(column.cells), marks, column.count, limit); break;
         case ZKINFER_CONSTANT:
             constant = Fr::from_words(column.constant);
             push_constant(index, ends_, column);
@@ -616,25 +632,39 @@ class Columns {
         push_tail(index, column, limit);
     }
 
-    void push(uint32_t index, const void *cells, const uint32_t *rows, uint64_t count, uint32_t limit, uint32_t width) {
-        if (count != 0) work_.jobs.push_back({{cells, rows, count, 0, limit, width}, index});
+    // Cells of neighbouring rows from `first` on; those of the rows that have points, and lie before `limit`, take part.
+    void push_rows(uint32_t index, const uint8_t *cells, uint32_t first, uint64_t count, uint32_t limit, uint32_t width) {
+        const uint64_t start = std::max(first, start_), end = std::min<uint64_t>({first + count, limit, limit_});
+        if (start >= end) return;
+        const uint32_t place = static_cast<uint32_t>(start);
+        work_.jobs.push_back({{cells + (start - first) * width, nullptr, end - start, place, start_, limit_, width}, index});
+    }
+
+    // Elements of marked rows.
+    void push_marked(uint32_t index, const void *cells, const uint32_t *rows, uint64_t count, uint32_t limit) {
+        if (count == 0) return;
+        work_.jobs.push_back({{cells, rows, count, 0, start_, std::min(limit, limit_), Scalars::ELEMENTS}, index});
     }
 
     void push_tail(uint32_t index, const zkinfer_column &column, uint32_t limit) {
         if (column.tail_count == 0) return;
-        const Fr *tail = at<Fr>(column.tail);
         if (column.tail_count <= std::min<uint64_t>(ends_, SumEnds::MOST)) {
-            work_.ends.push_back({{tail, static_cast<uint32_t>(ends_) - column.tail_count, column.tail_count, 0}, index});
+            push_ends(index, at<Fr>(column.tail), static_cast<uint32_t>(ends_) - column.tail_count, column.tail_count);
         } else {
             const uint32_t rows = static_cast<uint32_t>(rows_);
-            work_.jobs.push_back({{tail, nullptr, column.tail_count, limit, rows, Scalars::ELEMENTS}, index});
+            push_rows(index, at<uint8_t>(column.tail), limit, column.tail_count, rows, Scalars::ELEMENTS);
         }
+    }
+
+    // Scalars of some ends, which belong to the sum over the first rows.
+    void push_ends(uint32_t index, const Fr *scalars, uint32_t first, uint32_t count) {
+        if (start_ == 0) work_.ends.push_back({{scalars, first, count, 0}, index});
     }
 
     // A column's constant on the end with a given place.
     void push_constant(uint32_t index, uint64_t end, const zkinfer_column &column) {
         if (column.tail_count != 0) throw Failure(ZKINFER_INVALID, "a column of all rows with a tail");
-        work_.ends.push_back({{constants_.get() + index, static_cast<uint32_t>(end), 1, 0}, index});
+        push_ends(index, constants_.get() + index, static_cast<uint32_t>(end), 1);
     }
 
     void push_sigma(uint32_t index, const zkinfer_column &column) {
@@ -644,18 +674,62 @@ class Columns {
         const uint32_t *rows = at<uint32_t>(column.rows);
         launch(context_, blocks_for(column.count, SigmaDifferences::THREADS),
                SigmaDifferences{domain_, rows, at<uint32_t>(column.cells), column.count, column.column, differences});
-        push(index, differences, rows, column.count, static_cast<uint32_t>(rows_), Scalars::ELEMENTS);
+        push_marked(index, differences, rows, column.count, static_cast<uint32_t>(rows_));
     }
 
     Context &context_;
     DomainTables domain_;
     uint64_t rows_;
+    // The rows that have points.
+    uint32_t start_ = 0;
+    uint32_t limit_ = 0;
     // Rows among the ends.
     uint64_t ends_;
     Scratch<Fr> constants_;
     std::vector<std::unique_ptr<Scratch<Fr>>> differences_;
     Work work_;
 };
+
+} // namespace
+} // namespace msm
+} // namespace zkinfer
+
+// Commitments on their way. What they hold of the device is given back, in the order of the work, when the sums are started.
+struct zkinfer_commitments {
+    zkinfer_commitments(zkinfer::Context &context, const zkinfer_bases &bases, const zkinfer_bases &ends,
+                        const zkinfer::DomainTables &domain, const zkinfer_column *columns, uint64_t count, bool beside_work)
+        : bases_(bases), ends_(ends),
+          columns_(std::make_unique<zkinfer::msm::Columns>(context, bases_, ends_, domain, columns, count)),
+          found_(context, count) {
+        const std::vector<zkinfer::msm::Job> &jobs = columns_->work().jobs;
+        const bool beside = beside_work && !columns_->has_differences();
+        if (!jobs.empty()) surveys_.emplace(context, jobs, beside ? context.copies() : context.work());
+    }
+
+    bool is_started() const { return columns_ == nullptr; }
+
+    // Waits for the surveys alone. May be tried again where memory is refused.
+    void start(zkinfer::Context &context) {
+        std::vector<zkinfer::msm::Job> jobs = columns_->work().jobs;
+        if (surveys_) surveys_->choose_windows(bases_, jobs);
+        zkinfer::msm::start_sums(context, bases_, ends_, columns_->work(), jobs, found_);
+        surveys_.reset();
+        columns_.reset();
+    }
+
+    std::vector<zkinfer::Affine> finish() { return zkinfer::msm::normalised(found_.finish()); }
+
+  private:
+    zkinfer::msm::Bases bases_;
+    zkinfer::msm::Bases ends_;
+    std::unique_ptr<zkinfer::msm::Columns> columns_;
+    std::optional<zkinfer::msm::Surveys> surveys_;
+    zkinfer::Landing<zkinfer::Point> found_;
+};
+
+namespace zkinfer {
+namespace msm {
+namespace {
 
 // ---- Multiples ----
 
@@ -774,15 +848,54 @@ int32_t zkinfer_make_multiples(zkinfer_context *context, const zkinfer_bases *ba
     return guarded(context, [&](Context &context) { msm::make_multiples(context, msm::Bases(*bases)); });
 }
 
+namespace {
+
+// Begins commitments.
+std::unique_ptr<zkinfer_commitments> begin(Context &context, const zkinfer_bases *bases, const zkinfer_bases *ends,
+                                           zkinfer_address domain, uint32_t k, const zkinfer_column *columns, uint64_t count,
+                                           bool beside_work) {
+    if (count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 columns or more");
+    const DomainTables tables = known_tables(domain, k);
+    return std::make_unique<zkinfer_commitments>(context, *bases, *ends, tables, columns, count, beside_work);
+}
+
+void write(const std::vector<Affine> &sums, uint64_t *commitments) {
+    if (!sums.empty()) std::memcpy(commitments, sums.data(), sums.size() * sizeof(Affine));
+}
+
+} // namespace
+
 int32_t zkinfer_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
                        zkinfer_address domain, uint32_t k, const zkinfer_column *columns, uint64_t count,
                        uint64_t *commitments) {
     return guarded(context, [&](Context &context) {
-        if (k > ScalarParameters::TWO_ADICITY) throw Failure(ZKINFER_INVALID, "a domain larger than 2^28");
-        if (count > UINT32_MAX) throw Failure(ZKINFER_INVALID, "2^32 columns or more");
-        const msm::Bases points(*bases), last(*ends);
-        const msm::Columns work(context, points, last, DomainTables(at<Fr>(domain), k), columns, count);
-        const std::vector<Affine> sums = msm::sums(context, points, last, work.work());
-        std::memcpy(commitments, sums.data(), count * sizeof(Affine));
+        if (count == 0) return;
+        const std::unique_ptr<zkinfer_commitments> begun = begin(context, bases, ends, domain, k, columns, count, false);
+        begun->start(context);
+        write(begun->finish(), commitments);
+    });
+}
+
+int32_t zkinfer_begin_commit(zkinfer_context *context, const zkinfer_bases *bases, const zkinfer_bases *ends,
+                             zkinfer_address domain, uint32_t k, const zkinfer_column *columns, uint64_t count,
+                             zkinfer_commitments **commitments) {
+    return guarded(context, [&](Context &context) {
+        *commitments = nullptr;
+        *commitments = begin(context, bases, ends, domain, k, columns, count, true).release();
+    });
+}
+
+int32_t zkinfer_start_commit(zkinfer_context *context, zkinfer_commitments *commitments) {
+    return guarded(context, [&](Context &context) {
+        if (!commitments->is_started()) commitments->start(context);
+    });
+}
+
+int32_t zkinfer_end_commit(zkinfer_context *context, zkinfer_commitments *commitments, uint64_t *points) {
+    return guarded(context, [&](Context &) {
+        const std::unique_ptr<zkinfer_commitments> begun(commitments);
+        if (points == nullptr) return;
+        if (!begun->is_started()) throw Failure(ZKINFER_INVALID, "commitments that were not started");
+        write(begun->finish(), points);
     });
 }

@@ -81,7 +81,8 @@ struct Scalars {
     const uint32_t *rows;
     uint64_t count;
     uint32_t first;
-    // Points from here on do not take part.
+    // Rows before the one, and from the other on, do not take part.
+    uint32_t start;
     uint32_t limit;
     uint32_t width;
 
@@ -89,7 +90,7 @@ struct Scalars {
 
     // Zero for a point that does not take part.
     HD Magnitude magnitude(uint64_t place) const {
-        if (row(place) >= limit) return Magnitude::integer(0);
+        if (row(place) < start || row(place) >= limit) return Magnitude::integer(0);
         switch (width) {
         case 1: return Magnitude::integer(static_cast<const int8_t *>(cells)[place]);
         case 2: return Magnitude::integer(static_cast<const int16_t *>(cells)[place]);

@@ -22,6 +22,6 @@ int32_t zkinfer_running_products(zkinfer_context *context, zkinfer_address to, z
     return guarded(context, [&](Context &context) {
         if (count == 0) throw Failure(ZKINFER_INVALID, "a running product of nothing");
         Scan<Multiplication>::run(context, Before<Fr>{at<Fr>(from), at<Fr>(to)}, count, Fr::from_words(start));
-        context.memory().download(last, at<Fr>(to) + (count - 1), sizeof(Fr));
+        context.download(last, at<Fr>(to) + (count - 1), sizeof(Fr));
     });
 }

@@ -84,7 +84,7 @@ template <typename Operation, typename Entries = Before<typename Operation::Valu
         const uint64_t tiles = blocks_for(count, TILE);
         Scratch<Value> before(context, tiles);
         if (tiles == 1) {
-            context.memory().upload(before.get(), &start, sizeof(Value));
+            context.upload(before.get(), &start, sizeof(Value));
         } else {
             launch(context, tiles, Scan{entries, false, nullptr, before.get(), count});
             Scan<Operation>::run(context, Before<Value>{before.get(), before.get()}, tiles, start);

@@ -50,7 +50,10 @@ template <typename P> void compare_products(const char *what) {
 // A context and what is on it; whatever fails ends the program.
 class Bench {
   public:
-    Bench() { must(zkinfer_create(0, 0, &context_)); }
+    Bench() {
+        must(zkinfer_create(0, 0, &context_));
+        must(zkinfer_streams(context_, streams_));
+    }
     ~Bench() { zkinfer_destroy(context_); }
 
     void must(int32_t status) {
@@ -61,15 +64,31 @@ class Bench {
 
     template <typename T> zkinfer_address upload(const std::vector<T> &values) {
         zkinfer_address address = 0;
-        must(zkinfer_allocate(context_, values.size() * sizeof(T), &address));
+        must(zkinfer_allocate(context_, values.size() * sizeof(T), 0, &address));
         must(zkinfer_upload(context_, address, values.data(), values.size() * sizeof(T)));
         return address;
+    }
+
+    // Beside the work, which waits for it.
+    template <typename T> zkinfer_address send(const std::vector<T> &values) {
+        zkinfer_address address = 0;
+        must(zkinfer_allocate(context_, values.size() * sizeof(T), 1, &address));
+        must(zkinfer_send(context_, address, values.data(), values.size() * sizeof(T)));
+        uint64_t tickets[2];
+        must(zkinfer_tickets(context_, tickets));
+        must(zkinfer_await(context_, 0, streams_[1], tickets[1]));
+        return address;
+    }
+
+    // Both streams may have used it.
+    void release(zkinfer_address address) {
+        must(zkinfer_free(context_, address, uint64_t{1} << streams_[0] | uint64_t{1} << streams_[1]));
     }
 
     std::vector<Fr> take(zkinfer_address address, uint64_t count) {
         std::vector<Fr> values(count);
         must(zkinfer_download(context_, values.data(), address, count * sizeof(Fr)));
-        must(zkinfer_free(context_, address));
+        release(address);
         return values;
     }
 
@@ -77,6 +96,7 @@ class Bench {
 
   private:
     zkinfer_context *context_ = nullptr;
+    uint32_t streams_[2];
 };
 
 std::vector<Fr> draw_scalars(uint64_t count) {
@@ -126,8 +146,8 @@ void transforms(Bench &bench) {
             for (uint64_t i = size; i-- > 0;) value = value * point + coefficients[place / size * size + i];
             same = same && value == values[place];
         }
-        bench.must(zkinfer_free(bench.context(), domain));
-        bench.must(zkinfer_free(bench.context(), shift));
+        bench.release(domain);
+        bench.release(shift);
     }
     expect(same, "transforms");
 }
@@ -150,9 +170,9 @@ void columns(Bench &bench) {
     const bool same = values[0] == -Fr::integer(32768) && values[4] == Fr::integer(5) && values[7] == Fr::zero() &&
                       values[30] == tail[0] && values[31] == tail[1];
     expect(same, "columns");
-    bench.must(zkinfer_free(bench.context(), column.cells));
-    bench.must(zkinfer_free(bench.context(), column.tail));
-    bench.must(zkinfer_free(bench.context(), domain));
+    bench.release(column.cells);
+    bench.release(column.tail);
+    bench.release(domain);
 }
 
 // `scalar * point`, bit by bit.
@@ -189,6 +209,29 @@ void group() {
     expect(same && both.is_infinity(), "sums of points");
 }
 
+// Whether sums over parts of the rows, begun before the ones before have ended, add up to the sums over all.
+bool commit_in_parts(Bench &bench, const zkinfer_bases &bases, const zkinfer_bases &ends, zkinfer_address domain, uint32_t k,
+                     const zkinfer_column *columns, const Affine (&expected)[3]) {
+    const uint64_t rows = uint64_t{1} << k, cuts[] = {0, 7, rows - 2, rows};
+    Point sums[3] = {Point::infinity(), Point::infinity(), Point::infinity()};
+    zkinfer_commitments *begun[3];
+    for (int part = 0; part < 3; ++part) {
+        zkinfer_bases own{bases.points + cuts[part] * sizeof(Affine), cuts[part + 1] - cuts[part], cuts[part], 1, 0, 0};
+        bench.must(zkinfer_begin_commit(bench.context(), &own, &ends, domain, k, columns, 3, &begun[part]));
+        bench.must(zkinfer_start_commit(bench.context(), begun[part]));
+    }
+    bool same = true;
+    for (zkinfer_commitments *commitments : begun) {
+        Affine found[3];
+        bench.must(zkinfer_end_commit(bench.context(), commitments, found[0].x.words));
+        for (int column = 0; column < 3; ++column) sums[column] += found[column];
+    }
+    for (int column = 0; column < 3; ++column) same = same && sums[column].affine() == expected[column];
+    bench.must(zkinfer_begin_commit(bench.context(), &bases, &ends, domain, k, columns, 3, &begun[0]));
+    bench.must(zkinfer_end_commit(bench.context(), begun[0], nullptr));
+    return same;
+}
+
 // Columns of each width, of elements, and a permutation, against sums bit by bit.
 void commitments(Bench &bench) {
     constexpr uint32_t K = 6;
@@ -201,14 +244,14 @@ void commitments(Bench &bench) {
     for (Fr &factor : factors) factor = Fr::integer(static_cast<int64_t>(words() % 9) - 4);
     for (uint32_t sets = 0; sets < 3; ++sets) {
         // Digits of 15 bits are sorted in two steps.
-        zkinfer_bases bases{0, factors.size(), 1, sets == 2 ? 15u : 5u, sets};
+        zkinfer_bases bases{0, factors.size(), 0, 1, sets == 2 ? 15u : 5u, sets};
         if (sets != 0) bases.levels = (253 / bases.width + sets) / sets;
         std::vector<Affine> points(bases.levels * factors.size());
         for (uint64_t i = 0; i < factors.size(); ++i) points[i] = multiple(generator, factors[i]);
         bases.points = bench.upload(points);
         bench.must(zkinfer_make_multiples(bench.context(), &bases));
         // Three rows and the two points after them; more rows are summed as others are.
-        zkinfer_bases ends{0, sets == 0 ? 4u : 5u, 32, 8, 1};
+        zkinfer_bases ends{0, sets == 0 ? 4u : 5u, 0, 32, 8, 1};
         std::vector<Affine> last(32 * ends.count);
         for (uint64_t i = 0; i < ends.count; ++i) last[i] = points[factors.size() - ends.count + i];
         ends.points = bench.upload(last);
@@ -219,10 +262,10 @@ void commitments(Bench &bench) {
         Fr expected[3] = {Fr::zero(), Fr::zero(), factors[ROWS + 1]};
         columns[0].count = integers.size();
         columns[0].width = 1;
-        columns[0].cells = bench.upload(integers);
+        columns[0].cells = bench.send(integers);
         columns[1].form = ZKINFER_ELEMENTS;
         columns[1].count = elements.size();
-        columns[1].cells = bench.upload(elements);
+        columns[1].cells = bench.send(elements);
         columns[2].form = ZKINFER_SIGMA;
         for (uint64_t i = 0; i < integers.size(); ++i) expected[0] += Fr::integer(integers[i]) * factors[i];
         for (uint64_t i = 0; i < elements.size(); ++i) expected[1] += elements[i] * factors[i];
@@ -234,14 +277,15 @@ void commitments(Bench &bench) {
         Affine found[3];
         bench.must(zkinfer_commit(bench.context(), &bases, &ends, domain, K, columns, 3, found[0].x.words));
         for (int column = 0; column < 3; ++column) same = same && found[column] == multiple(generator, expected[column]);
-        bench.must(zkinfer_free(bench.context(), bases.points));
-        bench.must(zkinfer_free(bench.context(), ends.points));
+        same = same && commit_in_parts(bench, bases, ends, domain, K, columns, found);
+        bench.release(bases.points);
+        bench.release(ends.points);
         for (int column = 0; column < 2; ++column) {
-            bench.must(zkinfer_free(bench.context(), columns[column].cells));
-            bench.must(zkinfer_free(bench.context(), columns[column].tail));
+            bench.release(columns[column].cells);
+            bench.release(columns[column].tail);
         }
     }
-    bench.must(zkinfer_free(bench.context(), domain));
+    bench.release(domain);
     expect(same, "commitments");
 }
 
@@ -260,7 +304,7 @@ void skew(Bench &bench) {
     const Affine generator{Fq::one(), Fq::one().doubled()};
     std::vector<Affine> points;
     for (uint64_t i = 0; i < ROWS + 2; ++i) points.push_back(multiple(generator, Fr::integer(static_cast<int64_t>(i + 1))));
-    zkinfer_bases bases{bench.upload(points), points.size(), 1, 0, 0}, ends{0, 2, 32, 8, 1};
+    zkinfer_bases bases{bench.upload(points), points.size(), 0, 1, 0, 0}, ends{0, 2, 0, 32, 8, 1};
     ends.points = bench.upload(std::vector<Affine>(64, generator));
     const auto measure = [&](uint32_t form, const auto &cells) {
         zkinfer_column column{};
@@ -268,10 +312,11 @@ void skew(Bench &bench) {
         column.width = 1;
         column.count = cells.size();
         column.cells = bench.upload(cells);
+        bench.must(zkinfer_synchronize(bench.context()));
         const Work before{product_count, product_depth};
         Affine found;
         bench.must(zkinfer_commit(bench.context(), &bases, &ends, domain, K, &column, 1, found.x.words));
-        bench.must(zkinfer_free(bench.context(), column.cells));
+        bench.release(column.cells);
         return Work{product_count - before.products, product_depth - before.depth};
     };
     const auto no_more = [](const char *what, const Work &work, const Work &random) {
@@ -294,7 +339,7 @@ void skew(Bench &bench) {
     same = no_more("random elements", of_elements, of_elements) && same;
     same = no_more("equal elements", measure(ZKINFER_ELEMENTS, equal_elements), of_elements) && same;
     same = no_more("a tenth of them", measure(ZKINFER_ELEMENTS, few_elements), of_elements) && same;
-    for (const zkinfer_address address : {domain, bases.points, ends.points}) bench.must(zkinfer_free(bench.context(), address));
+    for (const zkinfer_address address : {domain, bases.points, ends.points}) bench.release(address);
     expect(same, "work that does not depend on the distribution");
 }
 
@@ -407,7 +452,7 @@ void rows(Bench &bench) {
     }
     for (const zkinfer_address address : {slots[0], slots[1], at, domain, narrow.cells, narrow.tail, wide.cells, listed.rows,
                                           listed.cells, moved.rows, moved.cells}) {
-        bench.must(zkinfer_free(context, address));
+        bench.release(address);
     }
 }
 
@@ -439,7 +484,7 @@ void recurrences(Bench &bench) {
         bench.must(zkinfer_recurrence(bench.context(), factors, place, count));
         bench.must(zkinfer_place(bench.context(), spread, 1, 3, place, count));
         const std::vector<Fr> sums = bench.take(place, count), placed = bench.take(spread, 3 * count + 1);
-        bench.must(zkinfer_free(bench.context(), factors));
+        bench.release(factors);
         Fr expected = Fr::zero();
         for (uint64_t i = 0; i < count; ++i) {
             expected = expected * steps[i] + reads[i];
@@ -494,7 +539,7 @@ void recipes(Bench &bench) {
     }
     same = same && found[rows] == operand[rows];
     expect(same, "forms and products of cells");
-    for (const zkinfer_address address : {narrow.cells, full.cells, products[0].operand}) bench.must(zkinfer_free(bench.context(), address));
+    for (const zkinfer_address address : {narrow.cells, full.cells, products[0].operand}) bench.release(address);
 }
 
 // Rows in two waves: products of sources, and a long run that takes their results up.
@@ -545,7 +590,7 @@ void scalar_rows(Bench &bench) {
     }
     expect(same, "rows of the scalar unit");
     for (const zkinfer_address address : {domain, source.cells, ones.cells, step.cells, list, places}) {
-        bench.must(zkinfer_free(bench.context(), address));
+        bench.release(address);
     }
 }
 

@@ -4,6 +4,7 @@ use circuits::machine::Integers;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use prover::engine::{Column, SigmaColumn, Values};
 
+use crate::ffi::Made;
 use crate::{Device, DeviceBuffer, DeviceError};
 
 /// A column on a device.
@@ -53,13 +54,22 @@ impl DeviceIntegers {
         })
     }
 
-    fn download(&self) -> Result<Integers, DeviceError> {
+    fn fetch(&self, device: &Device, made: Option<Made>) -> Result<Integers, DeviceError> {
         Ok(match self {
-            Self::I8(cells) => Integers::I8(cells.download()?.into()),
-            Self::I16(cells) => Integers::I16(cells.download()?.into()),
-            Self::I32(cells) => Integers::I32(cells.download()?.into()),
-            Self::I64(cells) => Integers::I64(cells.download()?.into()),
+            Self::I8(cells) => Integers::I8(cells.fetch(device, made)?.into()),
+            Self::I16(cells) => Integers::I16(cells.fetch(device, made)?.into()),
+            Self::I32(cells) => Integers::I32(cells.fetch(device, made)?.into()),
+            Self::I64(cells) => Integers::I64(cells.fetch(device, made)?.into()),
         })
+    }
+
+    fn is_sent_by(&self, device: &Device) -> bool {
+        match self {
+            Self::I8(cells) => cells.is_sent_by(device),
+            Self::I16(cells) => cells.is_sent_by(device),
+            Self::I32(cells) => cells.is_sent_by(device),
+            Self::I64(cells) => cells.is_sent_by(device),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -124,23 +134,39 @@ impl DeviceColumn {
         self.known.as_ref().map_or(self, |known| &known.differences)
     }
 
-    /// The column on the host, in the same form.
+    /// The column on the host, in the same form, copied beside the work of `device`, which is that of the column or shares its memory;
+    /// `made` tells when its values were made, if they were not sent.
     ///
     /// # Errors
     /// The device fails.
-    pub fn download(&self) -> Result<Column, DeviceError> {
+    pub(crate) fn fetch(&self, device: &Device, made: Option<Made>) -> Result<Column, DeviceError> {
         let values = match &self.form {
-            Form::Integers(integers) => Values::Integers(integers.download()?.into()),
-            Form::Elements(elements) => Values::Field(elements.download()?),
-            Form::Sparse { rows, values } => Values::Sparse { rows: rows.download()?, values: values.download()? },
+            Form::Integers(integers) => Values::Integers(integers.fetch(device, made)?.into()),
+            Form::Elements(elements) => Values::Field(elements.fetch(device, made)?),
+            Form::Sparse { rows, values } => {
+                Values::Sparse { rows: rows.fetch(device, made)?, values: values.fetch(device, made)? }
+            }
             Form::Constant(element) => Values::Constant(*element),
             Form::Sigma { column, rows, images } => {
-                let images: Vec<_> = images.download()?.into_iter().map(|[column, row]| (column, row)).collect();
-                Values::Sigma(SigmaColumn { column: *column, rows: rows.download()?.into(), images: images.into() })
+                let images = images.fetch(device, made)?.into_iter().map(|[column, row]| (column, row));
+                let images = images.collect::<Vec<_>>().into();
+                Values::Sigma(SigmaColumn { column: *column, rows: rows.fetch(device, made)?.into(), images })
             }
         };
-        let tail = self.tail.as_ref().map_or(Ok(Vec::new()), DeviceBuffer::download)?;
+        let tail = self.tail.as_ref().map_or(Ok(Vec::new()), |tail| tail.fetch(device, made))?;
         Ok(Column { tail, ..Column::new(values) })
+    }
+
+    /// Whether all that a commitment sums was sent by `device`, so that it may be on its way.
+    pub(crate) fn is_sent_by(&self, device: &Device) -> bool {
+        let column = self.summed();
+        let cells = match &column.form {
+            Form::Integers(integers) => integers.is_sent_by(device),
+            Form::Elements(elements) => elements.is_sent_by(device),
+            Form::Sparse { rows, values } => rows.is_sent_by(device) && values.is_sent_by(device),
+            Form::Constant(_) | Form::Sigma { .. } => false,
+        };
+        cells && column.tail.as_ref().is_none_or(|tail| tail.is_sent_by(device))
     }
 
     /// Bytes of the device's memory.

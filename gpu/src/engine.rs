@@ -4,11 +4,15 @@
 //! running product are all that comes back. The library's own lookups, which tensor machines do not have, are sorted on the host
 //! ([`host`]).
 
+mod ahead;
 mod derive;
 mod host;
+mod points;
 mod quotient;
 mod residents;
 mod rows;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use circuits::recipe::Recipe;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -18,21 +22,49 @@ use prover::engine::{
 use prover::plonk::constraints::NodeId;
 use prover::plonk::quotient::{QuotientPlan, Room};
 
-use crate::{Device, DeviceBases, DeviceDomain, DeviceError};
+use crate::{Device, DeviceDomain, DeviceError};
+use ahead::Ahead;
+use points::Points;
+use residents::Residents;
 
 pub use derive::DeviceRecipe;
 pub use residents::GpuColumn;
 
 /// The engine of a device.
+///
+/// Each proof in flight has an engine of its own on what is there already ([`Engine::for_proof`]): streams of its own, and memory that
+/// others leave it. What lies on the device for the life of a key is shared.
 pub struct GpuEngine {
     device: Device,
     domain: DeviceDomain,
-    bases: DeviceBases,
-    residents: residents::Residents,
+    points: Arc<Points>,
+    residents: Arc<Residents>,
+    /// The columns of the key, where this is the engine of a proof.
+    key_residents: Option<Arc<Residents>>,
+    ahead: Ahead,
+    /// Contexts that no proof works on.
+    idle: Arc<Mutex<Vec<Device>>>,
     /// Bytes that the quotient may take beyond the columns themselves, if there is a limit.
     quotient_bytes: Option<u64>,
+    /// Bytes that a proof takes beside what is shared, if that is known.
+    proof_bytes: Option<u64>,
     /// Whether columns are expected to leave the device.
     sparing: bool,
+    /// Ends with the proof.
+    _turn: Option<Turn>,
+}
+
+/// A proof's turn on a device; its context is the next one's when it ends.
+struct Turn {
+    device: Device,
+    idle: Arc<Mutex<Vec<Device>>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.device.leave();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.device.clone());
+    }
 }
 
 impl From<DeviceError> for EngineError {
@@ -43,15 +75,39 @@ impl From<DeviceError> for EngineError {
 
 impl GpuEngine {
     /// An engine for the domain of `lagrange.len()` points, a power of two and 8 at least, with the Lagrange basis
-    /// `[ℓ_i(τ)]₁` and `[τ]₁`.
+    /// `[ℓ_i(τ)]₁` and `[τ]₁`. A basis that the device has no room for stays on the host, and comes there in parts.
     ///
     /// # Errors
     /// There is no memory on the device, or it fails.
     pub fn new(device: Device, lagrange: &[G1Affine], tau: G1Affine, options: CpuOptions) -> Result<Self, EngineError> {
         let domain = device.domain(lagrange.len().ilog2())?;
-        let bases = DeviceBases::new(&device, lagrange, tau)?;
-        let residents = residents::Residents::default();
-        Ok(Self { device, domain, bases, residents, quotient_bytes: options.quotient_bytes, sparing: false })
+        let points = Arc::new(Points::new(&device, lagrange, tau)?);
+        Ok(Self {
+            device,
+            domain,
+            points,
+            residents: Arc::default(),
+            key_residents: None,
+            ahead: Ahead::new(None),
+            idle: Arc::default(),
+            quotient_bytes: options.quotient_bytes,
+            proof_bytes: None,
+            sparing: false,
+            _turn: None,
+        })
+    }
+
+    /// The same for proofs that take so many bytes of the device beside what they share, so that as many are in flight as there is memory for.
+    /// Where that is not known and the device's memory has a limit, they take turns.
+    #[must_use]
+    pub fn of_proof_bytes(self, bytes: u64) -> Self {
+        Self { proof_bytes: Some(bytes), ..self }
+    }
+
+    /// The same where commitments are begun as soon as columns with so many cells are on their way to the device.
+    #[must_use]
+    pub fn committing_ahead(self, cells: usize) -> Self {
+        Self { ahead: Ahead::new(Some(cells)), ..self }
     }
 
     /// The same with a quotient of the narrowest batches, for memory that is too small for the columns of a proof: all but what is worked
@@ -63,6 +119,28 @@ impl GpuEngine {
     /// The device.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// An engine for one proof, once there is memory for it.
+    fn of_proof(&self) -> Result<Self, DeviceError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let device = idle.map_or_else(|| self.device.join(), Ok)?;
+        if let Err(error) = device.enter(self.proof_bytes.unwrap_or(u64::MAX)) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(device);
+            return Err(error);
+        }
+        let turn = Turn { device: device.clone(), idle: self.idle.clone() };
+        Ok(Self {
+            domain: self.domain.on(&device),
+            device,
+            points: self.points.clone(),
+            residents: Arc::new(self.residents.beside()),
+            key_residents: Some(self.residents.clone()),
+            ahead: self.ahead.again(),
+            idle: self.idle.clone(),
+            _turn: Some(turn),
+            ..*self
+        })
     }
 
     fn rows(&self) -> usize {
@@ -104,6 +182,14 @@ impl Engine for GpuEngine {
         take: &mut TakeColumn<'_, GpuColumn>,
     ) -> Result<(), EngineError> {
         self.derived_columns(recipe, &ingredients, take)
+    }
+
+    fn for_proof(&self) -> Result<Option<Self>, EngineError> {
+        Ok(Some(self.of_proof()?))
+    }
+
+    fn begin_commit(&self, column: &GpuColumn) -> Result<(), EngineError> {
+        Ok(self.commit_ahead(column)?)
     }
 
     fn commit(&self, columns: &[&GpuColumn]) -> Result<Vec<G1Affine>, EngineError> {

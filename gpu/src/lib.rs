@@ -11,8 +11,9 @@ pub mod twin;
 pub use column::DeviceColumn;
 pub use engine::{DeviceRecipe, GpuColumn, GpuEngine};
 pub use ffi::{
-    ColumnSum, Device, DeviceBases, DeviceBuffer, DeviceCoset, DeviceCounts, DeviceDomain, DeviceError, DeviceField,
-    DeviceInfo, ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs, Transformed, ABI_VERSION,
+    ColumnSum, Device, DeviceBases, DeviceBuffer, DeviceCommitments, DeviceCoset, DeviceCounts, DeviceDomain,
+    DeviceError, DeviceField, DeviceInfo, ElementOperation, Kernels, LibraryError, Mode, Plain, ProgramInputs,
+    Transformed, ABI_VERSION,
 };
 pub use library::{LIBRARY_VARIABLE, REQUIRE_VARIABLE};
 pub use plan::DevicePlan;

@@ -4,9 +4,8 @@ use circuits::layout::Layout;
 use prover::memory::{constraints, MemoryError, MemoryPlan};
 use prover::plonk::quotient::{QuotientPlan, Room};
 
-/// Bytes of an element, and of a point.
+/// Bytes of an element.
 const ELEMENT: u64 = 32;
-const POINT: u64 = 64;
 /// What tables, descriptions of passes and sums over points take beside columns.
 const TABLES: u64 = 4 << 20;
 /// Columns that quotients of an opening, and sums over points, work in.
@@ -17,6 +16,8 @@ const OPENING_COLUMNS: usize = 5;
 pub struct DevicePlan {
     /// Bytes that the quotient may take beyond the columns themselves; without them, as few as will do.
     pub quotient_bytes: Option<u64>,
+    /// Bytes that a proof takes beside the SRS: what several proofs in flight take each.
+    pub proof_bytes: u64,
 }
 
 impl DevicePlan {
@@ -27,24 +28,28 @@ impl DevicePlan {
     /// The memory is too small even so.
     pub fn new(layout: &Layout, memory: u64) -> Result<Self, MemoryError> {
         let refused = match MemoryPlan::on_device(layout, memory) {
-            Ok(plan) => return Ok(Self { quotient_bytes: Some(plan.quotient) }),
+            Ok(plan) => {
+                // With the fourth that is left out of the plan.
+                let proof_bytes = (plan.total() - plan.srs).div_ceil(3) * 4;
+                return Ok(Self { quotient_bytes: Some(plan.quotient), proof_bytes });
+            }
             Err(refused) => refused,
         };
         let needed = Self::least(layout).min(refused.needed);
         if needed > memory {
             return Err(MemoryError { needed, budget: memory });
         }
-        Ok(Self { quotient_bytes: None })
+        Ok(Self { quotient_bytes: None, proof_bytes: Self::least(layout) })
     }
 
-    /// The least memory in which a proof can be made: the SRS, a batch of the quotient by its values on a coset with what is added to it,
-    /// or the numerators of a level.
+    /// The least memory in which a proof can be made: a batch of the quotient by its values on a coset with what is added to it, or the
+    /// numerators of a level. The points of the SRS come and go.
     pub fn least(layout: &Layout) -> u64 {
         let (constraints, pieces) = constraints(layout);
         let quotient = QuotientPlan::new(&constraints, pieces, Room { columns: 0, elsewhere: true });
         let cosets = quotient.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
         let columns = (quotient.memory + 1).max(cosets + 2).max(OPENING_COLUMNS) as u64;
         let rows = layout.params().rows() as u64;
-        rows * (POINT + ELEMENT * columns) + TABLES
+        rows * ELEMENT * columns + TABLES
     }
 }

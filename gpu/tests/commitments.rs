@@ -2,12 +2,12 @@
 
 mod support;
 
-use gpu::{Device, DeviceBases, DeviceColumn, DeviceError};
+use gpu::{Device, DeviceBases, DeviceColumn, DeviceError, GpuEngine};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine, G1};
 use halo2_proofs::halo2curves::ff::{Field, PrimeField};
 use halo2_proofs::halo2curves::group::prime::PrimeCurveAffine;
 use halo2_proofs::halo2curves::group::Curve;
-use prover::engine::{Column, SigmaColumn, Values};
+use prover::engine::{Column, CpuOptions, Engine, EngineError, SigmaColumn, Values};
 use prover::transform::Domain;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -279,4 +279,42 @@ fn memory_within_the_limit() {
     }
     let device = device(Some(480 << 10)).expect("a twin");
     assert!(matches!(run(&device).0, Err(DeviceError::OutOfMemory(_))));
+}
+
+/// Points that the device has no room for come there in parts.
+#[test]
+fn points_in_parts() {
+    let k = 12;
+    let Some(free) = device(None) else { return };
+    let points = Points::new((1..=1 << k).map(Fr::from).collect());
+    let rows = 1usize << k;
+    let filled: Vec<u32> = (0..rows as u32 - 6).step_by(5).collect();
+    let moved: Vec<u32> = (0..rows as u32).step_by(7).collect();
+    let images: Vec<_> = moved.iter().map(|row| (row % 5, row * 7 % rows as u32)).collect();
+    let values = elements(30, filled.len());
+    let columns = [
+        Column { tail: elements(31, 6), ..drawn(32, 8, rows - 6) },
+        Column { tail: elements(33, 20), ..drawn(34, 16, rows - 30) },
+        Column { tail: elements(35, 6), ..Column::new(Values::Sparse { rows: filled, values }) },
+        Column::new(Values::Constant(elements(36, 1)[0])),
+        Column::new(Values::Sigma(SigmaColumn { column: 2, rows: moved.into(), images: images.into() })),
+    ];
+    let committed = |device: &Device| {
+        let engine = GpuEngine::new(device.clone(), &points.points, points.tau(), CpuOptions::default())?;
+        let held = columns.iter().map(|column| engine.column(column.clone())).collect::<Result<Vec<_>, _>>()?;
+        let before = device.counts().expect("counts").uploaded_bytes;
+        let found = engine.commit(&held.iter().collect::<Vec<_>>())?;
+        Ok::<_, EngineError>((found, device.counts().expect("counts").uploaded_bytes - before))
+    };
+    let srs_bytes = 64 << k;
+    let (expected, uploaded) = committed(&free).expect("it runs");
+    assert!(uploaded < srs_bytes, "the points were there");
+    for limit in [1 << 20, 512 << 10, srs_bytes - 1] {
+        let device = device(Some(limit)).expect("a twin");
+        let (found, uploaded) = committed(&device).expect("it runs");
+        let (_, peak) = device.memory().expect("counts");
+        println!("{limit} bytes allowed, {peak} taken at most, {uploaded} uploaded");
+        assert!(found == expected && peak <= limit, "within {limit} bytes");
+        assert!(limit >= srs_bytes || uploaded >= srs_bytes, "the points came in parts");
+    }
 }

@@ -130,6 +130,44 @@ fn proofs_in_flight_share_what_is_resident() {
     }
 }
 
+/// Proofs of a key within so much memory beside what they share that so many are in flight; one that takes what is left has it to itself.
+#[test]
+fn proofs_in_flight_share_the_memory() {
+    let Some(free) = device(None) else { return };
+    let mut builder = programs::mlp(1);
+    let inputs = builder.inputs();
+    let (srs, key) = set_up(builder.program, LayoutOptions::default());
+    let alone = prover_on(&free, &key, &srs, CpuOptions::default());
+    let (resident, _) = free.memory().expect("counts");
+    let expected = alone.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
+    let (_, peak) = free.memory().expect("counts");
+    let of_proof = peak - resident;
+    for (limit, proof_bytes) in
+        [(resident + 2 * of_proof, Some(of_proof)), (resident + of_proof * 3 / 2, Some(of_proof / 2)), (peak, None)]
+    {
+        let device = device(Some(limit)).expect("a twin");
+        let make = |srs: &Srs| {
+            let engine = GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], CpuOptions::default())?;
+            Ok(match proof_bytes {
+                Some(bytes) => engine.of_proof_bytes(bytes),
+                None => engine,
+            })
+        };
+        let prover = Prover::on_engine(&key, &srs, make, &()).expect("the SRS fits");
+        for provers in [2, 4] {
+            std::thread::scope(|scope| {
+                let prove = || prover.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible").proof;
+                let running: Vec<_> = (0..provers).map(|_| scope.spawn(prove)).collect();
+                for thread in running {
+                    assert!(thread.join().expect("no panic") == expected, "the proofs differ");
+                }
+            });
+            let (_, peak) = device.memory().expect("counts");
+            assert!(peak <= limit, "{peak} bytes taken, and {limit} allowed");
+        }
+    }
+}
+
 /// Bytes that come to the device and leave it in a proof of a machine with `2^k` rows, but for the witness as small integers.
 fn transferred_beside_the_witness(k: u32) -> Option<[u64; 2]> {
     let device = device(None)?;

@@ -368,10 +368,11 @@ impl<E: engine::Engine + Send> MachineProver for Native<E> {
             .map(|(column, (tail, known))| (column, OwnRows { tail: tail.clone(), known: Some(known) }));
         let own = own_ports.chain(own_weights).collect();
         let mut witness = MachineWitness::new(assignment, own);
-        let work = || self.engine.work();
+        let own = self.engine.for_proof().map_err(PlonkError::Engine)?;
+        let engine = own.as_ref().unwrap_or(&self.engine);
+        let work = || engine.work();
         let mut times = RoundTimes::new(progress, &work);
-        let job =
-            Job { engine: &self.engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
+        let job = Job { engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
         crate::plonk::prove::prove(&job, &mut witness, &mut randomness, &mut transcript, &mut times)?;
         Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), ports, weights })
     }

@@ -225,6 +225,10 @@ pub(crate) fn prover<'a>(
             let options = CpuOptions { quotient_bytes, ..CpuOptions::default() };
             let make = |srs: &Srs| {
                 let engine = GpuEngine::new(device.clone(), srs.lagrange(), srs.powers()[1], options)?;
+                let engine = match plan {
+                    Some(plan) => engine.of_proof_bytes(plan.proof_bytes),
+                    None => engine,
+                };
                 Ok(if plan.is_some_and(|plan| plan.quotient_bytes.is_none()) { engine.sparing() } else { engine })
             };
             Prover::on_engine(key, srs, make, &bars)

@@ -70,7 +70,7 @@ impl GpuEngine {
         }
         match self.device_columns(recipe, ingredients) {
             Ok(columns) => columns.into_iter().enumerate().try_for_each(|(number, column)| {
-                take(number, self.hold_elements(column));
+                take(number, self.hold_elements(column)?);
                 Ok(())
             }),
             Err(EngineError::Device(error)) if is_refused(&*error) => {

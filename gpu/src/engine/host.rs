@@ -37,7 +37,7 @@ impl GpuEngine {
         let mut held = BTreeMap::new();
         for source in read.chain(copied) {
             if let Entry::Vacant(place) = held.entry(source) {
-                let column = self.bring((ingredients.columns)(source))?.download()?;
+                let column = self.fetched((ingredients.columns)(source))?;
                 let Values::Integers(integers) = column.values else { return Err(EngineError::NoIntegers(source)) };
                 place.insert(integers);
             }

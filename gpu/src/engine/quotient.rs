@@ -16,7 +16,7 @@ use prover::plonk::quotient::{coset_shifts, pieces_matrix, Batch, QuotientPlan};
 use super::residents::in_parts;
 use super::{GpuColumn, GpuEngine};
 use crate::program::DeviceProgram;
-use crate::{DeviceBuffer, DeviceColumn, DeviceCoset, DeviceError, ElementOperation, ProgramInputs, Transformed};
+use crate::{DeviceBuffer, DeviceCoset, DeviceError, ElementOperation, ProgramInputs, Transformed};
 
 /// Columns by coefficients.
 type Polynomials = BTreeMap<Name, GpuColumn>;
@@ -56,10 +56,10 @@ impl GpuEngine {
                 let places = places.map(|(to, from)| Transformed { coset: None, from: from.full_elements(), to });
                 self.domain.forward_each(places.collect())
             })?;
-            Ok(values.into_iter().map(|values| self.hold_elements(values)).collect())
+            values.into_iter().map(|values| self.hold_elements(values)).collect()
         })?;
         while columns.len() < plan.pieces {
-            columns.push(self.hold(DeviceColumn::constant(Fr::ZERO)));
+            columns.push(self.hold_constant(Fr::ZERO));
         }
         Ok(columns)
     }
@@ -76,7 +76,7 @@ impl GpuEngine {
         for batch in level {
             polynomials.retain(|name, _| batch.columns.contains(name));
             if numerators.is_empty() {
-                let zeros = cosets.iter().map(|_| Ok(self.hold_elements(self.zeros()?)));
+                let zeros = cosets.iter().map(|_| self.hold_elements(self.zeros()?));
                 numerators = zeros.collect::<Result<_, DeviceError>>()?;
             }
             self.load(batch, environment, polynomials)?;
@@ -104,7 +104,7 @@ impl GpuEngine {
                 let places = columns.iter_mut().map(|to| Transformed { coset: None, from: None, to });
                 self.domain.inverse_each(places.collect())
             })?;
-            Ok(columns.into_iter().map(|column| self.hold_elements(column)).collect())
+            columns.into_iter().map(|column| self.hold_elements(column)).collect()
         })?;
         polynomials.extend(missing.into_iter().zip(made));
         Ok(())
@@ -167,7 +167,7 @@ impl GpuEngine {
         let shifts: Vec<Fr> = cosets.iter().map(|coset| coset.shift).collect();
         let matrix = pieces_matrix(self.domain.k(), &shifts);
         self.with_room(|| self.device.multiply_columns(&matrix, &mut numerators))?;
-        Ok(numerators.into_iter().map(|numerator| self.hold_elements(numerator)).collect())
+        numerators.into_iter().map(|numerator| self.hold_elements(numerator)).collect()
     }
 
     /// The sums of the pieces of two levels; the first ones are as many, or there are none.
@@ -189,10 +189,10 @@ impl GpuEngine {
         column: &mut GpuColumn,
         work: impl FnOnce(&mut DeviceBuffer<Fr>) -> Result<(), DeviceError>,
     ) -> Result<(), DeviceError> {
-        let taken = std::mem::replace(column, self.hold(DeviceColumn::constant(Fr::ZERO)));
+        let taken = std::mem::replace(column, self.hold_constant(Fr::ZERO));
         let mut elements = self.take_elements(taken)?;
         work(&mut elements)?;
-        *column = self.hold_elements(elements);
+        *column = self.hold_elements(elements)?;
         Ok(())
     }
 }

@@ -9,14 +9,15 @@
 //! before they change anything that a caller sees.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
-use halo2_proofs::halo2curves::bn256::Fr;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use prover::engine::Column;
 
 use super::GpuEngine;
 use crate::column::{Form, KnownSum};
-use crate::{DeviceBuffer, DeviceColumn, DeviceError};
+use crate::ffi::Made;
+use crate::{Device, DeviceBuffer, DeviceColumn, DeviceError};
 
 /// A column of a [`GpuEngine`].
 #[derive(Debug)]
@@ -29,6 +30,10 @@ struct State {
     place: Mutex<Place>,
     /// When it was used last, by the engine's clock.
     used: AtomicU64,
+    /// When the work had made it; nothing for what was sent.
+    made: Option<Made>,
+    /// What was committed to before it was asked for.
+    commitment: OnceLock<G1Affine>,
 }
 
 /// Where a column is.
@@ -47,8 +52,8 @@ impl State {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the column off the device, unless something is done with it; whether that was so.
-    fn leave(&self) -> Result<bool, DeviceError> {
+    /// Takes the column off the device, beside the work of `device`, unless something is done with it; whether that was so.
+    fn leave(&self, device: &Device) -> Result<bool, DeviceError> {
         let mut place = match self.place.try_lock() {
             Ok(place) => place,
             Err(TryLockError::Poisoned(place)) => place.into_inner(),
@@ -56,7 +61,7 @@ impl State {
         };
         let Place::Device(held) = &mut *place else { return Ok(false) };
         let Some(held) = Arc::get_mut(held) else { return Ok(false) };
-        let column = held.download()?;
+        let column = held.fetch(device, self.made)?;
         let known = held.known.take();
         *place = Place::Host { column, known };
         Ok(true)
@@ -75,7 +80,7 @@ impl State {
 #[derive(Debug, Default)]
 pub(super) struct Residents {
     columns: Mutex<Vec<Weak<State>>>,
-    clock: AtomicU64,
+    clock: Arc<AtomicU64>,
 }
 
 impl Residents {
@@ -90,9 +95,15 @@ impl Residents {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn hold(&self, column: DeviceColumn) -> GpuColumn {
+    /// A list of its own that goes by the same clock.
+    pub(super) fn beside(&self) -> Self {
+        Self { columns: Mutex::default(), clock: self.clock.clone() }
+    }
+
+    fn hold(&self, column: DeviceColumn, made: Option<Made>) -> GpuColumn {
         let place = Mutex::new(Place::Device(Arc::new(column)));
-        let state = Arc::new(State { place, used: AtomicU64::new(self.tick()) });
+        let used = AtomicU64::new(self.tick());
+        let state = Arc::new(State { place, used, made, commitment: OnceLock::new() });
         let mut listed = self.listed();
         if listed.len() % Self::LISTED == Self::LISTED - 1 {
             listed.retain(|column| column.strong_count() > 0);
@@ -101,26 +112,62 @@ impl Residents {
         GpuColumn { state }
     }
 
-    /// Sends the column that was used least recently to the host; whether there was one.
-    fn send_one(&self) -> Result<bool, DeviceError> {
+    /// Those that are there and may leave.
+    fn leaving(&self) -> Vec<Arc<State>> {
         let mut there: Vec<Arc<State>> = self.listed().iter().filter_map(Weak::upgrade).collect();
         there.retain(|state| state.may_leave());
+        there
+    }
+}
+
+impl GpuColumn {
+    pub(super) fn commitment(&self) -> &OnceLock<G1Affine> {
+        &self.state.commitment
+    }
+
+    /// Whether it was sent by `device` and lies there.
+    pub(super) fn is_sent_by(&self, device: &Device) -> bool {
+        matches!(&*self.state.place(), Place::Device(held) if held.is_sent_by(device))
+    }
+
+    /// Another hold of the same column.
+    pub(super) fn same(&self) -> Self {
+        Self { state: self.state.clone() }
+    }
+}
+
+impl GpuEngine {
+    /// Sends the column that was used least recently to the host, of those of this proof and of the key; whether there was one.
+    fn send_column(&self) -> Result<bool, DeviceError> {
+        let mut there = self.residents.leaving();
+        there.extend(self.key_residents.iter().flat_map(|residents| residents.leaving()));
         there.sort_by_key(|state| state.used.load(Ordering::Relaxed));
         for state in there {
-            if state.leave()? {
+            if state.leave(&self.device)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-}
 
-impl GpuEngine {
-    /// Does something that takes memory; while it is refused, columns leave the device.
+    /// Does something that takes memory; while it is refused, columns leave the device, and last the points of the SRS.
     pub(super) fn with_room<T>(&self, mut work: impl FnMut() -> Result<T, DeviceError>) -> Result<T, DeviceError> {
         loop {
             match work() {
-                Err(DeviceError::OutOfMemory(_)) if self.residents.send_one()? => {}
+                Err(DeviceError::OutOfMemory(_)) if self.send_column()? || self.points.leave(&self.device)? => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The same where the points stay.
+    pub(super) fn with_room_of_columns<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        loop {
+            match work() {
+                Err(DeviceError::OutOfMemory(_)) if self.send_column()? => {}
                 result => return result,
             }
         }
@@ -139,17 +186,18 @@ impl GpuEngine {
     }
 
     /// A column that may leave the device from now on.
-    pub(super) fn hold(&self, column: DeviceColumn) -> GpuColumn {
-        self.residents.hold(column)
+    pub(super) fn hold_elements(&self, elements: DeviceBuffer<Fr>) -> Result<GpuColumn, DeviceError> {
+        let made = self.device.made()?;
+        Ok(self.residents.hold(DeviceColumn::elements(elements), Some(made)))
     }
 
-    pub(super) fn hold_elements(&self, elements: DeviceBuffer<Fr>) -> GpuColumn {
-        self.hold(DeviceColumn::elements(elements))
+    pub(super) fn hold_constant(&self, element: Fr) -> GpuColumn {
+        self.residents.hold(DeviceColumn::constant(element), None)
     }
 
     /// Takes a column over from the host.
     pub(super) fn upload(&self, column: &Column) -> Result<GpuColumn, DeviceError> {
-        Ok(self.hold(self.with_room(|| DeviceColumn::upload(&self.device, column))?))
+        Ok(self.residents.hold(self.with_room(|| DeviceColumn::upload(&self.device, column))?, None))
     }
 
     /// The column on the device, where it stays as long as the result is there.
@@ -169,6 +217,14 @@ impl GpuEngine {
 
     pub(super) fn bring_all(&self, columns: &[&GpuColumn]) -> Result<Vec<Arc<DeviceColumn>>, DeviceError> {
         columns.iter().map(|column| self.bring(column)).collect()
+    }
+
+    /// The column on the host.
+    pub(super) fn fetched(&self, column: &GpuColumn) -> Result<Column, DeviceError> {
+        match &*column.state.place() {
+            Place::Device(held) => held.fetch(&self.device, column.state.made),
+            Place::Host { column, .. } => Ok(column.clone()),
+        }
     }
 
     /// The elements of a column that was held as such and that nobody else reads, to be worked on.

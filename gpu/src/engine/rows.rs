@@ -51,18 +51,27 @@ fn borrowed<T: Copy>(held: &[(Arc<DeviceColumn>, T)]) -> Vec<(&DeviceColumn, T)>
 }
 
 impl GpuEngine {
-    /// Commitments, all at once if there is room for the columns.
+    /// Commitments, all at once if there is room for the columns, but for those that were begun before.
     pub(super) fn commitments(&self, columns: &[&GpuColumn]) -> Result<Vec<G1Affine>, DeviceError> {
-        in_parts(&mut columns.to_vec(), &mut |columns| {
+        self.end_ahead()?;
+        let mut missing: Vec<&GpuColumn> = columns.to_vec();
+        missing.retain(|column| column.commitment().get().is_none());
+        let sums = in_parts(&mut missing, &mut |columns| {
             let held = self.bring_all(columns)?;
             // Sums make do with what is left; they had better not do so with next to nothing.
-            match self.with_room(|| self.device.buffer::<Fr>(2 * self.rows())) {
+            match self.with_room_of_columns(|| self.device.buffer::<Fr>(2 * self.rows())) {
                 Ok(_) | Err(DeviceError::OutOfMemory(_)) => {}
                 Err(error) => return Err(error),
             }
             let held: Vec<&DeviceColumn> = held.iter().map(Arc::as_ref).collect();
-            self.with_room(|| self.domain.commit(&self.bases, &held))
-        })
+            self.sums(&held)
+        })?;
+        let mut sums = sums.into_iter();
+        let mut commitment = |column: &GpuColumn| match column.commitment().get() {
+            Some(known) => *known,
+            None => sums.next().expect("a sum for each column that has none"),
+        };
+        Ok(columns.iter().map(|column| commitment(column)).collect())
     }
 
     /// `Σ factor·column + constant`, set or added.
@@ -122,7 +131,7 @@ impl GpuEngine {
     pub(super) fn combination(&self, terms: &[(&GpuColumn, Fr)], constant: Fr) -> Result<GpuColumn, DeviceError> {
         let mut column = self.new_column()?;
         self.sum_up(terms, constant, Mode::Set, &mut column)?;
-        Ok(self.hold_elements(column))
+        self.hold_elements(column)
     }
 
     /// A column's values in memory of their own.
@@ -190,7 +199,7 @@ impl GpuEngine {
         let scalars: Vec<Fr> = program.scalars.iter().map(|scalar| environment.scalars.get(*scalar)).collect();
         let inputs = ProgramInputs { slots: &slots, scalars: &scalars, shift: Fr::ONE };
         self.with_room(|| self.domain.run_program(&program.steps, &inputs, false, &mut values))?;
-        Ok(self.hold_elements(values))
+        self.hold_elements(values)
     }
 
     pub(super) fn running_product(&self, product: GrandProduct<'_, GpuColumn>) -> Result<(GpuColumn, Fr), DeviceError> {
@@ -201,7 +210,7 @@ impl GpuEngine {
         self.multiply_up(&product.numerators, false, &mut values)?;
         let last = self.with_room(|| self.device.running_products(&mut values, usable, product.start))?;
         values.upload(usable, &product.tail)?;
-        Ok((self.hold_elements(values), last))
+        Ok((self.hold_elements(values)?, last))
     }
 
     /// `ℓ_i(x) = ω^i·(x^n − 1)/(n·(x − ω^i))`
@@ -244,6 +253,6 @@ impl GpuEngine {
                 self.domain.add_quotients(&numerator, &inverse, &divisor.remainder, Mode::Add, &mut sum)
             })?;
         }
-        Ok(self.hold_elements(sum))
+        self.hold_elements(sum)
     }
 }

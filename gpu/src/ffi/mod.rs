@@ -40,20 +40,23 @@ mod rows;
 mod transform;
 
 use std::ffi::{c_char, CStr, OsStr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
 pub(crate) use derive::{kind, Cells, Product, ScalarColumns, ScalarPlan, Wave};
 pub use elements::{DeviceField, ElementOperation};
+pub(crate) use memory::Made;
 pub use memory::{DeviceBuffer, DeviceCounts, Plain};
-pub use msm::DeviceBases;
+pub(crate) use msm::DevicePoints;
+pub use msm::{DeviceBases, DeviceCommitments};
 pub use program::ProgramInputs;
 pub use rows::{ColumnSum, Mode};
 pub use transform::{DeviceCoset, DeviceDomain, Transformed};
 
 /// The version of `cuda/abi.h`.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Why there is no library, or no device.
 #[derive(Debug, Error)]
@@ -142,6 +145,7 @@ mod library {
             fn zkinfer_device_count(reason: *mut c_char, reason_bytes: u64) -> u32;
             fn zkinfer_describe_device(device: u32, info: *mut RawDeviceInfo) -> i32;
             fn zkinfer_create(device: u32, memory_limit: u64, context: *mut *mut RawContext) -> i32;
+            fn zkinfer_join(other: *const RawContext, context: *mut *mut RawContext) -> i32;
             fn zkinfer_destroy(context: *mut RawContext);
             fn zkinfer_error_text(context: *const RawContext) -> *const c_char;
         }
@@ -290,13 +294,9 @@ impl Kernels {
         let limit = memory_limit.map_or(0, |limit| limit.max(1));
         // SAFETY: `context` is written alone.
         let status = unsafe { (self.tables.library.zkinfer_create)(index, limit, &mut context) };
-        if status != 0 {
-            // SAFETY: the text of a null context is about the creation.
-            let text = unsafe { CStr::from_ptr((self.tables.library.zkinfer_error_text)(std::ptr::null())) };
-            return Err(DeviceError::new(status, text.to_string_lossy().into_owned()).into());
-        }
-        let context = Mutex::new(ContextHandle(context));
-        Ok(Device { context: Arc::new(Context { tables: self.tables.clone(), context }), kernels: self.clone(), index })
+        let shared = Arc::new(Shared { limit: memory_limit, ..Shared::default() });
+        let context = Context::new(self, status, context, shared)?;
+        Ok(Device { context: Arc::new(context), kernels: self.clone(), index, serial: false })
     }
 }
 
@@ -322,9 +322,63 @@ struct ContextHandle(*mut RawContext);
 // SAFETY: a context may be used from any thread, one at a time.
 unsafe impl Send for ContextHandle {}
 
+/// What contexts of one device share.
+#[derive(Default)]
+struct Shared {
+    /// Bytes of the device that may be taken, if there is a limit.
+    limit: Option<u64>,
+    /// Proofs that have entered and not left.
+    inside: Mutex<usize>,
+    /// Told when memory may have been given back.
+    changed: Condvar,
+    /// Those who wait for that.
+    waiting: AtomicUsize,
+}
+
+impl Shared {
+    fn inside(&self) -> MutexGuard<'_, usize> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            let _inside = self.inside();
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// Streams of a device at most.
+const STREAMS: usize = 64;
+
 struct Context {
     tables: Arc<Tables>,
     context: Mutex<ContextHandle>,
+    shared: Arc<Shared>,
+    /// The numbers of its streams: of work, and of copies beside it.
+    streams: [u32; 2],
+    /// What its work comes after, of each stream of the device.
+    awaited: [AtomicU64; STREAMS],
+}
+
+impl Context {
+    fn new(kernels: &Kernels, status: i32, context: *mut RawContext, shared: Arc<Shared>) -> Result<Self, DeviceError> {
+        let tables = kernels.tables.clone();
+        if status != 0 {
+            // SAFETY: the text of a null context is about the creation.
+            let text = unsafe { CStr::from_ptr((tables.library.zkinfer_error_text)(std::ptr::null())) };
+            return Err(DeviceError::new(status, text.to_string_lossy().into_owned()));
+        }
+        let mut streams = [0; 2];
+        // SAFETY: the context is ours alone; two numbers are written.
+        let status = unsafe { (tables.memory.zkinfer_streams)(context, streams.as_mut_ptr()) };
+        let awaited = std::array::from_fn(|_| AtomicU64::new(0));
+        let created = Self { tables, context: Mutex::new(ContextHandle(context)), shared, streams, awaited };
+        match status {
+            0 => Ok(created),
+            status => Err(DeviceError::new(status, "a context without streams".into())),
+        }
+    }
 }
 
 impl Drop for Context {
@@ -335,15 +389,81 @@ impl Drop for Context {
     }
 }
 
-/// A device with a context of its own; clones are the same. Calls from several threads wait for one another.
+/// A device with a context of its own; clones are the same. Calls from several threads wait for one another; for threads that don't,
+/// there is [`Self::join`].
 #[derive(Clone)]
 pub struct Device {
     context: Arc<Context>,
     kernels: Kernels,
     index: u32,
+    serial: bool,
 }
 
 impl Device {
+    /// Another context on the same device, which works beside this one. What lies on the device, its limit and its counts are those of
+    /// both.
+    ///
+    /// # Errors
+    /// There are 32 contexts already, or the device fails.
+    pub fn join(&self) -> Result<Self, DeviceError> {
+        let mut context = std::ptr::null_mut();
+        let other = self.context.context.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the other context is there, and nobody uses it meanwhile; `context` is written alone.
+        let status = unsafe { (self.context.tables.library.zkinfer_join)(other.0, &mut context) };
+        drop(other);
+        let context = Context::new(&self.kernels, status, context, self.context.shared.clone())?;
+        Ok(Self { context: Arc::new(context), kernels: self.kernels.clone(), ..*self })
+    }
+
+    /// The same context; what is copied to the device through it comes there in the order of the work, and not beside it. For measuring what
+    /// that is worth.
+    #[must_use]
+    pub fn serial(self) -> Self {
+        Self { serial: true, ..self }
+    }
+
+    /// Bytes of its memory that may be taken, if there is a limit.
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.context.shared.limit
+    }
+
+    /// Waits until so many bytes can be kept for this context alone, or until no other one has entered: then it takes what there is.
+    /// [`Self::leave`] ends that.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub(crate) fn enter(&self, bytes: u64) -> Result<(), DeviceError> {
+        let shared = &self.context.shared;
+        shared.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut inside = shared.inside();
+        let entered = loop {
+            match self.reserve(bytes) {
+                Err(DeviceError::OutOfMemory(_)) if *inside > 0 => {
+                    inside = shared.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+                }
+                Ok(()) | Err(DeviceError::OutOfMemory(_)) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        *inside += usize::from(entered.is_ok());
+        shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        entered
+    }
+
+    /// Lets others have what was kept.
+    pub(crate) fn leave(&self) {
+        // A device that fails here fails the next call as well.
+        let _ = self.reserve(0);
+        let shared = &self.context.shared;
+        *shared.inside() -= 1;
+        shared.tell();
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<(), DeviceError> {
+        // SAFETY: it takes a number.
+        self.call_untold(|tables, context| unsafe { (tables.memory.zkinfer_reserve)(context, bytes) })
+    }
+
     /// The library that drives it.
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
@@ -359,6 +479,13 @@ impl Device {
 
     /// Calls a function of the library; another status than 0 becomes an error.
     fn call(&self, function: impl FnOnce(&Tables, *mut RawContext) -> i32) -> Result<(), DeviceError> {
+        let result = self.call_untold(function);
+        self.context.shared.tell();
+        result
+    }
+
+    /// The same where nobody is told that memory may have been given back.
+    fn call_untold(&self, function: impl FnOnce(&Tables, *mut RawContext) -> i32) -> Result<(), DeviceError> {
         let context = self.context.context.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = &*self.context.tables;
         let status = function(tables, context.0);
@@ -370,9 +497,23 @@ impl Device {
         Err(DeviceError::new(status, text.to_string_lossy().into_owned()))
     }
 
-    /// Whether both are the same context.
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.context, &other.context)
+    /// Whether both are on the same device, as far as memory goes.
+    fn shares_memory_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.context.shared, &other.context.shared)
+    }
+
+    /// Work of this context comes after what a stream was given up to a ticket.
+    fn await_stream(&self, made: Made) {
+        let awaited = &self.context.awaited[made.stream as usize];
+        if made.stream == self.context.streams[0] || awaited.load(Ordering::SeqCst) >= made.ticket {
+            return;
+        }
+        // SAFETY: it takes numbers, and `made` has that of a stream. A device that fails here fails the call that follows.
+        let waits =
+            |tables: &Tables, context| unsafe { (tables.memory.zkinfer_await)(context, 0, made.stream, made.ticket) };
+        if self.call(waits).is_ok() && made.ticket != Made::SO_FAR {
+            awaited.fetch_max(made.ticket, Ordering::SeqCst);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Domains and transforms.
 
+use std::sync::Arc;
+
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::PrimeField;
 
@@ -27,7 +29,8 @@ functions! {
 #[derive(Debug)]
 pub struct DeviceDomain {
     k: u32,
-    tables: DeviceBuffer<Fr>,
+    tables: Arc<DeviceBuffer<Fr>>,
+    device: Device,
 }
 
 /// The powers of a coset's shift and of its inverse, in a device's memory.
@@ -68,21 +71,19 @@ impl Device {
         // SAFETY: it computes a number.
         let length = unsafe { (self.context.tables.transform.zkinfer_domain_length)(k) };
         let tables = self.buffer::<Fr>(length as usize)?;
+        let to = tables.address_on(self);
         // SAFETY: the buffer is as long as the library asks for.
-        self.call(|functions, context| unsafe {
-            (functions.transform.zkinfer_domain)(context, k, tables.address_on(self))
-        })?;
-        Ok(DeviceDomain { k, tables })
+        self.call(|functions, context| unsafe { (functions.transform.zkinfer_domain)(context, k, to) })?;
+        Ok(DeviceDomain { k, tables: Arc::new(tables), device: self.clone() })
     }
 
     fn powers(&self, k: u32, base: Fr) -> Result<DeviceBuffer<Fr>, DeviceError> {
         // SAFETY: it computes a number.
         let length = unsafe { (self.context.tables.transform.zkinfer_powers_length)(k) };
         let table = self.buffer::<Fr>(length as usize)?;
+        let to = table.address_on(self);
         // SAFETY: the buffer is as long as the library asks for.
-        self.call(|functions, context| unsafe {
-            (functions.transform.zkinfer_powers)(context, k, &base, table.address_on(self))
-        })?;
+        self.call(|functions, context| unsafe { (functions.transform.zkinfer_powers)(context, k, &base, to) })?;
         Ok(table)
     }
 }
@@ -98,14 +99,25 @@ impl DeviceDomain {
         1 << self.k
     }
 
+    /// The same tables for the work of another context.
+    ///
+    /// # Panics
+    /// It is one of another device.
+    #[must_use]
+    pub fn on(&self, device: &Device) -> Self {
+        // From here on its work comes after the tables were made.
+        self.tables.address_on(device);
+        Self { k: self.k, tables: self.tables.clone(), device: device.clone() }
+    }
+
     /// The device.
     pub fn device(&self) -> &Device {
-        self.tables.device()
+        &self.device
     }
 
     /// Where the tables are; for functions of the library.
     pub(super) fn address(&self) -> u64 {
-        self.tables.address_on(self.device())
+        self.tables.own_address()
     }
 
     /// Prepares transforms over `shift·ω^i`.

@@ -171,6 +171,26 @@ pub trait Engine: Sync {
         take: &mut TakeColumn<'_, Self::Column>,
     ) -> Result<(), EngineError>;
 
+    /// An engine for one proof of several that are in flight, on what this one holds; `None` where this one serves them all.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn for_proof(&self) -> Result<Option<Self>, EngineError>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
+
+    /// Says that a column will be committed to, before further columns come, so that an engine may begin; [`Self::commit`] waits for
+    /// it.
+    ///
+    /// # Errors
+    /// The engine fails.
+    fn begin_commit(&self, _column: &Self::Column) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// The commitments `Σ_i c_i·[ℓ_i(τ)]₁`.
     ///
     /// # Errors

@@ -357,9 +357,14 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
         };
         let ingredients = Ingredients { challenges: &known, columns: &column, tails: tails.collect() };
         let mut columns = Columns::new();
+        let mut begun = Ok(());
         self.engine.derive(&derived.recipe, ingredients, &mut |number, column| {
+            if begun.is_ok() {
+                begun = self.engine.begin_commit(&column);
+            }
             columns.insert(Name::Advice(derived.columns[number]), column);
         })?;
+        begun?;
         Ok(columns)
     }
 
@@ -392,7 +397,9 @@ impl<'a, E: Engine, C: EncodedChallenge<G1Affine>, T: TranscriptWrite<G1Affine, 
                 own if own == hidden => column.tail,
                 _ => return Err(PlonkError::WitnessForm { column: index }),
             };
-            columns.insert(Name::Advice(index), self.engine.column(Column { tail, ..column })?);
+            let column = self.engine.column(Column { tail, ..column })?;
+            self.engine.begin_commit(&column)?;
+            columns.insert(Name::Advice(index), column);
             Ok(())
         })?;
         if !tails.is_empty() {
