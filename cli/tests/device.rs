@@ -76,7 +76,7 @@ fn proofs_are_made_on_the_host_twin() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
         assert_eq!(report["device"], device);
     }
-    for (size, device) in [("1MiB", "cpu"), ("64MiB", "host-twin")] {
+    for (size, device) in [("128KiB", "cpu"), ("64MiB", "host-twin")] {
         let mut command = command();
         command.args(prove(&["--max-device-memory", size], &text(out.path()))).arg("--json");
         let output = command.env("ZKINFER_CUDA_LIB", &library).output().expect("the command starts");

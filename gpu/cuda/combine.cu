@@ -88,7 +88,7 @@ struct Combine {
     }
 };
 
-// A fraction of two linear polynomials in each row; a thread's rows share an inversion, and lie as far apart as there are threads.
+// A fraction of two linear polynomials in each row; a thread's rows share an inversion.
 struct Fractions {
     static constexpr unsigned THREADS = 128;
     static constexpr uint64_t EACH = 16;
@@ -106,16 +106,9 @@ struct Fractions {
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        const uint64_t first = thread.global();
-        if (first >= threads) return;
-        Fr before[EACH];
-        invert_together(
-            before, (rows - first + threads - 1) / threads,
-            [&](uint64_t i) { return linear(below, first + i * threads); },
-            [&](uint64_t i, const Fr &, const Fr &inverse) {
-                const uint64_t row = first + i * threads;
-                to[row] = linear(above, row) * inverse;
-            });
+        invert_apart<Fr, EACH>(
+            thread.global(), threads, rows, [&](uint64_t row) { return linear(below, row); },
+            [&](uint64_t row, const Fr &inverse) { to[row] = linear(above, row) * inverse; });
     }
 
     HD Fr linear(const Fr (&line)[2], uint64_t row) const {

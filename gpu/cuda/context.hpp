@@ -205,36 +205,6 @@ template <typename T> class Scratch {
     T *memory_;
 };
 
-// Values that come from the device while the host goes on.
-template <typename T> class Landing {
-  public:
-    Landing(Context &context, uint64_t count) : context_(context), count_(count), pinned_(context.take_pinned(count * sizeof(T))) {}
-    ~Landing() { context_.keep_pinned(std::move(pinned_)); }
-    Landing(const Landing &) = delete;
-    Landing &operator=(const Landing &) = delete;
-
-    void begin(Stream &stream, const T *from) {
-        stream_ = &stream;
-        context_.device().downloaded += count_ * sizeof(T);
-        if (count_ != 0) stream.download(pinned_->get(), from, count_ * sizeof(T));
-        stream.note(there_);
-    }
-
-    std::vector<T> finish() {
-        stream_->finish(there_, Wait::RESULT);
-        std::vector<T> values(count_);
-        if (count_ != 0) std::memcpy(static_cast<void *>(values.data()), pinned_->get(), count_ * sizeof(T));
-        return values;
-    }
-
-  private:
-    Context &context_;
-    uint64_t count_;
-    std::unique_ptr<Pinned> pinned_;
-    Stream *stream_ = nullptr;
-    Moment there_;
-};
-
 // What a body throws as a status, with the context's error text.
 template <typename Body> int32_t caught(Context &context, Body body) noexcept {
     try {
@@ -251,6 +221,41 @@ template <typename Body> int32_t caught(Context &context, Body body) noexcept {
         return ZKINFER_DEVICE_FAILURE;
     }
 }
+
+// Values that come from the device while the host goes on.
+template <typename T> class Landing {
+  public:
+    Landing(Context &context, uint64_t count) : context_(context), count_(count), pinned_(context.take_pinned(count * sizeof(T))) {}
+    ~Landing() {
+        // What is not there yet must not come into the memory of the next one.
+        if (stream_ != nullptr) caught(context_, [&] { stream_->finish(there_, Wait::RESULT); });
+        context_.keep_pinned(std::move(pinned_));
+    }
+    Landing(const Landing &) = delete;
+    Landing &operator=(const Landing &) = delete;
+
+    void begin(Stream &stream, const T *from) {
+        stream_ = &stream;
+        context_.device().downloaded += count_ * sizeof(T);
+        if (count_ != 0) stream.download(pinned_->get(), from, count_ * sizeof(T));
+        stream.note(there_);
+    }
+
+    std::vector<T> finish() {
+        stream_->finish(there_, Wait::RESULT);
+        std::vector<T> values(count_);
+        if (count_ != 0) std::memcpy(static_cast<void *>(values.data()), pinned_->get(), count_ * sizeof(T));
+        stream_ = nullptr;
+        return values;
+    }
+
+  private:
+    Context &context_;
+    uint64_t count_;
+    std::unique_ptr<Pinned> pinned_;
+    Stream *stream_ = nullptr;
+    Moment there_;
+};
 
 // Runs the body of an exported function, and ends the call whether it fails or not.
 template <typename Body> int32_t guarded(Context *context, Body body) noexcept {

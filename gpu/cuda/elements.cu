@@ -33,8 +33,7 @@ template <typename F> struct Elementwise {
     }
 };
 
-// Inverses; a thread's elements share one. They lie as far apart as there are threads, so that neighbouring threads read neighbouring
-// elements.
+// Inverses; a thread's elements share one.
 template <typename F> struct Invert {
     static constexpr unsigned THREADS = 128;
     static constexpr uint64_t CHUNK = 16;
@@ -49,12 +48,9 @@ template <typename F> struct Invert {
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        const uint64_t first = thread.global();
-        if (first >= threads) return;
-        F before[CHUNK];
-        invert_together(
-            before, (count - first + threads - 1) / threads, [&](uint64_t i) { return from[first + i * threads]; },
-            [&](uint64_t i, const F &, const F &inverse) { to[first + i * threads] = inverse; });
+        invert_apart<F, CHUNK>(
+            thread.global(), threads, count, [&](uint64_t i) { return from[i]; },
+            [&](uint64_t i, const F &inverse) { to[i] = inverse; });
     }
 };
 

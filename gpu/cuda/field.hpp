@@ -177,6 +177,17 @@ template <typename F, typename Get, typename Take> HD void invert_together(F *be
     }
 }
 
+// The same for one thread of many: it takes every `threads`-th of `count` elements from its own number on, EACH of them at most, so that
+// neighbouring threads read neighbouring elements. `take(i, inverse)` gets them.
+template <typename F, uint64_t EACH, typename Get, typename Take>
+HD void invert_apart(uint64_t thread, uint64_t threads, uint64_t count, Get element, Take take) {
+    if (thread >= threads) return;
+    F before[EACH];
+    invert_together(
+        before, (count - thread + threads - 1) / threads, [&](uint64_t i) { return element(thread + i * threads); },
+        [&](uint64_t i, const F &, const F &inverse) { take(thread + i * threads, inverse); });
+}
+
 // The root of unity of order 2^28 that halo2 takes.
 HD Fr scalar_root_of_unity() {
     using P = ScalarParameters;

@@ -755,7 +755,7 @@ struct Double {
     }
 };
 
-// Points by their coordinates. Those of a thread lie as far apart as there are threads, and share an inversion.
+// Points by their coordinates. Those of a thread share an inversion.
 struct Normalise {
     static constexpr unsigned THREADS = 128;
     static constexpr uint32_t EACH = 16;
@@ -770,14 +770,10 @@ struct Normalise {
     HD unsigned phases() const { return 1; }
 
     HD void phase(unsigned, Thread thread, Shared &, Locals &) const {
-        const uint64_t first = thread.global();
-        if (first >= threads) return;
-        Fq before[EACH];
-        invert_together(
-            before, (count - first + threads - 1) / threads, [&](uint64_t i) { return points[first + i * threads].zzz; },
-            [&](uint64_t i, const Fq &, const Fq &inverse) {
-                const uint64_t place = first + i * threads;
-                to[place] = inverse.is_zero() ? Affine::infinity() : points[place].affine(inverse);
+        invert_apart<Fq, EACH>(
+            thread.global(), threads, count, [&](uint64_t i) { return points[i].zzz; },
+            [&](uint64_t i, const Fq &inverse) {
+                to[i] = inverse.is_zero() ? Affine::infinity() : points[i].affine(inverse);
             });
     }
 };

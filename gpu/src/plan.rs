@@ -6,10 +6,17 @@ use prover::plonk::quotient::{QuotientPlan, Room};
 
 /// Bytes of an element.
 const ELEMENT: u64 = 32;
-/// What tables, descriptions of passes and sums over points take beside columns.
-const TABLES: u64 = 4 << 20;
+/// What a sum over the points of a few rows takes, with the tables of the last rows' points, and descriptions of what is to be done.
+const SUMS: u64 = 256 << 10;
+/// Elements of a domain's tables but for the powers of its root: roots of a tile, and powers of `δ`.
+const TABLES: u64 = 256 + 512;
 /// Columns that quotients of an opening, and sums over points, work in.
 const OPENING_COLUMNS: usize = 5;
+
+/// Elements of a table of powers for exponents below `2^k`; a coset has two.
+fn powers(k: u32) -> u64 {
+    (1 << k.div_ceil(2)) + (1 << (k / 2))
+}
 
 /// How a proof fits into a device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,6 @@ impl DevicePlan {
         let cosets = quotient.batches.iter().map(|batch| batch.cosets).max().unwrap_or(0);
         let columns = (quotient.memory + 1).max(cosets + 2).max(OPENING_COLUMNS) as u64;
         let rows = layout.params().rows() as u64;
-        rows * ELEMENT * columns + TABLES
+        ELEMENT * (rows * columns + TABLES + powers(layout.params().k) * (1 + 2 * cosets as u64)) + SUMS
     }
 }

@@ -10,7 +10,7 @@ use circuits::digest::Salt;
 use circuits::graph::Visibility;
 use circuits::layout::{Fold, LayoutOptions};
 use circuits::machine::Placement;
-use gpu::GpuEngine;
+use gpu::{DevicePlan, GpuEngine};
 use programs::ProgramBuilder;
 use prover::engine::CpuOptions;
 use prover::memory::MemoryPlan;
@@ -102,6 +102,9 @@ fn columns_leave_a_device_that_is_too_small_for_them() {
             }
         }
     }
+    let least = DevicePlan::least(key.plan().layout());
+    let proved = prove_within(least, &key, &srs, &inputs).expect("a twin");
+    assert!(proved.expect("the least plan suffices").0 == expected, "the proofs differ within {least} bytes");
     let [(_, least), .., (limit, most)] = within[..] else { panic!("there is no proof within less than is planned") };
     assert!(limit < planned && most > 2 * least, "columns did not leave the device within {limit} bytes");
 }

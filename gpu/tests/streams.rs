@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use circuits::layout::LayoutOptions;
 use gpu::{Device, GpuEngine};
-use prover::engine::CpuOptions;
+use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
+use halo2_proofs::halo2curves::ff::Field;
+use prover::engine::{Column, CpuOptions, Engine};
 use prover::memory::MemoryPlan;
 use prover::srs::Srs;
 use prover::{EngineOptions, Entropy, ProveOptions, Prover, ProvingKey};
@@ -45,6 +47,7 @@ fn proofs_in_any_order_of_streams() {
         let found = prover.prove(&inputs, &SEEDED, &()).expect("the inputs are admissible");
         assert!(found.proof == expected, "the proofs differ");
     };
+    made_columns_leave();
     proves(&there);
     proves(&prover_on(&device, &key, &srs, CpuOptions::default()));
     std::thread::scope(|scope| {
@@ -57,6 +60,21 @@ fn proofs_in_any_order_of_streams() {
 fn proof_of_the_processor(key: &ProvingKey, srs: &Srs, inputs: &[Vec<i64>]) -> Proof {
     let host = Prover::new(key, srs, &EngineOptions::default(), &()).expect("the SRS fits");
     host.prove(inputs, &SEEDED, &()).expect("the inputs are admissible").proof
+}
+
+/// Columns that leave before anything waits for the work that makes them.
+fn made_columns_leave() {
+    let Some(device) = device(Some(256 << 10)) else { return };
+    let points = vec![G1Affine::generator(); 1 << 8];
+    let engine = GpuEngine::new(device, &points, points[0], CpuOptions::default()).expect("an engine");
+    let integers: Vec<i64> = (0..256).map(|row| row * row % 251 - 100).collect();
+    let column = engine.column(Column::integers(integers.clone().into())).expect("memory");
+    let times = |factor: u64| engine.combine(&[(&column, Fr::from(factor))], Fr::ONE).expect("memory");
+    let made: Vec<_> = (1..=64).map(times).collect();
+    for (factor, made) in (1..).zip(&made) {
+        let expected = integers.iter().map(|value| circuits::machine::to_field(value * factor + 1));
+        assert!(engine.values(made).expect("memory") == expected.collect::<Vec<Fr>>(), "column {factor}");
+    }
 }
 
 fn columns_leave() {
@@ -109,13 +127,9 @@ fn waits_that_are_left_out_show() {
     if !is_twin() {
         return;
     }
-    for (wait, order) in [
-        ("arrival", "late"),
-        ("reuse", "copies-first"),
-        ("departure", "copies-first"),
-        ("staging", "late"),
-        ("result", "late"),
-    ] {
+    for (wait, order) in
+        [("arrival", "late"), ("reuse", "copies-first"), ("departure", "late"), ("staging", "late"), ("result", "late")]
+    {
         assert!(!passes(order, Some(wait)), "waits for {wait} may be left out");
     }
 }

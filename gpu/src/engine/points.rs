@@ -10,7 +10,7 @@ use halo2_proofs::halo2curves::group::{Curve, Group};
 
 use super::GpuEngine;
 use crate::ffi::DevicePoints;
-use crate::{Device, DeviceBases, DeviceColumn, DeviceError};
+use crate::{Device, DeviceBases, DeviceColumn, DeviceCommitments, DeviceError};
 
 /// Rows whose points come at a time, at least.
 const LEAST_ROWS: usize = 1 << 8;
@@ -96,35 +96,37 @@ impl GpuEngine {
         self.sums_in_parts(&points, columns)
     }
 
-    /// The same by the points of some rows at a time, as many as there is room for.
+    /// The same by the points of some rows at a time, as many as there is room for twice: those of a part come while the sums over the part before
+    /// are computed.
     fn sums_in_parts(&self, points: &[[Fq; 2]], columns: &[&DeviceColumn]) -> Result<Vec<G1Affine>, DeviceError> {
         let mut sums = vec![G1::identity(); columns.len()];
         let mut add = |parts: Vec<G1Affine>| sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
-        let (mut first, mut rows) = (0, points.len());
-        let mut before = None;
+        let (mut first, mut rows) = (0, points.len().div_ceil(2));
+        let mut before: Option<(DeviceBases, DeviceCommitments)> = None;
         while first < points.len() {
             let part = &points[first..points.len().min(first + rows)];
             let begin = || {
                 let bases = DeviceBases::of_rows(&self.device, self.domain.k(), first, part, &self.points.ends)?;
                 let mut begun = self.domain.begin_commit(&bases, columns)?;
                 begun.start()?;
-                Ok(begun)
+                Ok((bases, begun))
             };
             let begun = if rows > LEAST_ROWS { begin() } else { self.with_room_of_columns(begin) };
-            match begun {
-                Ok(begun) => {
-                    if let Some(before) = before.replace(begun) {
-                        add(before.end()?);
-                    }
+            match (begun, before.take()) {
+                (Ok(begun), done) => {
                     first += part.len();
+                    before = Some(begun);
+                    done.map_or(Ok(()), |(_, done)| done.end().map(&mut add))?;
                 }
-                Err(DeviceError::OutOfMemory(_)) if rows > LEAST_ROWS => rows /= 2,
-                Err(error) => return Err(error),
+                (Err(DeviceError::OutOfMemory(_)), done) if rows > LEAST_ROWS => {
+                    rows /= 2;
+                    before = done;
+                }
+                (Err(DeviceError::OutOfMemory(_)), Some((_, done))) => add(done.end()?),
+                (Err(error), _) => return Err(error),
             }
         }
-        if let Some(last) = before {
-            add(last.end()?);
-        }
+        before.map_or(Ok(()), |(_, last)| last.end().map(&mut add))?;
         Ok(sums.iter().map(Curve::to_affine).collect())
     }
 }
