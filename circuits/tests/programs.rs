@@ -143,6 +143,23 @@ fn what_was_chosen_lays_a_program_out_again() {
     }
 }
 
+/// Each of so many taps reads a phase of its own of the padded input; all but one read padding.
+#[test]
+fn kernels_with_a_phase_for_every_tap_are_laid_out() {
+    let taps = 1 << 18;
+    let mut b = ProgramBuilder::new(1);
+    let input = b.input(&[1, 1, 1], Visibility::Public);
+    let geometry = ConvGeometry {
+        kernel: [1, taps],
+        stride: [1, taps],
+        padding: [0, taps / 2, 0, taps / 2],
+        ..ConvGeometry::POINTWISE
+    };
+    let convolution = b.conv(input, 1, geometry, None);
+    b.output(convolution, Visibility::Public);
+    accepts(b, LayoutOptions::default());
+}
+
 #[test]
 fn widths_that_were_not_chosen() {
     let program = support::cnn(2).program;

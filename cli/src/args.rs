@@ -910,11 +910,15 @@ pub(crate) enum SrsCommand {
         out: PathBuf,
     },
     /// Describe an SRS
-    #[command(after_help = "Example:
-  zkinfer srs info ceremony-16.srs")]
+    #[command(after_help = "Examples:
+  zkinfer srs info ceremony-16.srs
+  zkinfer srs info ceremony-16.srs --check")]
     Info {
         /// The SRS
         srs: PathBuf,
+        /// Check by pairings that all points are powers of one secret, as a file made by others has to be
+        #[arg(long)]
+        check: bool,
     },
 }
 

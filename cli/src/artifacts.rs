@@ -15,6 +15,7 @@ use verifier::Digest;
 
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::printer::Printer;
+use crate::report::Report;
 
 /// The names of the files in an output folder.
 #[derive(Clone, Debug)]
@@ -393,6 +394,19 @@ pub(crate) fn file_bytes(path: &Path) -> Option<u64> {
 /// The system refuses.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
     container::write_atomic(path, bytes).map_err(write_failure)
+}
+
+/// Writes what `prove` computed, for its owner alone where outputs in it are secret.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn write_result(path: &Path, report: &Report, secret: bool) -> Outcome {
+    let text = report.to_json_file();
+    let written = match secret {
+        true => container::write_private(path, text.as_bytes()),
+        false => container::write_atomic(path, text.as_bytes()),
+    };
+    written.map_err(write_failure)
 }
 
 /// Tells of files that hold this program that they are secrets, where the program has private weights.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use verifier::printable;
+
 /// The exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
@@ -73,9 +75,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {:#}", self.error)?;
+        // Names in it may come from files.
+        write!(f, "error: {}", printable(&format!("{:#}", self.error)))?;
         match &self.remedy {
-            Some(remedy) => write!(f, "\n  help: {remedy}"),
+            Some(remedy) => write!(f, "\n  help: {}", printable(remedy)),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use prover::plonk::prove::Round;
 use prover::{Progress, Stage, StageReport};
+use verifier::printable;
 
 use crate::exit::{Failure, Outcome};
 use crate::pipeline::expectation::Expectation;
@@ -48,13 +49,24 @@ impl Printer {
         self.reader == Reader::People && io::stdout().is_terminal() && !refused("NO_COLOR") && !dumb
     }
 
-    /// A line for people.
+    /// A line for people. It is one whatever the names in it hold: what a terminal would obey is escaped.
     ///
     /// # Errors
     /// Standard output is closed.
     pub(crate) fn line(self, text: impl Display) -> Outcome {
         match self.reader {
-            Reader::People => write_out(&format!("{text}\n")),
+            Reader::People => write_out(&format!("{}\n", printable(&text.to_string()))),
+            Reader::Program | Reader::Nobody => Ok(()),
+        }
+    }
+
+    /// A drawing for people, of several lines and perhaps in colours. Nothing of a file's own text may be in it.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub(crate) fn drawing(self, drawn: &str) -> Outcome {
+        match self.reader {
+            Reader::People => write_out(drawn),
             Reader::Program | Reader::Nobody => Ok(()),
         }
     }
@@ -69,7 +81,7 @@ impl Printer {
 
     /// A warning on standard error, whoever reads.
     pub(crate) fn warn(self, text: impl Display) {
-        eprintln!("warning: {text}");
+        eprintln!("warning: {}", printable(&text.to_string()));
     }
 
     /// Runs one stage of the work under a progress bar that is drawn from the estimated seconds, where there are any.

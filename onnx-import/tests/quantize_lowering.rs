@@ -52,6 +52,7 @@ impl Builder {
             inputs: vec![],
             outputs: vec![],
             remarks: vec![],
+            integers: Default::default(),
         };
         Self { graph, numbers: Numbers(7) }
     }

@@ -296,7 +296,22 @@ impl<'a> Quotients<'a> {
     }
 
     /// An element as a sum times a factor of at least 1, plus something that is not negative.
-    fn sum(&self, element: Origin) -> Option<Sum> {
+    fn sum(&self, mut element: Origin) -> Option<Sum> {
+        let mut multiple = 1i128;
+        // Each step counts as a comparison, so that a long chain is not gone along for each of many elements.
+        while let Op::Affine { operands, factors: [factor, 0], constant: 0.., requantize: None } =
+            self.operator(element)?
+        {
+            self.compare(1)?;
+            multiple = multiple.checked_mul((*factor >= 1).then_some(*factor)?.into())?;
+            element = self.origin(operands[0], element.index as usize);
+        }
+        let sum = self.bare_sum(element)?;
+        Some(Sum { factor: sum.factor.checked_mul(multiple)?, ..sum })
+    }
+
+    /// An element as a sum times a factor of at least 1, plus a bias that is not negative.
+    fn bare_sum(&self, element: Origin) -> Option<Sum> {
         match self.operator(element)? {
             Op::Sum { input, factor, requantize: None } if *factor >= 1 => {
                 let (row, last) = (element.index as usize, *self.program.node(*input).shape.last()?);
@@ -315,10 +330,6 @@ impl<'a> Quotients<'a> {
                 let same = factor >= 1 && own.iter().all(|&weight| weight == factor) && bias[output] >= 0;
                 let terms = (0..channels).map(|channel| channel * positions + position).collect();
                 same.then_some(Sum { input: *input, terms, factor: factor.into() })
-            }
-            Op::Affine { operands, factors: [factor, 0], constant: 0.., requantize: None } if *factor >= 1 => {
-                let sum = self.sum(self.origin(operands[0], element.index as usize))?;
-                Some(Sum { factor: sum.factor.checked_mul((*factor).into())?, ..sum })
             }
             _ => None,
         }
@@ -519,5 +530,39 @@ mod tests {
         assert_eq!(quotients.bound([TensorId(0), TensorId(3)], |_| super::Interval::new(1, 2)), None);
         assert_eq!(all, 4 * count * super::COMPARISONS + super::COMPARISONS);
         assert!(quotients.comparisons.get() < count);
+    }
+
+    /// A chain as long as a program can be, which would overflow the stack if each of its nodes called the next.
+    #[test]
+    fn a_chain_of_a_million_multiples_of_a_sum_is_gone_along_without_a_stack() {
+        let length = 1_000_000;
+        let affine =
+            |operand| Op::Affine { operands: [TensorId(operand); 2], factors: [1, 0], constant: 0, requantize: None };
+        let mut nodes =
+            vec![(Op::Input { lo: 1, hi: 100 }, 3), (Op::Sum { input: TensorId(0), factor: 4, requantize: None }, 1)];
+        nodes.extend((0..length).map(|step| (affine(step + 1), 1)));
+        nodes.push((Op::Reciprocal { input: TensorId(length + 1), numerator: 1000 }, 1));
+        nodes.push(repeated(length + 2, 3));
+        nodes.push((Op::Product { operands: [TensorId(length + 3), TensorId(0)], requantize: None }, 3));
+        assert_eq!(accumulator(&program(nodes)), (0, 250));
+    }
+
+    /// Factors whose product no integer holds are no bound, and no overflow.
+    #[test]
+    fn multiples_beyond_every_integer_are_not_multiplied() {
+        let factors = [1i64 << 48; 3];
+        let node = |(op, size): (Op, usize)| Node { name: "n".into(), op, shape: vec![size], scale: 1.0 };
+        let mut nodes =
+            vec![(Op::Input { lo: 1, hi: 1 }, 1), (Op::Sum { input: TensorId(0), factor: 1, requantize: None }, 1)];
+        nodes.extend(factors.iter().enumerate().map(|(step, &factor)| {
+            let operands = [TensorId(step as u32 + 1); 2];
+            (Op::Affine { operands, factors: [factor, 0], constant: 0, requantize: None }, 1)
+        }));
+        nodes.push((Op::Reciprocal { input: TensorId(4), numerator: 1 }, 1));
+        let program = Program { nodes: nodes.into_iter().map(node).collect(), ..program(vec![]) };
+        let quotients = super::Quotients::of(&program);
+        let element = |tensor| super::Origin { tensor: TensorId(tensor), index: 0 };
+        assert_eq!(quotients.sum(element(3)).map(|sum| sum.factor), Some(1 << 96));
+        assert!(quotients.sum(element(4)).is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! Checks that a program is well formed. Everything behind this check may rely on it.
 
+use std::collections::HashSet;
+
 use thiserror::Error;
 
 use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Weights};
@@ -31,6 +33,8 @@ impl Limits {
     pub const MAX_TABLE: usize = 1 << 20;
     /// Most bits of an entry of a matrix whose rows are gathered.
     pub const ENTRY_BITS: u32 = 16;
+    /// Most values in the ranges of such matrices' entries, of all of them together: each range is a table of its own.
+    pub const MAX_GATHERED_RANGES: u64 = 1 << 25;
 }
 
 /// Why a program is not well formed. `node` is the node's name.
@@ -116,8 +120,13 @@ impl Program {
             }
         }
         let (mut elements, mut taps) = (0, 0);
+        let mut gathered = Gathered::default();
         for (index, node) in self.nodes.iter().enumerate() {
-            NodeCheck { program: self, index, node }.run()?;
+            let check = NodeCheck { program: self, index, node };
+            check.run()?;
+            if let Op::Gather { entries, .. } = &node.op {
+                gathered.add(entries).map_err(|what| check.bounds(what))?;
+            }
             elements += node.elements();
             taps += node.op.taps();
             for (what, found, limit) in [
@@ -195,6 +204,35 @@ pub(crate) fn conv_output(geometry: &ConvGeometry, input: [usize; 2]) -> Option<
         output[axis] = padded.checked_sub(reach.checked_add(1)?)? / (geometry.stride[axis] as usize) + 1;
     }
     Some(output)
+}
+
+/// The matrices whose rows are gathered. Nodes may share them; each is looked at once.
+#[derive(Default)]
+struct Gathered {
+    lying: HashSet<usize>,
+    ranges: HashSet<(i64, i64)>,
+    values: u64,
+}
+
+impl Gathered {
+    /// Takes in a matrix; says what of it is out of bounds.
+    fn add(&mut self, entries: &Weights) -> Result<(), &'static str> {
+        if !self.lying.insert(entries.address()) {
+            return Ok(());
+        }
+        let (lo, hi) = entries.bounds();
+        let end = 1 << (Limits::ENTRY_BITS - 1);
+        if lo < -end || hi >= end {
+            return Err("an entry");
+        }
+        if self.ranges.insert((lo, hi)) {
+            self.values += hi.abs_diff(lo) + 1;
+        }
+        match self.values > Limits::MAX_GATHERED_RANGES {
+            true => Err("the number of values in the ranges of entries up to here"),
+            false => Ok(()),
+        }
+    }
 }
 
 struct NodeCheck<'a> {
@@ -330,13 +368,9 @@ impl NodeCheck<'_> {
     fn gather(&self, input: TensorId, entries: &Weights, elements: usize) -> Result<(), ProgramError> {
         let columns = *self.node.shape.last().ok_or_else(|| self.bounds("the rank"))?;
         self.expect("the indices", elements / columns, self.operand(input)?.elements())?;
-        if entries.is_empty() || entries.len() > Limits::MAX_WEIGHTS || !entries.len().is_multiple_of(columns) {
-            return Err(self.bounds("the number of entries"));
-        }
-        let end = 1 << (Limits::ENTRY_BITS - 1);
-        match entries.iter().all(|entry| (-end..end).contains(&entry)) {
-            true => Ok(()),
-            false => Err(self.bounds("an entry")),
+        match entries.is_empty() || entries.len() > Limits::MAX_WEIGHTS || !entries.len().is_multiple_of(columns) {
+            true => Err(self.bounds("the number of entries")),
+            false => Ok(()),
         }
     }
 
@@ -388,5 +422,52 @@ impl NodeCheck<'_> {
         self.expect("the weights", per_output, weights)?;
         self.expect("the bias", outputs, bias.len())?;
         bias.iter().try_for_each(|&b| self.small(b, "a bias"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many small matrices whose entries lie far apart, each from another range, would have a long table each.
+    #[test]
+    fn ranges_of_gathered_entries_are_bounded_together() {
+        let gather = |number: i64| Op::Gather {
+            input: TensorId(0),
+            entries: vec![(1 << 15) - 1, (number - (1 << 15)) as i32].into(),
+        };
+        let program = |gathers: &[i64]| {
+            let input = (Op::Input { lo: 0, hi: 1 }, vec![1]);
+            let ops = std::iter::once(input).chain(gathers.iter().map(|&number| (gather(number), vec![1, 1])));
+            let node = |(op, shape)| Node { name: "n".into(), op, shape, scale: 1.0 };
+            let port = |tensor| super::super::Port {
+                name: "p".into(),
+                tensor: TensorId(tensor),
+                shape: vec![1],
+                scale: 1.0,
+                kind: PortKind::Index,
+                visibility: crate::graph::Visibility::Public,
+            };
+            Program {
+                name: "test".into(),
+                source_digest: [0; 32],
+                options: Default::default(),
+                private_weights: Default::default(),
+                tables: vec![],
+                nodes: ops.map(node).collect(),
+                inputs: vec![port(0)],
+                outputs: vec![port(1)],
+            }
+        };
+        let most = Limits::MAX_GATHERED_RANGES >> Limits::ENTRY_BITS;
+        // The first range has all values of 16 bits, each further one a value less.
+        let more: Vec<i64> = (0..most as i64 + 5).collect();
+        assert_eq!(program(&more[..most as usize]).validate(), Ok(()));
+        assert!(matches!(
+            program(&more).validate(),
+            Err(ProgramError::OutOfBounds { what, .. }) if what.contains("ranges of entries")
+        ));
+        // One range is counted once.
+        assert_eq!(program(&vec![0; 4 * most as usize]).validate(), Ok(()));
     }
 }

@@ -256,17 +256,20 @@ impl Job {
         let group = |g: usize| {
             let mut planes = Vec::new();
             for c in 0..per_group {
+                // By where they first occur; a kernel can have as many as taps.
                 let mut phases: Vec<([usize; 2], Vec<Tap>)> = Vec::new();
+                let mut places = HashMap::new();
                 for ky in 0..kernel_height {
                     for kx in 0..kernel_width {
                         let ((a_y, t_y), (a_x, t_x)) = (phase(0, ky), phase(1, kx));
                         let position = (c * kernel_height + ky) * kernel_width + kx;
                         let strip = builder.strips.tap(tensor, g, position);
                         let tap = Tap { offset: [t_y, t_x], position, strip };
-                        match phases.iter_mut().find(|(a, _)| *a == [a_y, a_x]) {
-                            Some((_, taps)) => taps.push(tap),
-                            None => phases.push(([a_y, a_x], vec![tap])),
+                        let place = *places.entry([a_y, a_x]).or_insert(phases.len());
+                        if place == phases.len() {
+                            phases.push(([a_y, a_x], vec![]));
                         }
+                        phases[place].1.push(tap);
                     }
                 }
                 let channel = g * per_group + c;

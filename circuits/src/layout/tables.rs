@@ -11,7 +11,9 @@
 //! beyond the function's own domain, as far as the plan allows: it covers the uses with the fewest arguments as long as it stays
 //! short enough, and its own domain. The other uses saturate by the gadget.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
 use crate::analysis::{Interval, NodeRange};
@@ -96,6 +98,39 @@ impl GatherPlan {
 
     fn len(&self, entries: &Weights) -> usize {
         entries.len() / self.columns * self.groups
+    }
+}
+
+/// The matrices whose rows are gathered, found by where they lie or, equal ones elsewhere, by a hash.
+#[derive(Default)]
+struct Matrices<'a> {
+    lying: HashMap<(usize, usize), GatherPlan>,
+    hashed: HashMap<(usize, u64), Vec<(GatherPlan, &'a Weights)>>,
+    hashes: RandomState,
+}
+
+impl<'a> Matrices<'a> {
+    fn hash(&self, columns: usize, entries: &Weights) -> (usize, u64) {
+        let mut hasher = self.hashes.build_hasher();
+        entries.iter().for_each(|entry| entry.hash(&mut hasher));
+        (columns, hasher.finish())
+    }
+
+    /// The plan of a matrix of so many columns.
+    fn known(&mut self, columns: usize, entries: &Weights) -> Option<GatherPlan> {
+        let place = (columns, entries.address());
+        if let Some(&plan) = self.lying.get(&place) {
+            return Some(plan);
+        }
+        let alike = self.hashed.get(&self.hash(columns, entries))?;
+        let plan = alike.iter().find(|(_, others)| *others == entries)?.0;
+        self.lying.insert(place, plan);
+        Some(plan)
+    }
+
+    fn add(&mut self, plan: GatherPlan, entries: &'a Weights) {
+        self.lying.insert((plan.columns, entries.address()), plan);
+        self.hashed.entry(self.hash(plan.columns, entries)).or_default().push((plan, entries));
     }
 }
 
@@ -209,23 +244,21 @@ impl TablePlan {
                 *next_tag - 1
             });
         };
+        let mut matrices = Matrices::default();
         for (tensor, node) in (0..).map(TensorId).zip(&program.nodes) {
             if let Some((lo, hi)) = tabled_input(&node.op) {
                 range(&mut plan, &mut next_tag, lo, hi);
             }
             if let Op::Gather { entries, .. } = &node.op {
                 let columns = *node.shape.last().expect("validated results have columns");
-                let known = plan.gathers.iter().find(|(&other, known)| match &program.node(other).op {
-                    Op::Gather { entries: others, .. } => known.columns == columns && others == entries,
-                    _ => false,
-                });
-                let gather = match known {
-                    Some((_, &known)) => known,
+                let gather = match matrices.known(columns, entries) {
+                    Some(known) => known,
                     None => {
                         let gather = GatherPlan::new(next_tag, entries, columns);
                         next_tag += 1;
                         plan.gathered += gather.len(entries);
                         range(&mut plan, &mut next_tag, gather.lo, gather.hi);
+                        matrices.add(gather, entries);
                         gather
                     }
                 };

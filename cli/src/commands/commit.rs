@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CommitArgs, printer: Printer) -> Outcome {
     let openings = Openings { artifact: commitment.digest(), ports: vec![(0, opening)] };
     openings.write(&path).map_err(write_failure)?;
     commitment.write(&args.out).map_err(write_failure)?;
-    printer.field("committed", format_args!("{} {:?}: {}", described.name, described.shape, commitment.digest()))?;
+    printer.field("committed", format_args!("{:?} {:?}: {}", described.name, described.shape, commitment.digest()))?;
     printer.field("written", args.out.display())?;
     printer.field("opening", format_args!("{}: keep it to yourself, it holds the values", path.display()))?;
     let mut report = Report::new("commit");

@@ -30,8 +30,9 @@ pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
     }
     let on_chain = costs(layout);
     print_costs(printer, on_chain.as_ref())?;
+    printer.line("")?;
     printer.line(format_args!(
-        "\n  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10} {:>10}",
+        "  {:<10} {:>3} {:>6} {:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>10} {:>10}",
         "optimize", "k", "units", "weights", "advice", "fixed", "setup CPU", "proof CPU", "memory", "proof", "gas"
     ))?;
     for objective in [Objective::Time, Objective::Memory, Objective::Gas] {

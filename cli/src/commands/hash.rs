@@ -42,7 +42,7 @@ pub(crate) fn run(args: &HashArgs, printer: Printer) -> Outcome {
     }
     let mut objects = Vec::with_capacity(digests.len());
     for (port, digest) in digests {
-        printer.field(port.direction.name(), format_args!("{} {:?}: {digest}", port.name, port.shape))?;
+        printer.field(port.direction.name(), format_args!("{:?} {:?}: {digest}", port.name, port.shape))?;
         objects.push(
             json!({ "direction": port.direction, "port": port.name, "words": port.packed_words(), "digest": digest }),
         );

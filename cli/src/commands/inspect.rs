@@ -117,7 +117,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
     let program = &artifact.program;
     let recipe = &artifact.recipe;
     file(path, "a compiled program", printer)?;
-    printer.field("model", format_args!("{} ({})", program.name, verifier::Digest(program.source_digest)))?;
+    printer.field("model", format_args!("{:?} ({})", program.name, verifier::Digest(program.source_digest)))?;
     let calibration = match recipe.calibration {
         Calibration::Random => "random inputs".to_owned(),
         Calibration::Samples(digest) => format!("samples {digest}"),
@@ -130,7 +130,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
     program.inputs.iter().try_for_each(|port| port_line("input", port, printer))?;
     program.outputs.iter().try_for_each(|port| port_line("output", port, printer))?;
     for node in &program.nodes {
-        printer.field(operator(&node.op), format_args!("{:?} {}", node.shape, node.name))?;
+        printer.field(operator(&node.op), format_args!("{:?} {:?}", node.shape, node.name))?;
     }
     let mut report = described(Report::new("inspect"), "program");
     report.peak_rss_bytes = peak_rss_bytes();
@@ -141,7 +141,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
 
 fn port_line(direction: &str, port: &Port, printer: Printer) -> Outcome {
     let visibility = port.visibility.name();
-    printer.field(direction, format_args!("{} {:?}, {visibility}, scale {:e}", port.name, port.shape, port.scale))
+    printer.field(direction, format_args!("{:?} {:?}, {visibility}, scale {:e}", port.name, port.shape, port.scale))
 }
 
 fn operators(program: &Program) -> Vec<&'static str> {
@@ -178,7 +178,7 @@ fn proving_key(path: &Path, printer: Printer) -> Outcome {
 fn verifying_key(key: &VerifyingKey, printer: Printer) -> Outcome {
     let description = key.description();
     let params = description.params;
-    printer.field("model", format_args!("{} ({})", description.model, description.source))?;
+    printer.field("model", format_args!("{:?} ({})", description.model, description.source))?;
     printer.field("program", description.program)?;
     printer.field("key", key.digest())?;
     printer.field(
@@ -191,7 +191,7 @@ fn verifying_key(key: &VerifyingKey, printer: Printer) -> Outcome {
     printer.field("proofs", format_args!("{} each", bytes(key.proof_shape().bytes() as u64)))?;
     for port in &key.interface().ports {
         let visibility = port.visibility.name();
-        let text = format!("{} {:?}, {visibility}, integers in [{}, {}]", port.name, port.shape, port.lo, port.hi);
+        let text = format!("{:?} {:?}, {visibility}, integers in [{}, {}]", port.name, port.shape, port.lo, port.hi);
         printer.field(port.direction.name(), text)?;
     }
     if description.srs.is_insecure() {

@@ -108,7 +108,8 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         Some(profile) => report.with("profile", profile.to_json()),
         None => report,
     };
-    artifacts::write(&folder.result, report.to_json_file().as_bytes())?;
+    let secret_outputs = inference::has_secret_outputs(program);
+    artifacts::write_result(&folder.result, &report, secret_outputs)?;
 
     let spent = prove_cpu_seconds.map_or_else(String::new, |spent| format!("{} CPU, ", seconds(spent)));
     let planned = bytes(expected.memory_bytes);
@@ -124,6 +125,13 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     }
     printer.field("written", format_args!("{}", args.out.display()))?;
     artifacts::print_secrets(printer, program, &[&folder.program, &folder.proving_key])?;
+    if secret_outputs {
+        let path = folder.result.display();
+        printer.field(
+            "secret",
+            format_args!("{path}: keep it to yourself, it holds outputs that the proof does not tell"),
+        )?;
+    }
     if !salts.is_empty() {
         let path = folder.salt.display();
         printer.field(

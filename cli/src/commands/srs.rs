@@ -28,7 +28,14 @@ pub(crate) fn run(command: &SrsCommand, printer: Printer) -> Outcome {
             let srs = printer.stage("import", None, || ceremony.import(k));
             write(&srs.or_misuse(ptau.display().to_string())?, out, printer)
         }
-        SrsCommand::Info { srs } => describe(&keys::read_srs(srs)?, srs, "srs", printer),
+        SrsCommand::Info { srs: path, check } => {
+            let srs = keys::read_srs(path)?;
+            if *check {
+                printer.stage("check", None, || srs.check()).or_refused(path.display().to_string())?;
+                printer.field("checked", "its points are the powers of one secret")?;
+            }
+            describe(&srs, path, "srs", printer)
+        }
     }
 }
 

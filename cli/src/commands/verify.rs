@@ -302,8 +302,8 @@ pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64
     printer.line(&statement.summary)?;
     // Keys of private weights name no model's file.
     match statement.source {
-        Digest(source) if source == [0; 32] => printer.field("model", &statement.model)?,
-        source => printer.field("model", format_args!("{} ({source})", statement.model))?,
+        Digest(source) if source == [0; 32] => printer.field("model", format_args!("{:?}", statement.model))?,
+        source => printer.field("model", format_args!("{:?} ({source})", statement.model))?,
     }
     printer.field("key", statement.key)?;
     match &statement.weights {
@@ -320,7 +320,8 @@ pub(crate) fn print_statement(printer: Printer, statement: &Statement, took: f64
             (None, None, Some(commitment)) => format!("committed to as {commitment}"),
             (None, None, None) => format!("private, integers in [{}, {}]", port.port.lo, port.port.hi),
         };
-        printer.field(port.port.direction.name(), format_args!("{} {:?}: {text}", port.port.name, port.port.shape))?;
+        printer
+            .field(port.port.direction.name(), format_args!("{:?} {:?}: {text}", port.port.name, port.port.shape))?;
     }
     statement.insecurities.iter().for_each(|mark| printer.warn(mark));
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::anyhow;
-use circuits::graph::{Node, Op, Program, TableId, TensorId};
+use circuits::graph::{Node, Op, Program, TableId, TensorId, Visibility};
 use circuits::layout::Layout;
 use circuits::reference::{self, Trace};
 use onnx_import::float::graph::Tensor;
@@ -121,10 +121,15 @@ pub(crate) fn draw(printer: Printer, program: &Program, inputs: &Inputs) -> Outc
     for (port, tensor) in program.inputs.iter().zip(&inputs.tensors) {
         if let Some(picture) = Picture::from_tensor(&port.shape, &tensor.data) {
             let drawn = if printer.colours() { picture.coloured() } else { picture.shaded() };
-            printer.line(drawn.trim_end_matches('\n'))?;
+            printer.drawing(&drawn)?;
         }
     }
     Ok(())
+}
+
+/// Whether a program has outputs that a proof does not tell: private, hashed or committed ones.
+pub(crate) fn has_secret_outputs(program: &Program) -> bool {
+    program.outputs.iter().any(|port| port.visibility != Visibility::Public)
 }
 
 /// Shows outputs to people.

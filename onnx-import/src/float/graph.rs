@@ -11,6 +11,7 @@ use super::quantized::{
 };
 use super::reals::Reals;
 use super::trees::Trees;
+use super::typed::TypedIntegers;
 
 /// Names a value of a [`FloatGraph`]: the index of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -550,4 +551,6 @@ pub struct FloatGraph {
     pub outputs: Vec<FloatPort>,
     /// In what the graph differs from the model by intent, for people; empty where it does not.
     pub remarks: Vec<String>,
+    /// The integer results that must stay within the types that the model gives them.
+    pub integers: TypedIntegers,
 }

@@ -8,3 +8,4 @@ pub mod quantized;
 pub mod reals;
 pub mod stored;
 pub mod trees;
+pub mod typed;

@@ -912,3 +912,4 @@ fn cubic_samples_beyond_the_border_read_the_elements_at_the_end() {
 }
 
 mod trees;
+mod types;

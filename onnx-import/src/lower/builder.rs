@@ -7,9 +7,11 @@
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::apply;
-use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, ValueId};
+use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
+use crate::float::typed::{Bounds, Rule, Step, TypedIntegers};
 use crate::parse::tensor::Literal;
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -74,6 +76,14 @@ pub(crate) enum Dynamic {
     },
 }
 
+/// What decides whether a value has integers alone.
+enum Integrality {
+    /// Nothing else: it has, or not.
+    Known(bool),
+    /// Whether all of these have.
+    Of(Vec<ValueId>),
+}
+
 /// A float graph under construction.
 pub(crate) struct Builder {
     nodes: Vec<FloatNode>,
@@ -83,6 +93,10 @@ pub(crate) struct Builder {
     dynamic: HashMap<ValueId, Dynamic>,
     /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
     wide: HashMap<ValueId, (ValueId, f32, i32)>,
+    /// Which reals are integers by the way they are computed, as far as that was asked.
+    integral: HashMap<ValueId, bool>,
+    /// Results of the model's operators that are integers, and whether their operators can leave a type.
+    integers: HashMap<ValueId, bool>,
     /// The elements of sequences; the values that name these are empty tensors.
     sequences: HashMap<ValueId, Vec<ValueId>>,
     /// How many of those were taken for their reals.
@@ -111,6 +125,8 @@ impl Builder {
             products: HashMap::new(),
             dynamic: HashMap::new(),
             wide: HashMap::new(),
+            integral: HashMap::new(),
+            integers: HashMap::new(),
             sequences: HashMap::new(),
             wide_taken: 0,
             approximated: 0,
@@ -167,8 +183,109 @@ impl Builder {
         self.dynamic.get(&value)
     }
 
+    /// Whether every element of a value is an integer by the way it is computed. Each value is looked at once, however many read it.
+    pub(crate) fn is_integral(&mut self, value: ValueId) -> bool {
+        let mut waiting = vec![value];
+        while let Some(&next) = waiting.last() {
+            let found = match self.integrality(next) {
+                Integrality::Known(found) => found,
+                Integrality::Of(operands) => {
+                    let known = waiting.len();
+                    waiting.extend(operands.iter().filter(|operand| !self.integral.contains_key(operand)));
+                    if waiting.len() > known {
+                        continue;
+                    }
+                    operands.iter().all(|operand| self.integral[operand])
+                }
+            };
+            self.integral.insert(next, found);
+            waiting.pop();
+        }
+        self.integral[&value]
+    }
+
+    /// What decides whether a value has integers alone.
+    fn integrality(&self, value: ValueId) -> Integrality {
+        use UnaryFunction as F;
+        if let Some(&found) = self.integral.get(&value) {
+            return Integrality::Known(found);
+        }
+        if !self.dtype(value).is_float() {
+            return Integrality::Known(true);
+        }
+        match self.op(value) {
+            FloatOp::Constant(tensor) => Integrality::Known(tensor.data.iter().all(|value| value.fract() == 0.0)),
+            FloatOp::Reindex { fill, .. } if fill.fract() != 0.0 => Integrality::Known(false),
+            FloatOp::Unary { function: F::Floor | F::Ceil | F::Round | F::Sign | F::Quotient(_), .. } => {
+                Integrality::Known(true)
+            }
+            FloatOp::Reshape(input)
+            | FloatOp::Transpose { input, .. }
+            | FloatOp::MaxPool { input, .. }
+            | FloatOp::Reindex { input, .. }
+            | FloatOp::Gather { input, .. }
+            | FloatOp::Unary { function: F::Relu | F::Abs | F::Neg, input } => Integrality::Of(vec![*input]),
+            FloatOp::Concat { inputs, .. } => Integrality::Of(inputs.clone()),
+            _ => Integrality::Known(false),
+        }
+    }
+
     /// The label of a node whose dynamic scale, or integers of one, `outputs` still depend on.
     pub(crate) fn dynamic_left(&self, outputs: &[FloatPort]) -> Option<&str> {
+        let live = self.live(outputs);
+        let is_left = |value: &&ValueId| live[value.0] && self.tensor(**value).is_none();
+        let left = self.dynamic.keys().filter(is_left).min()?;
+        self.nodes[left.0].provenance.first().map(String::as_str)
+    }
+
+    /// Remembers that a value is what an operator of the model gives, which can leave its type or not.
+    pub(crate) fn note_integers(&mut self, value: ValueId, wraps: bool) {
+        if self.dtype(value).is_integer() {
+            self.integers.entry(value).or_insert(wraps);
+        }
+    }
+
+    /// The integers that `outputs` depend on and that must stay within their types, with what bounds them.
+    pub(crate) fn typed_integers(&self, outputs: &[FloatPort]) -> TypedIntegers {
+        let live = self.live(outputs);
+        let judged = |value: ValueId| {
+            let wraps =
+                matches!(self.dtype(value), DType::Int32 | DType::Int64) && self.integers.get(&value) == Some(&true);
+            wraps && live[value.0] && self.tensor(value).is_none()
+        };
+        let rule = |value: ValueId| {
+            let is_integer = !self.dtype(value).is_float();
+            Rule::of(self.op(value), self.elements(value), |operand| self.shape(ValueId(operand)).to_vec(), is_integer)
+        };
+        let mut rules: HashMap<usize, Rule> = HashMap::new();
+        let mut waiting: Vec<usize> = (0..self.nodes.len()).filter(|&value| judged(ValueId(value))).collect();
+        while let Some(value) = waiting.pop() {
+            if let Entry::Vacant(entry) = rules.entry(value) {
+                waiting.extend(entry.insert(rule(ValueId(value))).operands_mut().iter().map(|operand| **operand));
+            }
+        }
+        let mut values: Vec<usize> = rules.keys().copied().collect();
+        values.sort_unstable();
+        let places: HashMap<usize, usize> = values.iter().enumerate().map(|(place, &value)| (value, place)).collect();
+        let step = |&value: &usize| {
+            let mut rule = rules.remove(&value).expect("each value has a rule");
+            rule.operands_mut().into_iter().for_each(|operand| *operand = places[operand]);
+            let (id, dtype) = (ValueId(value), self.dtype(ValueId(value)));
+            let ends = dtype.integer_range().map(|(lo, hi)| Bounds { lo, hi });
+            let held = ends.filter(|_| self.integers.contains_key(&id) && !judged(id));
+            let judged = ends.filter(|_| judged(id)).map(|ends| (self.label_of(id), dtype.name(), ends));
+            Step { rule, held, judged }
+        };
+        TypedIntegers::new(values.iter().map(step).collect())
+    }
+
+    /// The node, or the tensor, that a value comes from.
+    fn label_of(&self, value: ValueId) -> String {
+        self.nodes[value.0].provenance.first().cloned().unwrap_or_default()
+    }
+
+    /// Whether outputs depend on each value.
+    fn live(&self, outputs: &[FloatPort]) -> Vec<bool> {
         let mut live = vec![false; self.nodes.len()];
         outputs.iter().for_each(|port| live[port.value.0] = true);
         for index in (0..self.nodes.len()).rev() {
@@ -176,9 +293,7 @@ impl Builder {
                 self.nodes[index].op.operands().iter().for_each(|operand| live[operand.0] = true);
             }
         }
-        let is_left = |value: &&ValueId| live[value.0] && self.tensor(**value).is_none();
-        let left = self.dynamic.keys().filter(is_left).min()?;
-        self.nodes[left.0].provenance.first().map(String::as_str)
+        live
     }
 
     /// Counts a tensor that was taken for the reals which it approximates.

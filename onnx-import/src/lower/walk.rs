@@ -8,6 +8,7 @@ use super::{Builder, Call};
 use crate::dtype::DType;
 use crate::error::{ImportError, NodeError};
 use crate::float::graph::{FloatGraph, FloatPort, ValueId};
+use crate::float::typed;
 use crate::import::ImportOptions;
 use crate::ops::takes_sequences;
 use crate::parse::{canonical_domain, operator_sets, tensor, ExternalData, Model, OperatorSets};
@@ -58,6 +59,7 @@ pub(crate) fn lower(
         name: graph.name.clone(),
         source_digest: model.digest,
         remarks: walk.builder.remarks(),
+        integers: walk.builder.typed_integers(&outputs),
         nodes: walk.builder.into_nodes(),
         inputs,
         outputs,
@@ -216,6 +218,7 @@ impl<'m> Walk<'m> {
         let attributes = Attributes::new(&node.attribute, self.external).map_err(at)?;
         let mut call = Call { builder: &mut self.builder, attributes, inputs, used_outputs, version };
         let results = operator(&mut call).map_err(at)?;
+        results.iter().for_each(|&result| call.builder.note_integers(result, typed::wraps(&node.op_type)));
         match call.attributes.unread() {
             Some(attribute) => Err(at(NodeError::UnknownAttribute { attribute: attribute.to_owned(), version })),
             None => Ok(results.into_iter().map(Some).collect()),

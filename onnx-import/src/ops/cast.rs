@@ -87,7 +87,7 @@ fn convert_data(builder: &mut Builder, input: ValueId, from: DType, to: DType) -
             "cast to int64 instead",
         ));
     }
-    if to.is_integer() && !from.is_integer() && from != DType::Bool && !is_integral(builder, input) {
+    if to.is_integer() && !from.is_integer() && from != DType::Bool && !builder.is_integral(input) {
         let shape = builder.shape(input).to_vec();
         return builder.emit(FloatOp::Unary { input, function: UnaryFunction::Quotient(1.0) }, shape, to);
     }
@@ -97,26 +97,6 @@ fn convert_data(builder: &mut Builder, input: ValueId, from: DType, to: DType) -
 fn contains(outer: DType, inner: DType) -> bool {
     match (outer.integer_range(), inner.integer_range()) {
         (Some((lo, hi)), Some((least, most))) => lo <= least && most <= hi,
-        _ => false,
-    }
-}
-
-/// Whether every value is an integer by the way it is computed.
-fn is_integral(builder: &Builder, value: ValueId) -> bool {
-    use UnaryFunction as F;
-    if !builder.dtype(value).is_float() {
-        return true;
-    }
-    match builder.op(value) {
-        FloatOp::Constant(tensor) => tensor.data.iter().all(|value| value.fract() == 0.0),
-        FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::MaxPool { input, .. } => {
-            is_integral(builder, *input)
-        }
-        FloatOp::Reindex { input, fill, .. } => fill.fract() == 0.0 && is_integral(builder, *input),
-        FloatOp::Gather { input, .. } => is_integral(builder, *input),
-        FloatOp::Concat { inputs, .. } => inputs.iter().all(|&input| is_integral(builder, input)),
-        FloatOp::Unary { function: F::Floor | F::Ceil | F::Round | F::Sign | F::Quotient(_), .. } => true,
-        FloatOp::Unary { function: F::Relu | F::Abs | F::Neg, input } => is_integral(builder, *input),
         _ => false,
     }
 }

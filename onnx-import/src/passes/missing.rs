@@ -136,9 +136,9 @@ pub(crate) fn settle<'a>(graph: &'a FloatGraph, nullable: &BTreeSet<usize>) -> R
     let port = |port: &FloatPort| FloatPort { value: values[port.value.0].number(), ..port.clone() };
     let outputs = graph.outputs.iter().map(port).collect();
     let FloatGraph { name, source_digest, remarks, .. } = graph;
-    let (name, remarks) = (name.clone(), remarks.clone());
-    let settled =
-        FloatGraph { nodes: output.into_nodes(), inputs, outputs, name, source_digest: *source_digest, remarks };
+    let (name, remarks, integers) = (name.clone(), remarks.clone(), graph.integers.clone());
+    let (nodes, source_digest) = (output.into_nodes(), *source_digest);
+    let settled = FloatGraph { nodes, inputs, outputs, name, source_digest, remarks, integers };
     Ok(Cow::Owned(super::simplify(settled)))
 }
 

@@ -67,6 +67,7 @@ mod tests {
             outputs: vec![FloatPort { name: "y".into(), value: last, range: None, nullable: false }],
             nodes,
             remarks: vec![],
+            integers: Default::default(),
         }
     }
 

@@ -117,6 +117,21 @@ pub enum QuantizeError {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// Integers that may leave the type which the model gives them, where they would wrap around.
+    #[error(
+        "node {node:?}: its {data_type} results may lie anywhere in [{lo}, {hi}], and wrap around beyond {data_type}; \
+         calibrate with the integers that occur, for inputs of a smaller range, or have the model compute in a wider type"
+    )]
+    WrapsAround {
+        /// The node.
+        node: String,
+        /// Their type.
+        data_type: &'static str,
+        /// Smallest value by the ranges of the inputs.
+        lo: f64,
+        /// Largest value by the ranges of the inputs.
+        hi: f64,
+    },
     /// An option outside what is supported.
     #[error("{option} is {value}, and must lie in {admissible}")]
     Option {

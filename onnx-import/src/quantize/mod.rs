@@ -50,6 +50,7 @@ pub use ranges::Ranges;
 
 use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};
 use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
+use crate::float::typed::{Beyond, Bounds};
 use crate::samples::Samples;
 use calibrate::Calibration;
 
@@ -348,6 +349,11 @@ fn compile_at(
     let given = given.filter(|given| given.shifts.len() == plan.nodes.len());
     let scales = given.map_or(own, |given| given.scales.clone());
     let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]), options.private_weights)?;
+    check_integers(graph, |number| {
+        let node = &emitted.nodes[emitted.inputs[&number].0 as usize];
+        let Op::Input { lo, hi } = node.op else { unreachable!("ports of inputs name input nodes") };
+        Bounds { lo: lo as f64 * node.scale, hi: hi as f64 * node.scale }
+    })?;
     let steps = Steps { scales, shifts: std::mem::take(&mut emitted.shifts) };
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
@@ -379,6 +385,14 @@ fn compile_at(
     };
     program.validate()?;
     Ok((program, emitted.origins, steps))
+}
+
+/// Refuses integers that may wrap around in the model for inputs that the program takes, since those of the program do not.
+fn check_integers(graph: &FloatGraph, input: impl Fn(usize) -> Bounds) -> Result<(), QuantizeError> {
+    match graph.integers.beyond(input) {
+        Some(Beyond { node, data_type, lo, hi }) => Err(QuantizeError::WrapsAround { node, data_type, lo, hi }),
+        None => Ok(()),
+    }
 }
 
 /// An input with a quantizer of its own, or of integers, has the step that the model says.

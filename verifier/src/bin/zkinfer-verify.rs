@@ -8,7 +8,7 @@ use serde_json::json;
 use verifier::container::{self, ContainerError, Kind};
 use verifier::link::{verify_model, Model, ModelRefusal};
 use verifier::{
-    verify_file, KeyError, Link, Policy, Refusal, Registration, RegistrationError, Statement, VerifyingKey,
+    printable, verify_file, KeyError, Link, Policy, Refusal, Registration, RegistrationError, Statement, VerifyingKey,
 };
 
 const HELP: &str = "\
@@ -132,7 +132,7 @@ fn report(arguments: &Arguments, verdict: &Result<Statement, ModelRefusal>, veri
             }
         }
         Err(refusal) => {
-            eprintln!("refused: {refusal}");
+            eprintln!("refused: {}", printable(&refusal.to_string()));
             if arguments.json {
                 let reason = refusal.to_string();
                 println!("{}", json!({ "accepted": false, "refusal": refusal.code(), "reason": reason }));
@@ -156,7 +156,7 @@ fn run() -> Result<ExitCode, Failure> {
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|failure| {
-        eprintln!("error: {failure}");
+        eprintln!("error: {}", printable(&failure.to_string()));
         ExitCode::from(2)
     })
 }

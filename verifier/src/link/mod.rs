@@ -110,6 +110,17 @@ pub enum LinkRefusal {
         /// Columns of the other.
         to: usize,
     },
+    /// A proof has weights in rows that a link between the sides says nothing about.
+    #[error(
+        "the weights of a proof fill all of its rows but the last {found}, and the other side's all but the last {compared}: \
+         lay both programs out alike, or link each proof to a registration"
+    )]
+    BlindedRows {
+        /// Blinded rows of the proof.
+        found: usize,
+        /// Blinded rows of the other side, which the link does not compare.
+        compared: usize,
+    },
     /// Another number of bytes than a link of these sides has.
     #[error("the link has {found} bytes, and must have {expected}")]
     Length {
@@ -152,6 +163,7 @@ impl LinkRefusal {
             LinkRefusal::NumberKind => "link-kind",
             LinkRefusal::Content => "link-content",
             LinkRefusal::Columns { .. } => "link-columns",
+            LinkRefusal::BlindedRows { .. } => "link-blinded-rows",
             LinkRefusal::Length { .. } => "link-length",
             LinkRefusal::Point { .. } => "link-point",
             LinkRefusal::Scalar { .. } => "link-scalar",
@@ -255,17 +267,29 @@ pub fn check_sides(srs: &SrsMark, from: &Side, to: &Side) -> Result<(), LinkRefu
         return Err(LinkRefusal::Domain { from: from.k(), to: to.k() });
     }
     check_contents(from.content(), to.content())?;
+    check_blinded_rows(from, to)?;
     match (from.points().len(), to.points().len()) {
         (from, to) if from != to => Err(LinkRefusal::Columns { from, to }),
         _ => Ok(()),
     }
 }
 
+/// A port lies above the blinded rows of every machine. Weights reach down to those of their own, and what is not compared of a
+/// registration no proof has.
+fn check_blinded_rows(from: &Side, to: &Side) -> Result<(), LinkRefusal> {
+    let compared = blinded_rows(from, to);
+    let is_cut = |side: &&&Side| side.content() == Content::Weights && side.blinded_rows() < compared;
+    match [from, to].iter().find(is_cut) {
+        Some(side) => Err(LinkRefusal::BlindedRows { found: side.blinded_rows(), compared }),
+        None => Ok(()),
+    }
+}
+
 fn check_contents(from: Content, to: Content) -> Result<(), LinkRefusal> {
-    use Content::{Port, Weights};
+    use Content::{Port, Registered, Weights};
     match (from, to) {
-        (Weights, Weights) => Ok(()),
-        (Port { .. }, Weights) | (Weights, Port { .. }) => Err(LinkRefusal::Content),
+        (Weights | Registered, Weights | Registered) => Ok(()),
+        (Port { .. }, Weights | Registered) | (Weights | Registered, Port { .. }) => Err(LinkRefusal::Content),
         (Port { elements: from, .. }, Port { elements: to, .. }) if from != to => {
             Err(LinkRefusal::Elements { from, to })
         }
@@ -407,4 +431,35 @@ fn absorb_point(hash: &mut KeccakTranscript<()>, point: G1Affine) {
 /// `Σ_j base^j·terms_j`
 fn powers_sum(base: Fr, terms: impl DoubleEndedIterator<Item = Fr>) -> Fr {
     terms.rev().fold(Fr::ZERO, |sum, term| sum * base + term)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(content: Content, blinded_rows: usize) -> Side {
+        Side { srs: Digest([0; 32]), k: 10, blinded_rows, content, points: vec![], context: [0; 32] }
+    }
+
+    /// The last rows of the one proof that the other's machine blinds may hold weights of which the link would say nothing.
+    #[test]
+    fn weights_of_proofs_with_other_blinded_rows_are_not_compared() {
+        let port = Content::Port { elements: 3, scale: 1.0, kind: circuits::graph::PortKind::Real };
+        for (contents, rows, refused) in [
+            ([Content::Weights; 2], [6, 6], None),
+            ([Content::Weights; 2], [6, 9], Some((6, 9))),
+            ([Content::Weights; 2], [9, 6], Some((6, 9))),
+            ([Content::Registered, Content::Weights], [6, 9], None),
+            ([Content::Weights, Content::Registered], [6, 9], Some((6, 9))),
+            ([port; 2], [6, 9], None),
+        ] {
+            let [from, to] = [0, 1].map(|index| side(contents[index], rows[index]));
+            let found = match check_blinded_rows(&from, &to) {
+                Ok(()) => None,
+                Err(LinkRefusal::BlindedRows { found, compared }) => Some((found, compared)),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(found, refused, "{contents:?} {rows:?}");
+        }
+    }
 }

@@ -41,8 +41,10 @@ pub enum Content {
         /// What the numbers are.
         kind: PortKind,
     },
-    /// Weights, in all rows but the last.
+    /// Weights of a proof, in all rows but the blinded ones.
     Weights,
+    /// Registered weights, in all rows but the blinded ones.
+    Registered,
 }
 
 /// What can be linked of the proofs under a key: their private weights, or a committed port.
@@ -124,7 +126,7 @@ impl Side {
             srs: registration.terms().srs,
             k: registration.terms().k,
             blinded_rows: registration.blinded_rows(),
-            content: Content::Weights,
+            content: Content::Registered,
             points: registration.points().to_vec(),
             context: hash.finalize().into(),
         }

@@ -5,6 +5,7 @@
 //! so an image has one row of elements; an index is in range by the analysis, so a key has one index and group.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -36,17 +37,12 @@ pub(super) fn audit(identities: &Identities<'_>) -> Result<(), AuditError> {
     for &(source, destination) in identities.skeleton.copies.iter().filter(|(_, to)| is_key.contains(to)) {
         sources.entry(destination).or_default().push(source);
     }
+    Promises::of(identities)?.are_kept()?;
     let run = Run::new(identities);
     gathers.iter().try_for_each(|gather| {
         let node = program.node(gather.tensor);
         let refuse = |what| Err(AuditError::Gather { node: node.name.clone(), what });
-        let Op::Gather { input, entries } = &node.op else { return refuse("it gathers no rows") };
-        if !is_the_table(identities, gather, entries) {
-            return refuse("its table holds other rows");
-        }
-        if !in_range(identities, gather) {
-            return refuse("an element is not looked up in the range of the entries");
-        }
+        let Op::Gather { input, .. } = &node.op else { return refuse("it gathers no rows") };
         let plan = gather.plan;
         let rows = node.elements() / plan.columns;
         if gather.keys.len() != rows * plan.groups || node.shape.last() != Some(&plan.columns) {
@@ -80,33 +76,85 @@ fn looks_up(identities: &Identities<'_>, place: &Place, tag: i64) -> bool {
     fixed(FixedColumn::ValueSwitch(place.lane)) == 1 && fixed(FixedColumn::ValueTag(place.lane)) == tag
 }
 
-/// Whether an entry of a table with that tag is what `expected` makes of its key, for all entries.
-fn holds(identities: &Identities<'_>, tag: i64, expected: impl Fn(i64) -> Option<i64>) -> bool {
-    let skeleton = identities.skeleton;
-    (0..skeleton.params.tables).all(|table| {
-        let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
-        (0..skeleton.regions.rows(Region::Tables)).all(|row| {
-            let [key, image, found] = columns.map(|column| skeleton.fixed(column, row));
-            found != tag || expected(key) == Some(image)
-        })
-    })
+/// What the entries of tables with a tag have to be.
+#[derive(Default)]
+struct Promise<'a> {
+    /// The rows of a matrix, for this node.
+    rows: Option<(&'a LaidGather, &'a Weights)>,
+    /// The identity on a part of these numbers, for this node.
+    range: Option<(&'a LaidGather, Range<i64>)>,
 }
 
-/// Whether the gathered matrix stands under the tag, and nothing else.
-fn is_the_table(identities: &Identities<'_>, gather: &LaidGather, entries: &Weights) -> bool {
-    let plan = gather.plan;
-    let keys = (entries.len() / plan.columns * plan.groups) as i64;
-    let fits = plan.bits as usize * plan.digits < 63 && plan.digits * plan.groups >= plan.columns;
-    fits && holds(identities, plan.tag, |key| (0..keys).contains(&key).then(|| plan.entry(entries, key as usize)))
+/// The promises of all tags that gathered rows rely on. Nodes that gather the same rows have one, and each entry is looked at once.
+struct Promises<'a> {
+    identities: &'a Identities<'a>,
+    by_tag: HashMap<i64, Promise<'a>>,
 }
 
-/// Whether every element is looked up in the identity on a range of as many values as digits have.
-fn in_range(identities: &Identities<'_>, gather: &LaidGather) -> bool {
-    let plan = gather.plan;
+impl<'a> Promises<'a> {
+    fn of(identities: &'a Identities<'a>) -> Result<Self, AuditError> {
+        let mut by_tag: HashMap<i64, Promise<'a>> = HashMap::new();
+        // Where matrices lie that are known to be those of their tags.
+        let mut compared: HashSet<(i64, usize)> = HashSet::new();
+        for gather in &identities.layout.gathers[..] {
+            let node = identities.program.node(gather.tensor);
+            let refuse = |what| Err(AuditError::Gather { node: node.name.clone(), what });
+            let Op::Gather { entries, .. } = &node.op else { return refuse("it gathers no rows") };
+            let plan = gather.plan;
+            let own = by_tag.entry(plan.tag).or_default();
+            let fits = plan.bits as usize * plan.digits < 63 && plan.digits * plan.groups >= plan.columns;
+            let is_new = compared.insert((plan.tag, entries.address()));
+            let (first, known) = *own.rows.get_or_insert((gather, entries));
+            if !fits || first.plan != plan || is_new && known != entries {
+                return refuse("its table holds other rows");
+            }
+            let Some(tag) = range_of(identities, gather) else {
+                return refuse("an element is not looked up in the range of the entries");
+            };
+            let digits = plan.lo..plan.lo + (1 << plan.bits);
+            let (_, range) = by_tag.entry(tag).or_default().range.get_or_insert((gather, digits.clone()));
+            *range = range.start.max(digits.start)..range.end.min(digits.end);
+        }
+        Ok(Self { identities, by_tag })
+    }
+
+    fn are_kept(&self) -> Result<(), AuditError> {
+        let skeleton = self.identities.skeleton;
+        for table in 0..skeleton.params.tables {
+            let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
+            for row in 0..skeleton.regions.rows(Region::Tables) {
+                let [key, image, tag] = columns.map(|column| skeleton.fixed(column, row));
+                if let Some(promise) = self.by_tag.get(&tag) {
+                    self.is_kept(promise, key, image)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_kept(&self, promise: &Promise<'_>, key: i64, image: i64) -> Result<(), AuditError> {
+        let refuse = |gather: &LaidGather, what| {
+            Err(AuditError::Gather { node: self.identities.program.node(gather.tensor).name.clone(), what })
+        };
+        if let Some((gather, entries)) = promise.rows {
+            let keys = (entries.len() / gather.plan.columns * gather.plan.groups) as i64;
+            if !(0..keys).contains(&key) || gather.plan.entry(entries, key as usize) != image {
+                return refuse(gather, "its table holds other rows");
+            }
+        }
+        match &promise.range {
+            Some((gather, range)) if !range.contains(&key) || key != image => {
+                refuse(gather, "an element is not looked up in the range of the entries")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The tag under which all elements of gathered rows are looked up.
+fn range_of(identities: &Identities<'_>, gather: &LaidGather) -> Option<i64> {
     let homes = &identities.layout.homes[gather.tensor.0 as usize];
-    let Some(&first) = homes.first() else { return false };
+    let first = homes.first()?;
     let tag = identities.skeleton.fixed(FixedColumn::ValueTag(first.lane), first.row as usize);
-    let digits = plan.lo..plan.lo + (1 << plan.bits);
-    homes.iter().all(|place| looks_up(identities, place, tag))
-        && holds(identities, tag, |value| digits.contains(&value).then_some(value))
+    homes.iter().all(|place| looks_up(identities, place, tag)).then_some(tag)
 }

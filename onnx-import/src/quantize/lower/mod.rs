@@ -10,6 +10,7 @@ mod reduce;
 mod softmax;
 mod top;
 mod trees;
+mod uses;
 mod views;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::plan::{MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
 use super::InputStep;
 use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 use crate::float::quantized::Quantizer;
+use uses::Uses;
 
 /// Makes the plan of a calibrated graph for activations of `bits` bits; `ranges` are those of the graph's nodes.
 ///
@@ -40,6 +42,7 @@ pub(super) fn lower(
         calibration,
         ranges,
         fusion: Fusion::of(graph),
+        uses: Uses::of(graph),
         bits,
         plan: Plan::default(),
         values: vec![None; graph.nodes.len()],
@@ -57,6 +60,7 @@ struct Lowering<'a> {
     calibration: &'a Calibration,
     ranges: &'a [Range],
     fusion: Fusion,
+    uses: Uses,
     bits: u32,
     plan: Plan,
     /// The plan node of each value that has one, its elements in the value's row-major order.

@@ -1,5 +1,7 @@
 //! Quantized operators, whose steps and integers are the model's own.
 
+use std::collections::HashSet;
+
 use circuits::graph::ConvGeometry;
 
 use super::Lowering;
@@ -19,12 +21,11 @@ impl Lowering<'_> {
     }
 
     fn quantizer_behind(&self, value: ValueId, moves: usize) -> Option<Quantizer> {
-        let output = self.graph.outputs.iter().any(|port| port.value == value);
-        let readers = self.graph.nodes.iter().enumerate().filter(|(_, node)| node.op.operands().contains(&value));
-        let quantizers = readers.map(|(index, node)| match node.op {
+        let output = self.uses.is_output(value);
+        let quantizers = self.uses.readers(value).iter().map(|&reader| match self.node(reader).op {
             FloatOp::Quantize { quantizer, .. } => Some(quantizer),
             FloatOp::Reshape(_) | FloatOp::Transpose { .. } | FloatOp::Reindex { fill: 0.0, .. } => {
-                self.quantizer_behind(ValueId(index), moves.checked_sub(1)?)
+                self.quantizer_behind(reader, moves.checked_sub(1)?)
             }
             _ => None,
         });
@@ -35,11 +36,16 @@ impl Lowering<'_> {
 
     /// Whether a node holds the integers of an input that has the model's own scale, perhaps moved.
     fn is_quantized_input(&self, id: PlanId) -> bool {
-        match &self.plan.node(id).op {
-            PlanOp::Input { quantizer, .. } => quantizer.is_some(),
-            PlanOp::View { sources, .. } => sources.iter().all(|&source| self.is_quantized_input(source)),
-            _ => false,
+        let mut waiting = vec![id];
+        let mut seen = HashSet::new();
+        while let Some(next) = waiting.pop() {
+            match &self.plan.node(next).op {
+                PlanOp::Input { quantizer: Some(_), .. } => {}
+                PlanOp::View { sources, .. } => waiting.extend(sources.iter().filter(|&&source| seen.insert(source))),
+                _ => return false,
+            }
         }
+        true
     }
 
     /// Integers of an input that is given as such, or of a computed real by a table.

@@ -177,10 +177,16 @@ impl Lowering<'_> {
 
     /// Whether nothing but outputs of the model reads the value, through reshapes at most.
     fn only_leaves(&self, value: ValueId) -> bool {
-        self.graph.nodes.iter().enumerate().all(|(index, node)| {
-            !node.op.operands().contains(&value)
-                || (matches!(node.op, FloatOp::Reshape(_)) && self.only_leaves(ValueId(index)))
-        })
+        let mut waiting = vec![value];
+        while let Some(next) = waiting.pop() {
+            let readers = self.uses.readers(next);
+            if !readers.iter().all(|&reader| matches!(self.node(reader).op, FloatOp::Reshape(_))) {
+                return false;
+            }
+            // A reshape has one operand: none is met twice.
+            waiting.extend(readers);
+        }
+        true
     }
 
     fn shifted(
