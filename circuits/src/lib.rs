@@ -23,6 +23,7 @@ pub mod layout;
 pub mod machine;
 mod origin;
 pub mod poseidon;
+mod products;
 pub mod recipe;
 pub mod reference;
 pub mod registration;

@@ -664,10 +664,17 @@ fn softmax_of_some_elements() {
                 i % shape[1] >= i / shape[1] || i / shape[1] == 0
             }
         });
-        let y = b.real(FloatOp::MaskedSoftmax { input: x, axis, kept: kept.collect() }, &shape);
+        let kept: Arc<[bool]> = kept.collect();
+        let taking_part = kept.iter().filter(|kept| **kept).count();
+        let y = b.real(FloatOp::MaskedSoftmax { input: x, axis, kept }, &shape);
         let compiled = check(&b.finish(y));
         let masked = |op: &Op| matches!(op, Op::View { map, .. } if map.contains(&ViewElement::Zero));
         assert!(count(&compiled, masked) > 0, "masked elements are zero by themselves");
+        let maxima = compiled.program.nodes.iter().filter_map(|node| match node.op {
+            Op::Max { input } => Some(compiled.program.node(input).elements()),
+            _ => None,
+        });
+        assert_eq!(maxima.sum::<usize>(), taking_part, "maxima are taken over the elements that take part");
     }
 }
 

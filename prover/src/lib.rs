@@ -50,5 +50,5 @@ pub mod srs;
 pub mod transform;
 
 pub use keys::{setup, MemberError, Plan, ProvingKey, ProvingKeyError, SetupError};
-pub use prove::{draw_salt, prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover};
+pub use prove::{draw_salt, prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover, Run};
 pub use report::{Progress, Report, RoundReport, Stage, StageReport};

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::path::PathBuf;
 
 use circuits::digest::Salt;
+use circuits::graph::Program;
 use circuits::interface::PackError;
 use circuits::machine::{Assignment, MachineCircuit, Placement};
 use circuits::reference::{self, RunError, Trace};
@@ -33,7 +34,7 @@ use crate::plonk::permutation::PermutationError;
 use crate::plonk::prove::{Job, PlonkError};
 use crate::plonk::randomness::Randomness;
 use crate::registration::{columns_digest, RegisteredWeights};
-use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, Stages};
+use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, StageReport, Stages};
 use crate::srs::Srs;
 
 /// What makes the proof.
@@ -149,6 +150,9 @@ pub enum ProveError {
     /// The program can't be run on the inputs.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The run has other tensors than the program.
+    #[error("the run to be proved is none of the key's program")]
+    OtherRun,
     /// Not as many salts as hashed ports.
     #[error("the program has {expected} hashed ports, and {found} salts are given")]
     Salts {
@@ -247,6 +251,37 @@ pub struct Proved {
 impl std::fmt::Debug for Proved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Proved").field("proof", &self.proof).field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+/// A run of a program, to be proved. `Debug` tells nothing of the values.
+#[derive(Clone)]
+pub struct Run {
+    trace: Trace,
+    report: StageReport,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// Runs a program on `inputs` (the values of its input ports in order, each row-major).
+    ///
+    /// # Errors
+    /// The inputs are not admissible.
+    pub fn new(program: &Program, inputs: &[Vec<i64>]) -> Result<Self, RunError> {
+        let mut stages = Stages::new(&());
+        let trace = stages.run(Stage::Witness, || reference::run(program, inputs))?;
+        let report = stages.report().stages.pop().expect("the stage is done");
+        Ok(Self { trace, report })
+    }
+
+    /// All tensors of the run. Private: it holds the private values.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
     }
 }
 
@@ -517,21 +552,39 @@ impl<'a> Prover<'a> {
         options: &ProveOptions,
         progress: &dyn Progress,
     ) -> Result<Proved, ProveError> {
+        self.prove_run(Run::new(self.key.plan().program(), inputs)?, salts, options, progress)
+    }
+
+    /// [`Self::prove_salted`] of a run of the key's program that was made before.
+    ///
+    /// # Errors
+    /// There are more or fewer salts, the run is none of the key's program, or no proof could be made. A run of a program of the same
+    /// shape gives a proof that is not accepted.
+    pub fn prove_run(
+        &self,
+        run: Run,
+        salts: &[Salt],
+        options: &ProveOptions,
+        progress: &dyn Progress,
+    ) -> Result<Proved, ProveError> {
         refuse_degree_override()?;
         let plan = self.key.plan();
         let (expected, found) = (plan.layout().interface().hashed().count(), salts.len());
         if found != expected {
             return Err(ProveError::Salts { expected, found });
         }
+        let Run { trace, report } = run;
         let mut stages = Stages::new(progress);
-        let (trace, assignment) = stages.run(Stage::Witness, || {
-            let trace = reference::run(plan.program(), inputs)?;
-            let assignment = plan.layout().assign(plan.program(), &trace, salts);
-            Ok::<_, ProveError>((trace, assignment))
-        })?;
+        if !trace.has_shape_of(plan.program()) {
+            return Err(ProveError::OtherRun);
+        }
+        let assignment =
+            stages.run(Stage::Witness, || Ok::<_, ProveError>(plan.layout().assign(plan.program(), &trace, salts)))?;
+        stages.add_to_last(&report);
         let public = plan.layout().public_data(plan.program(), &trace, salts);
         let instances = plan.layout().interface().pack(&public)?;
-        let seed = self.seed(inputs, salts, options.entropy)?;
+        let inputs: Vec<&[i64]> = plan.program().inputs.iter().map(|port| trace.tensor(port.tensor)).collect();
+        let seed = self.seed(&inputs, salts, options.entropy)?;
         let Made { words, rounds, ports, weights } = stages.run(Stage::Prove, || match &self.backend {
             Backend::Native(native) => {
                 native.prove(assignment, &instances, seed, self.weights.as_ref(), options.check, progress)
@@ -607,7 +660,7 @@ impl<'a> Prover<'a> {
         }
     }
 
-    fn seed(&self, inputs: &[Vec<i64>], salts: &[Salt], entropy: Entropy) -> Result<[u8; 32], ProveError> {
+    fn seed(&self, inputs: &[&[i64]], salts: &[Salt], entropy: Entropy) -> Result<[u8; 32], ProveError> {
         match entropy {
             Entropy::Seed(seed) => Ok(seed),
             Entropy::System => {
@@ -657,7 +710,7 @@ fn hedged(
     engine: Engine,
     key: Digest,
     weights: Option<Digest>,
-    inputs: &[Vec<i64>],
+    inputs: &[&[i64]],
     salts: &[Salt],
 ) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -698,27 +751,23 @@ mod tests {
     #[test]
     fn blinding_depends_on_everything() {
         let seed =
-            |byte, key, inputs: &[Vec<i64>]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), None, inputs, &[]);
+            |byte, key, inputs: &[&[i64]]| hedged(&[byte; 32], Engine::Native, Digest([key; 32]), None, inputs, &[]);
         let salted = |byte| {
             let salt = [Salt::from_bytes([byte; Salt::BYTES])];
-            hedged(&[1; 32], Engine::Native, Digest([2; 32]), None, &[vec![3, 4]], &salt)
+            hedged(&[1; 32], Engine::Native, Digest([2; 32]), None, &[&[3, 4]], &salt)
         };
         let weighted = |weights: [i64; 2]| {
             let columns = [Integers::from(weights.to_vec())];
-            hedged(&[1; 32], Engine::Native, Digest([2; 32]), Some(columns_digest(&columns)), &[vec![3, 4]], &[])
+            hedged(&[1; 32], Engine::Native, Digest([2; 32]), Some(columns_digest(&columns)), &[&[3, 4]], &[])
         };
-        let first = seed(1, 2, &[vec![3, 4]]);
-        assert_eq!(first, seed(1, 2, &[vec![3, 4]]));
-        let others = [
-            seed(0, 2, &[vec![3, 4]]),
-            seed(1, 0, &[vec![3, 4]]),
-            seed(1, 2, &[vec![3, 5]]),
-            seed(1, 2, &[vec![3], vec![4]]),
-        ];
+        let first = seed(1, 2, &[&[3, 4]]);
+        assert_eq!(first, seed(1, 2, &[&[3, 4]]));
+        let others =
+            [seed(0, 2, &[&[3, 4]]), seed(1, 0, &[&[3, 4]]), seed(1, 2, &[&[3, 5]]), seed(1, 2, &[&[3], &[4]])];
         assert!(others.iter().all(|other| *other != first));
         assert!(salted(5) != first && salted(5) != salted(6));
         assert!(weighted([5, 6]) != first && weighted([5, 6]) != weighted([5, 7]));
-        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), None, &[vec![3, 4]], &[]), first);
+        assert_ne!(hedged(&[1; 32], Engine::Stock, Digest([2; 32]), None, &[&[3, 4]], &[]), first);
         assert_eq!(format!("{:?}", Entropy::Seed([7; 32])), "Seed");
     }
 

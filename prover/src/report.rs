@@ -191,6 +191,14 @@ impl<'a> Stages<'a> {
         Ok(result)
     }
 
+    /// Adds what was done of the last stage before it.
+    pub(crate) fn add_to_last(&mut self, earlier: &StageReport) {
+        let last = self.done.last_mut().filter(|last| last.stage == earlier.stage);
+        let last = last.expect("the stage is the last one");
+        last.wall_seconds += earlier.wall_seconds;
+        last.cpu_seconds = last.cpu_seconds.zip(earlier.cpu_seconds).map(|(last, earlier)| last + earlier);
+    }
+
     pub(crate) fn add_rounds(&mut self, rounds: Vec<RoundReport>) {
         self.rounds.extend(rounds);
     }

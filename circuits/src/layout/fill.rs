@@ -10,6 +10,7 @@ use super::tables::GatherPlan;
 use crate::digest::Salt;
 use crate::graph::{Op, Program, TableId, TensorId};
 use crate::machine::{AdviceColumn, Cell, Integers, Region, Skeleton};
+use crate::products::{self, Narrow, Numbers, Wide};
 use crate::reference::{shift_half_up, Trace};
 
 /// How an accumulator becomes an element.
@@ -455,22 +456,53 @@ fn plane_sums(program: &Program, trace: &Trace, conv: &PlaneConv) -> Vec<Vec<i64
         values.collect::<Vec<_>>()
     });
     let planes: Vec<Vec<Vec<i64>>> = planes.collect();
+    let largest = products::largest(planes.iter().flatten().flatten());
+    let narrow = planes.iter().map(|group| group.iter().map(|plane| products::narrow(plane)).collect());
+    let narrow: Option<Vec<Vec<Vec<i16>>>> = narrow.collect();
     let channel = |channel: usize| {
         let weights = weights.slice(channel * per_output..(channel + 1) * per_output);
-        let group = channel / conv.outputs;
-        let mut sums = vec![bias[channel]; conv.output_cells];
-        for (plane, values) in conv.groups[group].iter().zip(&planes[group]) {
-            for &(shift, position) in &plane.taps {
-                let weight = i64::from(weights[position]);
-                if weight != 0 {
-                    let window = sums[shift..shift + conv.cells].iter_mut();
-                    window.zip(values).for_each(|(sum, x)| *sum = sum.wrapping_add(weight.wrapping_mul(*x)));
-                }
+        let (group, bias) = (channel / conv.outputs, bias[channel]);
+        let bound = products::bound(&weights, largest, bias);
+        let few_bits = narrow.as_ref().zip(i32::try_from(bound).ok().and_then(|_| products::narrow(&weights)));
+        match few_bits {
+            Some((planes, weights)) => {
+                let sums = conv.sums::<Narrow>(group, &planes[group], &weights, bias as i32);
+                sums.into_iter().map(i64::from).collect()
+            }
+            None => {
+                let weights: Vec<i64> = weights.into_iter().map(i64::from).collect();
+                conv.sums::<Wide>(group, &planes[group], &weights, bias)
             }
         }
-        sums
     };
     (0..bias.len()).into_par_iter().map(channel).collect()
+}
+
+impl PlaneConv {
+    /// The coefficients of one output channel of a group, of its planes and weights.
+    fn sums<N: Numbers>(
+        &self,
+        group: usize,
+        planes: &[Vec<N::Factor>],
+        weights: &[N::Factor],
+        bias: N::Sum,
+    ) -> Vec<N::Sum> {
+        let mut sums = vec![bias; self.output_cells];
+        // Taps that read the same window are added up together.
+        let taps = self.groups[group].iter().zip(planes);
+        let mut terms: Vec<_> = taps
+            .flat_map(|(plane, values)| {
+                plane.taps.iter().map(|&(shift, position)| (shift, (weights[position], &values[..])))
+            })
+            .collect();
+        terms.sort_by_key(|(shift, _)| *shift);
+        for window in terms.chunk_by(|a, b| a.0 == b.0) {
+            let shift = window[0].0;
+            let terms = window.iter().map(|(_, term)| *term);
+            products::add_products::<N>(&mut sums[shift..shift + self.cells], terms);
+        }
+        sums
+    }
 }
 
 fn plane_values(trace: &Trace, plane: &PlaneTaps, cells: usize) -> Vec<i64> {

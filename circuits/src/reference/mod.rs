@@ -22,6 +22,12 @@ impl Trace {
         &self.tensors[tensor.0 as usize]
     }
 
+    /// Whether there are as many tensors as the program has, each with as many elements.
+    pub fn has_shape_of(&self, program: &Program) -> bool {
+        let lengths = self.tensors.iter().map(Vec::len);
+        lengths.eq(program.nodes.iter().map(|node| node.elements()))
+    }
+
     /// The output values in the order of the program's output ports.
     pub fn outputs(&self, program: &Program) -> Vec<Vec<i64>> {
         program.outputs.iter().map(|port| self.tensor(port.tensor).to_vec()).collect()

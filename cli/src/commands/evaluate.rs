@@ -121,7 +121,8 @@ fn prove(
     for index in 0..count {
         let inputs = inference::sample(program, samples, index)?;
         let salts = salts::draw(key.verifying_key().interface())?;
-        let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer.without_bars())?;
+        let proved =
+            keys::prove(&prover, &expected, inference::run(program, &inputs)?, &salts, printer.without_bars())?;
         let (_, took) =
             check(key.verifying_key(), &proved.proof).map_err(|failure| failure.context(format!("sample {index}")))?;
         cpu = cpu.zip(proved.cpu_seconds).map(|(sum, spent)| sum + spent);

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
     // Before the heavy stages, so that an input that does not fit costs nothing.
     let inputs = inference::read_inputs(&artifact.program, &args.input, printer)?;
-    let trace = inference::run(&artifact.program, &inputs)?;
+    let run = inference::run(&artifact.program, &inputs)?;
     let candidate = Candidate::find(&folder, &artifact, printer)?;
     if !artifact.program.has_private_weights() {
         // The same program: its weights are held once.
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     if let Some(weights) = registered {
         prover = prover.with_weights(weights).or_misuse("the registered weights")?;
     }
-    let proved = keys::prove(&prover, &expected, &inputs.integers, &salts, printer)?;
+    let proved = keys::prove(&prover, &expected, run, &salts, printer)?;
     let spent = proved.cpu_seconds.zip(derive_cpu_seconds);
     let prove_cpu_seconds = spent.map(|(prove, derive)| keys::to_milliseconds(prove + derive));
     let profile = args.profile.then(|| Profile::new(options.engine, &[prover.derived(), &proved.report]));
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     }
     proof.write(&folder.proof).map_err(artifacts::write_failure)?;
 
-    let outputs = inference::outputs(program, &trace);
+    let outputs = inference::outputs(program, &proved.trace);
     let layout = inference::report("prove", keys.key.plan().layout());
     let mut report = keys::report(layout, &folder, &keys);
     report.prove_cpu_seconds = prove_cpu_seconds;

@@ -17,8 +17,8 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Outcome {
     let program = &artifact.program;
     let inputs = inference::read_inputs(program, &args.input, printer)?;
     inference::draw(printer, program, &inputs)?;
-    let trace = inference::run(program, &inputs)?;
-    let outputs = inference::outputs(program, &trace);
+    let run = inference::run(program, &inputs)?;
+    let outputs = inference::outputs(program, run.trace());
     inference::show(printer, program, &outputs)?;
     let mut report = Report::new("run");
     report.peak_rss_bytes = peak_rss_bytes();

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::anyhow;
 use circuits::graph::{Node, Op, Program, TableId, TensorId, Visibility};
 use circuits::layout::Layout;
-use circuits::reference::{self, Trace};
+use circuits::reference::Trace;
 use onnx_import::float::graph::Tensor;
 use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
 use onnx_import::samples::{InputSpec, Samples};
 use prover::link::Openings;
 use prover::memory::Spill;
+use prover::Run;
 
 use crate::args::InputOptions;
 use crate::artifacts::{is_artifact, ProgramArtifact};
@@ -96,8 +97,8 @@ pub(crate) fn sample(program: &Program, samples: &Samples, index: usize) -> Outc
 ///
 /// # Errors
 /// The program can't be run on these inputs.
-pub(crate) fn run(program: &Program, inputs: &Inputs) -> Outcome<Trace> {
-    reference::run(program, &inputs.integers).or_refused("the program can't be run on this input")
+pub(crate) fn run(program: &Program, inputs: &Inputs) -> Outcome<Run> {
+    Run::new(program, &inputs.integers).or_refused("the program can't be run on this input")
 }
 
 /// The outputs of a run, decoded.

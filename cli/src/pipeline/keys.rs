@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use circuits::digest::Salt;
+use circuits::reference::Trace;
 use gpu::GpuEngine;
 use prover::engine::CpuOptions;
 use prover::link::Opening;
 use prover::srs::Srs;
-use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Stage};
+use prover::{EngineOptions, Plan, ProveError, ProveOptions, Prover, ProvingKey, Run, Stage};
 use verifier::srs::SrsOrigin;
 use verifier::{Link, Proof, VerifyingKey};
 
@@ -196,6 +197,8 @@ pub(crate) fn read_proving_key(path: &Path) -> Outcome<ProvingKey> {
 pub(crate) struct Proved {
     /// The proof, not verified yet.
     pub(crate) proof: Proof,
+    /// All tensors of the run.
+    pub(crate) trace: Trace,
     /// What opens the committed ports.
     pub(crate) openings: Vec<(u32, Opening)>,
     /// What shows that the weights are the registered ones, where they are.
@@ -239,27 +242,27 @@ pub(crate) fn prover<'a>(
     Ok((prover, spent))
 }
 
-/// Proves one inference, with a salt for each hashed port.
+/// Proves a run, with a salt for each hashed port.
 ///
 /// # Errors
 /// The proof can't be made.
 pub(crate) fn prove(
     prover: &Prover<'_>,
     expected: &Expectation,
-    inputs: &[Vec<i64>],
+    run: Run,
     salts: &[Salt],
     printer: Printer,
 ) -> Outcome<Proved> {
     let bars = Bars::new(printer, Some(*expected));
     // The command verifies by itself, to tell the time that it takes.
     let options = ProveOptions { verify: false, ..ProveOptions::default() };
-    let proved = prover.prove_salted(inputs, salts, &options, &bars);
+    let proved = prover.prove_run(run, salts, &options, &bars);
     let proved = proved.map_err(|error| failed(error, "the proof can't be made"))?;
     let stages = [Stage::Witness, Stage::Prove, Stage::Link].map(|stage| proved.report.cpu_seconds(stage));
     let spent: Option<f64> = stages.into_iter().sum();
     let cpu_seconds = spent.map(to_milliseconds);
-    let prover::Proved { proof, openings, link, report, .. } = proved;
-    Ok(Proved { proof, openings, link, cpu_seconds, report })
+    let prover::Proved { proof, trace, openings, link, report, .. } = proved;
+    Ok(Proved { proof, trace, openings, link, cpu_seconds, report })
 }
 
 /// A failure of the prover, with the ways out where its temporary file is at fault.

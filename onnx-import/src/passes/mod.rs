@@ -13,6 +13,7 @@ mod missing;
 mod normalize;
 mod padding;
 mod rebuild;
+mod unread;
 mod views;
 
 use crate::float::graph::FloatGraph;
@@ -31,6 +32,9 @@ pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {
         normalize::recognize,
         extremum::pass_softmax,
         padding::fold,
+        views::compose,
+        dead::remove,
+        unread::remove,
         views::compose,
         linear::fold,
         views::compose,

@@ -1,5 +1,6 @@
 //! Softmax and its logarithm: `e^(v − max v)` from a table that is exact on the grid of `v`, then a sum.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use circuits::graph::ViewElement;
@@ -14,6 +15,9 @@ use crate::quantize::plan::{element, MapRules, PlanId, PlanOp, Range};
 const OUTPUT_EXPONENTIAL_BITS: u32 = 14;
 /// Bits that a quotient keeps beyond those of the exponentials, for the largest sum to divide well.
 const QUOTIENT_BITS: u32 = 16;
+
+/// Different lengths of rows, at most, whose maxima are taken apart.
+const MAXIMA: usize = 8;
 
 /// Bits of gated elements beyond those of activations: two for differences, and one for the margin below them.
 const GATED_BITS: u32 = 3;
@@ -214,14 +218,41 @@ impl Lowering<'_> {
         let takes_part = |&position: &usize| is_kept(&position) || first[position / size] == position;
         let positions: Vec<_> = (0..count * size).filter(takes_part).collect();
         let shown = positions.iter().map(is_kept).collect();
-        // A masked element's place in the maximum is taken by one that takes part.
-        let instead = |position: usize| if is_kept(&position) { position } else { first[position / size] };
-        let windows = (0..count * size).map(|position| element(instead(position))).collect();
-        let windows = self.view_of(value, rows, vec![count, size], windows);
-        let largest = self.maximum(value, windows, self.plan.node(rows).range);
+        let largest = self.maxima_of(value, rows, &positions);
         let compact = positions.iter().map(|&position| element(position)).collect();
         let difference = self.view_of(value, rows, vec![positions.len()], compact);
         Ok(self.below_maximum(value, largest, Shifted { difference, positions, shown, count, size }))
+    }
+
+    /// The maximum of each row of `[count, size]` over the positions that take part, of which each row has one. Rows of about as many are
+    /// taken together, so that short ones, such as the first ones under a causal mask, take few cells; the first position stands in
+    /// for those that a row lacks.
+    fn maxima_of(&mut self, value: ValueId, rows: PlanId, positions: &[usize]) -> PlanId {
+        let (range, integer) = (self.plan.node(rows).range, self.plan.node(rows).integer);
+        let [count, size] = self.plan.node(rows).shape[..] else { unreachable!("rows have two axes") };
+        let step = size.div_ceil(MAXIMA);
+        let mut windows: BTreeMap<usize, Vec<&[usize]>> = BTreeMap::new();
+        for row in positions.chunk_by(|a, b| a / size == b / size) {
+            windows.entry((row.len().div_ceil(step) * step).min(size)).or_default().push(row);
+        }
+        let mut map = vec![ViewElement::Zero; count];
+        let mut sources = Vec::new();
+        for (source, (length, rows_of_length)) in (0..).zip(windows) {
+            for (index, row) in (0..).zip(&rows_of_length) {
+                map[row[0] / size] = ViewElement::Element { source, index };
+            }
+            let window =
+                |row: &&[usize]| (0..length).map(|at| element(*row.get(at).unwrap_or(&row[0]))).collect::<Vec<_>>();
+            let elements = rows_of_length.iter().flat_map(window).collect();
+            let window = self.view_of(value, rows, vec![rows_of_length.len(), length], elements);
+            sources.push(self.maximum(value, window, range));
+        }
+        if let [largest] = sources[..] {
+            return largest;
+        }
+        let largest = self.push(value, PlanOp::View { sources, map: map.into() }, vec![count], range);
+        self.plan.nodes[largest.0].integer = integer;
+        largest
     }
 
     /// Elements less the maximum of their row.
