@@ -98,10 +98,9 @@ impl MemoryPlan {
         let Some(least) = leasts.iter().find(|least| least.total() <= budget) else {
             return Err(MemoryError { needed: smallest(&leasts), budget });
         };
-        // What the rest does not take is the quotient's, which is the faster for it.
-        let most = budget - (least.total() - least.quotient);
-        let plan = proof.plan(least.spill, (most / proof.column) as usize);
-        Ok(Self { quotient: plan.quotient.min(most), ..plan })
+        let plan = proof.plan(least.spill, usize::MAX);
+        // The engine takes the fastest plan of the quotient within its part.
+        Ok(Self { quotient: plan.quotient.min(budget - (least.total() - least.quotient)), ..plan })
     }
 
     /// The plan for a device with so many bytes of memory; nothing is spilled, and what the process takes is not counted. A fourth of

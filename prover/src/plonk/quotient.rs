@@ -104,18 +104,17 @@ const FIRST: usize = 4;
 const RUN: usize = 1;
 
 impl QuotientPlan {
-    /// The plan for a system with `pieces` quotient pieces: where there is room for so many columns, the cheapest that takes no more, if
-    /// there is one, and the one that takes least otherwise; where as much is there as is wanted, the one that takes least memory
-    /// of those that cost little more than the cheapest.
+    /// The plan for a system with `pieces` quotient pieces that takes least memory of those that cost little more than the cheapest;
+    /// or, where that is more than there is room for, the cheapest that takes no more, if there is one, and the one that takes
+    /// least otherwise.
     pub fn new(constraints: &Constraints, pieces: usize, room: Room) -> Self {
         let terms: Vec<_> = constraints.list.iter().map(|c| (c.node, c.y_power)).collect();
         let choices = choices(&constraints.levels, room);
         let cheapest = choices.iter().map(|choice| choice.cost).min().unwrap_or(0);
         // Memory grows from choice to choice, and costs fall.
-        let choice = match room.columns {
-            usize::MAX => choices.iter().find(|choice| choice.cost * 100 <= cheapest * (100 + SLACK)),
-            most => choices.iter().rev().find(|choice| choice.memory <= most).or(choices.first()),
-        };
+        let usual = choices.iter().find(|choice| choice.cost * 100 <= cheapest * (100 + SLACK));
+        let within = || choices.iter().rev().find(|choice| choice.memory <= room.columns);
+        let choice = usual.filter(|choice| choice.memory <= room.columns).or_else(within).or_else(|| choices.first());
         let kept = if room.elsewhere { Room::BROUGHT } else { pieces };
         let memory = choice.map_or(0, |choice| choice.memory).max(kept);
         let packings = choice.iter().flat_map(|choice| &choice.packings).zip(&constraints.levels);
