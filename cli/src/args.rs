@@ -94,9 +94,13 @@ pub(crate) enum Command {
 /// How a model becomes an integer program.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ModelOptions {
-    /// Samples that the scales are fitted to (.npz, .npy or .json); random inputs without it
+    /// Samples that the scales are fitted to (.npz, .npy, .json, .csv or .pb); without it the input's own samples where there
+    /// are public ones, else random inputs
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
+    /// Whether the calibration samples are those of the input, as none were given.
+    #[arg(skip)]
+    pub(crate) calibrated_on_input: bool,
     /// Bits of an activation, 8 to 16; without it the fewest that keep the accuracy of the float model
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
     pub(crate) bits: Option<u32>,
@@ -315,7 +319,7 @@ pub(crate) struct VisibilityOptions {
 /// Which values a model is run on.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct InputOptions {
-    /// The input values (.json, .npy or .npz), or what opens a commitment to them (.opening)
+    /// The input values (.json, .npy, .npz, .csv or .pb), or what opens a commitment to them (.opening)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// Which sample of a file with several; with --batch N, which N of them that follow one another
@@ -473,7 +477,7 @@ pub(crate) struct VerifyArgs {
     /// Refuse proofs that are marked insecure: made on the development SRS or with a seed
     #[arg(long)]
     pub(crate) require_secure: bool,
-    /// Refuse a proof that does not speak about these input values (.json, .npy or .npz)
+    /// Refuse a proof that does not speak about these input values (.json, .npy, .npz, .csv or .pb)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Which sample of a file with several
@@ -502,7 +506,7 @@ Examples:
 pub(crate) struct HashArgs {
     /// A verifying key (.vk) or a compiled program (.zki), which says what is hashed
     pub(crate) file: PathBuf,
-    /// The input values (.json, .npy or .npz)
+    /// The input values (.json, .npy, .npz, .csv or .pb)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Which sample of a file with several
@@ -532,7 +536,7 @@ Example:
 pub(crate) struct CommitArgs {
     /// The verifying key whose input is committed to: it says the integers and the number of rows
     pub(crate) key: PathBuf,
-    /// The input values (.json, .npy or .npz)
+    /// The input values (.json, .npy, .npz, .csv or .pb)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// Which sample of a file with several

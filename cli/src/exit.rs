@@ -76,12 +76,21 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names in it may come from files.
-        write!(f, "error: {}", printable(&format!("{:#}", self.error)))?;
+        write!(f, "error: {}", printable(&with_causes(&self.error)))?;
         match &self.remedy {
             Some(remedy) => write!(f, "\n  help: {}", printable(remedy)),
             None => Ok(()),
         }
     }
+}
+
+/// An error and its causes in one line. A cause that the error before it already tells at its end is not told again.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.ends_with(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 /// Turns the errors of the libraries into failures.
@@ -99,5 +108,20 @@ impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {
 
     fn or_refused(self, context: impl fmt::Display + Send + Sync + 'static) -> Outcome<T> {
         self.map_err(|error| Failure::refused(error).context(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = || anyhow::anyhow!("no space");
+        assert_eq!(
+            with_causes(&cause().context("the file: no space").context("at the end")),
+            "at the end: the file: no space"
+        );
+        assert_eq!(with_causes(&cause().context("the file")), "the file: no space");
     }
 }

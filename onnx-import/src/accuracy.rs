@@ -222,6 +222,10 @@ pub struct Fidelity {
     /// Share of samples on which output 0 has the same largest element, near ties aside, where the float model usually decides
     /// clearly between its elements, as classifiers do.
     pub agreement: Option<f64>,
+    /// The least part of the variance of a real output that the program keeps, where it is neither scored nor decides: 1 less the mean square
+    /// of the differences over that of the float outputs from their means over the samples, element by element. As much of the
+    /// coefficient of determination is kept of a model that predicts well.
+    pub explained: Option<f64>,
     /// One per output.
     pub differences: Vec<Difference>,
     /// Which outputs are labels or indices.
@@ -233,6 +237,8 @@ impl Fidelity {
     const SHARE_LOSS: f64 = 0.005;
     /// Largest loss of R².
     const R_SQUARED_LOSS: f64 = 0.002;
+    /// Smallest part of the variance of outputs that is kept where nothing else judges them.
+    const EXPLAINED: f64 = 1.0 - 2.0 * Self::R_SQUARED_LOSS;
     /// Largest growth of a mean squared error.
     const ERROR_GROWTH: f64 = 1.02;
     /// Smallest agreement where there are no labels.
@@ -246,7 +252,10 @@ impl Fidelity {
             Some((Metric::RSquared, float, integer)) => integer >= float - Self::R_SQUARED_LOSS,
             Some((Metric::MeanSquaredError, float, integer)) => integer <= float * Self::ERROR_GROWTH,
             Some((_, float, integer)) => integer >= float - Self::SHARE_LOSS,
-            None => self.agreement.is_none_or(|share| share >= Self::AGREEMENT),
+            None => {
+                self.agreement.is_none_or(|share| share >= Self::AGREEMENT)
+                    && self.explained.is_none_or(|part| part >= Self::EXPLAINED)
+            }
         };
         let close = |(difference, &index): (&Difference, &bool)| match index {
             true => difference.wrong <= 1.0 - Self::AGREEMENT,
@@ -319,13 +328,38 @@ fn fidelity_by(
     let decided = float.iter().filter(|outputs| margin(&outputs[0].data) > DECISIVE_MARGIN * width).count();
     let same = || pairs(0).filter(|(a, b)| agrees(&a.data, &b.data, width)).count();
     let agreement = (2 * decided > float.len()).then(|| same() as f64 / float.len() as f64);
+    let agreement = agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax));
+    let judged = metric.is_some() || agreement.is_some();
+    let explained = (0..outputs).filter(|&j| !judged && !indices.get(j).is_some_and(|&index| index));
+    let explained = explained.filter_map(|j| explained_part(float, j, differences[j].rms)).reduce(f64::min);
     Fidelity {
         samples: float.len(),
+        explained,
         scores: metric.map(|metric| (metric, metric.score(float, labels), metric.score(integer, labels))),
-        agreement: agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax)),
+        agreement,
         differences,
         indices: indices.to_vec(),
     }
+}
+
+/// The part of the variance of output `j` that differences of that root mean square leave; `None` where it does not vary or there are too few
+/// samples to tell.
+fn explained_part(float: &[Vec<Tensor>], j: usize, rms: f64) -> Option<f64> {
+    const FEWEST: usize = 8;
+    let elements = float.first().map_or(0, |outputs| outputs[j].data.len());
+    if float.len() < FEWEST || elements == 0 {
+        return None;
+    }
+    let count = float.len() as f64;
+    let mut means = vec![0.0; elements];
+    for outputs in float {
+        means.iter_mut().zip(outputs[j].data.iter()).for_each(|(mean, value)| *mean += value / count);
+    }
+    let square = |outputs: &Vec<Tensor>| {
+        outputs[j].data.iter().zip(&means).map(|(value, mean)| (value - mean).powi(2)).sum::<f64>()
+    };
+    let variance = float.iter().map(square).sum::<f64>() / (count * elements as f64);
+    (variance > 0.0).then(|| 1.0 - rms.powi(2) / variance)
 }
 
 /// Where float outputs come from.
@@ -575,7 +609,29 @@ mod tests {
     fn fidelity_of(scores: Option<(Metric, f64, f64)>, agreement: Option<f64>, rms: f64, wrong: f64) -> Fidelity {
         let real = Difference { largest: rms, rms, width: 2.0, wrong: 0.0 };
         let label = Difference { wrong, ..real };
-        Fidelity { samples: 10, scores, agreement, differences: vec![real, label], indices: vec![false, true] }
+        Fidelity {
+            samples: 10,
+            scores,
+            agreement,
+            explained: None,
+            differences: vec![real, label],
+            indices: vec![false, true],
+        }
+    }
+
+    #[test]
+    fn outputs_that_nothing_else_judges_keep_their_variance() {
+        let samples = |shift: f64| -> Vec<Vec<Tensor>> {
+            (0..10)
+                .map(|i| vec![Tensor::new(vec![1, 1], vec![f64::from(i % 2) + shift * f64::from(1 - i % 3)])])
+                .collect()
+        };
+        let fidelity = |shift, labels: &[Tensor]| fidelity(&samples(0.0), &samples(shift), &[false], labels);
+        assert!(fidelity(0.01, &[]).is_good());
+        let far = fidelity(0.05, &[]);
+        assert!(!far.is_good() && far.explained.is_some_and(|part| part > 0.99 && part < 0.996), "{far:?}");
+        let labels: Vec<_> = samples(0.0).into_iter().flatten().collect();
+        assert_eq!(fidelity(0.05, &labels).explained, None);
     }
 
     #[test]

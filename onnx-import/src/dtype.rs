@@ -20,6 +20,8 @@ pub(crate) enum DType {
     Bfloat16,
     Float32,
     Float64,
+    /// Texts, held as their numbers among the texts of the model (`lower::texts`).
+    Text,
 }
 
 /// Integers up to this magnitude are exact as `f64`.
@@ -74,6 +76,7 @@ impl DType {
             Self::Bfloat16 => "bfloat16",
             Self::Float32 => "float32",
             Self::Float64 => "float64",
+            Self::Text => "string",
         }
     }
 
@@ -81,6 +84,7 @@ impl DType {
     pub(crate) fn element(self) -> Element {
         match self {
             Self::Bool => Element::Bool,
+            Self::Text => Element::Integer,
             _ if self.is_integer() => Element::Integer,
             _ => Element::Real,
         }
@@ -108,7 +112,7 @@ impl DType {
             Self::Bool | Self::Int8 | Self::Uint8 => elements,
             Self::Int16 | Self::Uint16 | Self::Float16 | Self::Bfloat16 => 2 * elements,
             Self::Int32 | Self::Uint32 | Self::Float32 => 4 * elements,
-            Self::Int64 | Self::Uint64 | Self::Float64 => 8 * elements,
+            Self::Int64 | Self::Uint64 | Self::Float64 | Self::Text => 8 * elements,
         }
     }
 

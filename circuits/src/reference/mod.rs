@@ -1,6 +1,6 @@
 //! The reference interpreter: plain loops over `i128`. Its result is the definition of a program.
 //!
-//! No cleverness lives here, but that the output channels of a convolution are computed side by side, and in the fewest bits that no sum of
+//! No cleverness lives here, but that the output channels of a large convolution are computed side by side, and in the fewest bits that no sum of
 //! some of their terms leaves. The circuit's witness, every engine and the contract must agree with it exactly.
 
 use std::ops::Range;
@@ -296,6 +296,7 @@ fn conv(
         out_per_group: outputs / groups,
         weights,
         bias,
+        large: weights.len().saturating_mul(output_shape[1] * output_shape[2]) >= LARGE,
     };
     // By outputs, the largest magnitude that a sum of some of its terms can have, and whether 32 bits hold it and 16 each weight.
     let bound = |output: usize| {
@@ -304,7 +305,10 @@ fn conv(
         let bound = weight.saturating_mul(largest.into()).saturating_add(bias[output].unsigned_abs().into());
         (bound, bound <= i32::MAX as u128 && weights.iter().all(|&weight| i16::try_from(weight).is_ok()))
     };
-    let bounds: Vec<(u128, bool)> = (0..outputs).into_par_iter().map(bound).collect();
+    let bounds: Vec<(u128, bool)> = match conv.large {
+        true => (0..outputs).into_par_iter().map(bound).collect(),
+        false => (0..outputs).map(bound).collect(),
+    };
     let worthwhile = conv.out_per_group >= PATCHED_OUTPUTS && bounds.iter().all(|&(_, short)| short);
     let short = |&value: &i64| i16::try_from(value).ok();
     match worthwhile.then(|| input.iter().map(short).collect::<Option<Vec<i16>>>()).flatten() {
@@ -313,6 +317,9 @@ fn conv(
     }
 }
 
+/// Fewest products of a convolution that are shared out among threads: of fewer, handing them out would take most of the time, above all on a
+/// machine that is busy.
+const LARGE: usize = 1 << 17;
 /// Fewest outputs that read the same inputs for which these are brought into the order of the weights.
 const PATCHED_OUTPUTS: usize = 4;
 /// Most inputs in the order of the weights that are held at a time.
@@ -328,6 +335,8 @@ struct Convolution<'a> {
     out_per_group: usize,
     weights: &'a Weights,
     bias: &'a [i64],
+    /// Whether it has [`LARGE`] products.
+    large: bool,
 }
 
 impl Convolution<'_> {
@@ -342,6 +351,14 @@ impl Convolution<'_> {
 
     fn positions(&self) -> usize {
         self.output.iter().product()
+    }
+
+    /// Does something with each chunk and its number, side by side where there is enough to do.
+    fn for_chunks<T: Send>(&self, all: &mut [T], size: usize, work: impl Fn((usize, &mut [T])) + Send + Sync) {
+        match self.large {
+            true => all.par_chunks_mut(size).enumerate().for_each(work),
+            false => all.chunks_mut(size).enumerate().for_each(work),
+        }
     }
 
     /// The position read along an axis by output `o` through tap `t`, or `None` in the padding.
@@ -362,7 +379,7 @@ impl Convolution<'_> {
             let first_output = group * self.out_per_group;
             for first in (0..positions).step_by(tile) {
                 let patches = self.patches(input, group, first..(first + tile).min(positions));
-                sums.par_chunks_mut(positions).enumerate().for_each(|(output, sums)| {
+                self.for_chunks(sums, positions, |(output, sums)| {
                     let output = first_output + output;
                     let weights = self.weights.slice(output * per_output..(output + 1) * per_output);
                     let weights: Vec<i16> = weights.into_iter().map(|weight| weight as i16).collect();
@@ -380,7 +397,8 @@ impl Convolution<'_> {
     fn patches(&self, input: &[i16], group: usize, positions: Range<usize>) -> Vec<i16> {
         let ([height, width], [taps_y, taps_x]) = (self.picture, self.taps());
         let mut patches = vec![0; positions.len() * self.per_output()];
-        patches.par_chunks_mut(self.per_output()).zip(positions).for_each(|(patch, position)| {
+        self.for_chunks(&mut patches, self.per_output(), |(number, patch)| {
+            let position = positions.start + number;
             let [y, x] = [position / self.output[1], position % self.output[1]];
             let columns: Vec<_> = (0..taps_x).map(|tap| self.position(1, x, tap)).collect();
             for (channel, patch) in patch.chunks_mut(taps_y * taps_x).enumerate() {
@@ -399,14 +417,12 @@ impl Convolution<'_> {
     /// The sums in 64 bits, or where their bounds ask for it in 128.
     fn wide_sums(&self, bounds: &[(u128, bool)]) -> Vec<i128> {
         let mut sums = vec![0; self.bias.len() * self.positions()];
-        sums.par_chunks_mut(self.positions()).enumerate().for_each(|(output, sums)| {
-            match i64::try_from(bounds[output].0) {
-                Ok(_) => {
-                    let narrow = self.sums_of::<i64>(output);
-                    sums.iter_mut().zip(narrow).for_each(|(sum, narrow)| *sum = narrow.into());
-                }
-                Err(_) => sums.copy_from_slice(&self.sums_of::<i128>(output)),
+        self.for_chunks(&mut sums, self.positions(), |(output, sums)| match i64::try_from(bounds[output].0) {
+            Ok(_) => {
+                let narrow = self.sums_of::<i64>(output);
+                sums.iter_mut().zip(narrow).for_each(|(sum, narrow)| *sum = narrow.into());
             }
+            Err(_) => sums.copy_from_slice(&self.sums_of::<i128>(output)),
         });
         sums
     }
@@ -518,10 +534,13 @@ mod tests {
                     out_per_group: outputs / groups as usize,
                     weights: &weights,
                     bias: &bias,
+                    large: true,
                 };
                 let shapes = [[channels, picture[0], picture[1]], [outputs, output[0], output[1]]];
                 let sums = super::conv(&values, &shapes[0], &shapes[1], &geometry, &weights, &bias);
                 assert_eq!(sums, plain(&conv), "{input} {weight} {geometry:?}");
+                let bounds = vec![(u128::MAX, false); outputs];
+                assert_eq!(sums, conv.wide_sums(&bounds), "side by side: {input} {weight} {geometry:?}");
             }
         }
     }

@@ -20,7 +20,9 @@ use crate::salts;
 /// # Errors
 /// The program or the data can't be used, or a proof is not accepted.
 pub(crate) fn run(args: &EvaluateArgs, printer: Printer) -> Outcome {
-    let artifact = model::load(&args.program, &args.options, &VisibilityOptions::default(), printer)?;
+    let visibility = VisibilityOptions::default();
+    let options = model::calibrated_on(&args.data, &args.program, &args.options, &visibility)?;
+    let artifact = model::load(&args.program, &options, &visibility, printer)?;
     let samples = Samples::read(&args.data).map_err(Failure::misuse)?;
     let scored = score(args, &artifact, &samples, printer)?;
     print_scores(printer, &scored)?;

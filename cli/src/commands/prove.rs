@@ -35,8 +35,9 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         _ => None,
     };
     let folder = Folder::create(&args.out)?;
+    let model_options = model::calibrated_on(&args.input.input, &args.model, &args.options, &args.visibility)?;
     let (mut artifact, program_reused) =
-        model::load_into(&folder, &args.model, &args.options, &args.visibility, printer)?;
+        model::load_into(&folder, &args.model, &model_options, &args.visibility, printer)?;
     // Before the heavy stages, so that an input that does not fit costs nothing.
     let inputs = inference::read_inputs(&artifact.program, &args.input, printer)?;
     let run = inference::run(&artifact.program, &inputs)?;

@@ -13,7 +13,9 @@ use crate::report::Report;
 /// # Errors
 /// The program or the input can't be used.
 pub(crate) fn run(args: &RunArgs, printer: Printer) -> Outcome {
-    let artifact = model::load(&args.program, &args.options, &VisibilityOptions::default(), printer)?;
+    let visibility = VisibilityOptions::default();
+    let options = model::calibrated_on(&args.input.input, &args.program, &args.options, &visibility)?;
+    let artifact = model::load(&args.program, &options, &visibility, printer)?;
     let program = &artifact.program;
     let inputs = inference::read_inputs(program, &args.input, printer)?;
     inference::draw(printer, program, &inputs)?;

@@ -12,7 +12,7 @@ use onnx_import::float::graph::{FloatGraph, FloatPort};
 use onnx_import::quantize::{
     self, Bits, CompileReport, Compiled as Compilation, InputStep, QuantizeError, QuantizeOptions,
 };
-use onnx_import::samples::Samples;
+use onnx_import::samples::{SampleError, Samples};
 use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
 use prover::program::ProgramFile;
 use prover::{Plan, SetupError};
@@ -50,7 +50,30 @@ pub(crate) fn load(
     Ok(compile(path, options, visibility, 0, printer)?.artifact)
 }
 
-/// Like [`load`], and leaves the program in the folder. Tells whether the one there could be kept.
+/// The options with the samples of the input in the place of calibration samples that were not given: the scales of a program fit at least
+/// the input that it is made for. Scales are public, so only inputs that are public too are taken; and those of other models stay as
+/// they are.
+///
+/// # Errors
+/// A file can't be read.
+pub(crate) fn calibrated_on(
+    input: &Path,
+    path: &Path,
+    options: &ModelOptions,
+    visibility: &VisibilityOptions,
+) -> Outcome<ModelOptions> {
+    let audience = Audience::of(visibility);
+    let public = audience.input == Visibility::Public
+        && audience.inputs.iter().all(|name| audience.ports[name] == Visibility::Public)
+        && !audience.private_weights;
+    if options.calibration.is_some() || options.like.is_some() || !public || is_artifact(path)? || is_artifact(input)? {
+        return Ok(options.clone());
+    }
+    Ok(ModelOptions { calibration: Some(input.to_path_buf()), calibrated_on_input: true, ..options.clone() })
+}
+
+/// Like [`load`], and leaves the program in the folder. Tells whether the one there could be kept: without calibration samples of its own,
+/// any that was made from the model with the same options otherwise.
 ///
 /// # Errors
 /// The file is neither, the model is refused, or the folder can't be written.
@@ -70,8 +93,11 @@ pub(crate) fn load_into(
         artifact.write(&folder.program)?;
         return Ok((artifact, false));
     }
-    let recipe = Recipe::of(options)?;
+    let mut recipe = Recipe::of(options)?;
     if let Some(there) = there {
+        if options.calibration.is_none() || options.calibrated_on_input {
+            recipe.calibration = there.recipe.calibration;
+        }
         if is_made_from(&there, path, &recipe, visibility)? {
             printer.field("reused", folder.program.display())?;
             return Ok((there, true));
@@ -98,6 +124,12 @@ pub(crate) fn compile(
         return Err(Failure::misuse(fault));
     }
     let recipe = Recipe::of(options)?;
+    if options.calibrated_on_input {
+        printer.warn(
+            "no calibration samples were given: ranges come from the samples of the input, which say little of other inputs where they are \
+             few; give a sample file by --calibration",
+        );
+    }
     let sources = Sources { model: path, first: options.like.as_deref(), calibration: options.calibration.as_deref() };
     compile_with(&sources, recipe, &Audience::of(visibility), worst_nodes, printer)
 }
@@ -296,7 +328,13 @@ fn compile_with(
         Some(first) => quantize::compile_like(first, &graph, samples.as_ref(), &options),
         None => quantize::compile(&graph, samples.as_ref(), &options),
     });
-    let Compilation { mut program, report, .. } = compiled.map_err(|error| quantize_failure(error).context(named()))?;
+    let at_fault = |error: &QuantizeError| match (error, sources.calibration) {
+        (QuantizeError::Samples(_), Some(file)) => file.display().to_string(),
+        _ => named(),
+    };
+    let compiled = compiled.map_err(|error| (at_fault(&error), error));
+    let Compilation { mut program, report, .. } =
+        compiled.map_err(|(file, error)| quantize_failure(error).context(file))?;
     // Nothing of the float models is read any more.
     drop((graph, first, samples));
     print_accuracy(printer, &report)?;
@@ -373,6 +411,8 @@ fn difference_json(difference: &Difference) -> Value {
 /// Samples and options that do not fit are misuse; models that have no integer form are a failure of the work.
 fn quantize_failure(error: QuantizeError) -> Failure {
     match error {
+        QuantizeError::Samples(SampleError::Shape { .. }) => Failure::misuse(error)
+            .remedy("sizes of dynamic dimensions, if the model has any, are given by --dim NAME=SIZE"),
         QuantizeError::Samples(_)
         | QuantizeError::Option { .. }
         | QuantizeError::NoSuchPort { .. }
@@ -385,11 +425,17 @@ fn quantize_failure(error: QuantizeError) -> Failure {
 /// Files that are no models are misuse; models that are refused are a failure of the work.
 fn import_failure(error: ImportError) -> Failure {
     let remedy = match &error {
+        ImportError::Node { error: NodeError::UnknownDomain { domain }, .. } if domain == "com.microsoft.nchwc" => {
+            Some("onnxruntime wrote the file for one kind of processor: take the original, or write it at ORT_ENABLE_EXTENDED")
+        }
         ImportError::Node { error: NodeError::UnknownOperator { .. } | NodeError::UnknownDomain { .. }, .. } => {
             Some("the README lists the operators that can be proved; rewrite or cut the model at this node")
         }
         ImportError::Node { error: NodeError::NotConstant { .. }, .. } => {
             Some("export the model with concrete shapes, or give sizes of dynamic dimensions by --dim NAME=SIZE")
+        }
+        ImportError::Node { error: NodeError::Shape(_), .. } => {
+            Some("sizes of dynamic dimensions, if the model has any, are 1 unless they are given by --dim NAME=SIZE")
         }
         ImportError::UnknownDimension { .. } => Some("give --dim with one of these names"),
         ImportError::OperatorSet { .. } => Some("export the model with another opset"),

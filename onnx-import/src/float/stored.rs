@@ -100,7 +100,7 @@ impl Stored {
 
     /// Whether any bytes are elements of the type: they need no check.
     pub(crate) fn holds(dtype: DType) -> bool {
-        !matches!(dtype, DType::Bool | DType::Int64 | DType::Uint64)
+        !matches!(dtype, DType::Bool | DType::Int64 | DType::Uint64 | DType::Text)
     }
 
     /// The elements in `bytes`, which are as many as the type asks for; with a range they lie there, and the bytes are dropped.
@@ -252,7 +252,7 @@ impl Loaded {
             DType::Int8 => element!(i8, bytes, index).into(),
             DType::Int16 => element!(i16, bytes, index).into(),
             DType::Int32 => element!(i32, bytes, index).into(),
-            DType::Int64 => element!(i64, bytes, index) as f64,
+            DType::Int64 | DType::Text => element!(i64, bytes, index) as f64,
             DType::Bool | DType::Uint8 => element!(u8, bytes, index).into(),
             DType::Uint16 => element!(u16, bytes, index).into(),
             DType::Uint32 => element!(u32, bytes, index).into(),

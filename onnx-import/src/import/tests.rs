@@ -714,7 +714,7 @@ fn attention_with_a_large_finite_mask_beside_lengths_by_data_is_refused() {
 }
 
 #[test]
-fn string_labels_are_refused_only_where_they_are_read() {
+fn texts_are_given_by_their_numbers() {
     let strings = |name: &str| AttributeProto {
         name: name.into(),
         kind: attribute_kind::STRINGS,
@@ -740,8 +740,49 @@ fn string_labels_are_refused_only_where_they_are_read() {
     };
     let graph = run(&ml(vec![classifier(&["label", "y"])])).unwrap();
     assert_eq!(outputs(&graph, &[1.0, 2.0]), [5.0, 1.0]);
-    let error = run(&ml(vec![classifier(&["y", "scores"])])).unwrap_err().to_string();
-    assert!(error.contains("integer labels"), "{error}");
+    let graph = run(&ml(vec![classifier(&["y", "scores"])])).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 2.0]), [0.0]);
+    assert_eq!(outputs(&graph, &[-1.0, 0.0]), [1.0]);
+    let remark = "output `y` holds texts, which the program gives as numbers: 0 is \"no\", 1 is \"yes\"";
+    assert_eq!(graph.remarks, [remark]);
+
+    // texts of a constant, picked by data, and encoded
+    let names = TensorProto {
+        name: "names".into(),
+        data_type: 8,
+        dims: vec![3],
+        string_data: ["cat", "", "dog"].map(|text| text.as_bytes().into()).to_vec(),
+        ..Default::default()
+    };
+    let numbers = AttributeProto {
+        name: "values_int64s".into(),
+        kind: attribute_kind::INTS,
+        ints: vec![7, 5],
+        ..Default::default()
+    };
+    let encoder =
+        with(node("LabelEncoder", &["name"], &["y"]), [strings("keys_strings"), numbers, int("default_int64", 3)]);
+    let encoded = |last: NodeProto, names: TensorProto| {
+        let pick =
+            NodeProto { domain: "ai.onnx.ml".into(), ..node("ArrayFeatureExtractor", &["names", "best"], &["name"]) };
+        let best = with(node("ArgMax", &["x"], &["best"]), [int("axis", 1)]);
+        let nodes = vec![best, pick, last];
+        let mut model = self::model(self::graph(nodes, vec![names]));
+        model.opset_import.push(OperatorSetIdProto { domain: "ai.onnx.ml".into(), version: 2 });
+        run(&model)
+    };
+    let encoder = NodeProto { domain: "ai.onnx.ml".into(), ..encoder };
+    let yes =
+        TensorProto { string_data: ["no", "yes", "dog"].map(|text| text.as_bytes().into()).to_vec(), ..names.clone() };
+    let graph = encoded(encoder, yes.clone()).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 2.0]), [5.0]);
+    assert!(graph.remarks.is_empty());
+    let graph = encoded(node("Identity", &["name"], &["y"]), names.clone()).unwrap();
+    assert_eq!(outputs(&graph, &[1.0, 2.0]), [1.0]);
+    let sum = encoded(node("Add", &["name", "name"], &["y"]), names.clone()).unwrap_err().to_string();
+    assert!(sum.contains("an operand holds texts"), "{sum}");
+    let short = TensorProto { dims: vec![4], ..names };
+    assert!(encoded(node("Identity", &["name"], &["y"]), short).unwrap_err().to_string().contains("3 texts"));
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl<'a> Attributes<'a> {
         attribute.strings.iter().map(text).collect::<Result<Vec<_>, _>>().map(Some)
     }
 
-    /// How many strings a list has, where their contents are not needed.
+    /// How many texts a list has, where their contents are not needed.
     pub(crate) fn strings(&self, name: &str) -> Result<Option<usize>, NodeError> {
         Ok(self.find(name, kind::STRINGS, "strings")?.map(|attribute| attribute.strings.len()))
     }

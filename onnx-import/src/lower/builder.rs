@@ -4,6 +4,7 @@
 //! what does not depend on an input never becomes a node. Each folded value is rounded to its ONNX type, so that a
 //! chain of float32 arithmetic that ends in an integer (a size, an index) gives the integer that a runtime gets.
 
+use super::texts::Texts;
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::apply;
@@ -99,6 +100,8 @@ pub(crate) struct Builder {
     integers: HashMap<ValueId, bool>,
     /// The elements of sequences; the values that name these are empty tensors.
     sequences: HashMap<ValueId, Vec<ValueId>>,
+    /// The texts of the model, by number.
+    texts: Texts,
     /// How many of those were taken for their reals.
     wide_taken: usize,
     /// How many tensors of dynamic scales were taken for the reals that they approximate.
@@ -128,6 +131,7 @@ impl Builder {
             integral: HashMap::new(),
             integers: HashMap::new(),
             sequences: HashMap::new(),
+            texts: Texts::default(),
             wide_taken: 0,
             approximated: 0,
             in_float32: vec![],
@@ -311,8 +315,13 @@ impl Builder {
         self.in_reals.push(self.label.clone());
     }
 
-    /// In what the graph differs from the model by intent.
-    pub(crate) fn remarks(&self) -> Vec<String> {
+    /// The numbers of texts among those of the model, new ones included.
+    pub(crate) fn text_numbers<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Vec<f64> {
+        texts.into_iter().map(|text| self.texts.number(text)).collect()
+    }
+
+    /// In what the graph, which has these outputs, differs from the model by intent.
+    pub(crate) fn remarks(&self, outputs: &[FloatPort]) -> Vec<String> {
         let dynamic = format!(
             "{} results of dynamic quantization are computed with the model's integer weights and calibrated scales of \
              activations: close to the runtime's results, not equal to the bit",
@@ -338,7 +347,9 @@ impl Builder {
             (self.in_float32.len(), rounded),
             (self.in_reals.len(), real),
         ];
-        remarks.into_iter().filter(|(count, _)| *count > 0).map(|(_, remark)| remark).collect()
+        let remarks = remarks.into_iter().filter(|(count, _)| *count > 0).map(|(_, remark)| remark);
+        let texts = outputs.iter().filter(|port| self.dtype(port.value) == DType::Text);
+        remarks.chain(texts.map(|port| self.texts.remark(&port.name))).collect()
     }
 
     /// Names the ONNX node, or the tensor, that what follows comes from. What was read of constants before is dropped.

@@ -5,8 +5,10 @@ pub(crate) mod builder;
 pub(crate) mod call;
 pub(crate) mod emit;
 mod scope;
+mod texts;
 mod walk;
 
 pub(crate) use builder::{Builder, Dequantized, Dynamic, MatrixProduct};
 pub(crate) use call::Call;
+pub(crate) use texts::takes_texts;
 pub(crate) use walk::lower;

@@ -4,13 +4,14 @@ mod loops;
 
 use super::attributes::Attributes;
 use super::scope::Scope;
-use super::{Builder, Call};
+use super::{takes_texts, Builder, Call};
 use crate::dtype::DType;
 use crate::error::{ImportError, NodeError};
-use crate::float::graph::{FloatGraph, FloatPort, ValueId};
+use crate::float::graph::{FloatGraph, FloatPort, Tensor, ValueId};
 use crate::float::typed;
 use crate::import::ImportOptions;
 use crate::ops::takes_sequences;
+use crate::parse::tensor::Literal;
 use crate::parse::{canonical_domain, operator_sets, tensor, ExternalData, Model, OperatorSets};
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::registry;
@@ -58,7 +59,7 @@ pub(crate) fn lower(
     Ok(FloatGraph {
         name: graph.name.clone(),
         source_digest: model.digest,
-        remarks: walk.builder.remarks(),
+        remarks: walk.builder.remarks(&outputs),
         integers: walk.builder.typed_integers(&outputs),
         nodes: walk.builder.into_nodes(),
         inputs,
@@ -120,7 +121,13 @@ impl<'m> Walk<'m> {
     /// Defines the stored tensors of a graph that are needed.
     fn stored(&mut self, graph: &GraphProto, needed: &Needed, scope: &mut Scope) -> Result<(), ImportError> {
         for stored in graph.initializer.iter().filter(|stored| needed.names.contains(stored.name.as_str())) {
-            let literal = tensor::decode(stored, self.external)?;
+            let literal = match tensor::texts(stored)? {
+                Some(texts) => {
+                    let data = self.builder.text_numbers(texts.elements.iter().map(String::as_str)).into();
+                    Literal { dtype: DType::Text, tensor: Tensor { shape: texts.shape, data } }
+                }
+                None => tensor::decode(stored, self.external)?,
+            };
             self.builder.set_label(&stored.name);
             if scope.depth > 0 {
                 // A body may be entered many times; what it stores is no longer bounded by the file.
@@ -213,6 +220,13 @@ impl<'m> Walk<'m> {
             && !takes_sequences(&node.op_type)
         {
             return Err(at(NodeError::data_type("an operand is a sequence, not a tensor")));
+        }
+        let is_text = |&input: &ValueId| self.builder.dtype(input) == DType::Text;
+        if inputs.iter().flatten().any(is_text) && !takes_texts(&node.op_type) {
+            return Err(at(NodeError::unsupported(
+                "an operand holds texts",
+                "encode them as integers around the model",
+            )));
         }
         self.builder.set_label(label);
         let attributes = Attributes::new(&node.attribute, self.external).map_err(at)?;
@@ -354,7 +368,10 @@ fn input_type(
     dimensions: &mut BTreeSet<String>,
 ) -> Result<(DType, Vec<usize>), String> {
     let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).ok_or("it is no tensor")?;
-    let dtype = DType::from_onnx(tensor.elem_type).map_err(|name| format!("element type {name} is not supported"))?;
+    let dtype = DType::from_onnx(tensor.elem_type).map_err(|name| {
+        let remedy = if name == "string" { "; encode it as integers before the model" } else { "" };
+        format!("element type {name} is not supported{remedy}")
+    })?;
     let shape = tensor.shape.as_ref().ok_or("its shape is not declared; export the model with a shape")?;
     let mut sizes = vec![];
     for dimension in &shape.dim {

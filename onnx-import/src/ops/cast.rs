@@ -15,7 +15,16 @@ pub(super) const OPERATORS: &[Operator] =
     &[onnx("Cast", &[since(6, 1, 1, 1)], cast), onnx("CastLike", &[since(15, 2, 2, 1)], cast_like)];
 
 fn cast(call: &mut Call) -> Result<Vec<ValueId>> {
+    const STRING: i64 = 8;
     let code = call.attributes.int("to")?.ok_or_else(|| NodeError::attribute("to", "it is missing"))?;
+    let input = call.input(0)?;
+    let text = call.dtype(input) == DType::Text;
+    if text && code == STRING {
+        return Ok(vec![input]);
+    }
+    if text {
+        return Err(NodeError::unsupported("a cast of texts to numbers", "encode them as integers before the model"));
+    }
     let to = target_type(code, "to")?;
     convert(call, to)
 }

@@ -12,7 +12,7 @@ pub(super) const OPERATORS: &[Operator] =
     &[onnx("Gemm", &[since(6, 3, 3, 1), since(11, 2, 3, 1)], gemm), onnx("MatMul", &[since(1, 2, 2, 1)], matmul)];
 
 /// `alpha·A'·B' + beta·C`
-fn gemm(call: &mut Call) -> Result {
+pub(super) fn gemm(call: &mut Call) -> Result {
     let [first, second] = [call.input(0)?, call.input(1)?];
     let alpha = call.attributes.float_or("alpha", 1.0)?;
     let beta = call.attributes.float_or("beta", 1.0)?;

@@ -19,6 +19,7 @@ mod einsum;
 mod expand;
 mod extremum;
 mod fourier;
+mod fused;
 mod gather;
 mod local_response;
 mod loss;
@@ -67,6 +68,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     expand::OPERATORS,
     extremum::OPERATORS,
     fourier::OPERATORS,
+    fused::OPERATORS,
     gather::OPERATORS,
     local_response::OPERATORS,
     loss::OPERATORS,

@@ -5,6 +5,7 @@
 
 mod budget;
 mod external;
+mod order;
 pub(crate) mod tensor;
 
 use crate::error::ImportError;
@@ -68,7 +69,8 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Model, ImportError> {
     let digest = Sha256::digest(&bytes).into();
     // What the model holds of raw data are parts of these bytes.
     let model = ModelProto::decode(bytes).map_err(|error| not_onnx(error.to_string()))?;
-    let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph".into()))?;
+    let mut graph = model.graph.ok_or_else(|| not_onnx("it holds no graph".into()))?;
+    order::sort(&mut graph);
     if model.ir_version < 1 {
         return Err(not_onnx("it has no IR version".into()));
     }

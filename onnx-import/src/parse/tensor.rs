@@ -33,6 +33,30 @@ pub(crate) fn decode(proto: &TensorProto, external: &ExternalData) -> Result<Lit
     }
 }
 
+/// A constant of texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Texts {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) elements: Vec<String>,
+}
+
+/// A stored tensor of texts; `None` for one of numbers.
+pub(crate) fn texts(proto: &TensorProto) -> Result<Option<Texts>, ImportError> {
+    const STRING: i32 = 8;
+    if proto.data_type != STRING {
+        return Ok(None);
+    }
+    let refuse = |reason: String| ImportError::Tensor { name: proto.name.clone(), reason };
+    let shape = shape(&proto.dims).map_err(refuse)?;
+    let (found, needed) = (proto.string_data.len(), shape.iter().product::<usize>());
+    if found != needed {
+        return Err(refuse(format!("{found} texts, the shape needs {needed}")));
+    }
+    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).map_err(|_| refuse("a text is not UTF-8".into()));
+    let elements = proto.string_data.iter().map(text).collect::<Result<_, _>>()?;
+    Ok(Some(Texts { shape, elements }))
+}
+
 /// [`decode`] of a tensor in which NaN has a meaning.
 pub(crate) fn decode_with_missing(proto: &TensorProto, external: &ExternalData) -> Result<Literal, ImportError> {
     let refuse = |reason: String| ImportError::Tensor { name: proto.name.clone(), reason };
@@ -119,6 +143,7 @@ fn from_raw(raw: &Bytes, dtype: DType, elements: usize) -> Result<Vec<f64>, Stri
         DType::Bfloat16 => each!(u16, |v| Ok(bfloat_to_f64(v))),
         DType::Float32 => each!(f32, |v| Ok(f64::from(v))),
         DType::Float64 => each!(f64, Ok),
+        DType::Text => Err("texts have no bytes of numbers".into()),
     }
 }
 
@@ -134,6 +159,7 @@ fn from_fields(proto: &TensorProto, dtype: DType, elements: usize) -> Result<Vec
     match dtype {
         DType::Float32 => all(&proto.float_data, elements, |v| Ok(f64::from(v))),
         DType::Float64 => all(&proto.double_data, elements, Ok),
+        DType::Text => Err("texts have no numbers".into()),
         DType::Int64 => all(&proto.int64_data, elements, |v| integer(i128::from(v))),
         DType::Uint32 | DType::Uint64 => all(&proto.uint64_data, elements, |v| in_range(dtype, i128::from(v))),
         DType::Float16 => all(&proto.int32_data, elements, |v| bits(v).map(half_to_f64)),

@@ -7,12 +7,15 @@ mod common;
 mod dead;
 mod extremum;
 mod finite;
+mod leaves;
 mod linear;
 mod mask;
 mod missing;
 mod normalize;
 mod padding;
 mod rebuild;
+mod softmax;
+mod squares;
 mod unread;
 mod views;
 
@@ -28,10 +31,13 @@ pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {
     let passes = [
         dead::remove,
         common::merge,
+        leaves::fold,
+        softmax::recognize,
         mask::fold,
         normalize::recognize,
         extremum::pass_softmax,
         padding::fold,
+        squares::weigh,
         views::compose,
         dead::remove,
         unread::remove,

@@ -148,6 +148,8 @@ pub(crate) struct TensorProto {
     pub(crate) float_data: Vec<f32>,
     #[prost(int32, repeated, tag = "5")]
     pub(crate) int32_data: Vec<i32>,
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    pub(crate) string_data: Vec<Bytes>,
     #[prost(int64, repeated, tag = "7")]
     pub(crate) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]

@@ -8,7 +8,7 @@ use super::plan::Range;
 use super::ranges::{Observer, Ranges};
 use super::{InputStep, QuantizeOptions};
 use crate::float::evaluate::evaluate_with;
-use crate::float::graph::{Element, FloatGraph, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
+use crate::float::graph::{BinaryFunction, Element, FloatGraph, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
 use crate::passes::{self, Unsettled};
 use crate::samples::{InputSpec, SampleError, Samples};
 
@@ -37,14 +37,21 @@ pub(super) struct Calibration {
 impl Calibration {
     /// The range of each node of the graph by a rule, for activations of so many bits; `[0, 0]` where nothing finite was seen.
     pub(super) fn ranges(&self, graph: &FloatGraph, rule: Ranges, bits: u32) -> Vec<Range> {
-        let nodes = graph.nodes.iter().zip(&self.observers);
-        nodes
-            .map(|(node, observer)| match node.op {
+        let mut ranges: Vec<Range> = Vec::with_capacity(graph.nodes.len());
+        for (node, observer) in graph.nodes.iter().zip(&self.observers) {
+            let range = match node.op {
                 FloatOp::Input(_) | FloatOp::Constant(_) => observer.extremes(),
                 _ if node.element != Element::Real => observer.extremes(),
+                // Where a square is cut off and the same value elsewhere is not, distances would shrink for far points.
+                FloatOp::Binary { function: BinaryFunction::Mul, operands: [a, b] } if a == b => {
+                    let (range, base) = (observer.range(rule, bits), ranges[a.0].magnitude());
+                    Range { lo: range.lo.max(0.0), hi: range.hi.max(base * base) }
+                }
                 _ => within(observer.range(rule, bits), image(&node.op)),
-            })
-            .collect()
+            };
+            ranges.push(range);
+        }
+        ranges
     }
 }
 
@@ -91,7 +98,7 @@ pub(super) struct InputStatistics {
     pub nullable: bool,
 }
 
-/// Runs the float model on at most `limit` samples of the file, or on random ones.
+/// Runs the float model on at most `limit` samples of the file, spread evenly over it, or on random ones.
 ///
 /// # Errors
 /// Samples that do not fit the model; NaN computed by the model.
@@ -146,6 +153,11 @@ pub(super) fn calibrate(
         })
         .collect();
     let labels = samples.map(Samples::labels).unwrap_or_default();
+    let taken: Vec<usize> = spread(samples.map_or(Ok(0), |samples| samples.count(&specs))?, limit).collect();
+    let labels = match taken.iter().all(|&sample| sample < labels.len()) {
+        true => taken.iter().map(|&sample| labels[sample].clone()).collect(),
+        false => vec![],
+    };
     Ok(Calibration {
         observers,
         features,
@@ -157,10 +169,9 @@ pub(super) fn calibrate(
     })
 }
 
-/// The inputs of at most `limit` samples of a file.
+/// The inputs of at most `limit` samples of a file, spread evenly over it.
 fn tensors(specs: &[InputSpec], samples: &Samples, limit: usize) -> Result<Vec<Vec<Tensor>>, SampleError> {
-    let count = samples.count(specs)?.min(limit);
-    (0..count).map(|sample| samples.inputs(specs, sample)).collect()
+    spread(samples.count(specs)?, limit).map(|sample| samples.inputs(specs, sample)).collect()
 }
 
 /// The graph, settled for the inputs whose elements may be missing: those that are named, and those of which samples have NaN.
@@ -192,6 +203,12 @@ pub(super) fn settled<'a>(
         }
     }
     passes::settle(graph, &nullable).map_err(|Unsettled { node, input }| QuantizeError::Unsettled { node, input })
+}
+
+/// At most `limit` of so many samples: files are often sorted, by class or by time.
+fn spread(count: usize, limit: usize) -> impl Iterator<Item = usize> {
+    let taken = count.min(limit);
+    (0..taken).map(move |i| (i as u128 * count as u128 / taken as u128) as usize)
 }
 
 /// The values that trees read, and no range yet for any of their elements.
@@ -348,6 +365,13 @@ mod tests {
         assert!((found - 1.0 / 16.0).abs() < 1e-9);
         let reals: Vec<f64> = (0..640).map(|i| f64::from(i).sqrt()).collect();
         assert_eq!(grid(&[&tensor(&reals)]), None);
+    }
+
+    #[test]
+    fn samples_are_spread_over_the_file() {
+        assert_eq!(spread(3, 8).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(spread(10, 4).collect::<Vec<_>>(), [0, 2, 5, 7]);
+        assert_eq!(spread(0, 4).count(), 0);
     }
 
     #[test]

@@ -6,14 +6,18 @@
 //! | `.npz` | `in0_0`, `in0_1`, …: sample and input number; with recorded outputs `out0_0`, … |
 //! | `.npz` | one array per input under the input's name |
 //! | `.npy` | the model's only input |
+//! | `.csv` | a table of numbers, one sample per row, below a line of names or without one: the model's only input, or one column per input by its name |
+//! | `.pb` | the model's only input, as a `TensorProto` of ONNX |
 //! | `.json` | an object of nested lists by input name, a list of inputs (also under the key `input_data`), or the nested list of the only input |
 //!
 //! Where the layout leaves it open, an array with as many elements as an input is one sample of it, and an array whose
 //! first axis repeats the rest `n` times is `n` samples. Of an input whose first axis has several entries, as that of a batch has,
 //! the samples may be such entries: those that follow one another make up an input, and what is left at the end is not used.
 
+mod csv;
 mod json;
 mod npy;
+mod proto;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,8 +32,8 @@ use thiserror::Error;
 use crate::float::graph::{Element, FloatGraph, Tensor};
 use crate::float::reals::Reals;
 
-/// Largest JSON file in bytes.
-const MAX_JSON: u64 = 1 << 28;
+/// Largest file of text or of a `TensorProto` in bytes.
+const MAX_FILE: u64 = 1 << 28;
 /// Most arrays in one `.npz`.
 const MAX_ARRAYS: usize = 1 << 14;
 
@@ -50,12 +54,9 @@ pub enum ArrayError {
     /// The header is not one that NumPy writes.
     #[error("it is not a NumPy array: {0}")]
     Header(String),
-    /// An element type that is neither a float of 32 or 64 bits, an integer, nor a boolean.
-    #[error("element type {0:?} is not supported: save it as float32, float64, an integer type or bool")]
+    /// An element type that is neither a float, an integer, nor a boolean.
+    #[error("element type {0:?} is not supported: save it as float16, float32, float64, an integer type or bool")]
     Dtype(String),
-    /// Column-major arrays would be read in the wrong order.
-    #[error("it is in Fortran order: save numpy.ascontiguousarray of it")]
-    FortranOrder,
     /// Fewer bytes than the shape asks for.
     #[error("the shape asks for {expected} bytes of elements, {found} are there")]
     Truncated {
@@ -82,6 +83,32 @@ pub enum ArrayError {
     /// An entry of a list that is no number.
     #[error("{0} is not a number")]
     NotANumber(String),
+    /// A cell of a table that is no number.
+    #[error("line {line}, column {column}: {found:?} is not a number")]
+    Cell {
+        /// Number of the line, from 1.
+        line: usize,
+        /// Number of the column, from 1.
+        column: usize,
+        /// Its text, cut.
+        found: String,
+    },
+    /// A line of a table with more or fewer cells than the first.
+    #[error("line {line} has {found} cells, the first line has {expected}")]
+    Cells {
+        /// Number of the line, from 1.
+        line: usize,
+        /// Cells of the first line.
+        expected: usize,
+        /// Cells of this one.
+        found: usize,
+    },
+    /// A table with a line of names alone, or nothing.
+    #[error("it has no line of numbers")]
+    Empty,
+    /// Not a tensor of ONNX, or one that can't be decoded.
+    #[error("it is not a tensor of ONNX (TensorProto): {0}")]
+    Proto(String),
 }
 
 /// Why a sample file can't be used.
@@ -97,17 +124,17 @@ pub enum SampleError {
         reason: String,
     },
     /// A file name that says nothing about the format.
-    #[error("sample file {path:?} should end in .npz, .npy or .json")]
+    #[error("sample file {path:?} should end in .npz, .npy, .json, .csv or .pb")]
     Format {
         /// The file.
         path: PathBuf,
     },
     /// An array of the file is malformed.
-    #[error("array {array:?} of sample file {path:?}: {source}")]
+    #[error("{}sample file {path:?}: {source}", if array.is_empty() { String::new() } else { format!("array {array:?} of ") })]
     Array {
         /// The file.
         path: PathBuf,
-        /// Name of the array.
+        /// Name of the array; empty where it has none.
         array: String,
         /// Why.
         source: ArrayError,
@@ -272,6 +299,8 @@ enum Layout {
     Positional,
     /// One array without a name.
     Single,
+    /// The same numbers as one array without a name, and by the names of its columns.
+    Table,
 }
 
 /// The content of a sample file.
@@ -296,6 +325,14 @@ impl Samples {
                 Ok(Self { layout: Layout::Single, arrays: [(String::new(), array)].into() })
             }
             Some("json") => Self::read_json(path),
+            Some("csv") => {
+                let arrays = csv::arrays(&read_text(path)?).map_err(|source| in_array(path, "", source))?;
+                Ok(Self { layout: Layout::Table, arrays })
+            }
+            Some("pb") => {
+                let array = proto::array(read_bytes(path)?).map_err(|source| in_array(path, "", source))?;
+                Ok(Self { layout: Layout::Single, arrays: [(String::new(), array)].into() })
+            }
             _ => Err(SampleError::Format { path: path.into() }),
         }
     }
@@ -341,12 +378,7 @@ impl Samples {
     }
 
     fn read_json(path: &Path) -> Result<Self, SampleError> {
-        let mut text = String::new();
-        open(path)?.take(MAX_JSON + 1).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
-        if text.len() as u64 > MAX_JSON {
-            return Err(unreadable(path, &format!("it is larger than {MAX_JSON} bytes")));
-        }
-        let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(path, &error))?;
+        let value: Value = serde_json::from_str(&read_text(path)?).map_err(|error| unreadable(path, &error))?;
         Self::from_json(&value, path)
     }
 
@@ -455,14 +487,29 @@ impl Samples {
             Layout::Numbered(_) => vec![format!("in{sample}_{position}")],
             Layout::Named => vec![input.name.clone()],
             Layout::Positional => vec![position.to_string()],
+            Layout::Table if inputs.len() > 1 || input.elements() == 1 && self.arrays.contains_key(&input.name) => {
+                vec![input.name.clone()]
+            }
+            Layout::Table => vec![String::new()],
             Layout::Single if inputs.len() == 1 => vec![String::new()],
             Layout::Single => vec![position.to_string()],
         };
         keys.iter().find_map(|key| self.arrays.get(key)).ok_or_else(|| SampleError::Missing {
             input: input.name.clone(),
             expected: keys.join(" or "),
-            found: self.arrays.keys().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", "),
+            found: self.found(),
         })
+    }
+
+    /// The names in the file, for people.
+    fn found(&self) -> String {
+        let names = self.arrays.keys().filter(|key| !key.is_empty());
+        let names = names.map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+        if names.is_empty() {
+            "one array without a name".into()
+        } else {
+            names
+        }
     }
 
     /// How many samples of `input` an array holds.
@@ -533,6 +580,20 @@ fn shape_error(input: &InputSpec, array: &Array) -> SampleError {
 
 fn open(path: &Path) -> Result<BufReader<File>, SampleError> {
     File::open(path).map(BufReader::new).map_err(|error| unreadable(path, &error))
+}
+
+/// The bytes of a file that is not larger than [`MAX_FILE`].
+fn read_bytes(path: &Path) -> Result<Vec<u8>, SampleError> {
+    let mut bytes = Vec::new();
+    open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(unreadable(path, &format!("it is larger than {MAX_FILE} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn read_text(path: &Path) -> Result<String, SampleError> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, reason: &dyn std::fmt::Display) -> SampleError {

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::{Array, ArrayError};
+use crate::dtype::half_to_f64;
 
 /// Most elements of one array, 2^28; a larger header is refused before anything is allocated.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -12,6 +13,7 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    Half,
     Float,
     Signed,
     Unsigned,
@@ -22,13 +24,15 @@ struct Header {
     kind: Kind,
     size: usize,
     big_endian: bool,
+    /// Whether the first axis varies fastest, as in the arrays that pandas hands out.
+    column_major: bool,
     shape: Vec<usize>,
 }
 
 /// Reads one array; integers and booleans become exact reals.
 ///
 /// # Errors
-/// Anything that is not a C-ordered array of a numeric type within the bounds of this module.
+/// Anything that is not an array of a numeric type within the bounds of this module.
 pub(super) fn read(mut source: impl Read) -> Result<Array, ArrayError> {
     let header = read_header(&mut source)?;
     let count = header.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
@@ -40,7 +44,34 @@ pub(super) fn read(mut source: impl Read) -> Result<Array, ArrayError> {
         return Err(ArrayError::Truncated { expected: count * header.size, found: bytes.len() });
     }
     let data = bytes.chunks_exact(header.size).map(|chunk| element(&header, chunk)).collect::<Result<Vec<_>, _>>()?;
+    let data = if header.column_major { row_major(&data, &header.shape) } else { data };
     Ok(Array { shape: header.shape, data: data.into() })
+}
+
+/// The elements with the last axis fastest, of those with the first axis fastest.
+fn row_major(data: &[f64], shape: &[usize]) -> Vec<f64> {
+    let mut strides = Vec::with_capacity(shape.len());
+    let mut stride = 1;
+    for &size in shape {
+        strides.push(stride);
+        stride *= size;
+    }
+    let mut position = vec![0; shape.len()];
+    let mut at = 0;
+    let mut next = || {
+        let value = data[at];
+        for (axis, &size) in shape.iter().enumerate().rev() {
+            position[axis] += 1;
+            at += strides[axis];
+            if position[axis] < size {
+                break;
+            }
+            position[axis] = 0;
+            at -= strides[axis] * size;
+        }
+        value
+    };
+    (0..data.len()).map(|_| next()).collect()
 }
 
 fn read_header(source: &mut impl Read) -> Result<Header, ArrayError> {
@@ -81,11 +112,9 @@ fn parse_header(text: &str) -> Result<Header, ArrayError> {
         .filter(|part| !part.is_empty())
         .map(|part| part.parse::<usize>().map_err(|_| ArrayError::Header(format!("{part:?} is not a size"))))
         .collect::<Result<Vec<_>, _>>()?;
-    if fortran.starts_with("True") && shape.len() > 1 {
-        return Err(ArrayError::FortranOrder);
-    }
+    let column_major = fortran.starts_with("True") && shape.len() > 1;
     let (kind, size, big_endian) = parse_descr(descr)?;
-    Ok(Header { kind, size, big_endian, shape })
+    Ok(Header { kind, size, big_endian, column_major, shape })
 }
 
 fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -112,6 +141,7 @@ fn parse_descr(descr: &str) -> Result<(Kind, usize, bool), ArrayError> {
     let kind = characters.next().ok_or_else(unsupported)?;
     let size: usize = characters.as_str().parse().map_err(|_| unsupported())?;
     let kind = match (kind, size) {
+        ('f', 2) => Kind::Half,
         ('f', 4 | 8) => Kind::Float,
         ('i', 1 | 2 | 4 | 8) => Kind::Signed,
         ('u', 1 | 2 | 4 | 8) => Kind::Unsigned,
@@ -139,6 +169,7 @@ fn element(header: &Header, chunk: &[u8]) -> Result<f64, ArrayError> {
         }
     };
     match header.kind {
+        Kind::Half => Ok(half_to_f64(word as u16)),
         Kind::Float if header.size == 4 => Ok(f64::from(f32::from_bits(word as u32))),
         Kind::Float => Ok(f64::from_bits(word)),
         Kind::Signed => exact(i128::from((word << unused) as i64 >> unused)),
@@ -166,6 +197,7 @@ mod tests {
         let read =
             |descr: &str, payload: &[u8]| read(file(descr, "(1,)", "False", payload).as_slice()).unwrap().data[0];
         assert_eq!(read("<f4", &1.5f32.to_le_bytes()), 1.5);
+        assert_eq!(read("<f2", &[0x00, 0xc1]), -2.5);
         assert_eq!(read(">f8", &(-2.25f64).to_be_bytes()), -2.25);
         assert_eq!(read("|i1", &[0xff]), -1.0);
         assert_eq!(read("<i8", &(-7i64).to_le_bytes()), -7.0);
@@ -180,11 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn columns_become_rows() {
+        let array = |shape: &str, bytes: &[u8]| read(file("|u1", shape, "True", bytes).as_slice()).unwrap();
+        let matrix = array("(2, 3)", &[1, 4, 2, 5, 3, 6]);
+        assert_eq!((&matrix.shape[..], &matrix.data[..]), (&[2, 3][..], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..]));
+        // numpy.arange(8).reshape(2, 2, 2), as numpy.asfortranarray leaves it
+        assert_eq!(&array("(2, 2, 2)", &[0, 4, 2, 6, 1, 5, 3, 7]).data[..], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(array("(0, 3)", &[]).shape, [0, 3]);
+    }
+
+    #[test]
     fn bad_files_are_refused() {
         let refuse = |bytes: &[u8]| read(bytes).unwrap_err();
         assert!(matches!(refuse(b"not numpy at all"), ArrayError::Header(_)));
         assert!(matches!(refuse(&file("<c8", "(1,)", "False", &[0; 8])), ArrayError::Dtype(_)));
-        assert!(matches!(refuse(&file("<f4", "(2, 2)", "True", &[0; 16])), ArrayError::FortranOrder));
         assert!(matches!(refuse(&file("<f4", "(4,)", "False", &[0; 15])), ArrayError::Truncated { .. }));
         assert!(matches!(refuse(&file("<f4", "(99999999, 99999999)", "False", &[])), ArrayError::TooLarge { .. }));
         assert!(matches!(refuse(&file("<i8", "(1,)", "False", &i64::MAX.to_le_bytes())), ArrayError::Inexact { .. }));

@@ -156,7 +156,6 @@ fn what_runtimes_combine_in_their_own_ways_is_refused() {
         classifier(&[0, 1], &[0.25, 0.75], vec![labels(&[4, 9])]),
         classifier(&[0, 1], &[-0.25, 0.75], vec![labels(&[4, 9, 16])]),
         classifier(&[0, 0], &[0.25, 0.75], vec![labels(&[0, 1]), string("post_transform", "PROBIT")]),
-        classifier(&[0, 0], &[0.25, 0.75], vec![texts("classlabels_strings", &["no", "yes"])]),
     ];
     for (number, case) in cases.into_iter().enumerate() {
         let refused = refusal(case);

@@ -1,4 +1,4 @@
-//! Class labels, and encoders of labels: integers only.
+//! Class labels, and encoders of labels: integers, or texts by their numbers.
 
 use super::Result;
 use crate::dtype::{integer_to_f64, DType};
@@ -11,15 +11,15 @@ use crate::ops::gather::gather_along;
 pub(super) enum Labels {
     /// Integers.
     Integers(Vec<f64>),
-    /// So many strings, which no output may need.
-    Strings(usize),
+    /// Texts.
+    Texts(Vec<String>),
 }
 
 impl Labels {
-    /// Reads the attribute that is there. Strings are allowed as long as nothing reads the label.
+    /// Reads the attribute that is there.
     pub(super) fn read(call: &Call, integers: &str, strings: &str) -> Result<Self> {
         let numbers = call.attributes.ints(integers)?.filter(|list| !list.is_empty());
-        let texts = call.attributes.strings(strings)?.filter(|count| *count > 0);
+        let texts = call.attributes.texts(strings)?.filter(|list| !list.is_empty());
         match (numbers, texts) {
             (Some(list), None) => list
                 .iter()
@@ -27,7 +27,7 @@ impl Labels {
                 .collect::<Option<Vec<f64>>>()
                 .map(Self::Integers)
                 .ok_or_else(|| NodeError::attribute(integers, "a label exceeds 2^53")),
-            (None, Some(count)) => Ok(Self::Strings(count)),
+            (None, Some(list)) => Ok(Self::Texts(list)),
             _ => Err(NodeError::attribute(integers, "exactly one kind of labels must be given")),
         }
     }
@@ -36,49 +36,47 @@ impl Labels {
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Integers(list) => list.len(),
-            Self::Strings(count) => *count,
+            Self::Texts(list) => list.len(),
         }
     }
 
-    /// Whether the labels are 0, 1, … in order.
+    /// Whether the labels are 0, 1, … in order, or texts, which runtimes look up by that.
     pub(super) fn are_positions(&self) -> bool {
         match self {
             Self::Integers(list) => list.iter().enumerate().all(|(position, &label)| label == position as f64),
-            Self::Strings(_) => false,
+            Self::Texts(_) => true,
         }
     }
 
     /// The label with that index.
     pub(super) fn of(&self, call: &mut Call, index: ValueId) -> Result<ValueId> {
-        let Self::Integers(list) = self else {
-            return Err(NodeError::unsupported(
-                "labels are strings",
-                "train with integer labels, or export with zipmap off and the scores as the only output",
-            ));
+        let (list, dtype) = match self {
+            Self::Integers(list) => (list.clone(), DType::Int64),
+            Self::Texts(list) => (call.builder.text_numbers(list.iter().map(String::as_str)), DType::Text),
         };
-        if self.are_positions() {
-            return Ok(index);
+        if list.iter().enumerate().all(|(position, &label)| label == position as f64) {
+            return if dtype == DType::Text { call.builder.retype(index, dtype) } else { Ok(index) };
         }
-        let table = call.builder.constant(vec![list.len()], list.clone(), DType::Int64)?;
+        let table = call.builder.constant(vec![list.len()], list, dtype)?;
         gather_along(call, table, index, 0)
     }
 }
 
-/// The numbers of one side of an encoder: integers, floats, or since operator set 4 a tensor.
-fn numbers(call: &Call, side: &str) -> Result<(Vec<f64>, DType)> {
-    let strings = call.attributes.strings(&format!("{side}_strings"))?.is_some_and(|count| count > 0);
+/// The numbers of one side of an encoder: texts, integers, floats, or since operator set 4 a tensor.
+fn numbers(call: &mut Call, side: &str) -> Result<(Vec<f64>, DType)> {
+    let texts = call.attributes.texts(&format!("{side}_strings"))?.filter(|list| !list.is_empty());
     let integers = call.attributes.ints(&format!("{side}_int64s"))?.filter(|list| !list.is_empty());
     let floats = call.attributes.floats(&format!("{side}_floats"))?.filter(|list| !list.is_empty());
     let tensor = if call.version >= 4 { call.attributes.tensor(&format!("{side}_tensor"))? } else { None };
-    match (strings, integers, floats, tensor) {
-        (false, Some(list), None, None) => {
+    match (texts, integers, floats, tensor) {
+        (Some(list), None, None, None) => Ok((call.builder.text_numbers(list.iter().map(String::as_str)), DType::Text)),
+        (None, Some(list), None, None) => {
             let exact = list.iter().map(|&number| integer_to_f64(number.into())).collect::<Option<Vec<f64>>>();
             let exact = exact.ok_or_else(|| NodeError::attribute(&format!("{side}_int64s"), "one exceeds 2^53"))?;
             Ok((exact, DType::Int64))
         }
-        (false, None, Some(list), None) => Ok((list, DType::Float32)),
-        (false, None, None, Some(literal)) => Ok((literal.tensor.data.to_vec(), literal.dtype)),
-        (true, ..) => Err(NodeError::unsupported("it encodes strings", "encode them as integers around the model")),
+        (None, None, Some(list), None) => Ok((list, DType::Float32)),
+        (None, None, None, Some(literal)) => Ok((literal.tensor.data.to_vec(), literal.dtype)),
         _ => Err(NodeError::attribute(&format!("{side}_int64s"), "exactly one kind of them must be given")),
     }
 }
@@ -90,11 +88,12 @@ pub(super) fn encoder(call: &mut Call) -> Result<Vec<ValueId>> {
     // Those of other types are there with their own defaults.
     let (integer, float) =
         (call.attributes.int_or("default_int64", -1)?, call.attributes.float_or("default_float", 0.0)?);
-    call.attributes.string("default_string")?;
+    let text = call.attributes.string_or("default_string", "_Unused")?;
     let tensor = if call.version >= 4 { call.attributes.tensor("default_tensor")? } else { None };
     let default = match tensor.as_ref().map(|literal| &literal.tensor.data[..]) {
         Some([default]) => *default,
         Some(_) => return Err(NodeError::attribute("default_tensor", "it is not one number")),
+        None if value_type == DType::Text => call.builder.text_numbers([text.as_str()])[0],
         None if value_type.is_integer() => integer as f64,
         None => float,
     };

@@ -94,7 +94,8 @@ impl Classifier<'_> {
                 ));
             }
             let second = call.builder.pick_axis(scores, 1, [1])?;
-            exceeds(call, second, 0.0)?
+            let index = exceeds(call, second, 0.0)?;
+            self.labels.of(call, index)?
         } else {
             scores
         };
