@@ -26,6 +26,9 @@ const THREAD: u64 = 5 << 19;
 const SUMS: [u64; 2] = [128, 8 << 20];
 /// Bytes of a fixed cell of a folded machine.
 const FOLDED_INTEGER: u64 = 4;
+/// Bytes of a copy in a layout, and in the permutation's columns.
+const COPY: u64 = 24;
+const PERMUTED: u64 = 2 * 12;
 /// Columns of field elements that the allocator keeps between those in use, and in which columns are transformed.
 const SPARE_COLUMNS: usize = 2;
 
@@ -130,6 +133,17 @@ impl MemoryPlan {
         smallest(&Spill::ALL.map(|spill| proof.plan(spill, 0)))
     }
 
+    /// Bytes of any plan that are there when a program is laid out, before an SRS is at hand.
+    pub fn of_layout(layout: &Layout) -> u64 {
+        let ProofMemory { fixed, .. } = ProofMemory::new(layout);
+        fixed.process + fixed.integers - ProofMemory::first_phase(layout) - PERMUTED * copies(layout)
+    }
+
+    /// The plan of a process that holds so many bytes besides, such as what a compiler left behind.
+    pub fn beside(self, bytes: u64) -> Self {
+        Self { process: self.process + bytes, ..self }
+    }
+
     /// All of it.
     pub fn total(&self) -> u64 {
         self.process + self.threads + self.srs + self.integers + self.elements + self.quotient
@@ -169,7 +183,6 @@ impl ProofMemory {
         let rows = params.rows() as u64;
         let column = 32 * rows;
         let counts = Placement::new(&params).counts();
-        let first = counts.first_phase as u64;
         let constants = layout.skeleton().elements.len();
         let mut fixed: u64 = layout.skeleton().fixed.values().map(|integers| integers.bytes() as u64).sum();
         if params.arrangement != Arrangement::Parallel {
@@ -177,7 +190,6 @@ impl ProofMemory {
             fixed = fixed.max(counts.fixed as u64 * FOLDED_INTEGER * rows);
         }
         let fixed = fixed + column * constants as u64;
-        let copies = layout.skeleton().copies.len() as u64;
         let threads = rayon::current_num_threads() as u64;
         let [of_row, most] = SUMS;
         let (constraints, pieces) = constraints(layout);
@@ -189,7 +201,7 @@ impl ProofMemory {
                 // The Lagrange basis, powers of the root of unity, and twists of transforms.
                 srs: rows * (64 + 32 + 64),
                 // The program's weights are no wider than the fixed columns that hold them.
-                integers: 2 * fixed + first * 4 * rows + (24 + 2 * 12) * copies,
+                integers: 2 * fixed + Self::first_phase(layout) + (COPY + PERMUTED) * copies(layout),
                 elements: 0,
                 quotient: 0,
                 spill: Spill::Nothing,
@@ -209,6 +221,12 @@ impl ProofMemory {
             constraints,
             pieces,
         }
+    }
+
+    /// Bytes of the columns of the first phase.
+    fn first_phase(layout: &Layout) -> u64 {
+        let params = layout.params();
+        Placement::new(&params).counts().first_phase as u64 * 4 * params.rows() as u64
     }
 
     /// The plan with so many columns of elements for the quotient, or the least that will do.
@@ -232,6 +250,10 @@ impl ProofMemory {
             ..self.fixed
         }
     }
+}
+
+fn copies(layout: &Layout) -> u64 {
+    layout.skeleton().copies.len() as u64
 }
 
 /// What is in memory while the second phase is filled column by column.

@@ -245,6 +245,8 @@ pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) ->
         Some(draft) => subject.finish(draft, options, widths)?,
         None => subject.lay_out(options, widths)?,
     };
+    // The audit derives for itself what it needs of the program.
+    drop(subject);
     audit::audit(program, &layout)?;
     Ok(layout)
 }
@@ -521,6 +523,9 @@ impl<'a> Draft<'a> {
             columns: builder.rows.columns(regions.rows(Region::Units)),
             elements: BTreeMap::new(),
         };
+        let elements = builder.rows.elements();
+        // They take as much memory as the columns that were made of them.
+        drop(builder.rows);
         let weight_rows =
             builder.weights.emit(widths.weights as usize, |column, row, value| cells.set(column, row, value));
         let weight_cells = regions.rows(Region::Weights);
@@ -542,7 +547,7 @@ impl<'a> Draft<'a> {
             skeleton: Arc::new(cells.skeleton(params, copies)),
             widths,
             interface: self.subject.interface.clone(),
-            elements: builder.rows.elements(),
+            elements,
             weights: builder.weights.weights(),
             private_weights: Arc::new(private_weights),
             fills: builder.fills.into(),

@@ -46,6 +46,25 @@ pub(super) enum Lane {
 }
 
 impl Lane {
+    /// The lane in four bytes: there are as many as cells of a column. Tags are numbered one by one.
+    fn code(self) -> u32 {
+        match self {
+            Lane::Zero => 0,
+            Lane::Pinned => 1,
+            Lane::Border => 2,
+            Lane::Function(tag) => 3 + u32::try_from(tag).expect("a program has few tables"),
+        }
+    }
+
+    fn of_code(code: u32) -> Self {
+        match code {
+            0 => Lane::Zero,
+            1 => Lane::Pinned,
+            2 => Lane::Border,
+            _ => Lane::Function(i64::from(code - 3)),
+        }
+    }
+
     /// What `(pre, value)` is looked up under.
     fn tag(self) -> i64 {
         match self {
@@ -111,7 +130,8 @@ pub(super) struct RowForm {
 #[derive(Clone, Debug)]
 pub(super) struct UnitRows {
     units: u32,
-    lanes: Vec<Lane>,
+    /// By their codes.
+    lanes: Vec<u32>,
     /// As long as the rows were when a cell behind the end was written.
     fixed: BTreeMap<FixedColumn, Integers>,
     block_of_row: Vec<u32>,
@@ -151,7 +171,7 @@ impl UnitRows {
         let block = Block { first: self.len() as u32, logical: logical as u32, stride: stride as u32 };
         let rows = self.len() + logical * stride;
         self.block_of_row.resize(rows, self.blocks.len() as u32);
-        self.lanes.resize(rows * self.units(), Lane::Zero);
+        self.lanes.resize(rows * self.units(), Lane::Zero.code());
         self.taken.resize(rows * self.units(), false);
         self.blocks.push(block);
         block
@@ -182,7 +202,7 @@ impl UnitRows {
     /// Says what a lane is.
     pub(super) fn set_lane(&mut self, place: Place, lane: Lane) {
         let index = self.index(place);
-        self.lanes[index] = lane;
+        self.lanes[index] = lane.code();
     }
 
     /// Says that a place holds an element that may be other than zero.
@@ -257,7 +277,10 @@ impl UnitRows {
         let mut columns = self.fixed.clone();
         columns.values_mut().for_each(|cells| cells.resize(rows));
         for lane in 0..self.units {
-            let lanes = |row: usize| self.lanes.get(row * self.units() + lane as usize).copied().unwrap_or_default();
+            let lanes = |row: usize| {
+                let code = self.lanes.get(row * self.units() + lane as usize);
+                code.map_or(Lane::Zero, |&code| Lane::of_code(code))
+            };
             let cells = |of: fn(Lane) -> i64| (0..rows).map(|row| of(lanes(row))).collect();
             columns.insert(FixedColumn::ValueTag(lane), cells(Lane::tag));
             columns.insert(FixedColumn::ValueSwitch(lane), cells(Lane::value_switch));

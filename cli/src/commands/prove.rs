@@ -13,7 +13,7 @@ use crate::artifacts::Folder;
 use crate::commands::verify::refused;
 use crate::device::Hardware;
 use crate::exit::{OrFail, Outcome};
-use crate::pipeline::expectation::Expectation;
+use crate::pipeline::expectation::{left_behind, within, Expectation};
 use crate::pipeline::keys::Candidate;
 use crate::pipeline::{inference, keys, model};
 use crate::printer::{bytes, seconds, Printer};
@@ -54,7 +54,14 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     };
     inference::draw(printer, program, &inputs)?;
     printer.line("")?;
-    let expected = Expectation::of(&artifact, candidate.plan().layout(), &options, printer)?;
+    let layout = candidate.plan().layout();
+    // What compiling and laying out took is not all given back.
+    let beside = match (&candidate, program_reused) {
+        (Candidate::Key(_), true) => 0,
+        _ => left_behind(layout),
+    };
+    let expected = Expectation::beside(beside, &artifact, layout, &options, printer)?;
+    let options = within(&options, beside);
     inference::print_plan(printer, &artifact, candidate.plan().layout(), &expected)?;
     let srs = keys::srs(args.srs.as_deref(), candidate.plan().k(), printer)?;
     let keys = candidate.keys(&folder, &srs, printer)?;

@@ -2,6 +2,7 @@
 
 use circuits::layout::{cost, Layout, Objective};
 use prover::memory::{MemoryError, MemoryPlan};
+use prover::report::rss_bytes;
 use prover::{Engine, EngineOptions};
 use serde_json::{json, Value};
 
@@ -13,6 +14,8 @@ use crate::printer::{bytes, Printer};
 /// CPU seconds of a proof by the stock engine for one of the native engine, about which the cost model speaks: measured on machines
 /// of 2^12 to 2^18 rows.
 const STOCK_PROOF_TIMES: f64 = 10.0;
+/// Bytes that the allocator keeps of a setup: found by measuring, on machines of 2^12 to 2^15 rows.
+const SETUP: u64 = 4 << 20;
 
 /// What setup and proof are expected to take.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,26 @@ impl Expectation {
         })
     }
 
+    /// What is expected of a layout of this program in a process that holds so many bytes besides; a limit that is too small is refused
+    /// with the ways out.
+    ///
+    /// # Errors
+    /// The memory that is allowed does not suffice.
+    pub(crate) fn beside(
+        bytes: u64,
+        artifact: &ProgramArtifact,
+        layout: &Layout,
+        options: &EngineOptions,
+        printer: Printer,
+    ) -> Outcome<Self> {
+        let expected = Self::new(layout, &within(options, bytes)).map_err(|MemoryError { needed, budget }| {
+            let budget = options.max_memory.unwrap_or(budget);
+            too_little(MemoryError { needed: needed + bytes, budget }, artifact, printer)
+        })?;
+        let plan = expected.plan.map(|plan| plan.beside(bytes));
+        Ok(Self { memory_bytes: expected.memory_bytes + bytes, plan, ..expected })
+    }
+
     /// What is expected of a layout of this program; a limit that is too small is refused with the ways out.
     ///
     /// # Errors
@@ -63,7 +86,7 @@ impl Expectation {
         options: &EngineOptions,
         printer: Printer,
     ) -> Outcome<Self> {
-        Self::new(layout, options).map_err(|error| too_little(error, artifact, printer))
+        Self::beside(0, artifact, layout, options, printer)
     }
 
     /// The plan for programs, by part; null for an engine that plans nothing.
@@ -82,6 +105,17 @@ impl Expectation {
             })
         })
     }
+}
+
+/// What this process holds besides what is planned for a program that is laid out: what compiling left behind, as far as the
+/// allocator did not give it back, and what a setup will leave.
+pub(crate) fn left_behind(layout: &Layout) -> u64 {
+    rss_bytes().map_or(0, |held| held.saturating_sub(MemoryPlan::of_layout(layout)) + SETUP)
+}
+
+/// The options of an engine in a process that holds so many bytes besides.
+pub(crate) fn within(options: &EngineOptions, bytes: u64) -> EngineOptions {
+    EngineOptions { max_memory: options.max_memory.map(|budget| budget.saturating_sub(bytes)), ..options.clone() }
 }
 
 /// The refusal of a limit, with what would do.

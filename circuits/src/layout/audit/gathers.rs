@@ -21,7 +21,8 @@ use crate::machine::{to_field, Cell, FixedColumn, Region};
 ///
 /// # Errors
 /// The first that is not what the operator asks for.
-pub(super) fn audit(identities: &Identities<'_>) -> Result<(), AuditError> {
+pub(super) fn audit(run: &Run<'_>) -> Result<(), AuditError> {
+    let identities = run.identities;
     let program = identities.program;
     let gathers = &identities.layout.gathers;
     let asked = program.nodes.iter().filter(|node| matches!(node.op, Op::Gather { .. })).count();
@@ -38,7 +39,6 @@ pub(super) fn audit(identities: &Identities<'_>) -> Result<(), AuditError> {
         sources.entry(destination).or_default().push(source);
     }
     Promises::of(identities)?.are_kept()?;
-    let run = Run::new(identities);
     gathers.iter().try_for_each(|gather| {
         let node = program.node(gather.tensor);
         let refuse = |what| Err(AuditError::Gather { node: node.name.clone(), what });

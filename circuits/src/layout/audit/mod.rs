@@ -140,9 +140,10 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     let identities = Identities::new(program, layout, &columns);
     identities.audit_homes()?;
     identities.audit(&mut report)?;
-    report.words = words::audit(&identities)?;
-    words::audit_ports(&identities)?;
-    gathers::audit(&identities)?;
+    let run = words::Run::new(&identities);
+    report.words = words::audit(&run)?;
+    words::audit_ports(&run)?;
+    gathers::audit(&run)?;
     Ok(report)
 }
 

@@ -42,10 +42,10 @@ pub(super) fn audit_elements(skeleton: &Skeleton) -> Result<(), AuditError> {
 ///
 /// # Errors
 /// The first word that is another.
-pub(super) fn audit(identities: &Identities<'_>) -> Result<usize, AuditError> {
+pub(super) fn audit(run: &Run<'_>) -> Result<usize, AuditError> {
+    let identities = run.identities;
     let interface = identities.layout.interface();
     let program = identities.program;
-    let run = Run::new(identities);
     let mut found = run.words().into_iter();
     let mut salts = run.salts.iter();
     for (port, described) in program.inputs.iter().chain(&program.outputs).zip(&interface.ports) {
@@ -65,7 +65,8 @@ pub(super) fn audit(identities: &Identities<'_>) -> Result<usize, AuditError> {
 ///
 /// # Errors
 /// The first port with a cell that is something else.
-pub(super) fn audit_ports(identities: &Identities<'_>) -> Result<(), AuditError> {
+pub(super) fn audit_ports(run: &Run<'_>) -> Result<(), AuditError> {
+    let identities = run.identities;
     let interface = identities.layout.interface();
     let program = identities.program;
     let (skeleton, k) = (identities.skeleton, identities.skeleton.params.k);
@@ -75,7 +76,6 @@ pub(super) fn audit_ports(identities: &Identities<'_>) -> Result<(), AuditError>
     if skeleton.params.port_columns == 0 {
         return Ok(());
     }
-    let run = Run::new(identities);
     let mut cells: BTreeMap<(u32, u32), Vec<Option<Fr>>> = BTreeMap::new();
     for &(source, destination) in &skeleton.copies {
         if let Cell::Advice(AdviceColumn::Port(_), _) = source {
@@ -105,7 +105,7 @@ pub(super) fn audit_ports(identities: &Identities<'_>) -> Result<(), AuditError>
 
 /// A run of the scalar unit on random values.
 pub(super) struct Run<'a> {
-    identities: &'a Identities<'a>,
+    pub(super) identities: &'a Identities<'a>,
     /// One for each hashed port.
     salts: Vec<Salt>,
     /// The results of the rows, as far as they follow from elements and salts.
