@@ -374,8 +374,51 @@ def moved(m, kind, tie):
     return [m.activation(sums, kind, spread=12.0), m.activation(m.node("Mul", [y, y]), kind)]
 
 
+def spelled_out(m, kind, tie):
+    """A normalization as its parts, whose variance is quantized; sums and products of what nothing quantizes."""
+    x = m.activation(m.input(1, 5, 16), kind, tie=tie)
+    deviation = m.node("Sub", [x, m.node("ReduceMean", [x], axes=[-1])])
+    y = m.activation(m.input(1, 5, 16), kind, tie=tie)
+    other = m.node("Sub", [y, m.node("ReduceMean", [y], axes=[-1])])
+    square = m.node("Pow", [deviation, m.constant(np.float32(2))])
+    variance = m.activation(m.node("ReduceMean", [square], axes=[-1]), kind, spread=6.0)
+    results = [
+        m.node("Div", [deviation, m.node("Sqrt", [variance])]),
+        m.node("Mul", [m.node("Reciprocal", [m.node("Sqrt", [variance])]), deviation]),
+        m.node("ReduceSum", [x, m.constant(np.array([1], np.int64))]),
+        m.node("ReduceMean", [m.node("Mul", [deviation, other])], axes=[-1]),
+    ]
+    return [m.activation(value, kind, spread=4.0) for value in results]
+
+
+def masked(m, kind, tie):
+    """Scores of which a causal mask leaves equal ones, whose shares are ties at times."""
+    info, name = np.iinfo(TYPES[kind]), f"x{len(m.inputs)}"
+    scores = np.where(np.tril(np.ones((1, 2, 8, 8))) > 0, -40.0 * m.random.randint(0, 1 + tie, (1, 2, 8, 8)), -1e4)
+    m.inputs.append((name, scores.astype(np.float32)))
+    parameters = m.constant(np.float32(39.2)), m.constant(TYPES[kind](info.max))
+    x = m.dequantize(m.quantize(name, parameters), parameters)
+    shares = m.constant(np.float32(1 / 255)), m.constant(TYPES[kind](info.min))
+    return [m.dequantize(m.quantize(m.node("Softmax", [x]), shares), shares)]
+
+
+def composed(m, kind, tie):
+    """Functions of two tensors, choices by data, functions that differ by channels."""
+    x, y = (m.activation(m.input(1, 4, 6, 6), kind, tie=tie) for _ in range(2))
+    floats = lambda *values: m.constant(np.array(values, np.float32))
+    chosen = m.activation(m.node("Mul", [x, floats(0.5)]), kind, tie=tie)
+    slopes = m.constant(m.random.uniform(0.05, 0.4, (4, 1, 1)).astype(np.float32))
+    results = [
+        m.node("Abs", [m.node("Sub", [x, y])]),
+        m.node("Div", [x, m.node("Add", [m.node("Abs", [y]), floats(0.3)])]),
+        m.node("Where", [m.node("Greater", [x, floats(0.1)]), y, chosen]),
+        m.node("MaxPool", [m.node("PRelu", [x, slopes])], kernel_shape=[2, 2]),
+    ]
+    return [m.activation(value, kind) for value in results]
+
+
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
-         scaled, gated, moved]
+         scaled, gated, moved, spelled_out, masked, composed]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::quantized::{
-    QuantizedNormalization, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+    IntegerRule, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer,
+    Requantization,
 };
 use super::reals::Reals;
 use super::trees::Trees;
@@ -507,6 +508,20 @@ pub enum FloatOp {
         input: ValueId,
         /// the function
         table: QuantizedTable,
+    },
+    /// A function of two quantized tensors of one shape.
+    QuantizedPairs {
+        /// centered integers
+        operands: [ValueId; 2],
+        /// the function
+        table: QuantizedPairs,
+    },
+    /// Exact arithmetic of integers.
+    Integers {
+        /// integers
+        operands: Vec<ValueId>,
+        /// what is done with them
+        rule: IntegerRule,
     },
 }
 

@@ -42,6 +42,7 @@ impl FloatOp {
             | Self::QuantizedNormalize { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),
+            Self::Integers { operands, .. } => operands.iter_mut().collect(),
             Self::MatMul(a, b) => vec![a, b],
             Self::Conv { input, weights, bias, .. } | Self::ConvTranspose { input, weights, bias, .. } => {
                 [input, weights].into_iter().chain(bias).collect()
@@ -53,6 +54,7 @@ impl FloatOp {
             Self::Binary { operands, .. }
             | Self::QuantizedAdd { operands, .. }
             | Self::QuantizedMul { operands, .. }
+            | Self::QuantizedPairs { operands, .. }
             | Self::QuantizedMatMul { operands, .. } => operands.iter_mut().collect(),
             Self::Select { condition, then, otherwise } => vec![condition, then, otherwise],
             Self::Gather { input, indices, .. } => vec![input, indices],

@@ -103,6 +103,42 @@ impl QuantizedTable {
     }
 }
 
+/// A function of two quantized tensors, by its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedPairs {
+    /// Smallest and largest centered integer of each operand.
+    pub ranges: [(i32, i32); 2],
+    /// The centered integers of all pairs, those of the first operand's smallest integer first.
+    pub values: Arc<[i32]>,
+}
+
+impl QuantizedPairs {
+    /// The value of two centered integers; beyond their ranges that of the nearest ends.
+    pub fn apply(&self, a: i64, b: i64) -> i64 {
+        let [a, b] = [(a, self.ranges[0]), (b, self.ranges[1])]
+            .map(|(c, (lo, hi))| c.clamp(lo.into(), hi.into()) - i64::from(lo));
+        let width = i64::from(self.ranges[1].1 - self.ranges[1].0) + 1;
+        i64::from(self.values[(a * width + b) as usize])
+    }
+
+    /// Smallest and largest value.
+    pub fn bounds(&self) -> (i64, i64) {
+        let (least, most) = (self.values.iter().min(), self.values.iter().max());
+        (least.map_or(0, |&v| v.into()), most.map_or(0, |&v| v.into()))
+    }
+}
+
+/// Arithmetic of integers that stand for themselves, never rounded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IntegerRule {
+    /// The sum of one operand over some axes, ascending, which stay with one position; in a plan over the last axis.
+    Sum(Vec<usize>),
+    /// Two operands of one shape, each times a factor, added.
+    Combination([i64; 2]),
+    /// The product of two operands of one shape.
+    Product,
+}
+
 /// Softmax of a quantized tensor, quantized.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizedSoftmax {

@@ -360,6 +360,8 @@ impl Emitter<'_> {
             | PlanOp::QuantizedMul { .. }
             | PlanOp::QuantizedMatMul { .. }
             | PlanOp::QuantizedMap { .. }
+            | PlanOp::QuantizedPairs { .. }
+            | PlanOp::Integers { .. }
             | PlanOp::QuantizedNormalize { .. }
             | PlanOp::QuantizedSoftmax { .. } => self.quantized(id)?,
             PlanOp::View { sources, map } => self.view(id, sources, map),

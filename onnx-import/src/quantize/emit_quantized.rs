@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use circuits::graph::{ConvGeometry, Limits, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
 
 use super::emit::{conv_size, Emitter};
+use super::emit_normalize::RowSums;
 use super::error::QuantizeError;
-use super::plan::{element, PlanId, PlanOp};
+use super::plan::{element, PlanId, PlanNode, PlanOp};
 use super::thresholds::{nearest, solve_sum, threshold_table, thresholds, BrokenLine, Lines, Nearest};
-use crate::float::quantized::{QuantizedSum, QuantizedTable, Requantization};
+use crate::float::quantized::{IntegerRule, QuantizedSum, QuantizedTable, Requantization};
 
 /// Most steps of a requantization that are taken one by one.
 const MAX_STEPS: usize = 16;
@@ -28,6 +29,15 @@ impl Emitter<'_> {
                 self.quantized_matmul(id, *operands, requantization)
             }
             PlanOp::QuantizedMap { input, table } => self.quantized_map(id, *input, table),
+            PlanOp::QuantizedPairs { operands, table } => {
+                let tensors = operands.map(|operand| self.read(operand));
+                self.table_of_pairs(id, tensors, ("quantized function", table.bounds()), |a, b| table.apply(a, b));
+                Ok(())
+            }
+            PlanOp::Integers { operands, rule } => {
+                self.exact_integers(id, operands, rule);
+                Ok(())
+            }
             PlanOp::QuantizedNormalize { input, normalization } => {
                 self.quantized_normalize(id, *input, normalization);
                 Ok(())
@@ -117,7 +127,11 @@ impl Emitter<'_> {
             parts.push((self.by_lines(id, own, size, (shift, &lines), channels.rule), numbers(&positions)));
         }
         let (beside, rest) = beside_lines(channels, list, bent);
-        let (broken, rest) = broken_lines(channels, list, rest);
+        let (broken, rest) = match channels.rule.fixed_point {
+            // A comparison takes the place of all breaks.
+            true => (vec![], rest),
+            false => broken_lines(channels, list, rest),
+        };
         for (shift, members) in broken {
             let positions: Vec<_> = members.iter().map(|member| member.0).collect();
             let own = self.channels_of(id, (exact, size), &positions, channels.range_of(list));
@@ -257,12 +271,62 @@ impl Emitter<'_> {
             return Ok(result.expect("there is a step"));
         }
         let Some((first, values)) = threshold_table(rule, channel, range) else {
+            if rule.fixed_point {
+                return self.by_comparison(id, own, shape, (rule, channel), range);
+            }
             return Err(self.too_large(id, "a table of thresholds", "quantize the model again with other scales"));
         };
         let table = Table::new(format!("thresholds of channel {channel}"), first, values).expect("not empty");
         let table = self.store(table);
         let op = affine([own; 2], [1, 0], 0, Some(Requantize { shift: 0, table }));
         Ok(self.integers(id, op, shape, bounds))
+    }
+
+    /// One channel whose accumulators have more bits than a line takes: with `P = ⌊2^k / m⌉`, `q` from a line that gives the rounded result or
+    /// one less, and `b = [2^(k+1)·(acc + offset / m) ≥ (2·q + 1)·P]`, whether it is one less.
+    fn by_comparison(
+        &mut self,
+        id: PlanId,
+        own: TensorId,
+        shape: Vec<usize>,
+        (rule, channel): (&Requantization, usize),
+        (least, most): (i64, i64),
+    ) -> Result<TensorId, QuantizeError> {
+        /// Bits of what is compared.
+        const BITS: f64 = 58.0;
+        /// How far the line is kept below what is rounded, in units.
+        const BIAS: f64 = 1.0 / 64.0;
+        let (lo, hi) = rule_bounds(rule);
+        let (multiplier, offset) = (f64::from(rule.multipliers[channel]), f64::from(rule.offset(channel)));
+        let largest = least.unsigned_abs().max(most.unsigned_abs()) as f64 + (offset / multiplier).abs() + 1.0;
+        // Beyond that many units the result is an end of its type however the line runs.
+        let results = 2.0 * lo.unsigned_abs().max(hi.unsigned_abs()) as f64 + 4.0;
+        let bits = (BITS - largest.max(results / multiplier).log2()).floor() - 1.0;
+        let (shift, unit) = (Limits::MAX_SHIFT, f64::from(Limits::MAX_SHIFT).exp2());
+        let factor = (multiplier * unit).round();
+        // What the line is off by is less than what it is kept below the result by.
+        let off = (factor / unit / multiplier - 1.0).abs() * results.min(largest * multiplier);
+        if bits < 1.0 || off >= BIAS / 2.0 || i32::try_from(factor as i64).is_err() {
+            return Err(self.too_large(id, "a table of thresholds", "quantize the model again with other scales"));
+        }
+        let affine = |operands, factors, constant, requantize| Op::Affine { operands, factors, constant, requantize };
+        // `2·q + 1`, by a table of `q`.
+        let values = (lo - 1..=hi).map(|q| (2 * q + 1) as i32).collect();
+        let table = Table::new("twice and one".to_owned(), lo - 1, values).expect("ranges are not empty");
+        let requantize = Some(Requantize { shift, table: self.store(table) });
+        let constant = ((offset - BIAS) * unit) as i64;
+        let image = (2 * lo - 1, 2 * hi + 1);
+        let below = self.integers(id, affine([own; 2], [factor as i64, 0], constant, requantize), shape.clone(), image);
+        let (scale, step) = ((bits + 1.0).exp2(), (bits.exp2() / multiplier).round() as i64);
+        let requantize = Some(Requantize { shift: 0, table: self.is_reached() });
+        let constant = (scale * offset / multiplier).round() as i64;
+        let op = affine([own, below], [scale as i64, -step], constant, requantize);
+        let more = self.integers(id, op, shape.clone(), (0, 1));
+        let result = |key: i64| (key - 1).div_euclid(2).clamp(lo, hi) as i32;
+        let values = (2 * lo - 1..=2 * hi + 3).map(result).collect();
+        let table = Table::new("rounded sum".to_owned(), 2 * lo - 1, values).expect("ranges are not empty");
+        let requantize = Some(Requantize { shift: 0, table: self.store(table) });
+        Ok(self.integers(id, affine([below, more], [1, 2], 0, requantize), shape, (lo, hi)))
     }
 
     /// Some channels of a tensor of several.
@@ -389,22 +453,69 @@ impl Emitter<'_> {
         let bounds = tensors.map(|tensor| self.bounds(tensor));
         let (lo, hi) = sum.bounds();
         let found = SHIFTS.step_by(2).find_map(|shift| solve_sum(sum, bounds, shift).map(|found| (shift, found)));
-        let (factors, constant, requantize) = match found {
-            Some((shift, (factors, offset))) => (factors, offset - (1 << (shift - 1)), self.clamp(shift, lo, hi)),
-            None => {
-                // A table of all pairs of bytes.
-                let width = bounds[1].1 - bounds[1].0 + 1;
-                let pairs = (bounds[0].0..=bounds[0].1).flat_map(|a| (bounds[1].0..=bounds[1].1).map(move |b| (a, b)));
-                let values = pairs.map(|(a, b)| sum.apply(a, b) as i32).collect();
-                let table = Table::new("quantized sum".to_owned(), 0, values).expect("ranges are not empty");
-                let table = self.store(table);
-                ([width, 1], -(bounds[0].0 * width) - bounds[1].0, Requantize { shift: 0, table })
+        let Some((shift, (factors, offset))) = found else {
+            self.table_of_pairs(id, tensors, ("quantized sum", (lo, hi)), |a, b| sum.apply(a, b));
+            return Ok(());
+        };
+        let (constant, requantize) = (offset - (1 << (shift - 1)), Some(self.clamp(shift, lo, hi)));
+        let shape = self.plan.node(id).shape.clone();
+        self.emit_small(id, Op::Affine { operands: tensors, factors, constant, requantize }, shape, (lo, hi));
+        Ok(())
+    }
+
+    /// A function of two tensors of small integers, by a table of all pairs of them.
+    fn table_of_pairs(
+        &mut self,
+        id: PlanId,
+        operands: [TensorId; 2],
+        (name, image): (&str, (i64, i64)),
+        function: impl Fn(i64, i64) -> i64,
+    ) {
+        let [first, second] = operands.map(|operand| self.bounds(operand));
+        let width = second.1 - second.0 + 1;
+        let pairs = (first.0..=first.1).flat_map(|a| (second.0..=second.1).map(move |b| (a, b)));
+        let values = pairs.map(|(a, b)| function(a, b) as i32).collect();
+        let table = self.store(Table::new(name.to_owned(), 0, values).expect("ranges are not empty"));
+        let (factors, constant) = ([width, 1], -(first.0 * width) - second.0);
+        let op = Op::Affine { operands, factors, constant, requantize: Some(Requantize { shift: 0, table }) };
+        let shape = self.plan.node(id).shape.clone();
+        self.emit_small(id, op, shape, image);
+    }
+
+    /// Sums, combinations and products that nothing rounds.
+    fn exact_integers(&mut self, id: PlanId, operands: &[PlanId], rule: &IntegerRule) {
+        let node = PlanNode { origin: None, ..self.plan.node(id).clone() };
+        let tensors: Vec<_> = operands.iter().map(|&operand| self.shaped(operand)).collect();
+        let bounds: Vec<_> = tensors.iter().map(|&tensor| self.bounds(tensor)).collect();
+        let scaled =
+            |factor: i64, (lo, hi): (i64, i64)| (factor * lo).min(factor * hi)..=(factor * lo).max(factor * hi);
+        let (tensor, range) = match rule {
+            IntegerRule::Sum(_) => {
+                let rows = self.plan.node(operands[0]).shape.clone();
+                let (count, size) = (rows[0], rows[1]);
+                let sums = RowSums { size, factor: 1, constant: 0, step: 1.0 };
+                let sums = self.row_sums(&PlanNode { shape: rows, ..node }, tensors[0], &sums);
+                let (lo, hi) = bounds[0];
+                self.bounds[sums.0 as usize] = (lo * size as i64, hi * size as i64);
+                (self.reshape(sums, vec![count]), (lo * size as i64, hi * size as i64))
+            }
+            &IntegerRule::Combination(factors) => {
+                let [a, b] = [scaled(factors[0], bounds[0]), scaled(factors[1], bounds[1])];
+                let range = (a.start() + b.start(), a.end() + b.end());
+                let operands = [tensors[0], tensors[1]];
+                let op = Op::Affine { operands, factors, constant: 0, requantize: None };
+                (self.integers(id, op, node.shape.clone(), range), range)
+            }
+            IntegerRule::Product => {
+                let (lo, hi) = product_range(bounds[0], bounds[1]);
+                let range = (if tensors[0] == tensors[1] { lo.max(0) } else { lo }, hi);
+                let operands = [tensors[0], tensors[1]];
+                let op = Op::Product { operands, requantize: None };
+                (self.integers(id, op, node.shape.clone(), range), range)
             }
         };
-        let op = Op::Affine { operands: tensors, factors, constant, requantize: Some(requantize) };
-        let shape = self.plan.node(id).shape.clone();
-        self.emit_small(id, op, shape, (lo, hi));
-        Ok(())
+        self.bounds[tensor.0 as usize] = range;
+        self.keep(id, tensor);
     }
 
     fn bounds(&self, tensor: TensorId) -> (i64, i64) {

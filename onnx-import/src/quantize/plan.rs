@@ -11,7 +11,8 @@ use super::function::Function;
 use super::kernel::Kernel;
 use crate::float::graph::ValueId;
 use crate::float::quantized::{
-    QuantizedNormalization, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+    IntegerRule, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer,
+    Requantization,
 };
 use crate::float::trees::Trees;
 
@@ -113,6 +114,10 @@ pub(super) enum PlanOp {
     QuantizedMatMul { operands: [PlanId; 2], requantization: Requantization },
     /// A table of integers.
     QuantizedMap { input: PlanId, table: QuantizedTable },
+    /// A table of pairs of integers.
+    QuantizedPairs { operands: [PlanId; 2], table: QuantizedPairs },
+    /// Exact arithmetic of integers.
+    Integers { operands: Vec<PlanId>, rule: IntegerRule },
     /// Which leaf each tree reaches from each row of `[N, features]`: 1 there and 0 at the other leaves. `resolution` is the
     /// widest step that serves a feature.
     Leaves { input: PlanId, trees: Arc<Trees>, resolution: Vec<f64> },
@@ -128,13 +133,14 @@ impl PlanOp {
     pub(super) fn operands(&self) -> Vec<PlanId> {
         match self {
             Self::Input { .. } => vec![],
-            Self::View { sources, .. } => sources.clone(),
+            Self::View { sources: operands, .. } | Self::Integers { operands, .. } => operands.clone(),
             Self::Combine { operands, .. }
             | Self::Product { operands }
             | Self::Quotient { operands, .. }
             | Self::MatMul { operands, .. }
             | Self::QuantizedAdd { operands, .. }
             | Self::QuantizedMul { operands, .. }
+            | Self::QuantizedPairs { operands, .. }
             | Self::QuantizedMatMul { operands, .. } => operands.to_vec(),
             Self::Linear { input, .. }
             | Self::Scale { input, .. }

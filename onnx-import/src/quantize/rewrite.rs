@@ -213,9 +213,11 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::MatMul { operands, .. }
         | PlanOp::QuantizedAdd { operands, .. }
         | PlanOp::QuantizedMul { operands, .. }
+        | PlanOp::QuantizedPairs { operands, .. }
         | PlanOp::QuantizedMatMul { operands, .. } => {
             *operands = [renamed[0], renamed[1]];
         }
+        PlanOp::Integers { operands, .. } => *operands = renamed,
         PlanOp::Linear { input, .. }
         | PlanOp::Scale { input, .. }
         | PlanOp::Sum { input, .. }

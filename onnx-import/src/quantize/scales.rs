@@ -799,6 +799,8 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             | PlanOp::QuantizedMul { requantization, .. }
             | PlanOp::QuantizedMatMul { requantization, .. } => requantization.lo >= 0,
             PlanOp::QuantizedMap { table, .. } => table.bounds().0 >= 0,
+            PlanOp::QuantizedPairs { table, .. } => table.bounds().0 >= 0,
+            PlanOp::Integers { .. } => false,
             PlanOp::QuantizedSoftmax { softmax, .. } => softmax.lo >= 0,
             PlanOp::QuantizedNormalize { normalization, .. } => normalization.lo >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,

@@ -8,8 +8,8 @@ mod pool;
 mod reduce;
 mod views;
 
-use super::graph::{FloatGraph, FloatOp, Tensor, ValueId};
-use super::quantized::Requantization;
+use super::graph::{FloatGraph, FloatOp, ReduceKind, Tensor, ValueId};
+use super::quantized::{IntegerRule, Requantization};
 use super::stored::StorageError;
 
 pub(crate) use elementwise::{broadcast_shape, strides_for, Odometer};
@@ -199,6 +199,18 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
             let sums = contract::matmul(operands[0], operands[1]);
             sums.iter().map(|&sum| requantization.apply(0, sum as i64) as f64).collect()
         }
+        FloatOp::QuantizedPairs { table, .. } => {
+            let pairs = operands[0].data.iter().zip(operands[1].data.iter());
+            pairs.map(|(&a, &b)| table.apply(a as i64, b as i64) as f64).collect()
+        }
+        FloatOp::Integers { rule, .. } => match rule {
+            IntegerRule::Sum(axes) => reduce::reduce(operands[0], ReduceKind::Sum, axes),
+            IntegerRule::Combination([a, b]) => {
+                let pairs = operands[0].data.iter().zip(operands[1].data.iter());
+                pairs.map(|(x, y)| *a as f64 * x + *b as f64 * y).collect()
+            }
+            IntegerRule::Product => operands[0].data.iter().zip(operands[1].data.iter()).map(|(a, b)| a * b).collect(),
+        },
         FloatOp::QuantizedMap { table, .. } => operands[0].data.iter().map(|&v| table.apply(v as i64) as f64).collect(),
         FloatOp::LogSoftmax { axis, .. } => reduce::softmax(operands[0], *axis, true),
     };

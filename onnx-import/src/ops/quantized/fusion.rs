@@ -4,18 +4,23 @@
 //! quantized tensor, however it is composed, is a table of its at most 256 integers. Products and sums of two have rules of
 //! their own.
 
-use super::{interpolation, products, scaled};
+use super::{expressions, interpolation, products, scaled};
 use super::{is_byte, Parameters, Result};
 use crate::dtype::DType;
-use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
-use crate::float::quantized::{QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization};
+use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
+use crate::float::quantized::{
+    QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+};
 use crate::lower::{Call, Dequantized};
 
 /// Most values that are looked at for one QuantizeLinear.
 const MAX_VISITS: usize = 256;
 
-/// Most units that stand for 1 in the result of a softmax; two tables have twice as many entries.
+/// Most units that stand for 1 in the result of a softmax; its largest table has four times as many entries.
 const MAX_UNITS: f32 = 65_536.0;
+
+/// Most entries of a table for all channels.
+const MAX_ENTRIES: usize = 65_536;
 
 /// Bits behind the point of functions of quantized tensors that are summed or multiplied before they are rounded.
 const FIXED_POINT_BITS: u32 = 20;
@@ -59,19 +64,22 @@ fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequan
 pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64) -> Result<Option<ValueId>> {
     /// Largest integer: products of it with bytes fit what the circuit carries.
     const MOST: f64 = (1u64 << 30) as f64;
-    let mut argument = Argument { source: None, visits: MAX_VISITS };
-    let Some(Image::Values(values)) = argument.image(call, value) else { return Ok(None) };
-    let Some((source, first)) = argument.source.filter(|(source, _)| call.shape(source.centered) == call.shape(value))
-    else {
-        return Ok(None);
-    };
+    let Some((source, values)) = values_of(call, value)? else { return Ok(None) };
     if values.iter().any(|value| value.is_nan()) {
         return Ok(None);
     }
     call.builder.note_float32();
     let scale = f64::from(FIXED_POINT_BITS).exp2() / unit;
     let integer = |&value: &f32| (f64::from(value) * scale).round().clamp(-MOST, MOST) as i32;
-    table(call, source.centered, first, values.iter().map(integer).collect()).map(Some)
+    table(call, source.centered, source.range.0, values.iter().map(integer).collect()).map(Some)
+}
+
+/// A quantized tensor that a value of its shape is a function of, and the function's values.
+pub(super) fn values_of(call: &mut Call, value: ValueId) -> Result<Option<(Source, Vec<f32>)>> {
+    let mut arguments = Arguments::new(1);
+    let Some(Image::Values(_, values)) = arguments.image(call, value)? else { return Ok(None) };
+    let source = arguments.sources.pop().filter(|source| call.shape(source.centered) == call.shape(value));
+    Ok(source.map(|source| (source, values)))
 }
 
 /// The rule by which accumulators of [`fixed_point`] numbers become results.
@@ -115,6 +123,20 @@ impl Search<'_> {
         if let Some(product) = call.builder.product(value).cloned() {
             return products::matrices(call, &product, self.to);
         }
+        match self.kernel(call, value, op, &shape)? {
+            None if call.dtype(value) == DType::Float32 => match expressions::integers(call, value, self.to)? {
+                None => match self.function_by_channels(call, value, &shape)? {
+                    None => self.function_of_two(call, value),
+                    found => Ok(found),
+                },
+                rounded => Ok(rounded),
+            },
+            found => Ok(found),
+        }
+    }
+
+    /// What one operator with a rule of its own makes of quantized tensors.
+    fn kernel(&mut self, call: &mut Call, value: ValueId, op: FloatOp, shape: &[usize]) -> Result<Option<ValueId>> {
         match op {
             FloatOp::Unary { input, function } => self.clipped(call, input, function),
             FloatOp::Conv { input, weights, bias, window, groups } => {
@@ -124,21 +146,21 @@ impl Search<'_> {
                 call,
                 [Some(input), Some(weights), bias],
                 (window, groups),
-                &shape,
+                shape,
                 self.to,
             ),
-            FloatOp::Softmax { input, axis } => self.softmax(call, input, axis, shape),
-            FloatOp::MatMul(a, b) => match products::stacks(call, [a, b], &shape, self.to)? {
-                None => interpolation::integers(call, [a, b], &shape, self.to),
+            FloatOp::Softmax { input, axis } => self.softmax(call, input, axis, shape.to_vec()),
+            FloatOp::MatMul(a, b) => match products::stacks(call, [a, b], shape, self.to)? {
+                None => interpolation::integers(call, [a, b], shape, self.to),
                 product => Ok(product),
             },
             FloatOp::Reduce { input, kind: ReduceKind::Mean, axes } => {
-                products::mean(call, input, &axes, shape, self.to)
+                products::mean(call, input, &axes, shape.to_vec(), self.to)
             }
             FloatOp::AveragePool { input, window, count_padding } => {
-                products::average(call, input, window, count_padding, &shape, self.to)
+                products::average(call, input, window, count_padding, shape, self.to)
             }
-            FloatOp::Binary { function, operands } => match self.gated(call, function, operands, &shape)? {
+            FloatOp::Binary { function, operands } => match self.gated(call, function, operands, shape)? {
                 None => scaled::integers(call, value, self.to),
                 gated => Ok(gated),
             },
@@ -147,7 +169,7 @@ impl Search<'_> {
         }
     }
 
-    /// What only moves elements or takes the largest, of the integers of its operands.
+    /// What only moves elements, takes the largest or chooses, of the integers of its operands.
     fn moved(&mut self, call: &mut Call, op: &FloatOp, shape: Vec<usize>) -> Result<Option<ValueId>> {
         let moves = matches!(
             op,
@@ -158,10 +180,13 @@ impl Search<'_> {
                 | FloatOp::MaxPool { .. }
                 | FloatOp::Reduce { kind: ReduceKind::Max, .. }
                 | FloatOp::Gather { .. }
+                | FloatOp::Select { .. }
         );
         let mut operands = op.operands();
-        if let FloatOp::Gather { .. } = op {
-            operands.truncate(1);
+        match op {
+            FloatOp::Gather { .. } => operands.truncate(1),
+            FloatOp::Select { .. } => drop(operands.remove(0)),
+            _ => {}
         }
         if !moves || operands.iter().any(|&operand| !call.dtype(operand).is_float()) {
             return Ok(None);
@@ -264,7 +289,7 @@ impl Search<'_> {
     ) -> Result<Option<ValueId>> {
         let is_tensor = operands.map(|operand| activation(call, operand).is_some());
         let (a, gate) = match (function, is_tensor) {
-            (BinaryFunction::Mul | BinaryFunction::Div, [true, false]) => (operands[0], operands[1]),
+            (BinaryFunction::Mul, [true, false]) | (BinaryFunction::Div, [true, _]) => (operands[0], operands[1]),
             (BinaryFunction::Mul, [false, true]) => (operands[1], operands[0]),
             _ => return Ok(None),
         };
@@ -286,19 +311,79 @@ impl Search<'_> {
 
     /// A function of one quantized tensor.
     fn function(&self, call: &mut Call, value: ValueId) -> Result<Option<ValueId>> {
-        let mut argument = Argument { source: None, visits: MAX_VISITS };
-        let Some(Image::Values(values)) = argument.image(call, value) else { return Ok(None) };
-        let Some((source, first)) =
-            argument.source.filter(|(source, _)| call.shape(source.centered) == call.shape(value))
-        else {
-            return Ok(None);
-        };
-        if values.iter().any(|value| value.is_nan()) {
-            return Ok(None);
+        let Some((source, values)) = values_of(call, value)? else { return Ok(None) };
+        let values = values.iter().map(|&value| self.rounded(value)).collect();
+        table(call, source.centered, source.range.0, values).map(Some)
+    }
+
+    /// A function of one quantized tensor for each position of an axis, by constants: one table of all of them.
+    fn function_by_channels(&self, call: &mut Call, value: ValueId, shape: &[usize]) -> Result<Option<ValueId>> {
+        for axis in 1..shape.len() {
+            let count = shape[axis];
+            let (mut key, mut values) = (None, Vec::new());
+            for position in 0..count {
+                let mut arguments = Arguments::new(1);
+                arguments.channel = Some(Channel { shape: shape.to_vec(), axis, position });
+                let Some(Image::Values(_, own)) = arguments.image(call, value)? else { break };
+                let Some(source) = arguments.sources.pop() else { break };
+                if call.shape(source.centered) != shape || count * own.len() > MAX_ENTRIES {
+                    break;
+                }
+                values.extend(own.iter().map(|&value| self.rounded(value)));
+                key = Some(source);
+            }
+            let Some(source) = key else { continue };
+            let width = (source.range.1 - source.range.0) as usize + 1;
+            if values.len() == count * width {
+                return self.table_by_channels(call, &source, (shape, axis), values).map(Some);
+            }
         }
+        Ok(None)
+    }
+
+    /// The table, by the sum of an integer and the place of its channel's first entry.
+    fn table_by_channels(
+        &self,
+        call: &mut Call,
+        source: &Source,
+        (shape, axis): (&[usize], usize),
+        values: Vec<i32>,
+    ) -> Result<ValueId> {
+        let (count, last) = (shape[axis], values.len() as i32 - 1);
+        let width = f64::from(source.range.1 - source.range.0 + 1);
+        let places = (0..count).map(|channel| channel as f64 * width - f64::from(source.range.0)).collect();
+        let rule = Requantization {
+            multipliers: vec![1.0; count].into(),
+            lo: 0,
+            hi: last,
+            within: 0,
+            offsets: [].into(),
+            fixed_point: false,
+        };
+        let keys = scaled::over_channels(call, source.centered, axis, (vec![1.0; count], places), rule)?;
+        let op = FloatOp::QuantizedMap { input: keys, table: QuantizedTable { first: 0, values: values.into() } };
+        call.builder.emit(op, shape.to_vec(), DType::Int32)
+    }
+
+    /// A function of two quantized tensors, by a table of all pairs.
+    fn function_of_two(&self, call: &mut Call, value: ValueId) -> Result<Option<ValueId>> {
+        let mut arguments = Arguments::new(2);
+        let Some(Image::Pairs(values)) = arguments.image(call, value)? else { return Ok(None) };
+        let [a, b] = &arguments.sources[..] else { return Ok(None) };
+        let shape = call.shape(value);
+        let values = values.iter().map(|&value| self.rounded(value)).collect();
+        let table = QuantizedPairs { ranges: [a.range, b.range], values };
+        let operands = [call.builder.broadcast(a.centered, &shape)?, call.builder.broadcast(b.centered, &shape)?];
+        call.builder.emit(FloatOp::QuantizedPairs { operands, table }, shape, DType::Int32).map(Some)
+    }
+
+    /// The centered integer of a float32 number; that of no number is the smallest, as processors with SSE have it.
+    fn rounded(&self, value: f32) -> i32 {
         let quantizer = self.to.quantizer();
-        let values = values.iter().map(|&value| quantizer.quantize(value.into()) as i32).collect();
-        table(call, source.centered, first, values).map(Some)
+        match value.is_nan() {
+            true => quantizer.lo,
+            false => quantizer.quantize(value.into()) as i32,
+        }
     }
 }
 
@@ -317,7 +402,7 @@ impl Rule {
 }
 
 /// A table of centered integers; nothing at all where it changes none.
-fn table(call: &mut Call, input: ValueId, first: i32, values: Vec<i32>) -> Result<ValueId> {
+pub(super) fn table(call: &mut Call, input: ValueId, first: i32, values: Vec<i32>) -> Result<ValueId> {
     if values.iter().enumerate().all(|(i, &value)| value == first + i as i32) {
         return Ok(input);
     }
@@ -325,72 +410,156 @@ fn table(call: &mut Call, input: ValueId, first: i32, values: Vec<i32>) -> Resul
     call.builder.emit(FloatOp::QuantizedMap { input, table }, shape, DType::Int32)
 }
 
-/// What an expression is for each integer of the quantized tensor that it is a function of.
+/// What an expression is for the integers of the quantized tensors that it is a function of.
 #[derive(Clone)]
-enum Image {
-    /// One number whatever the tensor.
+pub(super) enum Image {
+    /// One number whatever the tensors.
     Number(f32),
-    Values(Vec<f32>),
+    /// For each integer of one of them, by its number.
+    Values(usize, Vec<f32>),
+    /// For each pair of integers, those of the first tensor's smallest first.
+    Pairs(Vec<f32>),
 }
 
 impl Image {
     fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        let all = |values: Vec<f32>| values.into_iter().map(&f).collect();
         match self {
             Self::Number(number) => Self::Number(f(number)),
-            Self::Values(values) => Self::Values(values.into_iter().map(f).collect()),
+            Self::Values(source, values) => Self::Values(source, all(values)),
+            Self::Pairs(values) => Self::Pairs(all(values)),
         }
     }
 
-    fn with(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        match (self, other) {
-            (Self::Number(a), b) => b.map(|b| f(a, b)),
-            (a, Self::Number(b)) => a.map(|a| f(a, b)),
-            (Self::Values(a), Self::Values(b)) => Self::Values(a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect()),
+    /// The number at integers that are the `a`-th and `b`-th of their ranges; `width` is the size of the second range.
+    fn at(&self, [a, b]: [usize; 2], width: usize) -> f32 {
+        match self {
+            Self::Number(number) => *number,
+            Self::Values(source, values) => values[[a, b][*source]],
+            Self::Pairs(values) => values[a * width + b],
         }
     }
 }
 
-/// The quantized tensor that an expression is a function of.
-struct Argument {
-    /// It, and its smallest centered integer.
-    source: Option<(Dequantized, i32)>,
+/// A quantized tensor that an expression is a function of.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) centered: ValueId,
+    scale: f32,
+    /// Its smallest and largest centered integer.
+    pub(super) range: (i32, i32),
+}
+
+/// The quantized tensors that an expression is a function of.
+pub(super) struct Arguments {
+    pub(super) sources: Vec<Source>,
+    /// How many there may be.
+    most: usize,
     visits: usize,
+    /// The axis of the expression's shape and the position at which constants are read; `None` for constants of one number alone.
+    channel: Option<Channel>,
 }
 
-impl Argument {
-    /// The expression in float32, step by step; `None` where it is no function of one quantized tensor alone.
-    fn image(&mut self, call: &Call, value: ValueId) -> Option<Image> {
-        self.visits = self.visits.checked_sub(1)?;
-        if let Some(tensor) = call.builder.tensor(value) {
-            return tensor.uniform().map(|number| Image::Number(number as f32));
-        }
-        if call.dtype(value) != DType::Float32 {
+/// A position of an axis of some shape.
+#[derive(Clone)]
+struct Channel {
+    shape: Vec<usize>,
+    axis: usize,
+    position: usize,
+}
+
+impl Channel {
+    /// The only number that a constant has there.
+    fn number(&self, tensor: &Tensor) -> Option<f64> {
+        let lead = self.shape.len().checked_sub(tensor.shape.len())?;
+        let along = self.axis.checked_sub(lead).filter(|&axis| tensor.shape[axis] > 1);
+        let inner = along.map_or(1, |axis| tensor.shape[axis + 1..].iter().product());
+        let size = along.map_or(1, |axis| tensor.shape[axis]);
+        if size != 1 && size != self.shape[self.axis] {
             return None;
         }
-        if let Some(source) = activation(call, value) {
-            return self.values(call, source);
+        let position = if size == 1 { 0 } else { self.position };
+        let mut numbers = tensor.data.iter().enumerate().filter(|(i, _)| i / inner % size == position).map(|(_, v)| *v);
+        let first = numbers.next()?;
+        numbers.all(|number| number == first).then_some(first)
+    }
+}
+
+impl Arguments {
+    pub(super) fn new(most: usize) -> Self {
+        Self { sources: Vec::new(), most, visits: MAX_VISITS, channel: None }
+    }
+
+    /// The expression in float32, step by step; `None` where it is no function of so few quantized tensors alone.
+    pub(super) fn image(&mut self, call: &mut Call, value: ValueId) -> Result<Option<Image>> {
+        let Some(left) = self.visits.checked_sub(1) else { return Ok(None) };
+        self.visits = left;
+        if let Some(tensor) = call.builder.tensor(value) {
+            let number = tensor.uniform().or_else(|| self.channel.as_ref()?.number(tensor));
+            return Ok(number.map(|number| Image::Number(number as f32)));
         }
-        match *call.builder.op(value) {
-            FloatOp::Unary { input, function } => {
-                let image = self.image(call, input)?;
-                Some(image.map(|v| function.evaluate(v.into()) as f32))
+        if !matches!(call.dtype(value), DType::Float32 | DType::Bool) {
+            return Ok(None);
+        }
+        let source = if self.most == 1 { activation(call, value) } else { operand(call, value)? };
+        if let Some(source) = source {
+            return Ok(self.values(call, source));
+        }
+        let op = call.builder.op(value).clone();
+        let mut images = Vec::new();
+        match op {
+            FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. } => {
+                for operand in op.operands() {
+                    let Some(image) = self.image(call, operand)? else { return Ok(None) };
+                    images.push(image);
+                }
             }
-            FloatOp::Binary { function, operands: [a, b] } => {
-                let (a, b) = (self.image(call, a)?, self.image(call, b)?);
-                Some(a.with(b, |a, b| function.evaluate(a.into(), b.into()) as f32))
+            _ => return Ok(None),
+        }
+        Ok(Some(match (op, &images[..]) {
+            (FloatOp::Unary { function, .. }, _) => images.remove(0).map(|v| function.evaluate(v.into()) as f32),
+            (FloatOp::Binary { function, .. }, [a, b]) => {
+                self.joined([a, b], |[a, b]| function.evaluate(a.into(), b.into()) as f32)
             }
-            _ => None,
+            (_, [condition, then, otherwise]) => {
+                self.joined([condition, then, otherwise], |[c, a, b]| if c != 0.0 { a } else { b })
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn joined<const N: usize>(&self, images: [&Image; N], f: impl Fn([f32; N]) -> f32) -> Image {
+        let size = |source: usize| self.sources.get(source).map_or(1, |s| (s.range.1 - s.range.0) as usize + 1);
+        let (height, width) = (size(0), size(1));
+        let at = |place: [usize; 2]| f(images.map(|image| image.at(place, width)));
+        let depends = |source: usize| {
+            images.iter().any(|image| match image {
+                Image::Number(_) => false,
+                Image::Values(own, _) => *own == source,
+                Image::Pairs(_) => true,
+            })
+        };
+        match [depends(0), depends(1)] {
+            [false, false] => Image::Number(at([0, 0])),
+            [true, false] => Image::Values(0, (0..height).map(|a| at([a, 0])).collect()),
+            [false, true] => Image::Values(1, (0..width).map(|b| at([0, b])).collect()),
+            [true, true] => Image::Pairs((0..height * width).map(|i| at([i / width, i % width])).collect()),
         }
     }
 
     fn values(&mut self, call: &Call, source: Dequantized) -> Option<Image> {
-        if self.source.as_ref().is_some_and(|(known, _)| known.centered != source.centered) {
-            return None;
-        }
-        let (lo, hi) = call.dtype(source.raw).integer_range()?;
-        let zero = source.zero_point?;
-        let (lo, hi, scale) = (lo as i32 - zero, hi as i32 - zero, source.scales[0]);
-        self.source = Some((source, lo));
-        Some(Image::Values((lo..=hi).map(|c| c as f32 * scale).collect()))
+        let known = self.sources.iter().position(|known| known.centered == source.centered);
+        let number = match known {
+            Some(number) => number,
+            None if self.sources.len() == self.most => return None,
+            None => {
+                let (range, zero) = (call.dtype(source.raw).integer_range()?, source.zero_point?);
+                let range = (range.0 as i32 - zero, range.1 as i32 - zero);
+                self.sources.push(Source { centered: source.centered, scale: source.scales[0], range });
+                self.sources.len() - 1
+            }
+        };
+        let Source { scale, range: (lo, hi), .. } = self.sources[number];
+        Some(Image::Values(number, (lo..=hi).map(|c| c as f32 * scale).collect()))
     }
 }

@@ -5,6 +5,7 @@
 //! DequantizeLinear and QuantizeLinear becomes the operator on integers.
 
 mod blocks;
+mod expressions;
 mod fusion;
 mod interpolation;
 mod products;

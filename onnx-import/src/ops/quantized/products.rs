@@ -9,6 +9,9 @@ use crate::float::quantized::{Quantizer, Requantization};
 use crate::lower::{Call, Dequantized, MatrixProduct};
 use std::sync::Arc;
 
+/// Most sums that are looked at for ties.
+const MAX_TIES: u64 = 1 << 22;
+
 const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
 
 /// Dequantized constant weights whose scales, if several, go along axis `axis`.
@@ -243,6 +246,7 @@ pub(super) fn mean(
     }
     let kept = (0..from.len()).filter(|axis| !axes.contains(axis));
     let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    note_ties(call, &summands, count, to);
     let rows = call.builder.transpose(summands.integers, &permutation)?;
     let integers = call.builder.reshape(rows, vec![1, shape.iter().product(), 1, count])?;
     let average = overall(call, Summands { integers, ..summands }, to)?;
@@ -289,8 +293,28 @@ pub(super) fn average(
     }
     let count = window.kernel[0] * window.kernel[1];
     let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
+    note_ties(call, &summands, count, to);
     let size = [shape[2], shape[3]];
     sum(call, summands, window, size, (to, to.zero)).map(Some)
+}
+
+/// Tells of an average that the runtime adds up in float32, where results lie as near to a tie as such sums are rounded.
+fn note_ties(call: &mut Call, summands: &Summands, count: usize, to: &Parameters) {
+    /// What a sum of float32 numbers is off by, as a part of it; more than it is off for few numbers.
+    const ROUNDING: f64 = 1.0 / (1u64 << 21) as f64;
+    /// The largest centered integer.
+    const MOST: u64 = 255;
+    let Some(scale) = summands.scale else { return };
+    let step = f64::from(scale) / (f64::from(to.scale) * count as f64);
+    let is_tie = |sum: u64| {
+        let result = sum as f64 * step;
+        (result.fract() - 0.5).abs() <= result * ROUNDING
+    };
+    // Results beyond the type are cut off.
+    let reach = (count as u64).saturating_mul(MOST).min((MOST as f64 / step) as u64);
+    if reach > MAX_TIES || (1..=reach).any(is_tie) {
+        call.builder.note_float32();
+    }
 }
 
 /// The sum of each window, requantized by the number of its elements.

@@ -8,7 +8,7 @@ use super::{products, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::evaluate::{strides_for, Odometer};
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId, Window};
-use crate::float::quantized::QuantizedNormalization;
+use crate::float::quantized::{QuantizedNormalization, Requantization};
 use crate::lower::Call;
 use crate::quantize::normalization_fits;
 
@@ -135,7 +135,6 @@ fn normalization(
 
 /// A tensor whose factors and offsets are those of the positions of one axis: a convolution of each channel with itself.
 fn by_channels(call: &mut Call, scaled: &Scaled, to: &Parameters) -> Result<Option<ValueId>> {
-    const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
     let Some(source) = operand(call, scaled.base)? else { return Ok(None) };
     let shape = call.shape(scaled.base);
     let Some((axis, places)) = channels(&shape, scaled) else { return Ok(None) };
@@ -147,20 +146,32 @@ fn by_channels(call: &mut Call, scaled: &Scaled, to: &Parameters) -> Result<Opti
     call.builder.note_float32();
     let mut rule = products::rule(multipliers, to, 0);
     rule.offsets = places.iter().map(|&i| (scaled.offsets[i] / f64::from(to.scale)) as f32).collect();
-    let count = places.len();
-    let order: Vec<usize> = std::iter::once(axis).chain((0..shape.len()).filter(|&other| other != axis)).collect();
-    let first = call.builder.transpose(source.centered, &order)?;
+    let signs = places.iter().map(|&i| scaled.factors[i].signum()).collect();
+    over_channels(call, source.centered, axis, (signs, vec![0.0; places.len()]), rule).map(Some)
+}
+
+/// A convolution of each channel of integers with itself: a weight and a bias for each position of an axis.
+pub(super) fn over_channels(
+    call: &mut Call,
+    integers: ValueId,
+    axis: usize,
+    (weights, bias): (Vec<f64>, Vec<f64>),
+    rule: Requantization,
+) -> Result<ValueId> {
+    const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
+    let (rank, count) = (call.rank(integers), weights.len());
+    let order: Vec<usize> = std::iter::once(axis).chain((0..rank).filter(|&other| other != axis)).collect();
+    let first = call.builder.transpose(integers, &order)?;
     let moved = call.shape(first);
     let positions = moved[1..].iter().product();
     let input = call.builder.reshape(first, vec![1, count, positions, 1])?;
-    let signs = places.iter().map(|&i| scaled.factors[i].signum()).collect();
-    let weights = call.builder.constant(vec![count, 1, 1, 1], signs, DType::Int32)?;
-    let bias = call.builder.constant(vec![count], vec![0.0; count], DType::Int32)?;
+    let weights = call.builder.constant(vec![count, 1, 1, 1], weights, DType::Int32)?;
+    let bias = call.builder.constant(vec![count], bias, DType::Int32)?;
     let result = products::convolve(call, [input, weights, bias], (POINT, count), [positions, 1], rule)?;
     let result = call.builder.reshape(result, moved)?;
     let back: Vec<usize> =
-        (0..order.len()).map(|axis| order.iter().position(|&from| from == axis).expect("a permutation")).collect();
-    call.builder.transpose(result, &back).map(Some)
+        (0..rank).map(|axis| order.iter().position(|&from| from == axis).expect("a permutation")).collect();
+    call.builder.transpose(result, &back)
 }
 
 /// The axis whose positions alone tell factors and offsets apart, and an element of each of them.

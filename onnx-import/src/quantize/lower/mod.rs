@@ -200,6 +200,13 @@ impl Lowering<'_> {
                 let op = PlanOp::QuantizedMul { operands, requantization: requantization.clone() };
                 Ok(self.integers(value, op, shape))
             }
+            FloatOp::QuantizedPairs { operands, table } => {
+                let operands = [self.data(operands[0])?, self.data(operands[1])?];
+                let shape = self.plan.node(operands[0]).shape.clone();
+                let operands = [operands[0], self.plan.reshape(operands[1], shape.clone())];
+                Ok(self.integers(value, PlanOp::QuantizedPairs { operands, table: table.clone() }, shape))
+            }
+            FloatOp::Integers { operands, rule } => self.exact_integers(value, operands, rule),
             FloatOp::QuantizedMatMul { operands, requantization } => {
                 self.quantized_matmul(value, *operands, requantization)
             }

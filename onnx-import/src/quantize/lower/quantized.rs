@@ -6,7 +6,7 @@ use circuits::graph::ConvGeometry;
 
 use super::Lowering;
 use crate::float::graph::{FloatOp, UnaryFunction, ValueId, Window};
-use crate::float::quantized::{Quantizer, Requantization};
+use crate::float::quantized::{IntegerRule, Quantizer, Requantization};
 use crate::quantize::error::QuantizeError;
 use crate::quantize::function::Function;
 use crate::quantize::plan::{PlanId, PlanOp};
@@ -96,6 +96,25 @@ impl Lowering<'_> {
             };
             Ok(lowering.integers(value, op, output.clone()))
         })
+    }
+
+    /// Exact arithmetic of integers.
+    pub(super) fn exact_integers(
+        &mut self,
+        value: ValueId,
+        operands: &[ValueId],
+        rule: &IntegerRule,
+    ) -> Result<PlanId, QuantizeError> {
+        if let (IntegerRule::Sum(axes), [input]) = (rule, operands) {
+            let rows = self.rows(value, *input, axes)?;
+            let shape = vec![self.plan.node(rows).shape[0]];
+            return Ok(self.integers(value, PlanOp::Integers { operands: vec![rows], rule: rule.clone() }, shape));
+        }
+        let first = self.data(operands[0])?;
+        let shape = self.plan.node(first).shape.clone();
+        let second = self.data(operands[1])?;
+        let operands = vec![first, self.plan.reshape(second, shape.clone())];
+        Ok(self.integers(value, PlanOp::Integers { operands, rule: rule.clone() }, shape))
     }
 
     /// A new node of integers that stand for themselves.
