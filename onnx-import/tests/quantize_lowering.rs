@@ -1455,3 +1455,33 @@ fn missing_values_are_asked_for() {
     let unknown = QuantizeOptions { missing: ["z".to_owned()].into(), ..options };
     assert!(matches!(compile(&graph, Some(&whole), &unknown), Err(QuantizeError::NoSuchPort { .. })));
 }
+
+/// A polynomial of degree three: a linear layer on products of features.
+#[test]
+fn products_before_a_layer_that_goes_out_are_exact() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 3], Element::Real);
+    let column = |b: &mut Builder, map: Vec<u32>| {
+        let map = map.into_iter().map(Some).collect();
+        b.real(FloatOp::Reindex { input: x, map, fill: 0.0 }, &[1, 3])
+    };
+    let (first, second) = (column(&mut b, vec![0, 0, 1]), column(&mut b, vec![1, 2, 2]));
+    let squares = b.binary(BinaryFunction::Mul, [first, second], &[1, 3]);
+    let cubes = b.binary(BinaryFunction::Mul, [squares, x], &[1, 3]);
+    let features = b.real(FloatOp::Concat { inputs: vec![x, squares, cubes], axis: 1 }, &[1, 9]);
+    let y = b.dense(features, 9, 2);
+    let graph = b.finish(y);
+    let samples = samples(&graph);
+    let compiled = compile_on(&graph, &samples, 8);
+    assert_eq!(count(&compiled, |op| matches!(op, Op::Product { requantize: Some(_), .. })), 0);
+    let error = error_of(&graph, &compiled, &samples);
+    assert!(error < 0.003, "{error}");
+    // Beyond what was calibrated a product is that of its factors.
+    let far = Tensor::new(vec![1, 3], vec![1.2, -1.2, 1.2]);
+    let values = quantize_inputs(&compiled.program, std::slice::from_ref(&far)).unwrap().values;
+    let outputs = reference::run(&compiled.program, &values).unwrap().outputs(&compiled.program);
+    let (integer, float) = (dequantize_outputs(&compiled.program, &outputs), evaluate_outputs(&graph, &[far]).unwrap());
+    let off = (0..2).map(|i| (integer[0].data[i] - float[0].data[i]).abs()).fold(0.0, f64::max);
+    assert!(off < 0.05, "{off}");
+    circuits::layout::compile(&compiled.program, &Default::default()).unwrap();
+}

@@ -128,7 +128,7 @@ fn heads(call: &mut Call) -> Result<Heads> {
 }
 
 /// `[batch, positions, heads·size]` as `[batch, heads, positions, size]`.
-fn by_head(call: &mut Call, operand: ValueId, count: Option<i64>) -> Result<ValueId> {
+pub(super) fn by_head(call: &mut Call, operand: ValueId, count: Option<i64>) -> Result<ValueId> {
     let shape = call.shape(operand);
     let count = count
         .and_then(|count| usize::try_from(count).ok())

@@ -21,10 +21,12 @@ mod extremum;
 mod fourier;
 mod fused;
 mod gather;
+mod linear_attention;
 mod local_response;
 mod loss;
 mod matrix;
 mod ml;
+mod ngrams;
 mod normalization;
 mod one_hot;
 mod pad;
@@ -70,10 +72,12 @@ pub(crate) const ALL: &[&[Operator]] = &[
     fourier::OPERATORS,
     fused::OPERATORS,
     gather::OPERATORS,
+    linear_attention::OPERATORS,
     local_response::OPERATORS,
     loss::OPERATORS,
     matrix::OPERATORS,
     ml::OPERATORS,
+    ngrams::OPERATORS,
     normalization::OPERATORS,
     one_hot::OPERATORS,
     pad::OPERATORS,

@@ -45,44 +45,86 @@ fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     Ok(results)
 }
 
-/// Where in the whole operand the first maximum of each window lies: the place of the window's corner and that of the maximum in it.
+/// Where in the whole operand the first maximum of each window lies.
+///
+/// A position in the padding stands for the nearest one of the window that is in the operand. That is no other place, and since a window is
+/// gone through row by row, the first maximum stays the first.
 fn positions(call: &mut Call, pool: &Pool, by_column: bool) -> Result<ValueId> {
     let from = call.shape(pool.input);
-    let Window { kernel, stride, dilation, padding } = pool.window;
-    if padding != [0; 4] {
-        return Err(NodeError::unsupported(
-            "the positions of maxima (second output) of windows with padding are not supported",
-            "use ConvTranspose or Resize instead of MaxUnpool",
-        ));
-    }
-    let (height, width) = (from[2], from[3]);
-    let steps = if by_column { [1, height] } else { [width, 1] };
-    let place = |y: usize, x: usize| y * steps[0] + x * steps[1];
+    let sizes = [from[2], from[3]];
+    let kernel = pool.window.kernel;
     let [rows, columns] = pool.outputs;
     let shape = vec![from[0], from[1], rows, columns];
     let wide = [&shape[..], &[kernel[0] * kernel[1]]].concat();
+    let along = |axis: usize, window: usize| Along::of(&pool.window, axis, window, sizes[axis]);
     let windows = call.builder.view(pool.input, wide, 0.0, |at| {
         let (tap_y, tap_x) = (at[4] / kernel[1], at[4] % kernel[1]);
-        let (y, x) = (at[2] * stride[0] + tap_y * dilation[0], at[3] * stride[1] + tap_x * dilation[1]);
-        Some(((at[0] * from[1] + at[1]) * height + y) * width + x)
+        let (y, x) = (along(0, at[2]).place(tap_y), along(1, at[3]).place(tap_x));
+        Some(((at[0] * from[1] + at[1]) * sizes[0] + y) * sizes[1] + x)
     })?;
     let op = FloatOp::ArgExtremum { input: windows, axis: 4, smallest: false, last: false };
     let tap = call.builder.emit(op, shape.clone(), DType::Int64)?;
-    let builder = &mut *call.builder;
     let divisor = kernel[1] as f64;
-    let tap_y = builder.unary(UnaryFunction::Quotient(divisor), tap)?;
-    let tap_x = builder.unary(UnaryFunction::Remainder { divisor, truncated: true }, tap)?;
-    let down = builder.affine(tap_y, place(dilation[0], 0) as f64, 0.0)?;
-    let right = builder.affine(tap_x, place(0, dilation[1]) as f64, 0.0)?;
-    let inside = builder.binary(BinaryFunction::Add, down, right)?;
-    let count = rows * columns;
-    let corner = |index: usize| {
-        let (plane, window) = (index / count, index % count);
-        plane * height * width + place(window / columns * stride[0], window % columns * stride[1])
+    let taps = [
+        call.builder.unary(UnaryFunction::Quotient(divisor), tap)?,
+        call.builder.unary(UnaryFunction::Remainder { divisor, truncated: true }, tap)?,
+    ];
+    let steps = if by_column { [1, sizes[0]] } else { [sizes[1], 1] };
+    let planes = (0..from[0] * from[1]).map(|plane| (plane * sizes[0] * sizes[1]) as f64).collect();
+    let mut place = call.builder.constant(vec![from[0], from[1], 1, 1], planes, DType::Int64)?;
+    for axis in [0, 1] {
+        let windows: Vec<Along> = (0..pool.outputs[axis]).map(|window| along(axis, window)).collect();
+        let at = position(call, taps[axis], axis, &windows, pool.window.dilation[axis])?;
+        let far = call.builder.affine(at, steps[axis] as f64, 0.0)?;
+        place = call.builder.binary(BinaryFunction::Add, far, place)?;
+    }
+    Ok(place)
+}
+
+/// The positions of a window along an axis.
+struct Along {
+    /// That of the first tap, which may lie in the padding.
+    corner: i64,
+    step: i64,
+    /// The first and the last that lie in the operand.
+    first: i64,
+    last: i64,
+    /// Whether all of them do.
+    whole: bool,
+}
+
+impl Along {
+    fn of(window: &Window, axis: usize, number: usize, size: usize) -> Self {
+        let step = window.dilation[axis] as i64;
+        let corner = (number * window.stride[axis]) as i64 - window.padding[axis] as i64;
+        let taps = window_taps(window, axis, number, size);
+        let place = |tap: usize| corner + step * tap as i64;
+        let whole = taps.len() == window.kernel[axis];
+        Self { corner, step, first: place(taps.start), last: place(taps.end.max(1) - 1), whole }
+    }
+
+    fn place(&self, tap: usize) -> usize {
+        (self.corner + self.step * tap as i64).clamp(self.first, self.last) as usize
+    }
+}
+
+/// The positions of taps of windows along an axis of `[batch, channels, rows, columns]`.
+fn position(call: &mut Call, taps: ValueId, axis: usize, windows: &[Along], step: usize) -> Result<ValueId> {
+    let mut shape = vec![1; 4];
+    shape[axis + 2] = windows.len();
+    let constant = |part: fn(&Along) -> i64, call: &mut Call| {
+        let numbers = windows.iter().map(|window| part(window) as f64).collect();
+        call.builder.constant(shape.clone(), numbers, DType::Int64)
     };
-    let corners = (0..from[0] * from[1] * count).map(|index| corner(index) as f64).collect();
-    let corners = builder.constant(shape, corners, DType::Int64)?;
-    builder.binary(BinaryFunction::Add, inside, corners)
+    let corners = constant(|window| window.corner, call)?;
+    let moved = call.builder.affine(taps, step as f64, 0.0)?;
+    let at = call.builder.binary(BinaryFunction::Add, moved, corners)?;
+    if windows.iter().all(|window| window.whole) {
+        return Ok(at);
+    }
+    let (first, last) = (constant(|window| window.first, call)?, constant(|window| window.last, call)?);
+    let at = call.builder.binary(BinaryFunction::Max, at, first)?;
+    call.builder.binary(BinaryFunction::Min, at, last)
 }
 
 pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {

@@ -644,7 +644,7 @@ impl Emitter<'_> {
                 let bounds = self.difference_bounds(&op);
                 let tensor = self.emit(node, op, shape, natural, bounds);
                 self.exact[id.0] = Some(Stored { tensor, step: natural });
-                if matches!(node.op, PlanOp::Combine { lattice: true, .. }) {
+                if matches!(node.op, PlanOp::Combine { lattice: true, .. }) || self.scales.is_exact_product(id) {
                     self.small[id.0] = Some(tensor);
                 }
             }

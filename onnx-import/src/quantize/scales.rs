@@ -81,6 +81,8 @@ pub(super) struct Scales {
     loose_views: Vec<bool>,
     /// The number of the group of layers with the same weights that an accumulator belongs to.
     groups: Vec<Option<usize>>,
+    /// Products that stay exact and are read so by layers that go straight to outputs; their step is that of their accumulator.
+    exact_products: Vec<bool>,
     /// The bits that the activations have.
     pub bits: u32,
 }
@@ -91,7 +93,8 @@ impl Scales {
         let order = plan.order();
         let loose_views = repeated::loose_views(plan, &order);
         let reads = Reads::of(plan, &order, &loose_views);
-        let storage = order_storage(plan, &order, &reads);
+        let exact_products = exact_products(plan, calibration, &order, &reads, &loose_views, bits);
+        let storage = order_storage(plan, &order, &reads, &exact_products);
         let groups = repeated::share(plan, &order, &storage, &loose_views);
         let plan = &*plan;
         let mut scales = Self {
@@ -103,10 +106,12 @@ impl Scales {
             leaf_views: reads.leaf_views(plan),
             loose_views,
             groups: vec![None; plan.nodes.len()],
+            exact_products,
             bits,
         };
         scales.tie(plan, &order);
         scales.tie_repeated(&groups);
+        scales.requantize_tied(plan, &order);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
         scales.share_functions(plan, &order, &facts);
         let facts = Facts::of(plan, calibration, &order, &reads, &scales);
@@ -235,6 +240,24 @@ impl Scales {
         }
     }
 
+    /// Products that share their step with anything but views of themselves are requantized after all.
+    fn requantize_tied(&mut self, plan: &Plan, order: &[PlanId]) {
+        let mut members = vec![0; plan.nodes.len()];
+        let own = |id: &&PlanId| !matches!(plan.node(**id).op, PlanOp::View { .. });
+        order.iter().filter(own).for_each(|&id| members[self.root(id)] += 1);
+        for &id in order {
+            if self.exact_products[id.0] && members[self.root(id)] > 1 {
+                self.exact_products[id.0] = false;
+                self.storage[id.0] = Some(Storage::Raw);
+            }
+        }
+    }
+
+    /// Whether a product is read as the exact integers that it is.
+    pub(super) fn is_exact_product(&self, id: PlanId) -> bool {
+        self.exact_products[id.0]
+    }
+
     fn set_steps(&mut self, plan: &Plan, order: &[PlanId], facts: &Facts) {
         for &id in order {
             let root = self.root(id);
@@ -244,6 +267,14 @@ impl Scales {
                 let (step, limit) =
                     (step * f64::from(narrow::dropped(step, resolution)).exp2(), narrow::limit(self.bits));
                 self.classes[root] = Some(Class { step, lo: -limit, hi: limit - 1, on_grid: false });
+                continue;
+            }
+            // So does that of a product that stays exact.
+            if let (PlanOp::Product { operands }, true) = (&plan.node(id).op, self.exact_products[id.0]) {
+                let [a, b] = operands.map(|operand| self.class(operand));
+                let ends = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi];
+                let (lo, hi) = ends.iter().fold((0, 0), |(lo, hi), &end| (end.min(lo), end.max(hi)));
+                self.classes[root] = Some(Class { step: a.step * b.step, lo, hi, on_grid: false });
                 continue;
             }
             // So does that of a reciprocal.
@@ -520,7 +551,59 @@ impl Reads {
 /// Most sums, one of the other, between which nothing is rounded. What follows them from one to the next is as deep.
 const MAX_EXACT_SUMS: usize = 256;
 
-fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Storage>> {
+/// Most bits of a product that stays exact.
+const EXACT_PRODUCT_BITS: u32 = 40;
+
+/// Products of few bits that nothing reads but layers that go straight to outputs, directly, by views, or as factors of further ones: the layer
+/// takes in exactly what they are, without a rounding, a range or a table between.
+fn exact_products(
+    plan: &Plan,
+    calibration: &Calibration,
+    order: &[PlanId],
+    reads: &Reads,
+    loose_views: &[bool],
+    bits: u32,
+) -> Vec<bool> {
+    let mut widths = vec![bits + FINE_BITS; plan.nodes.len()];
+    for &id in order {
+        widths[id.0] = match &plan.node(id).op {
+            PlanOp::Input { port, .. } => bits + calibration.inputs[*port].spread_bits.max(OUTLIER_BITS),
+            PlanOp::View { sources, .. } => sources.iter().map(|source| widths[source.0]).max().unwrap_or(bits),
+            PlanOp::Product { operands } => {
+                operands.iter().map(|operand| widths[operand.0]).sum::<u32>().min(u32::from(u8::MAX))
+            }
+            _ => widths[id.0],
+        };
+    }
+    let mut exact = vec![false; plan.nodes.len()];
+    // Whether something reads a node, and all that does can take it in exactly.
+    let mut read = vec![false; plan.nodes.len()];
+    let mut taken = vec![true; plan.nodes.len()];
+    plan.outputs.iter().for_each(|output| taken[output.0] = false);
+    for &id in order.iter().rev() {
+        let op = &plan.node(id).op;
+        let fits = read[id.0] && taken[id.0];
+        let takes = match op {
+            PlanOp::Linear { .. } => {
+                let own = &reads.0[id.0];
+                own.ports > 0 && own.only_ports()
+            }
+            PlanOp::View { sources, .. } => fits && (sources.len() == 1 || loose_views[id.0]),
+            PlanOp::Product { .. } => {
+                exact[id.0] = fits && widths[id.0] <= EXACT_PRODUCT_BITS && !plan.node(id).integer;
+                exact[id.0]
+            }
+            _ => false,
+        };
+        for operand in op.operands() {
+            read[operand.0] = true;
+            taken[operand.0] &= takes;
+        }
+    }
+    exact
+}
+
+fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads, exact_products: &[bool]) -> Vec<Option<Storage>> {
     let mut storage = vec![None; plan.nodes.len()];
     // How many sums that are not rounded lead up to a node, itself included.
     let mut sums = vec![0; plan.nodes.len()];
@@ -535,7 +618,7 @@ fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads) -> Vec<Option<Sto
         let read = &reads.0[id.0];
         let lattice = matches!(op, PlanOp::Combine { lattice: true, .. });
         let alone = read.raw + read.maps.len() == 0;
-        let chosen = if matches!(op, PlanOp::Sum { exact: true, .. }) {
+        let chosen = if matches!(op, PlanOp::Sum { exact: true, .. }) || exact_products[id.0] {
             Storage::Exact
         } else if lattice {
             match (&read.maps[..], read.raw + read.ports + read.exactable) {
