@@ -292,6 +292,10 @@ fn links_of_other_proofs_and_registrations_are_refused() {
     judge.refuse(&Linked { from: one.to.clone(), to: one.from.clone(), ..one.clone() }, "sides exchanged");
     judge.refuse(&Linked { from: two.to.clone(), ..one.clone() }, "another proof in the place of the registration");
     let pair = commitments();
+    let elsewhere = |srs, k, shape| {
+        let tensor = CommittedTensor { shape, ..tensor() };
+        Commitment::new(srs, k, tensor, pair.to.points()).expect("as many columns")
+    };
     let [(other, _), (fewer, _), (scaled, _), (index, _)] = [
         (tensor(), values()),
         (CommittedTensor { shape: vec![999], ..tensor() }, values()[..999].to_vec()),
@@ -305,6 +309,8 @@ fn links_of_other_proofs_and_registrations_are_refused() {
         (scaled.side(), "a commitment at another scale"),
         (index.side(), "a commitment to indices"),
         (one.to.clone(), "weights in the place of a port"),
+        (elsewhere(srs().mark().digest(), K + 1, vec![20, 100]).side(), "the same points on more rows"),
+        (elsewhere(Digest([7; 32]), K, tensor().shape).side(), "the same points on another SRS"),
     ] {
         judge.refuse(&Linked { to: side, ..pair.clone() }, what);
     }
