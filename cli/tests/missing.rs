@@ -10,10 +10,12 @@ use common::{onnx, text, zkinfer};
 fn a_missing_value_is_proved_and_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| text(&folder.path().join(name));
-    let [model, input, out] = [file("model.onnx"), file("x.json"), file("out")];
+    let [model, input, calibration, out] = [file("model.onnx"), file("x.json"), file("calibration.json"), file("out")];
     fs::write(&model, onnx::imputed(&[0.75, -0.5], [2, 2], &[1.0, 0.0, 0.0, 1.0])).expect("writable");
     fs::write(&input, r#"{"x": [[null, 0.25]]}"#).expect("writable");
-    let prove = ["prove", &model, "--input", &input, "--bits", "10", "-o", &out, "--json"];
+    fs::write(&calibration, r#"{"x": [[1.0, -1.0]]}"#).expect("writable");
+    let fitted = ["--calibration", &calibration];
+    let prove = [&["prove", &model, "--input", &input, "--bits", "10", "-o", &out, "--json"], &fitted[..]].concat();
     zkinfer(&prove).fails(2, &["NaN", "--missing \"x\""]);
     zkinfer(&[&prove[..], &["--missing", "z"]].concat()).fails(2, &["no input", "z"]);
     let report = zkinfer(&[&prove[..], &["--missing", "x"]].concat()).done().json();
@@ -30,5 +32,5 @@ fn a_missing_value_is_proved_and_told() {
     assert_eq!(port["values"][0], port["lo"]);
     // The same key follows from the options that the program records.
     let program = file("out/program.zki");
-    zkinfer(&["verify-key", &model, "--vk", &vk, "--program", &program]).done();
+    zkinfer(&[&["verify-key", &model, "--vk", &vk, "--program", &program], &fitted[..]].concat()).done();
 }

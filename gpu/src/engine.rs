@@ -98,7 +98,7 @@ impl GpuEngine {
     }
 
     /// The same for proofs that take so many bytes of the device beside what they share, so that as many are in flight as there is memory for.
-    /// Where that is not known and the device's memory has a limit, they take turns.
+    /// Where that is not known they take turns.
     #[must_use]
     pub fn of_proof_bytes(self, bytes: u64) -> Self {
         Self { proof_bytes: Some(bytes), ..self }
