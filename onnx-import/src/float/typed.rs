@@ -5,7 +5,7 @@
 //! interval arithmetic over the operators that the result is computed by, before any of them is merged with others. (Narrower types
 //! wrap around as the model says, or are refused when they are imported.)
 //!
-//! Only results of operators that can leave a type are judged ([`wraps`]); those of all others are within theirs. Nothing is said of what
+//! Only results of operators that can leave a type are judged (`wraps`); those of all others are within theirs. Nothing is said of what
 //! is computed from reals by functions that have no simple bound: a cast of a real that an integer type can't hold is not defined.
 
 use super::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction};
