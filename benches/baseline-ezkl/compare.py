@@ -174,10 +174,11 @@ def measured(arguments, output):
     What the kernel hands to the parent as a child's peak is no less than the parent's own.
     """
     with open(output, "w") as file:
-        pid = subprocess.Popen([str(word) for word in arguments], stdout=file).pid
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise RuntimeError(f"{arguments}: ended with status {status}")
+        process = subprocess.Popen([str(word) for word in arguments], stdout=file)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{arguments}: ended with status {process.returncode}")
     peak = json.loads(output.read_text().splitlines()[-1]).get("peak_rss_bytes") or 0
     return usage.ru_utime + usage.ru_stime, peak / 2**20
 

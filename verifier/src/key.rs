@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use circuits::graph::{Limits, PortKind};
+use circuits::graph::{Limits, PortKind, Visibility};
 use circuits::interface::{Direction, Interface, InterfacePort};
 use circuits::machine::{MachineCircuit, MachineParams, ParamsError};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
@@ -142,7 +142,7 @@ pub enum PortFault {
     /// A scale that is not a positive number, or not 1 for an index.
     #[error("its scale is out of place")]
     Scale,
-    /// Missing values in an output, or beside no number.
+    /// Missing values in an output, beside no number, or in what is committed.
     #[error("it can't have missing values")]
     Missing,
 }
@@ -371,7 +371,9 @@ fn check_port(port: &InterfacePort) -> Result<(), PortFault> {
     if !(port.scale.is_finite() && port.scale > 0.0) || (port.kind == PortKind::Index && port.scale != 1.0) {
         return Err(PortFault::Scale);
     }
-    if port.kind == PortKind::Nullable && (port.direction == Direction::Output || port.lo == port.hi) {
+    // Of a committed port links would take what stands for a missing value under one key for a number under another.
+    let admitted = port.direction == Direction::Input && port.lo < port.hi && port.visibility != Visibility::Committed;
+    if port.kind == PortKind::Nullable && !admitted {
         return Err(PortFault::Missing);
     }
     Ok(())

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::LazyLock;
 
-use circuits::graph::PortKind;
+use circuits::graph::{PortKind, Visibility};
 use circuits::machine::MachineParams;
 use common::{params, Fixture, StandIn, WEIGHTS};
 use halo2_proofs::halo2curves::bn256::G1Affine;
@@ -134,6 +134,11 @@ fn impossible_ports_are_refused() {
     assert_eq!(fault_of(|port| port.scale = f64::NAN), PortFault::Scale);
     assert_eq!(fault_of(|port| port.scale = -1.0), PortFault::Scale);
     assert_eq!(fault_of(|port| port.kind = PortKind::Index), PortFault::Scale);
+    // What stands for a missing value depends on the range, which links do not compare.
+    let committed = |port: &mut circuits::interface::InterfacePort| {
+        (port.kind, port.visibility) = (PortKind::Nullable, Visibility::Committed);
+    };
+    assert_eq!(fault_of(committed), PortFault::Missing);
     let result = assembled(|description, _, _| description.interface.ports[0].shape = vec![1000]);
     assert!(matches!(result, Err(KeyError::Instances { words: 31, rows: 26 })), "{result:?}");
 }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Weights};
+use super::{
+    ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Visibility, Weights,
+};
 
 /// Bounds on programs, so that a hostile file can't make later stages overflow or exhaust memory.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +101,9 @@ pub enum ProgramError {
         /// The port.
         port: String,
     },
-    /// Values can be missing in inputs alone, and in those that admit a number besides.
-    #[error("port {port:?} can't have missing values: it is no input, or admits no number")]
+    /// Values can be missing in inputs alone, and in those that admit a number besides. Not in committed ones: what stands for a missing
+    /// value depends on the range, which links do not compare.
+    #[error("port {port:?} can't have missing values: it is no input, admits no number, or is committed")]
     Nullable {
         /// The port.
         port: String,
@@ -170,7 +173,7 @@ impl Program {
             let Op::Input { lo, hi } = self.node(port.tensor).op else {
                 return Err(ProgramError::InputPort { port: port.name.clone() });
             };
-            if port.kind == PortKind::Nullable && lo == hi {
+            if port.kind == PortKind::Nullable && (lo == hi || port.visibility == Visibility::Committed) {
                 return Err(ProgramError::Nullable { port: port.name.clone() });
             }
         }
@@ -429,6 +432,34 @@ impl NodeCheck<'_> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn missing_values_have_no_commitment() {
+        let port = |tensor, kind, visibility| super::super::Port {
+            name: "p".into(),
+            tensor: TensorId(tensor),
+            shape: vec![1],
+            scale: 1.0,
+            kind,
+            visibility,
+        };
+        let node = |op| Node { name: "n".into(), op, shape: vec![1], scale: 1.0 };
+        let affine = Op::Affine { operands: [TensorId(0); 2], factors: [1, 0], constant: 0, requantize: None };
+        let program = |visibility| Program {
+            name: "test".into(),
+            source_digest: [0; 32],
+            options: Default::default(),
+            private_weights: Default::default(),
+            tables: vec![],
+            nodes: vec![node(Op::Input { lo: 0, hi: 9 }), node(affine.clone())],
+            inputs: vec![port(0, PortKind::Nullable, visibility)],
+            outputs: vec![port(1, PortKind::Real, Visibility::Public)],
+        };
+        for visibility in [Visibility::Public, Visibility::Private, Visibility::Hashed] {
+            assert_eq!(program(visibility).validate(), Ok(()));
+        }
+        assert!(matches!(program(Visibility::Committed).validate(), Err(ProgramError::Nullable { .. })));
+    }
+
     /// Many small matrices whose entries lie far apart, each from another range, would have a long table each.
     #[test]
     fn ranges_of_gathered_entries_are_bounded_together() {
@@ -446,7 +477,7 @@ mod tests {
                 shape: vec![1],
                 scale: 1.0,
                 kind: PortKind::Index,
-                visibility: crate::graph::Visibility::Public,
+                visibility: Visibility::Public,
             };
             Program {
                 name: "test".into(),

@@ -820,6 +820,26 @@ fn bytes(name: &str, data: &[u8]) -> TensorProto {
     }
 }
 
+/// Sums and differences of one another double the ways to read them with each pair.
+#[test]
+fn shared_operands_of_quantized_expressions_are_read_a_bounded_number_of_times() {
+    let mut nodes = vec![
+        node("QuantizeLinear", &["x", "scale", "zero"], &["q"]),
+        node("DequantizeLinear", &["q", "scale", "zero"], &["a0"]),
+        node("Neg", &["a0"], &["b0"]),
+    ];
+    for pair in 0..30 {
+        let [a, b] = [format!("a{pair}"), format!("b{pair}")];
+        nodes.push(node("Add", &[&a, &b], &[&format!("a{}", pair + 1)]));
+        nodes.push(node("Sub", &[&a, &b], &[&format!("b{}", pair + 1)]));
+    }
+    nodes.push(node("QuantizeLinear", &["a30", "scale", "zero"], &["r"]));
+    nodes.push(node("DequantizeLinear", &["r", "scale", "zero"], &["y"]));
+    let constants = vec![floats("scale", &[], &[0.5]), bytes("zero", &[3])];
+    let found = run(&model(graph(nodes, constants))).unwrap();
+    assert!(found.nodes.len() < 5_000, "{}", found.nodes.len());
+}
+
 #[test]
 fn scales_and_zero_points_are_checked() {
     let quantize = |scale: TensorProto, zero: TensorProto| {

@@ -85,8 +85,9 @@ fn is_one_along(shape: &[usize], broadcast: &[usize], axis: usize) -> bool {
 /// `exp e / s`, or `exp e · (1/s)`.
 fn of_quotient(output: &Output, node: &FloatNode) -> Option<FloatNode> {
     let FloatOp::Binary { function, operands: [a, b] } = node.op else { return None };
+    // What the node sees as the divisor, or as its inverse, and the divisor.
     let pairs = match function {
-        BinaryFunction::Div => vec![(a, b)],
+        BinaryFunction::Div => vec![(a, b, b)],
         BinaryFunction::Mul => {
             let inverse = |value: ValueId| {
                 let (value, _) = without_reshapes(output, value);
@@ -95,16 +96,17 @@ fn of_quotient(output: &Output, node: &FloatNode) -> Option<FloatNode> {
                     _ => None,
                 }
             };
-            [(a, inverse(b)), (b, inverse(a))].into_iter().filter_map(|(a, b)| Some((a, b?))).collect()
+            [(a, b), (b, a)].into_iter().filter_map(|(a, b)| Some((a, b, inverse(b)?))).collect()
         }
         _ => return None,
     };
-    pairs.into_iter().find_map(|(exponentials, sum)| {
+    pairs.into_iter().find_map(|(exponentials, seen, sum)| {
         let FloatOp::Unary { input: exponents, function: UnaryFunction::Exp } = output.node(exponentials).op else {
             return None;
         };
         let sum = ExponentialSum::of(output, sum, &node.shape).filter(|sum| sum.exponents == exponents)?;
-        Some(sum.replace(output, node, false))
+        // The inverse may have been reshaped after its sum.
+        is_one_along(&output.node(seen).shape, &node.shape, sum.axis).then(|| sum.replace(output, node, false))
     })
 }
 
@@ -126,10 +128,14 @@ fn of_logarithm(output: &Output, node: &FloatNode) -> Option<FloatNode> {
     let subtrahend = output.node(value);
     let seen = reshaped.unwrap_or(&subtrahend.shape);
     let (logarithm, offset) = match subtrahend.op {
-        FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => match is_logarithm(output, a) {
-            true => (a, Some(b)),
-            false => (b, Some(a)),
-        },
+        // Added element by element, so that a reshape before or behind the sum moves none to another row.
+        FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => {
+            match [a, b].iter().all(|&operand| output.node(operand).shape == subtrahend.shape) {
+                true if is_logarithm(output, a) => (a, Some(b)),
+                true => (b, Some(a)),
+                false => return None,
+            }
+        }
         _ => (value, None),
     };
     let (logarithm, _) = without_reshapes(output, logarithm);
@@ -137,7 +143,9 @@ fn of_logarithm(output: &Output, node: &FloatNode) -> Option<FloatNode> {
     let mut sum = ExponentialSum::of(output, sum, &node.shape)?;
     let matches = match (offset, &output.node(sum.exponents).op) {
         (None, _) => sum.exponents == elements,
-        (Some(offset), FloatOp::Binary { function: BinaryFunction::Sub, operands }) => *operands == [elements, offset],
+        (Some(offset), FloatOp::Binary { function: BinaryFunction::Sub, operands }) => {
+            *operands == [elements, offset] && is_one_along(&output.node(offset).shape, &node.shape, sum.axis)
+        }
         _ => false,
     };
     if !matches || !is_one_along(seen, &node.shape, sum.axis) {
@@ -224,6 +232,31 @@ mod tests {
         let columns =
             vec![(unary(0, U::Exp), &[3, 3][..]), (reduce(1, ReduceKind::Sum), &[3]), (binary(1, B::Div, 2), &[3, 3])];
         assert_eq!(check(graph(&[3, 3], columns), recognize).nodes.len(), 4);
+        // by the sums of rows, reshaped to columns behind their inverses
+        const SQUARE: &[usize] = &[3, 3];
+        let moved = vec![
+            (unary(0, U::Exp), SQUARE),
+            (reduce(1, ReduceKind::Sum), &[3][..]),
+            (reshape(2), &[3, 1]),
+            (unary(3, U::Reciprocal), &[3, 1]),
+            (reshape(4), &[3]),
+            (binary(1, B::Mul, 5), SQUARE),
+        ];
+        assert_eq!(check(graph(SQUARE, moved), recognize).nodes.len(), 7);
+        // less the maxima of rows as columns have them
+        let crossed = vec![
+            (reduce(0, ReduceKind::Max), &[3][..]),
+            (binary(0, B::Sub, 1), SQUARE),
+            (unary(2, U::Exp), SQUARE),
+            (reduce(3, ReduceKind::Sum), &[3]),
+            (reshape(4), &[3, 1]),
+            (unary(5, U::Log), &[3, 1]),
+            (reshape(6), &[3]),
+            (binary(7, B::Add, 1), &[3]),
+            (reshape(8), &[3, 1]),
+            (binary(0, B::Sub, 9), SQUARE),
+        ];
+        assert_eq!(check(graph(SQUARE, crossed), recognize).nodes.len(), 11);
         // by the sum of other exponentials
         let other = [stable(), vec![(unary(0, U::Exp), ROWS), (binary(7, B::Div, 6), ROWS)]].concat();
         assert_eq!(check(graph(ROWS, other), recognize).nodes.len(), 9);

@@ -12,7 +12,7 @@ use super::{Array, ArrayError};
 /// # Errors
 /// A cell that is neither a number nor empty (a missing value, NaN); lines of unequal length; no line of numbers.
 pub(super) fn arrays(text: &str) -> Result<BTreeMap<String, Array>, ArrayError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']);
     let first = text.lines().next().ok_or(ArrayError::Empty)?;
     let separator = [',', ';', '\t'].into_iter().find(|&separator| first.contains(separator)).unwrap_or(',');
     let cells = |line: &str| line.split(separator).map(|cell| unquoted(cell).to_owned()).collect::<Vec<_>>();
@@ -69,6 +69,8 @@ mod tests {
         let table = arrays("1;2\n3;4").unwrap();
         assert_eq!((table.len(), &table[""].data[..]), (1, &[1.0, 2.0, 3.0, 4.0][..]));
         assert_eq!(arrays("5").unwrap()[""].shape, [1, 1]);
+        let missing = arrays("a\tb\n1\t2\n3\t\n").unwrap();
+        assert!(missing["b"].data[0] == 2.0 && missing["b"].data[1].is_nan());
     }
 
     #[test]

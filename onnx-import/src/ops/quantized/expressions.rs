@@ -12,6 +12,8 @@
 //! What is rounded is one of these, or one times a function of a quantized tensor (a division by a root, say): then the function is a
 //! table of fixed-point numbers, with as many bits behind the point as its values leave.
 
+use std::cell::Cell;
+
 use super::fusion::{activation, table, values_of};
 use super::{products, Parameters, Result};
 use crate::dtype::DType;
@@ -19,8 +21,10 @@ use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, Va
 use crate::float::quantized::{IntegerRule, QuantizedTable, Requantization};
 use crate::lower::Call;
 
-/// Most operators of an expression.
+/// Most operators of an expression, one behind another.
 const MAX_DEPTH: usize = 32;
+/// Most operands that are read for an expression: shared ones count each time, of which there may be exponentially many.
+const MAX_VISITS: usize = 256;
 /// Largest magnitude of integers.
 const MAX_INTEGER: f64 = (1u64 << 46) as f64;
 /// Largest integer up to which all are float32 numbers.
@@ -51,12 +55,32 @@ impl Exact {
     }
 }
 
+/// How much further an expression is read.
+#[derive(Clone, Copy)]
+struct Reach<'a> {
+    depth: usize,
+    visits: &'a Cell<usize>,
+}
+
+impl<'a> Reach<'a> {
+    fn new(visits: &'a Cell<usize>) -> Self {
+        Self { depth: MAX_DEPTH, visits }
+    }
+
+    /// What is left behind one more operand; `None` where it is too much.
+    fn further(self) -> Option<Self> {
+        self.visits.set(self.visits.get().checked_sub(1)?);
+        Some(Self { depth: self.depth.checked_sub(1)?, ..self })
+    }
+}
+
 /// The centered integers of an expression.
 pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Result<Option<ValueId>> {
-    if let Some(result) = gated(call, value, to)? {
+    let visits = Cell::new(MAX_VISITS);
+    if let Some(result) = gated(call, value, to, Reach::new(&visits))? {
         return Ok(Some(result));
     }
-    let Some(found) = exact(call, value, MAX_DEPTH)? else { return Ok(None) };
+    let Some(found) = exact(call, value, Reach::new(&visits))? else { return Ok(None) };
     let multiplier = (found.unit.abs() / f64::from(to.scale)) as f32;
     if !multiplier.is_normal() {
         return Ok(None);
@@ -75,7 +99,7 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
 }
 
 /// Exact integers times a function of a quantized tensor, or divided by one.
-fn gated(call: &mut Call, value: ValueId, to: &Parameters) -> Result<Option<ValueId>> {
+fn gated(call: &mut Call, value: ValueId, to: &Parameters, reach: Reach) -> Result<Option<ValueId>> {
     let FloatOp::Binary { function, operands: [left, right] } = *call.builder.op(value) else { return Ok(None) };
     let orders = match function {
         BinaryFunction::Div => vec![(left, right)],
@@ -90,7 +114,7 @@ fn gated(call: &mut Call, value: ValueId, to: &Parameters) -> Result<Option<Valu
         if function == BinaryFunction::Div {
             values.iter_mut().for_each(|v| *v = 1.0 / *v);
         }
-        let Some(factor) = exact(call, factor, MAX_DEPTH)? else { continue };
+        let Some(factor) = exact(call, factor, reach)? else { continue };
         let Some(gate) = Gate::of(&values, &factor, to) else { continue };
         call.builder.note_float32();
         return gate
@@ -160,8 +184,8 @@ impl Gate {
 }
 
 /// A value in exact integers.
-fn exact(call: &mut Call, value: ValueId, depth: usize) -> Result<Option<Exact>> {
-    let Some(left) = depth.checked_sub(1) else { return Ok(None) };
+fn exact(call: &mut Call, value: ValueId, reach: Reach) -> Result<Option<Exact>> {
+    let Some(left) = reach.further() else { return Ok(None) };
     if let Some(source) = activation(call, value) {
         let (lo, hi) = call.dtype(source.raw).integer_range().expect("integer types have a range");
         let zero = f64::from(source.zero_point.unwrap_or(0));
@@ -224,7 +248,7 @@ fn total(call: &mut Call, source: Exact, axes: &[usize]) -> Result<Exact> {
 }
 
 /// The mean of squares `(x − mean x)²` over some axes, which stay with one position.
-fn variance(call: &mut Call, squares: ValueId, axes: &[usize], depth: usize) -> Result<Option<Exact>> {
+fn variance(call: &mut Call, squares: ValueId, axes: &[usize], reach: Reach) -> Result<Option<Exact>> {
     let deviation = match *call.builder.op(squares) {
         FloatOp::Unary { input, function: UnaryFunction::Power(2.0) } => input,
         FloatOp::Binary { function: BinaryFunction::Mul, operands: [a, b] } if a == b => a,
@@ -241,7 +265,7 @@ fn variance(call: &mut Call, squares: ValueId, axes: &[usize], depth: usize) -> 
         FloatOp::Reduce { input, kind: ReduceKind::Mean, axes: over } => (*input, over == axes),
         _ => return Ok(None),
     };
-    let (Some(source), Some(other)) = (exact(call, whole, depth)?, exact(call, summed, depth)?) else {
+    let (Some(source), Some(other)) = (exact(call, whole, reach)?, exact(call, summed, reach)?) else {
         return Ok(None);
     };
     let shape = call.shape(deviation);
@@ -277,7 +301,7 @@ fn binary(
     call: &mut Call,
     function: BinaryFunction,
     [a, b]: [ValueId; 2],
-    (shape, left): (Vec<usize>, usize),
+    (shape, left): (Vec<usize>, Reach),
 ) -> Result<Option<Exact>> {
     let number = |value: ValueId| call.builder.tensor(value).and_then(|tensor| tensor.uniform());
     let scaled = match (function, number(a), number(b)) {
