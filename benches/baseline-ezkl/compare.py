@@ -250,8 +250,7 @@ def zkinfer(program, folder, expected, repetitions):
     steps["setup"] = step("setup", artifact, *keys)
     steps["prove"] = best(repetitions, lambda: step("prove", artifact, "--input", folder / "input.npz", *keys))
     steps["verify"] = best(repetitions, lambda: step("verify", "--vk", out / "model.vk", "--proof", out / "proof.zkp"))
-    step("prove", artifact, "--input", folder / "input.npz", *keys)
-    result = json.loads(report.read_text())
+    result = json.loads((out / "result.json").read_text())
     outputs = np.array(result["outputs"][0]["values"], dtype=float).ravel()
     return {
         "rows": rows,

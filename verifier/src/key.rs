@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use circuits::graph::{Limits, PortKind, Visibility};
+use circuits::graph::{Limits, PortKind};
 use circuits::interface::{Direction, Interface, InterfacePort};
 use circuits::machine::{MachineCircuit, MachineParams, ParamsError};
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
@@ -371,9 +371,8 @@ fn check_port(port: &InterfacePort) -> Result<(), PortFault> {
     if !(port.scale.is_finite() && port.scale > 0.0) || (port.kind == PortKind::Index && port.scale != 1.0) {
         return Err(PortFault::Scale);
     }
-    // Of a committed port links would take what stands for a missing value under one key for a number under another.
-    let admitted = port.direction == Direction::Input && port.lo < port.hi && port.visibility != Visibility::Committed;
-    if port.kind == PortKind::Nullable && !admitted {
+    let is_output = port.kind == PortKind::Nullable && port.direction == Direction::Output;
+    if is_output || !port.kind.is_admitted((port.lo, port.hi), port.visibility) {
         return Err(PortFault::Missing);
     }
     Ok(())

@@ -283,6 +283,13 @@ pub enum PortKind {
 }
 
 impl PortKind {
+    /// Whether an input that admits `[lo, hi]` may be of this kind: where values can be missing, a number has to be admitted besides, and
+    /// nothing is committed. What stands for a missing value depends on `lo`, which links do not compare, so that a value missing under
+    /// one key could pass for a number under another.
+    pub fn is_admitted(self, (lo, hi): (i64, i64), visibility: Visibility) -> bool {
+        self != Self::Nullable || (lo < hi && visibility != Visibility::Committed)
+    }
+
     /// The integers that stand for numbers, of a port that admits `[lo, hi]`.
     pub fn numbers(self, (lo, hi): (i64, i64)) -> (i64, i64) {
         (lo.saturating_add(i64::from(self == Self::Nullable)), hi)

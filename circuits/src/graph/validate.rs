@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::{
-    ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Visibility, Weights,
-};
+use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Weights};
 
 /// Bounds on programs, so that a hostile file can't make later stages overflow or exhaust memory.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +99,7 @@ pub enum ProgramError {
         /// The port.
         port: String,
     },
-    /// Values can be missing in inputs alone, and in those that admit a number besides. Not in committed ones: what stands for a missing
-    /// value depends on the range, which links do not compare.
+    /// Values can be missing in inputs alone, and there as [`PortKind::is_admitted`] says.
     #[error("port {port:?} can't have missing values: it is no input, admits no number, or is committed")]
     Nullable {
         /// The port.
@@ -173,7 +170,7 @@ impl Program {
             let Op::Input { lo, hi } = self.node(port.tensor).op else {
                 return Err(ProgramError::InputPort { port: port.name.clone() });
             };
-            if port.kind == PortKind::Nullable && (lo == hi || port.visibility == Visibility::Committed) {
+            if !port.kind.is_admitted((lo, hi), port.visibility) {
                 return Err(ProgramError::Nullable { port: port.name.clone() });
             }
         }
@@ -430,34 +427,39 @@ impl NodeCheck<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Port, Visibility};
     use super::*;
 
-    #[test]
-    fn missing_values_have_no_commitment() {
-        let port = |tensor, kind, visibility| super::super::Port {
-            name: "p".into(),
-            tensor: TensorId(tensor),
-            shape: vec![1],
-            scale: 1.0,
-            kind,
-            visibility,
-        };
-        let node = |op| Node { name: "n".into(), op, shape: vec![1], scale: 1.0 };
-        let affine = Op::Affine { operands: [TensorId(0); 2], factors: [1, 0], constant: 0, requantize: None };
-        let program = |visibility| Program {
+    fn port(tensor: u32, kind: PortKind, visibility: Visibility) -> Port {
+        Port { name: "p".into(), tensor: TensorId(tensor), shape: vec![1], scale: 1.0, kind, visibility }
+    }
+
+    /// A program of nodes with shapes, whose first one is the input and whose second one is the output.
+    fn program(ops: impl Iterator<Item = (Op, Vec<usize>)>, input: Port, output: Port) -> Program {
+        Program {
             name: "test".into(),
             source_digest: [0; 32],
             options: Default::default(),
             private_weights: Default::default(),
             tables: vec![],
-            nodes: vec![node(Op::Input { lo: 0, hi: 9 }), node(affine.clone())],
-            inputs: vec![port(0, PortKind::Nullable, visibility)],
-            outputs: vec![port(1, PortKind::Real, Visibility::Public)],
+            nodes: ops.map(|(op, shape)| Node { name: "n".into(), op, shape, scale: 1.0 }).collect(),
+            inputs: vec![input],
+            outputs: vec![output],
+        }
+    }
+
+    #[test]
+    fn missing_values_have_no_commitment() {
+        let validate = |visibility| {
+            let affine = Op::Affine { operands: [TensorId(0); 2], factors: [1, 0], constant: 0, requantize: None };
+            let ops = [Op::Input { lo: 0, hi: 9 }, affine].map(|op| (op, vec![1]));
+            let output = port(1, PortKind::Real, Visibility::Public);
+            program(ops.into_iter(), port(0, PortKind::Nullable, visibility), output).validate()
         };
         for visibility in [Visibility::Public, Visibility::Private, Visibility::Hashed] {
-            assert_eq!(program(visibility).validate(), Ok(()));
+            assert_eq!(validate(visibility), Ok(()));
         }
-        assert!(matches!(program(Visibility::Committed).validate(), Err(ProgramError::Nullable { .. })));
+        assert!(matches!(validate(Visibility::Committed), Err(ProgramError::Nullable { .. })));
     }
 
     /// Many small matrices whose entries lie far apart, each from another range, would have a long table each.
@@ -470,25 +472,8 @@ mod tests {
         let program = |gathers: &[i64]| {
             let input = (Op::Input { lo: 0, hi: 1 }, vec![1]);
             let ops = std::iter::once(input).chain(gathers.iter().map(|&number| (gather(number), vec![1, 1])));
-            let node = |(op, shape)| Node { name: "n".into(), op, shape, scale: 1.0 };
-            let port = |tensor| super::super::Port {
-                name: "p".into(),
-                tensor: TensorId(tensor),
-                shape: vec![1],
-                scale: 1.0,
-                kind: PortKind::Index,
-                visibility: Visibility::Public,
-            };
-            Program {
-                name: "test".into(),
-                source_digest: [0; 32],
-                options: Default::default(),
-                private_weights: Default::default(),
-                tables: vec![],
-                nodes: ops.map(node).collect(),
-                inputs: vec![port(0)],
-                outputs: vec![port(1)],
-            }
+            let port = |tensor| port(tensor, PortKind::Index, Visibility::Public);
+            program(ops, port(0), port(1))
         };
         let most = Limits::MAX_GATHERED_RANGES >> Limits::ENTRY_BITS;
         // The first range has all values of 16 bits, each further one a value less.

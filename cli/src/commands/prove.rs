@@ -133,26 +133,13 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     }
     printer.field("written", format_args!("{}", args.out.display()))?;
     artifacts::print_secrets(printer, program, &[&folder.program, &folder.proving_key])?;
-    if secret_outputs {
-        let path = folder.result.display();
-        printer.field(
-            "secret",
-            format_args!("{path}: keep it to yourself, it holds outputs that the proof does not tell"),
-        )?;
-    }
-    if !salts.is_empty() {
-        let path = folder.salt.display();
-        printer.field(
-            "salt",
-            format_args!("{path}: keep it to yourself, and show it with the values to have a digest checked"),
-        )?;
-    }
-    if committed {
-        let path = folder.opening.display();
-        printer.field(
-            "opening",
-            format_args!("{path}: keep it to yourself, it holds the committed values; `zkinfer link` takes it"),
-        )?;
+    let kept = [
+        (secret_outputs, "secret", &folder.result, ", it holds outputs that the proof does not tell"),
+        (!salts.is_empty(), "salt", &folder.salt, ", and show it with the values to have a digest checked"),
+        (committed, "opening", &folder.opening, ", it holds the committed values; `zkinfer link` takes it"),
+    ];
+    for (_, what, path, why) in kept.into_iter().filter(|&(is_there, ..)| is_there) {
+        printer.field(what, format_args!("{}: keep it to yourself{why}", path.display()))?;
     }
     printer.line("")?;
     if let Some(profile) = &profile {

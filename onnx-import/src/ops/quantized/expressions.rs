@@ -14,7 +14,7 @@
 
 use std::cell::Cell;
 
-use super::fusion::{activation, table, values_of};
+use super::fusion::{activation, table, values_of, MAX_VISITS};
 use super::{products, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId, Window};
@@ -23,8 +23,6 @@ use crate::lower::Call;
 
 /// Most operators of an expression, one behind another.
 const MAX_DEPTH: usize = 32;
-/// Most operands that are read for an expression: shared ones count each time, of which there may be exponentially many.
-const MAX_VISITS: usize = 256;
 /// Largest magnitude of integers.
 const MAX_INTEGER: f64 = (1u64 << 46) as f64;
 /// Largest integer up to which all are float32 numbers.

@@ -13,8 +13,8 @@ use crate::float::quantized::{
 };
 use crate::lower::{Call, Dequantized};
 
-/// Most values that are looked at for one QuantizeLinear.
-const MAX_VISITS: usize = 256;
+/// Most values that are looked at for one QuantizeLinear: shared operands count each time, of which there may be exponentially many.
+pub(super) const MAX_VISITS: usize = 256;
 
 /// Most units that stand for 1 in the result of a softmax; its largest table has four times as many entries.
 const MAX_UNITS: f32 = 65_536.0;
