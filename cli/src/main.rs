@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     // Wrong usage makes clap exit with status 2, and requests for help with 0.
     let cli = Cli::parse();
     interrupt::watch();
+    join_pool();
     let printer = Printer::new(reader(cli.reader));
     match dispatch(cli.command, printer) {
         Ok(()) => ExitStatus::Success.into(),
@@ -39,6 +40,12 @@ fn main() -> ExitCode {
             failure.status.into()
         }
     }
+}
+
+/// Makes this thread one of those that share work. Otherwise it would wait for others to do all of it, and the system would change
+/// between threads some thousand times a proof. Where that can't be, the pool is what it would be without this.
+fn join_pool() {
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
 }
 
 fn reader(options: ReaderOptions) -> Reader {

@@ -255,54 +255,101 @@ fn transformed(columns: &[Column]) -> impl Iterator<Item = Column> + '_ {
 /// Deals terms out to batches of at most so many columns, or one term: again and again, the two that have most columns in common
 /// become one.
 fn pack(sets: &[ColumnSet], width: usize) -> Vec<Vec<usize>> {
-    let mut batches: Vec<(Vec<usize>, ColumnSet)> =
-        sets.iter().enumerate().map(|(term, columns)| (vec![term], columns.clone())).collect();
-    // The best partner of each batch among those before it, with what they have in common.
-    let partner = |batches: &[(Vec<usize>, ColumnSet)], second: usize| {
-        let columns = &batches[second].1;
-        let score = |first: usize| {
-            let others = &batches[first].1;
-            let shared = columns.shared(others);
-            let both = columns.len() + others.len() - shared;
-            let fits = both <= width.max(columns.len()).max(others.len());
-            fits.then_some((shared, std::cmp::Reverse(both), std::cmp::Reverse(first)))
+    let mut merging = Merging::new(sets, width);
+    while let Some((first, second)) = merging.best() {
+        merging.merge(first, second);
+    }
+    merging.batches.into_iter().filter(|batch| !batch.terms.is_empty()).map(|batch| batch.terms).collect()
+}
+
+/// A batch before it is one of the last: its terms, none if it has become part of another, and their columns.
+struct Merged {
+    terms: Vec<usize>,
+    columns: ColumnSet,
+    width: usize,
+    partner: Option<Partner>,
+}
+
+/// A batch before another one, by how good they are together: columns that they share, columns that they have.
+type Partner = (usize, std::cmp::Reverse<usize>, std::cmp::Reverse<usize>);
+
+/// Batches that become fewer.
+struct Merging {
+    batches: Vec<Merged>,
+    width: usize,
+}
+
+impl Merging {
+    fn new(sets: &[ColumnSet], width: usize) -> Self {
+        let single = |(term, columns): (usize, &ColumnSet)| Merged {
+            terms: vec![term],
+            columns: columns.clone(),
+            width: columns.len(),
+            partner: None,
         };
-        (0..second).filter_map(score).max()
-    };
-    let mut partners: Vec<_> = (0..batches.len()).map(|second| partner(&batches, second)).collect();
-    while let Some((Some((.., std::cmp::Reverse(first))), second)) = partners
-        .iter()
-        .enumerate()
-        .map(|(second, best)| (*best, second))
-        .max_by_key(|(best, second)| (*best, usize::MAX - second))
-    {
-        let (terms, columns) = batches.remove(second);
-        partners.remove(second);
-        batches[first].0.extend(terms);
-        batches[first].1.extend(&columns);
-        for (at, slot) in partners.iter_mut().enumerate().skip(first) {
-            let stale =
-                at == first || slot.is_none_or(|(.., std::cmp::Reverse(other))| other == first || other >= second);
-            // What has become one may be a better partner than what there was.
-            if stale || batches[at].1.shared(&batches[first].1) > 0 {
-                *slot = partner(&batches, at);
+        let mut merging = Self { batches: sets.iter().enumerate().map(single).collect(), width };
+        (0..sets.len()).for_each(|second| merging.batches[second].partner = merging.partner(second));
+        merging
+    }
+
+    /// Two batches as partners, if they may become one.
+    fn score(&self, first: usize, second: usize) -> Option<Partner> {
+        let [one, other] = [first, second].map(|batch| &self.batches[batch]);
+        let shared = one.columns.shared(&other.columns);
+        let both = one.width + other.width - shared;
+        let fits = both <= self.width.max(one.width).max(other.width);
+        fits.then_some((shared, std::cmp::Reverse(both), std::cmp::Reverse(first)))
+    }
+
+    /// The best partner of a batch among those before it.
+    fn partner(&self, second: usize) -> Option<Partner> {
+        let there = (0..second).filter(|first| !self.batches[*first].terms.is_empty());
+        there.filter_map(|first| self.score(first, second)).max()
+    }
+
+    /// The two that are best together.
+    fn best(&self) -> Option<(usize, usize)> {
+        let partners = self.batches.iter().enumerate().filter_map(|(second, batch)| Some((batch.partner?, second)));
+        let best = partners.max_by_key(|(partner, second)| (*partner, std::cmp::Reverse(*second)));
+        best.map(|((.., std::cmp::Reverse(first)), second)| (first, second))
+    }
+
+    /// Makes the second a part of the first. Of partners that others have, these two alone have changed.
+    fn merge(&mut self, first: usize, second: usize) {
+        let Merged { terms, columns, .. } = &mut self.batches[second];
+        let (terms, columns) = (std::mem::take(terms), std::mem::take(columns));
+        self.batches[second].partner = None;
+        let merged = &mut self.batches[first];
+        merged.terms.extend(terms);
+        merged.columns.extend(&columns);
+        merged.width = merged.columns.len();
+        for at in first..self.batches.len() {
+            let batch = &self.batches[at];
+            if batch.terms.is_empty() {
+                continue;
             }
+            let is_stale = |(.., std::cmp::Reverse(other)): Partner| other == first || other == second;
+            self.batches[at].partner = match batch.partner {
+                _ if at == first => self.partner(at),
+                Some(partner) if is_stale(partner) => self.partner(at),
+                partner => partner.max(self.score(first, at)),
+            };
         }
     }
-    batches.into_iter().map(|(terms, _)| terms).collect()
 }
 
 /// Batches in an order in which one reads many columns of the one before, each with its terms in order.
 fn in_order(sets: &[ColumnSet], mut batches: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     batches.iter_mut().for_each(|batch| batch.sort_unstable());
     batches.sort_unstable();
+    let mut left: Vec<_> = batches.into_iter().map(|batch| (union(sets, &batch), batch)).collect();
     let mut ordered: Vec<Vec<usize>> = Vec::new();
     let mut held = ColumnSet::default();
-    while !batches.is_empty() {
-        let shared = |batch: &Vec<usize>| union(sets, batch).shared(&held);
-        let next = (0..batches.len()).rev().max_by_key(|at| shared(&batches[*at])).expect("there is one");
-        let batch = batches.remove(next);
-        held = union(sets, &batch);
+    while !left.is_empty() {
+        let shared = |at: &usize| left[*at].0.shared(&held);
+        let next = (0..left.len()).rev().max_by_key(shared).expect("there is one");
+        let (columns, batch) = left.remove(next);
+        held = columns;
         ordered.push(batch);
     }
     ordered

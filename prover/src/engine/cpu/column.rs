@@ -40,7 +40,7 @@ pub(super) enum Place {
 impl CpuEngine {
     /// Takes a column over: elements go to the disk where columns do.
     pub(super) fn hold(&self, column: Column) -> Result<CpuColumn, EngineError> {
-        let Column { values, tail, known } = column;
+        let Column { values, tail, known } = self.joined(column);
         let known = known.map(|known| KnownSum::new(known, &tail));
         let values = match (values, &self.spill) {
             (Values::Field(elements), Some(spill)) => {
@@ -51,6 +51,20 @@ impl CpuEngine {
             (values, _) => Place::Memory(values),
         };
         Ok(CpuColumn { values, tail, known })
+    }
+
+    /// Last rows behind elements in all others are elements like them: a sum over points takes them along for less than tables do.
+    fn joined(&self, column: Column) -> Column {
+        match column {
+            Column { values: Values::Field(mut elements), tail, known: None }
+                if elements.len() + tail.len() == self.rows() =>
+            {
+                elements.reserve_exact(tail.len());
+                elements.extend(tail);
+                Column::new(Values::Field(elements))
+            }
+            column => column,
+        }
     }
 
     /// The elements of a column on disk, for as long as something is done with them.

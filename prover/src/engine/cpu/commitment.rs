@@ -1,7 +1,7 @@
 //! Commitments: the values of a column apart from its tail.
 //!
-//! The first rows are a multi-scalar sum that takes integers as they are; the last rows, full-width elements on the same few
-//! bases in every column, come from tables. A constant column is `c·[1]₁`, since `Σ ℓ_i = 1`. A permutation column is the
+//! The first rows are a multi-scalar sum that takes integers as they are; the last rows beside them, full-width elements on the same few
+//! bases in every column, come from tables. Those of a column of elements take part in its sum. A constant column is `c·[1]₁`, since `Σ ℓ_i = 1`. A permutation column is the
 //! polynomial `δ^j·X` but for the cells that are moved, so its commitment is `δ^j·[τ]₁` and a sum over those cells.
 
 use circuits::machine::Integers;
@@ -13,7 +13,7 @@ use halo2_proofs::halo2curves::group::{Curve, Group};
 use super::super::{EngineError, Values};
 use super::column::{CpuColumn, KnownSum, Place};
 use super::{CpuEngine, TAIL};
-use crate::msm::{multi_scalar_batch, Scalars};
+use crate::msm::{multi_scalar_batch, FixedBases, Scalars};
 
 impl CpuEngine {
     /// Commits to the columns that are in memory together, and to each of the others while it is. Where a commitment is known but for
@@ -67,11 +67,19 @@ impl CpuEngine {
         let scalars: Vec<_> = columns.iter().zip(&moved).map(|((values, _), moved)| scalars(values, moved)).collect();
         let sums = multi_scalar_batch(self.instructions(), &self.lagrange, &scalars);
         let tails: Vec<Vec<Fr>> = columns.iter().map(|(_, tail)| tail.iter().rev().copied().collect()).collect();
-        let tails: Vec<&[Fr]> = tails.iter().map(Vec::as_slice).collect();
-        let tails = self.tail.combine(self.instructions(), &tails);
+        let tails = self.tail_sums(&tails.iter().map(Vec::as_slice).collect::<Vec<_>>());
         self.count(&scalars);
         let sums = columns.iter().zip(sums.into_iter().zip(tails));
         sums.map(|((values, own), (sum, tail))| sum + tail + self.closed_form(values, own)).collect()
+    }
+
+    /// The sums over last rows, the last row first.
+    fn tail_sums(&self, tails: &[&[Fr]]) -> Vec<G1> {
+        if tails.iter().all(|tail| tail.is_empty()) {
+            return vec![G1::identity(); tails.len()];
+        }
+        let tables = self.tables.get_or_init(|| FixedBases::new(self.instructions(), &self.last));
+        tables.combine(self.instructions(), tails)
     }
 
     fn moved_differences(&self, values: &Values) -> Vec<Fr> {

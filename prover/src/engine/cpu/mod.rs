@@ -30,7 +30,7 @@ mod quotient;
 mod sigma;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use circuits::recipe::Recipe;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -92,7 +92,9 @@ pub struct CpuEngine {
     /// `[ℓ_i(τ)]₁`
     lagrange: Bases,
     /// Those of the last rows, the last row first.
-    tail: FixedBases,
+    last: Vec<G1Affine>,
+    /// Their tables, made when the first sum asks for them.
+    tables: OnceLock<FixedBases>,
     /// `[τ]₁`
     tau: G1Affine,
     small: SmallElements,
@@ -109,9 +111,9 @@ impl CpuEngine {
             let start = domain.omega().pow_vartime([(block * BLOCK) as u64]);
             field::powers(options.instructions, domain.omega(), start, points);
         });
-        let last: Vec<_> = lagrange.iter().rev().take(TAIL).copied().collect();
         Self {
-            tail: FixedBases::new(options.instructions, &last),
+            last: lagrange.iter().rev().take(TAIL).copied().collect(),
+            tables: OnceLock::new(),
             lagrange: Bases::new(lagrange),
             tau,
             small: SmallElements::new(),
