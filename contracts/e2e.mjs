@@ -291,7 +291,8 @@ class Journey {
     async askAndAnswer(consumer) {
         const inputs = this.instances.slice(0, inputWords(this.exported));
         const inputHash = keccak256(concat(inputs.map((word) => toBeHex(word, 32))));
-        const ask = [inputHash, await this.solver.getAddress(), { value: BOUNTY }];
+        const { timestamp } = await this.provider.getBlock("latest");
+        const ask = [inputHash, await this.solver.getAddress(), timestamp + 3600, { value: BOUNTY }];
         const id = await consumer.ask.staticCall(...ask);
         await this.spend("private model: ask", consumer.ask(...ask));
         const { from, tau, link } = this.link;

@@ -66,7 +66,7 @@ library InstanceCodec {
     /// @notice Instance words that a port takes.
     /// @param port A well-formed port.
     function wordsOf(Port memory port) internal pure returns (uint256) {
-        if (port.visibility == Visibility.Private) return 0;
+        if (port.visibility == Visibility.Private || port.visibility == Visibility.Committed) return 0;
         if (port.visibility == Visibility.Hashed) return 1;
         uint256 perWord = valuesPerWord(port);
         return (port.elements + perWord - 1) / perWord;
@@ -91,10 +91,13 @@ library InstanceCodec {
     }
 
     /// @notice Whether the numbers of a port are such as an exported interface has: a value at least, an ordered range,
-    /// the scale in its one form, and missing values in inputs alone, beside a number.
+    /// the scale in its one form, and missing values in inputs alone, beside a number, and not committed to.
     function isWellFormed(Port memory port) internal pure returns (bool) {
         if (port.elements == 0 || port.lo > port.hi) return false;
-        if (port.kind == Kind.Nullable && (port.direction == Direction.Output || port.lo == port.hi)) return false;
+        if (port.kind == Kind.Nullable) {
+            if (port.direction == Direction.Output || port.lo == port.hi) return false;
+            if (port.visibility == Visibility.Committed) return false;
+        }
         if (port.kind == Kind.Index) return port.scaleMantissa == 1 && port.scaleExponent == 0;
         return port.scaleMantissa & 1 == 1 && port.scaleMantissa < MANTISSA_LIMIT && port.scaleExponent >= EXPONENT_MIN
             && port.scaleExponent <= EXPONENT_MAX;

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.20;
 
 import {Bn254} from "./Bn254.sol";
-import {Side} from "./Side.sol";
+import {Side, Sides} from "./Side.sol";
 import {ILinkVerifier} from "./interfaces/ILinkVerifier.sol";
 
 /// @title One verifier for every link
@@ -38,7 +38,7 @@ contract LinkVerifier is ILinkVerifier {
     {
         if (!_areComparable(from, to) || !Bn254.isTauOf(tau, from.srs)) return false;
         uint256 rows = from.blindedRows > to.blindedRows ? from.blindedRows : to.blindedRows;
-        if (rows == 0 || link.length != 96 * rows + 128) return false;
+        if (rows == 0 || link.length != 96 * rows + 128 || _isCut(from, rows) || _isCut(to, rows)) return false;
         bytes memory points = link[:64 * rows + 128];
         bytes memory scalars = link[64 * rows + 128:];
         if (!Bn254.arePoints(points) || !Bn254.areScalars(scalars)) return false;
@@ -49,10 +49,21 @@ contract LinkVerifier is ILinkVerifier {
 
     /// @notice Whether two sides can be compared, and are well-formed.
     function _areComparable(Side calldata from, Side calldata to) private pure returns (bool) {
-        bool same = from.srs == to.srs && from.k == to.k && from.values == to.values;
+        bool same = from.srs == to.srs && from.k == to.k && (from.values == to.values || _areWeights(from, to));
         uint256 length = from.points.length;
         bool formed = length == to.points.length && length != 0 && length % 64 == 0;
         return same && formed && Bn254.arePoints(from.points) && Bn254.arePoints(to.points);
+    }
+
+    /// @notice Whether both sides hold weights, be they a proof's or registered.
+    function _areWeights(Side calldata from, Side calldata to) private pure returns (bool) {
+        return from.values <= Sides.REGISTERED_WEIGHTS && to.values <= Sides.REGISTERED_WEIGHTS;
+    }
+
+    /// @notice Whether a link that leaves out the last `rows` rows leaves out weights of a proof. They reach down to the blinded rows of the
+    /// proof's own machine. Ports lie above those of every machine, and what is not compared of a registration no proof has.
+    function _isCut(Side calldata side, uint256 rows) private pure returns (bool) {
+        return side.values == Sides.PROVEN_WEIGHTS && side.blindedRows < rows;
     }
 
     /// @notice Names bases with their certificate.

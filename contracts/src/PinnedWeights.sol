@@ -71,9 +71,8 @@ abstract contract PinnedWeights is PinnedModel {
     /// @param entry The program's entry.
     constructor(PrivateModel memory model, Entry memory entry) PinnedModel(model.registry, entry, model.registrant) {
         Part memory part = model.part;
-        if (part.key != entry.key || part.port != Sides.WEIGHTS || part.values != 0 || part.columns == 0) {
-            revert NotTheWeights();
-        }
+        bool areWeights = part.port == Sides.WEIGHTS && part.values == Sides.PROVEN_WEIGHTS && part.columns != 0;
+        if (part.key != entry.key || !areWeights) revert NotTheWeights();
         bytes32 side = model.weightsRegistry.sideHashOf(model.weights);
         if (side == 0) revert WeightsNotRegistered(model.weights);
         (linkVerifier, weights, weightsSide) = (model.linkVerifier, model.weights, side);
@@ -87,7 +86,7 @@ abstract contract PinnedWeights is PinnedModel {
         return Part({
             key: _key,
             srs: _srs,
-            values: 0,
+            values: Sides.PROVEN_WEIGHTS,
             k: uint8(_numbers >> 48),
             blindedRows: uint16(_numbers >> 32),
             firstColumn: uint16(_numbers >> 16),

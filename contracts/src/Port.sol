@@ -14,7 +14,9 @@ enum Visibility {
     /// No words: the values are known to the prover alone.
     Private,
     /// One word: a salted digest of the values.
-    Hashed
+    Hashed,
+    /// No words: the proof commits to the values, so that links can compare them with those of another proof or commitment.
+    Committed
 }
 
 /// @notice What the numbers of a port stand for.

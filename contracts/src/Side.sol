@@ -13,7 +13,8 @@ struct Side {
     uint8 k;
     /// The last rows, in which the columns are blinded.
     uint16 blindedRows;
-    /// What the columns hold: 0 for weights; for a port its kind plus 1, its number of values, and its scale (`Sides.valuesOf`).
+    /// What the columns hold: weights of a proof (0) or of a registration (1); for a port its kind plus 1, its number of values, and its
+    /// scale (`Sides.valuesOf`).
     uint256 values;
     /// Hash of all that the columns belong to.
     bytes32 context;
@@ -47,6 +48,10 @@ struct Part {
 library Sides {
     /// @notice Stands for private weights in the place of a port.
     uint32 internal constant WEIGHTS = type(uint32).max;
+    /// @notice What the columns of a proof's private weights hold.
+    uint256 internal constant PROVEN_WEIGHTS = 0;
+    /// @notice What registered columns hold.
+    uint256 internal constant REGISTERED_WEIGHTS = 1;
 
     /// @notice The proof has fewer points than the part says.
     error ProofTooShort(uint256 needed, uint256 found);

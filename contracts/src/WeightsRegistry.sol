@@ -72,7 +72,7 @@ contract WeightsRegistry is IWeightsRegistry {
             srs: terms.srs,
             k: uint8(terms.k),
             blindedRows: BLINDED_ROWS,
-            values: 0,
+            values: Sides.REGISTERED_WEIGHTS,
             context: Sides.contextOfRegistration(digest),
             points: points
         });

@@ -88,6 +88,8 @@ contract InstanceCodecTest is Test {
         assertEq(InstanceCodec.wordsOf(p), 2, "one more");
         p.visibility = Visibility.Private;
         assertEq(InstanceCodec.wordsOf(p), 0, "private");
+        p.visibility = Visibility.Committed;
+        assertEq(InstanceCodec.wordsOf(p), 0, "committed");
         p.visibility = Visibility.Hashed;
         assertEq(InstanceCodec.wordsOf(p), 1, "hashed");
     }
@@ -195,9 +197,11 @@ contract InstanceCodecTest is Test {
         p.visibility = Visibility.Hashed;
         vm.expectRevert(abi.encodeWithSelector(InstanceCodec.NotPacked.selector, Visibility.Hashed));
         codec.unpack(p, word(0));
-        p.visibility = Visibility.Private;
-        vm.expectRevert(abi.encodeWithSelector(InstanceCodec.NotPacked.selector, Visibility.Private));
-        codec.pack(p, new int64[](1));
+        for (uint256 i = 0; i < 2; ++i) {
+            p.visibility = i == 0 ? Visibility.Private : Visibility.Committed;
+            vm.expectRevert(abi.encodeWithSelector(InstanceCodec.NotPacked.selector, p.visibility));
+            codec.pack(p, new int64[](1));
+        }
     }
 
     function interface_() private pure returns (Port[] memory ports) {

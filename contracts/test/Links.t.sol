@@ -4,7 +4,7 @@ pragma solidity ^0.8.20;
 import {LinkVerifier} from "../src/LinkVerifier.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
 import {Evidence, PinnedWeights, PrivateModel} from "../src/PinnedWeights.sol";
-import {Port} from "../src/Port.sol";
+import {Direction, Port, Visibility} from "../src/Port.sol";
 import {Part, Side, Sides} from "../src/Side.sol";
 import {WeightsRegistry} from "../src/WeightsRegistry.sol";
 import {ExamplePipeline} from "../src/examples/ExamplePipeline.sol";
@@ -80,6 +80,8 @@ contract PrivateModelTest is Linked {
     address private constant SOLVER = address(0xb0b);
     address private constant THIEF = address(0x7e1f);
     uint256 private constant PRICE = 1 ether;
+    uint48 private constant NOW = 1_900_000_000;
+    uint48 private constant DEADLINE = NOW + 1 days;
 
     Stage private model;
     Evidence private evidence;
@@ -99,6 +101,7 @@ contract PrivateModelTest is Linked {
         impostor = evidenceOf(file("private-other"));
         consumer = new ExamplePrivateModel(named(s.part, weights), s.entry);
         vm.deal(ASKER, 10 ether);
+        vm.warp(NOW);
     }
 
     function named(Part memory part, bytes32 digest) private view returns (PrivateModel memory) {
@@ -142,8 +145,9 @@ contract PrivateModelTest is Linked {
     }
 
     function ask(ExamplePrivateModel asked) private returns (bytes32) {
+        bytes32 inputHash = inputOf(evidence);
         vm.prank(ASKER);
-        return asked.ask{value: PRICE}(inputOf(evidence), SOLVER);
+        return asked.ask{value: PRICE}(inputHash, SOLVER, DEADLINE);
     }
 
     function refusalOf(address sender, bytes32 id, Evidence memory e) private returns (bytes4) {
@@ -158,6 +162,36 @@ contract PrivateModelTest is Linked {
         vm.snapshotGasLastCall("Links", "ExamplePrivateModel.answer");
         assertEq(SOLVER.balance, PRICE, "the solver is paid");
         assertTrue(refusalOf(SOLVER, id, evidence) == ExamplePrivateModel.NotAllowed.selector, "once");
+    }
+
+    function test_QuestionsAreAnsweredUntilTheDeadlineAndCancelledAfterwards() public {
+        bytes32 id = ask(consumer);
+        bytes memory cancel = abi.encodeCall(ExamplePrivateModel.cancel, (id));
+        vm.warp(DEADLINE);
+        vm.prank(ASKER);
+        assertTrue(refusal(address(consumer), cancel) == ExamplePrivateModel.TooEarly.selector, "not yet");
+        vm.warp(DEADLINE + 1);
+        assertTrue(refusalOf(SOLVER, id, evidence) == ExamplePrivateModel.TooLate.selector, "too late an answer");
+        vm.prank(THIEF);
+        assertTrue(refusal(address(consumer), cancel) == ExamplePrivateModel.NotAllowed.selector, "another asker");
+        vm.prank(ASKER);
+        consumer.cancel(id);
+        assertEq(ASKER.balance, 10 ether, "the price is returned");
+        vm.prank(ASKER);
+        assertTrue(refusal(address(consumer), cancel) == ExamplePrivateModel.NotAllowed.selector, "once");
+        assertTrue(refusalOf(SOLVER, id, evidence) == ExamplePrivateModel.NotAllowed.selector, "nothing to answer");
+        bytes memory late = abi.encodeCall(ExamplePrivateModel.ask, (bytes32(0), SOLVER, DEADLINE));
+        assertTrue(refusal(address(consumer), late) == ExamplePrivateModel.TooLate.selector, "a deadline that has passed");
+    }
+
+    function test_AnsweredQuestionsAreNotCancelled() public {
+        bytes32 id = ask(consumer);
+        assertTrue(refusalOf(SOLVER, id, evidence) == 0, "the evidence is good");
+        vm.warp(DEADLINE + 1);
+        vm.prank(ASKER);
+        bytes4 found = refusal(address(consumer), abi.encodeCall(ExamplePrivateModel.cancel, (id)));
+        assertTrue(found == ExamplePrivateModel.NotAllowed.selector, "it was answered");
+        assertEq(address(consumer).balance, 0, "nothing is kept");
     }
 
     function test_CertifiedBasesCostLess() public {
@@ -191,7 +225,7 @@ contract PrivateModelTest is Linked {
 
     function test_WhatIsAskedForIsCompared() public {
         vm.prank(ASKER);
-        bytes32 other = consumer.ask{value: PRICE}(keccak256("another input"), SOLVER);
+        bytes32 other = consumer.ask{value: PRICE}(keccak256("another input"), SOLVER, DEADLINE);
         assertTrue(refusalOf(SOLVER, other, evidence) == ExamplePrivateModel.OtherInput.selector, "another input");
         bytes32 id = ask(consumer);
         assertTrue(refusalOf(THIEF, id, evidence) == ExamplePrivateModel.NotAllowed.selector, "another sender");
@@ -330,6 +364,23 @@ contract PipelineTest is Linked {
             if (fault == 5) second.part.port = Sides.WEIGHTS;
             vm.expectRevert(abi.encodeWithSelector(ExamplePipeline.NotLinkable.selector));
             make(first, second);
+        }
+    }
+
+    /// @notice What goes in is not given out, and a port that no proof commits to has no columns.
+    function test_StagesGiveOutAndTakeInCommittedPorts() public {
+        string memory json = file("chain");
+        bytes memory stages_ = abi.encode([stage2(json, 0), stage2(json, 1)]);
+        for (uint256 fault = 0; fault < 3; ++fault) {
+            Stage[2] memory both = abi.decode(stages_, (Stage[2]));
+            Port memory from = both[0].entry.ports[both[0].part.port];
+            Port memory to = both[1].entry.ports[both[1].part.port];
+            if (fault == 0) from.direction = Direction.Input;
+            if (fault == 1) to.visibility = Visibility.Private;
+            if (fault == 2) (both[0], both[1]) = (both[1], both[0]);
+            if (fault < 2) registry.register(both[fault].entry);
+            vm.expectRevert(abi.encodeWithSelector(ExamplePipeline.NotLinkable.selector));
+            make(both[0], both[1]);
         }
     }
 

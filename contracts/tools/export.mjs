@@ -8,9 +8,7 @@ import { getCreate2Address, id, isHexString, keccak256 } from "ethers";
 export const CREATE2_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C";
 
 const DIRECTIONS = ["input", "output"];
-const VISIBILITIES = ["public", "private", "hashed"];
-/** To those who ask for no link a committed port is a private one. */
-const SEEN_AS = { committed: "private" };
+const VISIBILITIES = ["public", "private", "hashed", "committed"];
 const KINDS = ["real", "index", "nullable"];
 
 function readHex(path) {
@@ -37,7 +35,7 @@ function portOf(port) {
     return {
         nameHash: id(port.name),
         direction: member(DIRECTIONS, port.direction, "a direction"),
-        visibility: member(VISIBILITIES, SEEN_AS[port.visibility] ?? port.visibility, "a visibility"),
+        visibility: member(VISIBILITIES, port.visibility, "a visibility"),
         kind: member(KINDS, port.kind, "a kind"),
         elements: port.elements,
         lo: BigInt(port.lo),

@@ -16,3 +16,4 @@ pub mod samples;
 
 pub use error::{ImportError, NodeError};
 pub use import::{import, import_file, ImportOptions};
+pub use parse::ModelSource;

@@ -255,10 +255,21 @@ fn links_of_commitments_weights_and_ports_are_accepted() {
     }
 }
 
-/// Every word of the call but those that only say where others are.
+/// The words of a call that say what the sides hold.
+const VALUES: [usize; 2] = [7, 15];
+
+/// A call with another lowest bit in one word.
+fn with_other_bit(call: &[u8], word: usize, bit: usize) -> Vec<u8> {
+    let mut changed = call.to_vec();
+    changed[4 + 32 * word + 31 - bit / 8] ^= 1 << (bit % 8);
+    changed
+}
+
+/// Every word of the call but those that only say where others are, and whether weights are a proof's or registered: that decides
+/// which rows may be left out, and nothing where both sides leave out the same.
 #[test]
 fn every_changed_word_is_refused() {
-    for linked in [commitments(), registered().links[0].clone()] {
+    for (linked, are_weights) in [(commitments(), false), (registered().links[0].clone(), true)] {
         let mut judge = Judge::new();
         let call = verify_link(srs().mark(), &linked.from, &linked.to, &linked.link).expect("it has an encoding");
         for certified in [false, true] {
@@ -267,15 +278,27 @@ fn every_changed_word_is_refused() {
             }
             for word in 0..(call.len() - 4) / 32 {
                 for bit in [0, 255] {
-                    let mut changed = call.clone();
-                    changed[4 + 32 * word + 31 - bit / 8] ^= 1 << (bit % 8);
-                    let outcome = judge.chain.call(judge.contract, &changed);
-                    assert!(!outcome.is_true(), "bit {bit} of word {word}, certified: {certified}");
+                    let outcome = judge.chain.call(judge.contract, &with_other_bit(&call, word, bit));
+                    let is_whose = are_weights && bit == 0 && VALUES.contains(&word);
+                    assert_eq!(outcome.is_true(), is_whose, "bit {bit} of word {word}, certified: {certified}");
                 }
             }
             assert!(judge.chain.call(judge.contract, &call).is_true());
         }
     }
+}
+
+/// What a link between the weights of two proofs would leave out of the one, the other may have changed (`LinkRefusal::BlindedRows`).
+#[test]
+fn weights_of_proofs_with_other_blinded_rows_are_not_compared() {
+    let linked = Registered::new(folded()).links[0].clone();
+    assert!(linked.from.blinded_rows() < linked.to.blinded_rows());
+    let mut judge = Judge::new();
+    let call = verify_link(srs().mark(), &linked.from, &linked.to, &linked.link).expect("it has an encoding");
+    assert!(judge.chain.call(judge.contract, &call).is_true());
+    let [from, to] = VALUES.map(|word| with_other_bit(&call, word, 0));
+    assert_eq!(judge.chain.call(judge.contract, &from).boolean(), Some(false), "two proofs");
+    assert!(judge.chain.call(judge.contract, &to).is_true(), "no proof, hence no weights that are left out");
 }
 
 #[test]

@@ -306,7 +306,8 @@ impl PortKind {
 pub struct Program {
     /// Name of the model.
     pub name: String,
-    /// SHA-256 of the file that the program was made from, or zeros.
+    /// Names what the program was made from: the SHA-256 of the model's file, or a digest of that and the files in which data of its tensors
+    /// lie; zeros where nothing is named.
     pub source_digest: [u8; 32],
     /// Options that the program was made with, by name, so that whoever has the source can make it again.
     pub options: BTreeMap<String, String>,

@@ -1,8 +1,9 @@
 //! `zkinfer verify-key`: rebuilds a verifying key from its model and compares.
 
 use anyhow::anyhow;
+use onnx_import::ModelSource;
 use prover::report::peak_rss_bytes;
-use verifier::VerifyingKey;
+use verifier::{Digest, VerifyingKey};
 
 use crate::args::{VerifyKeyArgs, WeightsRule};
 use crate::artifacts::{is_artifact, ProgramArtifact};
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &VerifyKeyArgs, printer: Printer) -> Outcome {
     let key = read_key(&args.vk)?;
     let artifact = rebuild(args, printer)?;
     compare_program(&key, &artifact)?;
+    print_source(args, &artifact, printer)?;
     printer.field("program", format_args!("{} is the one that the model gives", artifact.digest))?;
 
     let plan = model::plan(&artifact, printer)?;
@@ -62,7 +64,7 @@ fn compare_program(key: &VerifyingKey, artifact: &ProgramArtifact) -> Outcome {
     let described = key.description();
     // Keys of private weights name no model's file.
     if !artifact.program.has_private_weights() && described.source.0 != artifact.program.source_digest {
-        return Err(different("the key names another model file"));
+        return Err(different("the key names other files of a model"));
     }
     if described.program != artifact.key_digest()? {
         return Err(different(format!(
@@ -72,6 +74,20 @@ fn compare_program(key: &VerifyingKey, artifact: &ProgramArtifact) -> Outcome {
         .remedy("give the program's file by --program, so that its recorded options are used, or the same options"));
     }
     Ok(())
+}
+
+/// Says which files the key's source names, where the model itself was given. Keys of private weights name none.
+fn print_source(args: &VerifyKeyArgs, artifact: &ProgramArtifact, printer: Printer) -> Outcome {
+    if artifact.program.has_private_weights() || is_artifact(&args.model)? {
+        return Ok(());
+    }
+    let ModelSource { digest, files } = model::source(&args.model)?;
+    let others = match &files[..] {
+        [] => String::new(),
+        [one] => format!(" and {one}"),
+        [first, rest @ ..] => format!(", {first} and {} other files with its data", rest.len()),
+    };
+    printer.field("source", format_args!("{} is that of {}{others}", Digest(digest), args.model.display()))
 }
 
 fn different(what: impl Into<String>) -> Failure {

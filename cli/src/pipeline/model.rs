@@ -13,7 +13,7 @@ use onnx_import::quantize::{
     self, Bits, CompileReport, Compiled as Compilation, InputStep, QuantizeError, QuantizeOptions,
 };
 use onnx_import::samples::{SampleError, Samples};
-use onnx_import::{import_file, ImportError, ImportOptions, NodeError};
+use onnx_import::{import_file, ImportError, ImportOptions, ModelSource, NodeError};
 use prover::program::ProgramFile;
 use prover::{Plan, SetupError};
 use serde_json::{json, Value};
@@ -461,12 +461,19 @@ fn is_made_from(
     visibility: &VisibilityOptions,
 ) -> Outcome<bool> {
     let program = &there.program;
-    let same = program.source_digest == file_digest(path)?.0 && there.recipe == *recipe;
-    // The digest does not cover tensors in other files; a model that has any names their "location".
-    if !same || artifacts::contains(path, b"location")? {
-        return Ok(false);
+    let same = there.recipe == *recipe && Audience::of(visibility).is_that_of(program);
+    Ok(same && program.source_digest == source(path)?.digest)
+}
+
+/// What a model's file says that the model is made from. The file is decoded only where it may name others.
+///
+/// # Errors
+/// A file can't be read, or is no model.
+pub(crate) fn source(path: &Path) -> Outcome<ModelSource> {
+    match artifacts::contains(path, b"location")? {
+        true => ModelSource::of(path).map_err(|error| import_failure(error).context(path.display().to_string())),
+        false => Ok(ModelSource { digest: file_digest(path)?.0, files: Vec::new() }),
     }
-    Ok(Audience::of(visibility).is_that_of(program))
 }
 
 /// Who sees the inputs and outputs of a program.

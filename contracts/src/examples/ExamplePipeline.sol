@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
 
+import {Direction, Port, Visibility} from "../Port.sol";
 import {Part, Side, Sides} from "../Side.sol";
 import {ILinkVerifier} from "../interfaces/ILinkVerifier.sol";
 import {IModelRegistry, Entry} from "../interfaces/IModelRegistry.sol";
@@ -53,7 +54,8 @@ contract ExamplePipeline {
     /// @param stages The models.
     constructor(IModelRegistry registry_, ILinkVerifier linkVerifier_, Stage[2] memory stages) {
         (registry, linkVerifier) = (registry_, linkVerifier_);
-        (first, second) = (_pin(registry_, stages[0]), _pin(registry_, stages[1]));
+        first = _pin(registry_, stages[0], Direction.Output);
+        second = _pin(registry_, stages[1], Direction.Input);
         (Part memory from, Part memory to) = (stages[0].part, stages[1].part);
         if (from.srs != to.srs || from.k != to.k || from.values != to.values || from.columns != to.columns) {
             revert NotLinkable();
@@ -74,12 +76,14 @@ contract ExamplePipeline {
         emit Shown(proofs[0].instances, proofs[1].instances);
     }
 
-    /// @notice The id of a stage, which is registered and whose part is a port of its entry.
-    function _pin(IModelRegistry registry_, Stage memory stage) private view returns (bytes32 id) {
+    /// @notice The id of a stage, which is registered and whose part is a committed port of its entry, in or out as asked for.
+    function _pin(IModelRegistry registry_, Stage memory stage, Direction direction) private view returns (bytes32 id) {
         id = registry_.idOf(stage.entry, stage.registrant);
         (Part memory part, Entry memory entry) = (stage.part, stage.entry);
         bool linkable = part.key == entry.key && part.port < entry.ports.length && part.columns != 0;
         if (!registry_.isRegistered(id) || !linkable) revert NotLinkable();
-        if (part.values != Sides.valuesOf(entry.ports[part.port])) revert NotLinkable();
+        Port memory port = entry.ports[part.port];
+        if (port.direction != direction || port.visibility != Visibility.Committed) revert NotLinkable();
+        if (part.values != Sides.valuesOf(port)) revert NotLinkable();
     }
 }

@@ -556,7 +556,7 @@ pub struct FloatPort {
 pub struct FloatGraph {
     /// Name of the model.
     pub name: String,
-    /// SHA-256 of the file.
+    /// What the model is made from ([`ModelSource`](crate::ModelSource)).
     pub source_digest: [u8; 32],
     /// The nodes, topologically ordered.
     pub nodes: Vec<FloatNode>,

@@ -2,11 +2,10 @@
 
 use crate::error::ImportError;
 use crate::float::graph::FloatGraph;
-use crate::parse::{self, ExternalData};
+use crate::parse::{self, ExternalData, ModelSource};
 use crate::{lower, passes};
 use prost::bytes::Bytes;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 /// How a model is imported.
@@ -44,21 +43,9 @@ pub fn import_file(path: &Path, options: &ImportOptions) -> Result<FloatGraph, I
 
 /// [`import_file`] that keeps so many elements of large constants as reals.
 fn import_file_keeping(kept: usize, path: &Path, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
-    let file = |source| ImportError::File { path: path.display().to_string(), source };
-    let found = std::fs::metadata(path).map_err(file)?.len();
-    if found > parse::MAX_FILE_BYTES {
-        return Err(ImportError::TooLarge { what: "model file, bytes".into(), found, limit: parse::MAX_FILE_BYTES });
-    }
-    let mut opened = std::fs::File::open(path).map_err(file)?;
-    let mut bytes = Vec::new();
-    opened.read_to_end(&mut bytes).map_err(file)?;
-    let bytes = Bytes::from(bytes);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let (opened, bytes) = parse::read(path)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let external = ExternalData::below(Some(folder)).with_model(&name, opened, bytes.clone());
+    let external = ExternalData::below(Some(parse::folder_of(path))).with_model(&name, opened, bytes.clone());
     import_with(bytes, options, external, kept)
 }
 
@@ -70,6 +57,7 @@ fn import_with(
 ) -> Result<FloatGraph, ImportError> {
     let limit = BASE_ELEMENTS + ELEMENTS_PER_BYTE * bytes.len() as u64;
     let model = parse::decode(bytes)?;
+    let source = ModelSource::of_model(&model, external.folder())?;
     let graph = lower::lower(&model, &external, options, limit);
     // Of the model's bytes those that are still needed are read again.
     drop(model);
@@ -78,6 +66,7 @@ fn import_with(
     // Whatever else is wrong, it may come of that.
     external.check()?;
     let mut graph = graph?;
+    graph.source_digest = source.digest;
     passes::check_finite(&graph)?;
     graph.keep_reals(kept);
     external.check()?;

@@ -6,6 +6,7 @@ use crate::float::evaluate::evaluate_outputs;
 use crate::float::graph::{FloatOp, Tensor};
 use crate::proto::*;
 use prost::Message;
+use sha2::{Digest, Sha256};
 
 fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
     let dim = |&size: &i64| DimensionProto { dim_value: Some(size), dim_param: None };
@@ -561,6 +562,55 @@ fn large_layer(folder: &std::path::Path, external: bool) -> Vec<f32> {
     let model = model(GraphProto { input: vec![value("x", &[1, 256])], ..graph(nodes, vec![stored]) });
     std::fs::write(folder.join("model.onnx"), model.encode_to_vec()).unwrap();
     weights
+}
+
+#[test]
+fn the_source_is_the_model_with_all_files_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    let sources = || {
+        let source = ModelSource::of(&path).unwrap();
+        assert_eq!(import_file(&path, &ImportOptions::default()).unwrap().source_digest, source.digest);
+        source
+    };
+    large_layer(folder.path(), false);
+    let whole = Sha256::digest(std::fs::read(&path).unwrap());
+    assert_eq!(sources(), ModelSource { digest: whole.into(), files: vec![] });
+
+    large_layer(folder.path(), true);
+    let (model, data) = (std::fs::read(&path).unwrap(), std::fs::read(folder.path().join("w.bin")).unwrap());
+    let tag = b"zkinfer source 1: a model and its external data";
+    let name = [&5u64.to_be_bytes()[..], b"w.bin"].concat();
+    let parts = [&tag[..], &Sha256::digest(model), &name, &Sha256::digest(&data)].concat();
+    assert_eq!(sources(), ModelSource { digest: Sha256::digest(parts).into(), files: vec!["w.bin".into()] });
+
+    // Also where no tensor lies.
+    let before = sources();
+    std::fs::write(folder.path().join("w.bin"), [&data[..], b"more"].concat()).unwrap();
+    assert_ne!(sources().digest, before.digest);
+    std::fs::remove_file(folder.path().join("w.bin")).unwrap();
+    assert_ne!(ModelSource::of(&path).unwrap().digest, before.digest);
+}
+
+#[test]
+fn files_that_graphs_within_graphs_and_functions_name_belong_to_the_source() {
+    let stored = |location: &str| TensorProto {
+        data_location: 1,
+        external_data: vec![StringStringEntryProto { key: "location".into(), value: location.into() }],
+        ..Default::default()
+    };
+    let constant = |location: &str| {
+        let value = AttributeProto { name: "value".into(), t: Some(stored(location)), ..Default::default() };
+        NodeProto { attribute: vec![value], ..Default::default() }
+    };
+    let inner = graph(vec![constant("c")], vec![stored("b"), stored("a")]);
+    let branch = AttributeProto { name: "then_branch".into(), g: Some(inner), ..Default::default() };
+    let outer = graph(vec![NodeProto { attribute: vec![branch], ..Default::default() }], vec![stored("a")]);
+    let function = FunctionProto { name: "f".into(), node: vec![constant("d")], ..Default::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    std::fs::write(&path, ModelProto { functions: vec![function], ..model(outer) }.encode_to_vec()).unwrap();
+    assert_eq!(ModelSource::of(&path).unwrap().files, ["a", "b", "c", "d"]);
 }
 
 #[test]

@@ -31,6 +31,11 @@ impl ExternalData {
         Self { model: Some((Arc::new(DataFile::new(name.to_owned(), file)), bytes)), ..self }
     }
 
+    /// The folder that other files lie below.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Gives the bytes of the model's own file back; nothing of it is read for the first time any more.
     pub(crate) fn forget_model(&mut self) {
         if let Some((_, bytes)) = &mut self.model {
@@ -97,7 +102,7 @@ impl ExternalData {
 }
 
 /// The file at `location`, which must lie below `folder` even when links are followed.
-fn resolve(folder: &Path, location: &str) -> Result<PathBuf, String> {
+pub(super) fn resolve(folder: &Path, location: &str) -> Result<PathBuf, String> {
     let relative = Path::new(location);
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if location.is_empty() || !plain {

@@ -6,6 +6,7 @@
 mod budget;
 mod external;
 mod order;
+mod source;
 pub(crate) mod tensor;
 
 use crate::error::ImportError;
@@ -14,11 +15,15 @@ use prost::bytes::Bytes;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 pub(crate) use external::ExternalData;
+pub use source::ModelSource;
 
 /// Largest file that is read: what protobuf itself can hold.
-pub(crate) const MAX_FILE_BYTES: u64 = 1 << 31;
+const MAX_FILE_BYTES: u64 = 1 << 31;
 
 /// Operator sets of the default domain that are supported.
 const ONNX_VERSIONS: (i64, i64) = (1, 28);
@@ -27,7 +32,7 @@ const ML_VERSIONS: (i64, i64) = (1, 5);
 
 /// A model that has been decoded.
 pub(crate) struct Model {
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, without those in which data of its tensors lie.
     pub(crate) digest: [u8; 32],
     /// The main graph.
     pub(crate) graph: GraphProto,
@@ -49,6 +54,27 @@ pub(crate) fn canonical_domain(domain: &str) -> &str {
         "ai.onnx"
     } else {
         domain
+    }
+}
+
+/// A model's file, open, and its bytes.
+pub(crate) fn read(path: &Path) -> Result<(File, Bytes), ImportError> {
+    let file = |source| ImportError::File { path: path.display().to_string(), source };
+    let found = std::fs::metadata(path).map_err(file)?.len();
+    if found > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { what: "model file, bytes".into(), found, limit: MAX_FILE_BYTES });
+    }
+    let mut opened = File::open(path).map_err(file)?;
+    let mut bytes = Vec::new();
+    opened.read_to_end(&mut bytes).map_err(file)?;
+    Ok((opened, bytes.into()))
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 

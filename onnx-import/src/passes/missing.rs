@@ -208,9 +208,15 @@ impl Pass<'_> {
         }
     }
 
-    /// What a node is, of which constants stand where an operand is missing: the operator on both.
+    /// What a node is, of which constants stand where an operand is missing: the operator on both. Each element of a view is one of one
+    /// operand. Of other operators a second operand with such constants may lack other elements than the first, and where one of them
+    /// is there the result is none of two constants: it is a number, and no longer known as one that was missing.
     fn of_imputed(&mut self, node: &FloatNode, operands: &[Value]) -> Value {
         let number = self.push_with(node, &node.op, Value::number);
+        let imputed = operands.iter().filter(|operand| matches!(operand, Value::Imputed { .. })).count();
+        if imputed > 1 && !is_view(&node.op) {
+            return Value::Number(number);
+        }
         let mut fills = Vec::with_capacity(operands.len());
         let mut origin = None;
         for (operand, value) in node.op.operands().into_iter().zip(operands) {
@@ -499,6 +505,21 @@ mod tests {
             let settled = check(&graph(&[1, 3], nodes));
             assert!(settled.nodes.iter().all(|node| !matches!(node.op, FloatOp::Select { .. })));
         }
+    }
+
+    /// Of the sum of two features, of which one is there and one a constant, trees are not told that it is missing.
+    #[test]
+    fn sums_of_two_that_lack_other_elements_are_numbers() {
+        let element = |at: u32| FloatOp::Reindex { input: ValueId(0), map: [Some(at)].into(), fill: 0.0 };
+        let mut nodes = vec![(element(0), &[1, 1][..]), (element(1), &[1, 1])];
+        for at in [1, 2] {
+            nodes.push((unary(UnaryFunction::IsNan, at), &[1, 1]));
+            nodes.push((FloatOp::Constant(row(&[0.25])), &[1, 1]));
+            nodes.push((select(nodes.len() - 1, nodes.len(), at), &[1, 1]));
+        }
+        nodes.push((FloatOp::Binary { function: BinaryFunction::Add, operands: [ValueId(5), ValueId(8)] }, &[1, 1]));
+        nodes.push((FloatOp::TreeLeaves { input: ValueId(9), trees: Arc::new(stump(0, true)) }, &[1, 2]));
+        check(&graph(&[1, 3], nodes));
     }
 
     #[test]

@@ -98,24 +98,48 @@ pub(super) struct InputStatistics {
     pub nullable: bool,
 }
 
-/// Runs the float model on at most `limit` samples of the file, spread evenly over it, or on random ones.
+/// The samples of a file that a model is calibrated on.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// The inputs of each.
+    inputs: Vec<Vec<Tensor>>,
+    /// The label of each, where the file has them.
+    labels: Vec<Tensor>,
+}
+
+impl Taken {
+    /// At most `limit` samples of the file, spread evenly over it.
+    ///
+    /// # Errors
+    /// Samples that do not fit the model, or none.
+    pub(super) fn of(graph: &FloatGraph, samples: &Samples, limit: usize) -> Result<Self, SampleError> {
+        let specs = InputSpec::of_graph(graph);
+        let taken: Vec<usize> = spread(samples.count(&specs)?, limit).collect();
+        if taken.is_empty() {
+            return Err(SampleError::NoSuchSample { sample: 0, count: 0 });
+        }
+        let inputs = taken.iter().map(|&sample| samples.inputs(&specs, sample)).collect::<Result<_, _>>()?;
+        let labels = samples.labels();
+        let labels = match taken.iter().all(|&sample| sample < labels.len()) {
+            true => taken.iter().map(|&sample| labels[sample].clone()).collect(),
+            false => vec![],
+        };
+        Ok(Self { inputs, labels })
+    }
+}
+
+/// Runs the float model on the samples, or on random ones where no file was given.
 ///
 /// # Errors
-/// Samples that do not fit the model; NaN computed by the model.
+/// Indices beyond what they select from; NaN computed by the model.
 pub(super) fn calibrate(
     graph: &FloatGraph,
-    samples: Option<&Samples>,
-    limit: usize,
+    samples: Option<Taken>,
     rule: Ranges,
 ) -> Result<Calibration, QuantizeError> {
-    let specs = InputSpec::of_graph(graph);
-    let inputs = match samples {
-        Some(samples) => tensors(&specs, samples, limit)?,
-        None => random_inputs(graph, &specs),
-    };
-    if inputs.is_empty() {
-        return Err(SampleError::NoSuchSample { sample: 0, count: 0 }.into());
-    }
+    let random = samples.is_none();
+    let random_samples = || Taken { inputs: random_inputs(graph, &InputSpec::of_graph(graph)), labels: vec![] };
+    let Taken { inputs, labels } = samples.unwrap_or_else(random_samples);
     check_indices(graph, &inputs)?;
     let may_be_missing = passes::may_be_missing(graph);
     let mut observers = vec![Observer::default(); graph.nodes.len()];
@@ -152,36 +176,16 @@ pub(super) fn calibrate(
             }
         })
         .collect();
-    let labels = samples.map(Samples::labels).unwrap_or_default();
-    let taken: Vec<usize> = spread(samples.map_or(Ok(0), |samples| samples.count(&specs))?, limit).collect();
-    let labels = match taken.iter().all(|&sample| sample < labels.len()) {
-        true => taken.iter().map(|&sample| labels[sample].clone()).collect(),
-        false => vec![],
-    };
-    Ok(Calibration {
-        observers,
-        features,
-        inputs: statistics,
-        samples: inputs,
-        outputs,
-        labels,
-        random: samples.is_none(),
-    })
-}
-
-/// The inputs of at most `limit` samples of a file, spread evenly over it.
-fn tensors(specs: &[InputSpec], samples: &Samples, limit: usize) -> Result<Vec<Vec<Tensor>>, SampleError> {
-    spread(samples.count(specs)?, limit).map(|sample| samples.inputs(specs, sample)).collect()
+    Ok(Calibration { observers, features, inputs: statistics, samples: inputs, outputs, labels, random })
 }
 
 /// The graph, settled for the inputs whose elements may be missing: those that are named, and those of which samples have NaN.
 ///
 /// # Errors
-/// Names of inputs that the model does not have, or that are no reals; samples that do not fit; NaN that would reach an operator
-/// without an answer to it.
+/// Names of inputs that the model does not have, or that are no reals; NaN that would reach an operator without an answer to it.
 pub(super) fn settled<'a>(
     graph: &'a FloatGraph,
-    samples: Option<&Samples>,
+    samples: Option<&Taken>,
     options: &QuantizeOptions,
 ) -> Result<Cow<'a, FloatGraph>, QuantizeError> {
     let mut nullable = BTreeSet::new();
@@ -190,11 +194,9 @@ pub(super) fn settled<'a>(
         let port = port.ok_or_else(|| QuantizeError::NoSuchPort { direction: "input", name: name.clone() })?;
         nullable.insert(port);
     }
-    if let Some(samples) = samples {
-        for inputs in tensors(&InputSpec::of_graph(graph), samples, options.calibration_limit)? {
-            let found = inputs.iter().enumerate().filter(|(_, tensor)| tensor.data.iter().any(|v| v.is_nan()));
-            nullable.extend(found.map(|(port, _)| port));
-        }
+    for inputs in samples.iter().flat_map(|samples| &samples.inputs) {
+        let found = inputs.iter().enumerate().filter(|(_, tensor)| tensor.data.iter().any(|v| v.is_nan()));
+        nullable.extend(found.map(|(port, _)| port));
     }
     for &port in &nullable {
         let FloatPort { name, value, .. } = &graph.inputs[port];

@@ -220,6 +220,8 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Gives a sum its step, and those that it alone takes in exactly the steps that follow: at most `scales::MAX_EXACT_SUMS` of them, one
+    /// of the other.
     fn set_step(&mut self, id: PlanId, step: f64) {
         self.steps[id.0] = step;
         for (operand, factor) in self.exact_operands(id) {

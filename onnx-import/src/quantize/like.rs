@@ -6,7 +6,7 @@
 use circuits::graph::{Op, Program};
 
 use super::{calibrate, choose_bits, compile_at, fidelity, warnings, Chosen, CompileReport, Compiled, QuantizeError};
-use super::{check_options, default_shift, worst_nodes, QuantizeOptions};
+use super::{check_options, default_shift, take, worst_nodes, QuantizeOptions};
 use crate::float::graph::{FloatGraph, FloatOp};
 use crate::samples::Samples;
 
@@ -35,12 +35,12 @@ fn compile_constants_like(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(first, options)?;
-    let settled = [first, graph].map(|graph| calibrate::settled(graph, calibration, options));
-    let [first, graph] = settled;
-    let (first, graph) = (&*first?, &*graph?);
+    let [samples, own_samples] = [first, graph].map(|graph| take(graph, calibration, options));
+    let (samples, own_samples) = (samples?, own_samples?);
+    let first = &*calibrate::settled(first, samples.as_ref(), options)?;
+    let graph = &*calibrate::settled(graph, own_samples.as_ref(), options)?;
     check_form(first, graph)?;
-    let limit = options.calibration_limit;
-    let mut calibrated = calibrate::calibrate(first, calibration, limit, options.ranges)?;
+    let mut calibrated = calibrate::calibrate(first, samples, options.ranges)?;
     for (port, statistics) in first.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
@@ -49,7 +49,7 @@ fn compile_constants_like(
     let mut program = graft(program, &rounded)?;
     program.source_digest = graph.source_digest;
     // How good it is, is seen beside its own float model.
-    let own = calibrate::calibrate(graph, calibration, limit, options.ranges)?;
+    let own = calibrate::calibrate(graph, own_samples, options.ranges)?;
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
     let report = CompileReport {
         bits,

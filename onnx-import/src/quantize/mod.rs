@@ -51,7 +51,7 @@ pub use ranges::Ranges;
 use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};
 use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::float::typed::{Beyond, Bounds};
-use crate::samples::Samples;
+use crate::samples::{SampleError, Samples};
 use calibrate::Calibration;
 
 /// Widths that are tried, in this order, where none is given.
@@ -211,9 +211,10 @@ fn compile_constants(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(graph, options)?;
-    let settled = calibrate::settled(graph, calibration, options)?;
+    let samples = take(graph, calibration, options)?;
+    let settled = calibrate::settled(graph, samples.as_ref(), options)?;
     let graph = &*settled;
-    let mut calibrated = calibrate::calibrate(graph, calibration, options.calibration_limit, options.ranges)?;
+    let mut calibrated = calibrate::calibrate(graph, samples, options.ranges)?;
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
@@ -228,6 +229,15 @@ fn compile_constants(
         tried,
     };
     Ok(Compiled { program, origins, report })
+}
+
+/// The samples of a file that a model is calibrated on; its inputs are those of the graph when it is settled, too.
+fn take(
+    graph: &FloatGraph,
+    calibration: Option<&Samples>,
+    options: &QuantizeOptions,
+) -> Result<Option<calibrate::Taken>, SampleError> {
+    calibration.map(|samples| calibrate::Taken::of(graph, samples, options.calibration_limit)).transpose()
 }
 
 /// A program of the width that was chosen.

@@ -2,48 +2,88 @@
 
 use std::collections::BTreeMap;
 
+use csv::{ReaderBuilder, StringRecord, Trim};
+
 use super::{Array, ArrayError};
 
-/// The table as a whole, under the empty name, and each column under the name that the first line has for it.
+/// Bytes that end a line.
+const EOL: [u8; 2] = *b"\r\n";
+/// Most columns of a table whose columns have names, each of which is an array of its own.
+const MAX_COLUMNS: usize = 1 << 18;
+
+/// The table as a whole, under the empty name, and each column under the name that the first line has for it, if it is the only one with
+/// that name.
 ///
-/// Cells are separated by commas, semicolons or tabs, whichever the first line has. The first line holds names where one of its
-/// cells is no number; names may be in double quotes, numbers too. Empty lines at the end are left out.
+/// Cells are separated by commas, semicolons or tabs, whichever the first line has outside of double quotes. A cell may be in double
+/// quotes, between which separators and ends of lines are text, and a quote is written twice. The first line holds names where one of
+/// its cells is no number. Empty lines are left out.
 ///
 /// # Errors
-/// A cell that is neither a number nor empty (a missing value, NaN); lines of unequal length; no line of numbers.
+/// A cell that is neither a number nor empty (a missing value, NaN); lines of unequal length; no line of numbers; too many columns with
+/// names.
 pub(super) fn arrays(text: &str) -> Result<BTreeMap<String, Array>, ArrayError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']);
-    let first = text.lines().next().ok_or(ArrayError::Empty)?;
-    let separator = [',', ';', '\t'].into_iter().find(|&separator| first.contains(separator)).unwrap_or(',');
-    let cells = |line: &str| line.split(separator).map(|cell| unquoted(cell).to_owned()).collect::<Vec<_>>();
-    let names = Some(cells(first)).filter(|names| names.iter().any(|name| number(name).is_none()));
-    let columns = cells(first).len();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = ReaderBuilder::new()
+        .delimiter(separator(text))
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(text.as_bytes())
+        .into_records();
+    let first = lines.next().ok_or(ArrayError::Empty)?.map_err(|error| ArrayError::Io(error.into()))?;
+    let columns = first.len();
+    let names = Some(first.clone()).filter(|names| names.iter().any(|name| number(unquoted(name)).is_none()));
+    if names.is_some() && columns > MAX_COLUMNS {
+        return Err(ArrayError::TooManyColumns { limit: MAX_COLUMNS });
+    }
     let mut data = Vec::new();
-    for (index, line) in text.lines().enumerate().skip(usize::from(names.is_some())) {
-        let (line, cells) = (index + 1, cells(line));
-        if cells.len() != columns {
-            return Err(ArrayError::Cells { line, expected: columns, found: cells.len() });
-        }
-        for (position, cell) in cells.iter().enumerate() {
-            let found = || cell.chars().take(40).collect();
-            data.push(number(cell).ok_or_else(|| ArrayError::Cell { line, column: position + 1, found: found() })?);
-        }
+    let numbers = Some(Ok(first)).filter(|_| names.is_none());
+    for record in numbers.into_iter().chain(lines) {
+        row(&record.map_err(|error| ArrayError::Io(error.into()))?, columns, &mut data)?;
     }
     let rows = data.len() / columns;
     if rows == 0 {
         return Err(ArrayError::Empty);
     }
+    let mut places = BTreeMap::<_, Vec<usize>>::new();
+    for (at, name) in names.iter().flatten().enumerate() {
+        places.entry(unquoted(name)).or_default().push(at);
+    }
     let column = |at: usize| (0..rows).map(|row| data[row * columns + at]).collect::<Vec<_>>();
-    let mut arrays: BTreeMap<_, _> = (names.unwrap_or_default().into_iter().enumerate())
-        .map(|(at, name)| (name, Array { shape: vec![rows, 1], data: column(at).into() }))
+    let mut arrays: BTreeMap<_, _> = (places.into_iter())
+        .filter_map(|(name, places)| Some((name.to_owned(), <[usize; 1]>::try_from(places).ok()?[0])))
+        .map(|(name, at)| (name, Array { shape: vec![rows, 1], data: column(at).into() }))
         .collect();
     arrays.insert(String::new(), Array { shape: vec![rows, columns], data: data.into() });
     Ok(arrays)
 }
 
-/// A cell without the spaces and double quotes around it.
+/// What separates the cells of the first line: of several, the first of this list.
+fn separator(text: &str) -> u8 {
+    let mut quoted = false;
+    let outside = text.bytes().filter(|&byte| {
+        quoted ^= byte == b'"';
+        !quoted
+    });
+    let line: Vec<u8> = outside.skip_while(|byte| EOL.contains(byte)).take_while(|byte| !EOL.contains(byte)).collect();
+    *[b',', b';', b'\t'].iter().find(|separator| line.contains(separator)).unwrap_or(&b',')
+}
+
+/// Appends the numbers of a line.
+fn row(record: &StringRecord, columns: usize, data: &mut Vec<f64>) -> Result<(), ArrayError> {
+    let line = record.position().map_or(0, |position| position.line() as usize);
+    if record.len() != columns {
+        return Err(ArrayError::Cells { line, expected: columns, found: record.len() });
+    }
+    for (position, cell) in record.iter().map(unquoted).enumerate() {
+        let found = || cell.chars().take(40).collect();
+        data.push(number(cell).ok_or_else(|| ArrayError::Cell { line, column: position + 1, found: found() })?);
+    }
+    Ok(())
+}
+
+/// A cell without the double quotes around it, which stay where spaces were before them.
 fn unquoted(cell: &str) -> &str {
-    let cell = cell.trim();
     cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(cell)
 }
 
@@ -71,6 +111,35 @@ mod tests {
         assert_eq!(arrays("5").unwrap()[""].shape, [1, 1]);
         let missing = arrays("a\tb\n1\t2\n3\t\n").unwrap();
         assert!(missing["b"].data[0] == 2.0 && missing["b"].data[1].is_nan());
+    }
+
+    #[test]
+    fn what_is_in_quotes_is_text() {
+        let table = arrays("\"size, in cm\";\"a \"\"b\"\"\";\"two\nlines\"\n1;\"2\";3\n").unwrap();
+        assert_eq!((&table[""].shape[..], &table[""].data[..]), (&[1, 3][..], &[1.0, 2.0, 3.0][..]));
+        assert_eq!(
+            (table["size, in cm"].data[0], table["a \"b\""].data[0], table["two\nlines"].data[0]),
+            (1.0, 2.0, 3.0)
+        );
+        assert!(matches!(arrays("a,b\n1,\"2,3\""), Err(ArrayError::Cell { line: 2, column: 2, .. })));
+        // A quote that nothing ends.
+        assert!(arrays("a,b\n1,\"2\n3,4\n").is_err());
+    }
+
+    #[test]
+    fn columns_of_one_name_have_no_name() {
+        let table = arrays("x,x,y\n1,2,3\n").unwrap();
+        assert_eq!(table.keys().collect::<Vec<_>>(), ["", "y"]);
+        assert_eq!(table[""].data[..], [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn columns_with_names_are_bounded_and_others_are_not() {
+        let wide = |cell: &str| vec![cell; MAX_COLUMNS + 1].join(",");
+        let (names, numbers) = (wide("a"), wide("1"));
+        let refused = arrays(&format!("{names}\n{numbers}\n"));
+        assert!(matches!(refused, Err(ArrayError::TooManyColumns { limit: MAX_COLUMNS })));
+        assert_eq!(arrays(&numbers).unwrap()[""].shape, [1, MAX_COLUMNS + 1]);
     }
 
     #[test]

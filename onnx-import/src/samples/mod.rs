@@ -103,6 +103,12 @@ pub enum ArrayError {
         /// Cells of this one.
         found: usize,
     },
+    /// A table with more columns that have names than anybody reads by name.
+    #[error("it has more than {limit} columns with names: leave the line of names out")]
+    TooManyColumns {
+        /// Most columns.
+        limit: usize,
+    },
     /// A table with a line of names alone, or nothing.
     #[error("it has no line of numbers")]
     Empty,

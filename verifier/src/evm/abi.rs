@@ -123,9 +123,9 @@ fn register_port(call: &mut Vec<u8>, port: &InterfacePort) {
     }));
     call.extend(word(match port.visibility {
         Visibility::Public => 0,
-        // Which ports can be linked is said by their parts; to those who ask for no link a committed port is a private one.
-        Visibility::Private | Visibility::Committed => 1,
+        Visibility::Private => 1,
         Visibility::Hashed => 2,
+        Visibility::Committed => 3,
     }));
     call.extend(word(match port.kind {
         PortKind::Real => 0,

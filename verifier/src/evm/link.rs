@@ -54,20 +54,29 @@ pub fn side_hash(of: &Side) -> Result<Hash, PointError> {
     Ok(keccak(&tuple(&[Argument::Dynamic(side(of)?)])))
 }
 
-/// What columns hold as one word, by which contracts compare sides: 0 for weights; for a port its kind plus 1, its number of values,
-/// and its scale.
+/// What columns hold as one word, by which contracts compare sides: 0 for weights of a proof, 1 for registered ones; for a port its kind
+/// plus 1, its number of values, and its scale.
 pub fn values_word(content: Content) -> [u8; 32] {
-    let Content::Port { elements, scale, kind } = content else { return [0; 32] };
-    let (mantissa, exponent) = exact_scale(scale);
-    let kind: u128 = match kind {
-        PortKind::Real => 1,
-        PortKind::Index => 2,
-        PortKind::Nullable => 3,
+    let low: u128 = match content {
+        Content::Weights => 0,
+        Content::Registered => 1,
+        Content::Port { elements, scale, kind } => {
+            let (mantissa, exponent) = exact_scale(scale);
+            kind_word(kind) << 112 | (elements as u128) << 80 | u128::from(mantissa) << 16 | u128::from(exponent as u16)
+        }
     };
-    let low = kind << 112 | (elements as u128) << 80 | u128::from(mantissa) << 16 | u128::from(exponent as u16);
     let mut word = [0; 32];
     word[16..].copy_from_slice(&low.to_be_bytes());
     word
+}
+
+/// The kind of a port in such a word. Nullable ports are not committed to, so no side has the 3; contracts number all kinds.
+fn kind_word(kind: PortKind) -> u128 {
+    match kind {
+        PortKind::Real => 1,
+        PortKind::Index => 2,
+        PortKind::Nullable => 3,
+    }
 }
 
 /// A `Part` as words: what a contract pins of the columns that can be linked.
@@ -106,6 +115,7 @@ mod tests {
     #[test]
     fn values_are_packed_as_the_contracts_pack_them() {
         assert_eq!(values_word(Content::Weights), [0; 32]);
+        assert_eq!(values_word(Content::Registered)[..], [[0; 16], 1u128.to_be_bytes()].concat());
         let port = |kind| Content::Port { elements: 10, scale: 0.375, kind };
         let expected = |kind: u128| {
             let packed = kind << 112 | 10 << 80 | 3 << 16 | u128::from(-3i16 as u16);
