@@ -414,6 +414,7 @@ Examples:
   zkinfer prove model.onnx --input samples.npz --sample 3 --calibration train.npz --bits 10 -o out/
   zkinfer prove model.onnx --input samples.npz --batch 64 --calibration train.npz -o out/
   zkinfer prove out/program.zki --input picture.json -o out/ --srs ceremony.srs
+  zkinfer prove out/program.zki --input monday.json --input tuesday.json -o out/
   zkinfer prove model.onnx --input picture.json -o out/ --max-memory 512MiB
   zkinfer prove model.onnx --input picture.json -o out/ --profile
   zkinfer prove model.onnx --input picture.json -o out/ --weights private
@@ -422,8 +423,13 @@ Examples:
 pub(crate) struct ProveArgs {
     /// The model (.onnx), or a compiled program (.zki)
     pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) input: InputOptions,
+    /// The input values (.json, .npy, .npz, .csv or .pb), or what opens a commitment to them (.opening); may be repeated, and then
+    /// the proof of each, made with the same keys, is left in a folder of its file's name in the output folder
+    #[arg(long, short, value_name = "FILE", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// Which sample of a file with several; with --batch N, which N of them that follow one another
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    pub(crate) sample: usize,
     /// Folder for program.zki, model.pk, model.vk, proof.zkp and result.json; what is valid there is reused
     #[arg(long = "out", short, value_name = "FOLDER")]
     pub(crate) out: PathBuf,

@@ -1,6 +1,7 @@
 //! The files that commands hand to one another, and the folder that `prove` leaves them in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use crate::report::Report;
 /// The names of the files in an output folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
+    /// The folder of the proof and what belongs to it.
+    pub(crate) proofs: PathBuf,
     /// `program.zki`
     pub(crate) program: PathBuf,
     /// `model.pk`
@@ -47,6 +50,7 @@ impl Folder {
         fs::create_dir_all(folder).or_misuse(format!("{}: the folder can't be made", folder.display()))?;
         container::remove_abandoned(folder);
         Ok(Self {
+            proofs: folder.to_path_buf(),
             program: folder.join("program.zki"),
             proving_key: folder.join("model.pk"),
             verifying_key: folder.join("model.vk"),
@@ -56,6 +60,17 @@ impl Folder {
             link: link_of(&folder.join("proof.zkp")),
             result: folder.join("result.json"),
         })
+    }
+}
+
+impl Folder {
+    /// The same keys and program, with a folder in this one for a proof and what belongs to it.
+    ///
+    /// # Errors
+    /// The system refuses to make it.
+    pub(crate) fn with_proofs_in(&self, name: &OsStr) -> Outcome<Self> {
+        let Self { proofs, proof, salt, opening, link, result, .. } = Self::create(&self.proofs.join(name))?;
+        Ok(Self { proofs, proof, salt, opening, link, result, ..self.clone() })
     }
 }
 

@@ -53,6 +53,41 @@ fn a_batch_is_proved_verified_and_told_from_others() {
 }
 
 #[test]
+fn several_inputs_have_proofs_of_their_own_under_one_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = text(folder.path());
+    let file = |name: &str| text(&folder.path().join(name));
+    let (model, calibration) = (example("digits/model.onnx"), example("digits/calibration.npz"));
+    let [three, seven] = ["three", "seven"].map(|name| example(&format!("digits/{name}.json")));
+    let prove = ["prove", &model, "--calibration", &calibration, "--bits", "8", "-o", &out, "--input", &three];
+    let visibility = ["--input-visibility", "hashed"];
+    let both = [&prove[..], &["--input", &seven], &visibility].concat();
+    let report = zkinfer(&[&both[..], &["--json"]].concat()).done().json();
+    let of_one = |report: &Value| (report["input"].clone(), report["keys_reused"].clone(), outputs(report, "integers"));
+    let [first, second] = [0, 1].map(|index| of_one(&report["proofs"][index]));
+    assert_eq!((first.0, second.0), (three.as_str().into(), seven.as_str().into()));
+    assert_eq!((first.1, second.1), (false.into(), false.into()));
+    assert!(first.2 != second.2 && report["proofs"].as_array().is_some_and(|proofs| proofs.len() == 2));
+    assert!(!folder.path().join("proof.zkp").exists());
+    for (name, input, other) in [("three", &three, &seven), ("seven", &seven, &three)] {
+        let (vk, proof, salt) =
+            (file("model.vk"), file(&format!("{name}/proof.zkp")), file(&format!("{name}/proof.zkp.salt")));
+        let verify =
+            |input: &str| zkinfer(&["verify", "--vk", &vk, "--proof", &proof, "--input", input, "--salt", &salt]);
+        verify(input).done();
+        verify(other).fails(1, &[]);
+    }
+    let again = zkinfer(&both).done().stdout;
+    assert_eq!(again.matches("verified ").count(), 2, "{again}");
+    assert!(again.contains(&format!("{out}/seven")), "{again}");
+
+    // One salt for both would tell whether they are the same; two files of one name would be left in one place.
+    let salt = file("seven/proof.zkp.salt");
+    zkinfer(&[&both[..], &["--salt", &salt]].concat()).fails(2, &["--salt"]);
+    zkinfer(&[&prove[..], &["--input", &three]].concat()).fails(2, &["three", "different names"]);
+}
+
+#[test]
 fn a_batch_can_have_private_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| text(&folder.path().join(name));

@@ -255,8 +255,8 @@ fn links_of_commitments_weights_and_ports_are_accepted() {
     }
 }
 
-/// The words of a call that say what the sides hold.
-const VALUES: [usize; 2] = [7, 15];
+/// The words of a call that say what the sides hold, each of one column.
+const VALUES: [usize; 2] = [7, 16];
 
 /// A call with another lowest bit in one word.
 fn with_other_bit(call: &[u8], word: usize, bit: usize) -> Vec<u8> {

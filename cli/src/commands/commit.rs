@@ -8,7 +8,6 @@ use verifier::link::CommittedTensor;
 
 use crate::args::CommitArgs;
 use crate::artifacts::{opening_of, write_failure};
-use crate::commands::verify::read_key;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::keys;
 use crate::pipeline::shown::Shown;
@@ -20,7 +19,7 @@ use crate::report::Report;
 /// # Errors
 /// A file can't be used, or the key has no such input.
 pub(crate) fn run(args: &CommitArgs, printer: Printer) -> Outcome {
-    let key = read_key(&args.key)?;
+    let key = keys::read_key(&args.key)?;
     let interface = key.interface();
     let port = input(interface, args.port.as_deref())?;
     let shown = Shown::nothing(interface).inputs(interface, &args.input, args.sample, printer)?;

@@ -15,8 +15,9 @@ use verifier::{Proof, Randomness, Refusal, VerifyingKey};
 use crate::args::{EvmCommand, EvmExportArgs};
 use crate::artifacts;
 use crate::commands::evm_link::{self, part};
-use crate::commands::verify::{read_key, report};
+use crate::commands::verify::report;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::keys;
 use crate::pipeline::onchain::{try_contracts, Contracts, Trial};
 use crate::printer::{bytes, Printer};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(command: &EvmCommand, printer: Printer) -> Outcome {
 }
 
 fn export(args: &EvmExportArgs, printer: Printer) -> Outcome {
-    let key = read_key(&args.vk)?;
+    let key = keys::read_key(&args.vk)?;
     let proof = args.proof.as_deref().map(read_proof).transpose()?;
     let randomness = proof.as_ref().map_or(Randomness::System, |proof| proof.randomness);
     let marks = Insecurity::of(&key, randomness);

@@ -18,8 +18,9 @@ use verifier::{Commitment, Link, Policy, Refusal, Registration, VerifyingKey};
 use crate::args::EvmLinkArgs;
 use crate::artifacts;
 use crate::commands::evm::{hex, pretty, remove};
-use crate::commands::verify::{read_key, refused_chain};
+use crate::commands::verify::refused_chain;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::keys;
 use crate::pipeline::onchain::{try_link, LinkCalls, LinkTrial};
 use crate::printer::{bytes, Printer};
 use crate::report::Report;
@@ -29,7 +30,7 @@ use crate::report::Report;
 /// # Errors
 /// A file can't be used or written, something is refused, or a contract disagrees with the native verifier.
 pub(crate) fn run(args: &EvmLinkArgs, printer: Printer) -> Outcome {
-    let keys = args.vk.iter().map(|path| read_key(path)).collect::<Outcome<Vec<_>>>()?;
+    let keys = args.vk.iter().map(|path| keys::read_key(path)).collect::<Outcome<Vec<_>>>()?;
     let files =
         args.proof.iter().map(|path| container::read_file(Kind::Proof, path).or_misuse(path.display().to_string()));
     let files = files.collect::<Outcome<Vec<_>>>()?;

@@ -14,8 +14,8 @@ use verifier::container::Kind;
 
 use crate::args::HashArgs;
 use crate::artifacts::{self, ProgramArtifact};
-use crate::commands::verify::read_key;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::keys;
 use crate::pipeline::shown::Shown;
 use crate::printer::Printer;
 use crate::report::Report;
@@ -67,7 +67,7 @@ impl Subject {
                 let interface = layout::interface_of(&program).or_misuse(path.display().to_string())?;
                 Ok(Self { interface, program: Some(program) })
             }
-            _ => Ok(Self { interface: read_key(path)?.interface().clone(), program: None }),
+            _ => Ok(Self { interface: keys::read_key(path)?.interface().clone(), program: None }),
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Outcome {
         Kind::Program => program(path, printer),
         Kind::ProvingKey => proving_key(path, printer),
         Kind::VerifyingKey => {
-            let key = verify::read_key(path)?;
+            let key = keys::read_key(path)?;
             file(path, "a verifying key", printer)?;
             verifying_key(&key, printer)?;
             let mut report = verify::report("inspect", &key);

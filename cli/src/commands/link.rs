@@ -12,7 +12,7 @@ use verifier::{Commitment, Digest, Proof, VerifyingKey};
 
 use crate::args::{LinkArgs, SideArgs};
 use crate::artifacts::{self, opening_of, write_failure};
-use crate::commands::verify::{read_key, refused};
+use crate::commands::verify::refused;
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::pipeline::keys;
 use crate::printer::{bytes, Printer};
@@ -85,7 +85,7 @@ impl Source {
 
     fn proof(args: &SideArgs<'_>, direction: Direction, openings: &Openings) -> Outcome<Self> {
         let beside = || args.file.with_file_name("model.vk");
-        let key = read_key(&args.key.map_or_else(beside, PathBuf::from))?;
+        let key = keys::read_key(&args.key.map_or_else(beside, PathBuf::from))?;
         let file = artifacts::read(args.file)?;
         let proof = Proof::from_file(&file).or_misuse(args.file.display().to_string())?;
         let index = port(&key, args.port, direction)?;

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Outcome {
     let options = model::calibrated_on(&args.input.input, &args.program, &args.options, &visibility)?;
     let artifact = model::load(&args.program, &options, &visibility, printer)?;
     let program = &artifact.program;
-    let inputs = inference::read_inputs(program, &args.input, printer)?;
+    let inputs = inference::read_inputs(program, &args.input.input, args.input.sample, printer)?;
     inference::draw(printer, program, &inputs)?;
     let run = inference::run(program, &inputs)?;
     let outputs = inference::outputs(program, run.trace());

@@ -11,12 +11,13 @@ use verifier::container::{self, Kind};
 use verifier::link::{verify_chain, verify_model, Chain, ChainRefusal, Member, Model, ModelRefusal};
 use verifier::statement::WeightsStatement;
 use verifier::{
-    verify_under, Commitment, Digest, KeyError, Link, Policy, Proof, PublicData, Refusal, Registration,
-    RegistrationError, Statement, VerifyingKey,
+    verify_under, Commitment, Digest, Link, Policy, Proof, PublicData, Refusal, Registration, RegistrationError,
+    Statement, VerifyingKey,
 };
 
 use crate::args::VerifyArgs;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::keys;
 use crate::pipeline::shown::Shown;
 use crate::printer::{seconds, Printer};
 use crate::report::{NamedTensor, Report};
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Outcome {
 }
 
 fn run_one(args: &VerifyArgs, policy: Policy, key_path: &Path, proof: &Path, printer: Printer) -> Outcome {
-    let key = read_key(key_path)?;
+    let key = keys::read_key(key_path)?;
     let registered = args.model.first().map(|path| registered(path, args.link.first(), proof)).transpose()?;
     let proof = read_proof(proof)?;
     let shown = shown(args, &key, printer)?;
@@ -109,7 +110,7 @@ fn run_chain(args: &VerifyArgs, policy: Policy, printer: Printer) -> Outcome {
         return Err(Failure::misuse(anyhow!("--input, --output and --salt are for one proof"))
             .remedy("verify that proof by itself, too"));
     }
-    let keys = args.vk.iter().map(|path| read_key(path)).collect::<Outcome<Vec<_>>>()?;
+    let keys = args.vk.iter().map(|path| keys::read_key(path)).collect::<Outcome<Vec<_>>>()?;
     let files = args.proof.iter().map(|path| read_proof(path)).collect::<Outcome<Vec<_>>>()?;
     let links = args.link.iter().map(|path| Link::read(path).or_misuse(path.display().to_string()));
     let links = links.collect::<Outcome<Vec<_>>>()?;
@@ -188,16 +189,6 @@ fn verify_shown(
     };
     let asked = shown.asked(key.interface(), salts, &proof.public)?;
     Ok(judge(policy, key, Some(&asked), file, model))
-}
-
-/// Reads a verifying key.
-///
-/// # Errors
-/// The file can't be read or holds no valid key.
-pub(crate) fn read_key(path: &Path) -> Outcome<VerifyingKey> {
-    VerifyingKey::read(path).map_err(|error: KeyError| {
-        Failure::misuse(error).context(format!("{}: not a usable verifying key", path.display()))
-    })
 }
 
 /// Reads the bytes of a proof's file. A file that is no proof of this release is misuse; a damaged proof is refused.

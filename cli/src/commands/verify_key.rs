@@ -7,9 +7,9 @@ use verifier::{Digest, VerifyingKey};
 
 use crate::args::{VerifyKeyArgs, WeightsRule};
 use crate::artifacts::{is_artifact, ProgramArtifact};
-use crate::commands::verify::{read_key, report};
+use crate::commands::verify::report;
 use crate::exit::{Failure, Outcome};
-use crate::pipeline::keys::warn_insecure;
+use crate::pipeline::keys::{read_key, warn_insecure};
 use crate::pipeline::{keys, model};
 use crate::printer::Printer;
 

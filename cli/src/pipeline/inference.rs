@@ -14,7 +14,6 @@ use prover::link::Openings;
 use prover::memory::Spill;
 use prover::Run;
 
-use crate::args::InputOptions;
 use crate::artifacts::{is_artifact, ProgramArtifact};
 use crate::exit::{Failure, OrFail, Outcome};
 use crate::picture::Picture;
@@ -43,17 +42,16 @@ pub(crate) struct Inputs {
     pub(crate) clamped: usize,
 }
 
-/// Reads the sample that the options name.
+/// Reads a sample of a file, or the values that were committed to.
 ///
 /// # Errors
 /// The file can't be read, has no such sample, or does not fit the program's inputs.
-pub(crate) fn read_inputs(program: &Program, options: &InputOptions, printer: Printer) -> Outcome<Inputs> {
-    if is_artifact(&options.input)? {
-        return opened(program, &options.input);
+pub(crate) fn read_inputs(program: &Program, path: &Path, index: usize, printer: Printer) -> Outcome<Inputs> {
+    if is_artifact(path)? {
+        return opened(program, path);
     }
-    let samples = Samples::read(&options.input).map_err(Failure::misuse)?;
-    let inputs = sample(program, &samples, options.sample)
-        .map_err(|failure| failure.context(options.input.display().to_string()))?;
+    let samples = Samples::read(path).map_err(Failure::misuse)?;
+    let inputs = sample(program, &samples, index).map_err(|failure| failure.context(path.display().to_string()))?;
     if inputs.clamped > 0 {
         printer.warn(format_args!(
             "{} input values lie outside the range that the model was calibrated for and were set to its nearest end; \

@@ -193,6 +193,16 @@ pub(crate) fn read_proving_key(path: &Path) -> Outcome<ProvingKey> {
     ProvingKey::read(path).or_misuse(path.display().to_string())
 }
 
+/// Reads a verifying key.
+///
+/// # Errors
+/// The file can't be read or holds no valid key.
+pub(crate) fn read_key(path: &Path) -> Outcome<VerifyingKey> {
+    VerifyingKey::read(path).map_err(|error: verifier::KeyError| {
+        Failure::misuse(error).context(format!("{}: not a usable verifying key", path.display()))
+    })
+}
+
 /// A proof and what it took.
 pub(crate) struct Proved {
     /// The proof, not verified yet.

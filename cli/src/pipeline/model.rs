@@ -20,8 +20,8 @@ use serde_json::{json, Value};
 
 use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule, WeightsRule};
 use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
-use crate::commands::verify::read_key;
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::keys::read_key;
 use crate::printer::Printer;
 
 /// A program that has just been compiled.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::{Array, ArrayError};
 
@@ -23,31 +23,25 @@ const MAX_COLUMNS: usize = 1 << 18;
 /// names.
 pub(super) fn arrays(text: &str) -> Result<BTreeMap<String, Array>, ArrayError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = ReaderBuilder::new()
-        .delimiter(separator(text))
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .from_reader(text.as_bytes())
-        .into_records();
-    let first = lines.next().ok_or(ArrayError::Empty)?.map_err(|error| ArrayError::Io(error.into()))?;
-    let columns = first.len();
-    let names = Some(first.clone()).filter(|names| names.iter().any(|name| number(unquoted(name)).is_none()));
+    let mut lines = Lines::new(text);
+    let first = lines.next().ok_or(ArrayError::Empty)?;
+    let columns = first.ends.len();
+    let names = Some(first.clone()).filter(|names| names.cells().any(|name| number(name).is_none()));
     if names.is_some() && columns > MAX_COLUMNS {
         return Err(ArrayError::TooManyColumns { limit: MAX_COLUMNS });
     }
     let mut data = Vec::new();
-    let numbers = Some(Ok(first)).filter(|_| names.is_none());
-    for record in numbers.into_iter().chain(lines) {
-        row(&record.map_err(|error| ArrayError::Io(error.into()))?, columns, &mut data)?;
+    let numbers = Some(first).filter(|_| names.is_none());
+    for line in numbers.into_iter().chain(lines) {
+        append(&line, columns, &mut data)?;
     }
     let rows = data.len() / columns;
     if rows == 0 {
         return Err(ArrayError::Empty);
     }
     let mut places = BTreeMap::<_, Vec<usize>>::new();
-    for (at, name) in names.iter().flatten().enumerate() {
-        places.entry(unquoted(name)).or_default().push(at);
+    for (at, name) in names.iter().flat_map(Line::cells).enumerate() {
+        places.entry(name).or_default().push(at);
     }
     let column = |at: usize| (0..rows).map(|row| data[row * columns + at]).collect::<Vec<_>>();
     let mut arrays: BTreeMap<_, _> = (places.into_iter())
@@ -69,15 +63,75 @@ fn separator(text: &str) -> u8 {
     *[b',', b';', b'\t'].iter().find(|separator| line.contains(separator)).unwrap_or(&b',')
 }
 
-/// Appends the numbers of a line.
-fn row(record: &StringRecord, columns: usize, data: &mut Vec<f64>) -> Result<(), ArrayError> {
-    let line = record.position().map_or(0, |position| position.line() as usize);
-    if record.len() != columns {
-        return Err(ArrayError::Cells { line, expected: columns, found: record.len() });
+/// A line of a table, or several where a cell holds the ends of lines.
+#[derive(Clone)]
+struct Line {
+    /// Its number, from 1.
+    number: usize,
+    /// The cells, one after the other.
+    text: String,
+    /// Where each ends in it.
+    ends: Vec<usize>,
+}
+
+impl Line {
+    /// The cells, without the spaces and double quotes around them.
+    fn cells(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| unquoted(self.text[start..end].trim()))
     }
-    for (position, cell) in record.iter().map(unquoted).enumerate() {
-        let found = || cell.chars().take(40).collect();
-        data.push(number(cell).ok_or_else(|| ArrayError::Cell { line, column: position + 1, found: found() })?);
+}
+
+/// The lines of a table.
+struct Lines<'a> {
+    reader: Reader,
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { reader: ReaderBuilder::new().delimiter(separator(text)).build(), rest: text.as_bytes() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        let number = self.reader.line() as usize;
+        let (mut text, mut ends) = (vec![0; 256], vec![0; 16]);
+        let (mut bytes, mut cells) = (0, 0);
+        loop {
+            let (result, read, written, ended) =
+                self.reader.read_record(self.rest, &mut text[bytes..], &mut ends[cells..]);
+            self.rest = &self.rest[read..];
+            bytes += written;
+            cells += ended;
+            match result {
+                // Then it is told once more that nothing is left.
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => text.resize(2 * text.len(), 0),
+                ReadRecordResult::OutputEndsFull => ends.resize(2 * ends.len(), 0),
+                ReadRecordResult::End => return None,
+                ReadRecordResult::Record => break,
+            }
+        }
+        text.truncate(bytes);
+        ends.truncate(cells);
+        // What separates cells is no part of a character.
+        Some(Line { number, text: String::from_utf8(text).expect("it was text"), ends })
+    }
+}
+
+/// Appends the numbers of a line.
+fn append(line: &Line, columns: usize, data: &mut Vec<f64>) -> Result<(), ArrayError> {
+    if line.ends.len() != columns {
+        return Err(ArrayError::Cells { line: line.number, expected: columns, found: line.ends.len() });
+    }
+    for (position, cell) in line.cells().enumerate() {
+        let refused =
+            || ArrayError::Cell { line: line.number, column: position + 1, found: cell.chars().take(40).collect() };
+        data.push(number(cell).ok_or_else(refused)?);
     }
     Ok(())
 }
