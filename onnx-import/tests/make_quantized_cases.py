@@ -417,8 +417,26 @@ def composed(m, kind, tie):
     return [m.activation(value, kind) for value in results]
 
 
+def channels_last(m, kind, tie):
+    """Operators with channels in the last axis, as onnxruntime saves models that it optimized for a processor."""
+    info = np.iinfo(TYPES[kind])
+    zero = m.constant(TYPES[kind](info.min if kind == "u8" else -3))
+    scales = [np.float32(value) for value in ((0.0625, 0.25, 0.125) if tie else (0.0371, 0.2311, 0.0894))]
+    s, y, wide = (m.constant(scale) for scale in scales)
+    x = m.node("QuantizeLinear", [m.input(1, 6, 6, 4), s, zero])
+    weights = m.constant(m.random.randint(-90, 91, (4, 2, 3, 3)).astype(np.int8))
+    own = m.constant(m.random.uniform(0.004, 0.02, 4).astype(np.float32)), m.constant(np.zeros(4, np.int8))
+    bias = m.constant(m.random.randint(-500, 500, 4).astype(np.int32))
+    last = {"domain": "com.microsoft", "channels_last": 1}
+    conv = m.node("QLinearConv", [x, s, zero, weights, *own, y, zero, bias], group=2, pads=[1, 1, 1, 1], **last)
+    largest = m.node("NhwcMaxPool", [conv], domain="com.microsoft", kernel_shape=[2, 2], strides=[2, 2])
+    mean = m.node("QLinearAveragePool", [conv, y, zero, wide, zero], kernel_shape=[3, 3], strides=[3, 3], **last)
+    whole = m.node("QLinearGlobalAveragePool", [conv, y, zero, wide, zero], **last)
+    return [m.dequantize(largest, (y, zero)), m.dequantize(mean, (wide, zero)), m.dequantize(whole, (wide, zero))]
+
+
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
-         scaled, gated, moved, spelled_out, masked, composed]
+         scaled, gated, moved, spelled_out, masked, composed, channels_last]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

@@ -13,7 +13,7 @@ use crate::float::typed::{Bounds, Rule, Step, TypedIntegers};
 use crate::parse::tensor::Literal;
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Most elements of one value.
@@ -91,6 +91,8 @@ pub(crate) struct Builder {
     dtypes: Vec<DType>,
     dequantized: HashMap<ValueId, Dequantized>,
     products: HashMap<ValueId, MatrixProduct>,
+    /// Averages over the planes of channels, as one operator of the model gives them.
+    plane_averages: HashSet<ValueId>,
     dynamic: HashMap<ValueId, Dynamic>,
     /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
     wide: HashMap<ValueId, (ValueId, f32, i32)>,
@@ -126,6 +128,7 @@ impl Builder {
             dtypes: vec![],
             dequantized: HashMap::new(),
             products: HashMap::new(),
+            plane_averages: HashSet::new(),
             dynamic: HashMap::new(),
             wide: HashMap::new(),
             integral: HashMap::new(),
@@ -162,6 +165,16 @@ impl Builder {
     /// The matrix product that a value is, where it is one.
     pub(crate) fn product(&self, value: ValueId) -> Option<&MatrixProduct> {
         self.products.get(&value)
+    }
+
+    /// Remembers that a value is what global average pooling gives.
+    pub(crate) fn note_plane_average(&mut self, value: ValueId) {
+        self.plane_averages.insert(value);
+    }
+
+    /// Whether a value is what global average pooling gives.
+    pub(crate) fn is_plane_average(&self, value: ValueId) -> bool {
+        self.plane_averages.contains(&value)
     }
 
     /// Remembers that a tensor of more than 8 bits was quantized from reals.

@@ -16,10 +16,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     onnx("LpPool", &[since(2, 1, 1, 1)], lp_pool),
     onnx("GlobalLpPool", &[since(2, 1, 1, 1)], global_lp_pool),
     onnx("GlobalMaxPool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Max)),
-    onnx("GlobalAveragePool", &[since(1, 1, 1, 1)], |call| global(call, ReduceKind::Mean)),
+    onnx("GlobalAveragePool", &[since(1, 1, 1, 1)], global_average_pool),
 ];
 
-fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+pub(super) fn max_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     // Only the second output, the positions of the maxima, depends on the storage order.
     let by_column = call.attributes.flag("storage_order", false)?;
     let shown = call.used_outputs.get(1) == Some(&true);
@@ -300,6 +300,12 @@ impl Pool {
         let result = call.builder.emit(op, vec![shape[0], shape[1], height, width], dtype)?;
         Ok(vec![window::lower(call, result, self.axes)?])
     }
+}
+
+pub(super) fn global_average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
+    let averages = global(call, ReduceKind::Mean)?;
+    call.builder.note_plane_average(averages[0]);
+    Ok(averages)
 }
 
 fn global(call: &mut Call, kind: ReduceKind) -> Result<Vec<ValueId>> {

@@ -155,7 +155,7 @@ impl Search<'_> {
                 product => Ok(product),
             },
             FloatOp::Reduce { input, kind: ReduceKind::Mean, axes } => {
-                products::mean(call, input, &axes, shape.to_vec(), self.to)
+                products::mean(call, value, (input, &axes), shape.to_vec(), self.to)
             }
             FloatOp::AveragePool { input, window, count_padding } => {
                 products::average(call, input, window, count_padding, shape, self.to)

@@ -31,6 +31,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     microsoft("DequantizeLinear", &[since(1, 2, 3, 1)], |call| as_of_onnx(call, dequantize_linear)),
     onnx("QLinearConv", &[since(10, 8, 9, 1)], qlinear::conv),
     onnx("QLinearMatMul", &[since(10, 8, 8, 1)], qlinear::matmul),
+    microsoft("QLinearConv", &[since(1, 8, 9, 1)], qlinear::conv_of_either_order),
+    microsoft("NhwcMaxPool", &[since(1, 1, 1, 1)], qlinear::max_pool_channels_last),
     microsoft("QGemm", &[since(1, 6, 9, 1)], qlinear::gemm),
     microsoft("QLinearAdd", &[since(1, 7, 8, 1)], qlinear::add),
     microsoft("QLinearMul", &[since(1, 7, 8, 1)], qlinear::mul),
@@ -99,7 +101,14 @@ impl Parameters {
     /// The integers of a real tensor, as the model has them.
     fn quantize(&self, call: &mut Call, real: ValueId) -> Result<Vec<ValueId>> {
         let centered = match fusion::integers(call, real, self)? {
-            Some(centered) => centered,
+            Some(centered) => {
+                // The runtime rounds to the model's type in between.
+                let narrow = matches!(call.dtype(real), DType::Float16 | DType::Bfloat16);
+                if narrow && call.builder.tensor(real).is_none() {
+                    call.builder.note_reals();
+                }
+                centered
+            }
             None => {
                 if is_byte(self.dtype) && !is_input(call, real) {
                     call.builder.note_reals();

@@ -229,11 +229,11 @@ pub(super) fn multiply(
     call.builder.transpose(result, &[1, 0])
 }
 
-/// The mean over some axes.
+/// The mean `value` over some axes.
 pub(super) fn mean(
     call: &mut Call,
-    input: ValueId,
-    axes: &[usize],
+    value: ValueId,
+    (input, axes): (ValueId, &[usize]),
     shape: Vec<usize>,
     to: &Parameters,
 ) -> Result<Option<ValueId>> {
@@ -241,6 +241,9 @@ pub(super) fn mean(
     let count: usize = axes.iter().map(|&axis| from[axis]).product();
     let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
     if from.len() == 4 && axes == [2, 3] {
+        if !call.builder.is_plane_average(value) {
+            note_ties(call, &summands, count, to);
+        }
         let average = overall(call, summands, to)?;
         return call.builder.reshape(average, shape).map(Some);
     }

@@ -175,31 +175,61 @@ pub(super) fn select(call: &mut Call) -> Result<Vec<ValueId>> {
     Parameters::read(call, 7)?.quantize(call, result)
 }
 
-/// Refuses channels in the last axis.
-fn channels_first(call: &Call) -> Result<()> {
+/// An operator whose operand 0 and result have channels in the last axis where the model says so, as onnxruntime saves models that it
+/// optimized for a processor.
+fn either_order(call: &mut Call, operator: fn(&mut Call) -> Result<Vec<ValueId>>) -> Result<Vec<ValueId>> {
     match call.attributes.flag("channels_last", false)? {
-        true => Err(NodeError::unsupported("channels in the last axis", "export the model with channels first")),
-        false => Ok(()),
+        true => channels_last(call, operator),
+        false => operator(call),
     }
+}
+
+/// An operator on channels in the last axis, by the one on channels in the second.
+fn channels_last(call: &mut Call, operator: fn(&mut Call) -> Result<Vec<ValueId>>) -> Result<Vec<ValueId>> {
+    let input = call.input(0)?;
+    let rank = call.rank(input);
+    if rank < 3 {
+        return Err(NodeError::shape(format!("its operand has shape {:?}, without spatial axes", call.shape(input))));
+    }
+    let first: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+    let last: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
+    call.inputs[0] = Some(call.builder.transpose(input, &first)?);
+    let results = operator(call)?;
+    results.into_iter().map(|result| call.builder.transpose(result, &last)).collect()
+}
+
+/// QLinearConv of `com.microsoft`, whose weights have the order of ONNX in either case.
+pub(super) fn conv_of_either_order(call: &mut Call) -> Result<Vec<ValueId>> {
+    either_order(call, conv)
+}
+
+/// MaxPool of quantized tensors with channels in the last axis.
+pub(super) fn max_pool_channels_last(call: &mut Call) -> Result<Vec<ValueId>> {
+    /// The first operator set whose windows have all attributes.
+    const VERSION: i64 = 12;
+    call.version = VERSION;
+    channels_last(call, pool::max_pool)
 }
 
 pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
     /// The last operator set before windows of averages had dilations.
     const VERSION: i64 = 11;
-    channels_first(call)?;
-    let to = Parameters::read(call, 3)?;
-    let operand = Parameters::real(call, 0)?;
-    call.inputs = vec![Some(operand)];
-    call.version = VERSION;
-    let result = pool::average_pool(call)?[0];
-    to.quantize(call, result)
+    either_order(call, |call| {
+        let to = Parameters::read(call, 3)?;
+        let operand = Parameters::real(call, 0)?;
+        call.inputs = vec![Some(operand)];
+        call.version = VERSION;
+        let result = pool::average_pool(call)?[0];
+        to.quantize(call, result)
+    })
 }
 
 pub(super) fn global_average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
-    channels_first(call)?;
-    unary(call, |call, x| {
-        let axes: Vec<usize> = (2..call.rank(x)).collect();
-        call.builder.reduce(x, ReduceKind::Mean, &axes, true)
+    either_order(call, |call| {
+        unary(call, |call, x| {
+            call.inputs = vec![Some(x)];
+            Ok(pool::global_average_pool(call)?[0])
+        })
     })
 }
 
