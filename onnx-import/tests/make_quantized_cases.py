@@ -435,8 +435,32 @@ def channels_last(m, kind, tie):
     return [m.dequantize(largest, (y, zero)), m.dequantize(mean, (wide, zero)), m.dequantize(whole, (wide, zero))]
 
 
+def ties(m, kind, tie):
+    """Averages at the scale of their operand, many of which are ties that float32 sums decide."""
+    info = np.iinfo(TYPES[kind])
+    scale = np.float32(2.0 ** -4 if tie else m.random.uniform(0.003, 0.3))
+    results = []
+    for zero in (info.min, info.min + 131):
+        own = m.constant(scale), m.constant(TYPES[kind](zero))
+        def activation(*shape):
+            data = (m.random.randint(info.min, info.max + 1, shape) - zero) * scale
+            name = f"x{len(m.inputs)}"
+            m.inputs.append((name, data.astype(np.float32)))
+            return m.dequantize(m.quantize(name, own), own)
+        averages = [
+            m.node("AveragePool", [activation(1, 4, 8, 8)], kernel_shape=[2, 2], strides=[2, 2]),
+            m.node("AveragePool", [activation(1, 24, 2, 2)], kernel_shape=[2, 2]),
+            m.node("AveragePool", [activation(1, 2, 6, 6)], kernel_shape=[2, 3], pads=[1, 1, 1, 1], count_include_pad=1),
+            m.node("ReduceMean", [activation(1, 16, 24)], axes=[1], keepdims=0),
+            m.node("ReduceMean", [activation(1, 24, 12)], axes=[2], keepdims=1),
+            m.node("ReduceMean", [activation(1, 24, 4, 4)], axes=[2, 3], keepdims=0),
+        ]
+        results += [m.dequantize(m.quantize(value, own), own) for value in averages]
+    return results
+
+
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
-         scaled, gated, moved, spelled_out, masked, composed, channels_last]
+         scaled, gated, moved, spelled_out, masked, composed, channels_last, ties]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

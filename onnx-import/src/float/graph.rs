@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::quantized::{
-    IntegerRule, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer,
-    Requantization,
+    IntegerRule, QuantizedAverage, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum,
+    QuantizedTable, Quantizer, Requantization,
 };
 use super::reals::Reals;
 use super::trees::Trees;
@@ -471,6 +471,13 @@ pub enum FloatOp {
         axis: usize,
         /// scales
         softmax: QuantizedSoftmax,
+    },
+    /// Averages over the last axis of a quantized tensor, quantized.
+    QuantizedAverage {
+        /// centered integers
+        input: ValueId,
+        /// what they are
+        average: QuantizedAverage,
     },
     /// A normalization of a quantized tensor over some axes, scaled and quantized.
     QuantizedNormalize {

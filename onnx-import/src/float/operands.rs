@@ -39,6 +39,7 @@ impl FloatOp {
             | Self::Quantize { input, .. }
             | Self::QuantizedMap { input, .. }
             | Self::QuantizedSoftmax { input, .. }
+            | Self::QuantizedAverage { input, .. }
             | Self::QuantizedNormalize { input, .. }
             | Self::Dequantize { input, .. } => vec![input],
             Self::Concat { inputs, .. } => inputs.iter_mut().collect(),

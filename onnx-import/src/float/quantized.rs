@@ -195,6 +195,64 @@ impl QuantizedNormalization {
     }
 }
 
+/// In which order float32 numbers are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumOrder {
+    /// One behind another.
+    Sequence,
+    /// Eight behind one another at a time while there are that many, the first four to the last four, then four more if there are; of the
+    /// four sums the third to the first and the fourth to the second, and these. As Eigen adds up a row of a multiple of 4 numbers.
+    Lanes,
+}
+
+/// An average of elements of a quantized tensor, quantized; the runtime adds them up in float32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantizedAverage {
+    /// Scale of the operand.
+    pub scale: f32,
+    /// Scale of the result.
+    pub to: f32,
+    /// A zero point that is added before the result is rounded, and taken off behind; it decides about ties.
+    pub within: i32,
+    /// The order of the elements' sum.
+    pub order: SumOrder,
+    /// Smallest centered integer of the result.
+    pub lo: i32,
+    /// Largest centered integer of the result.
+    pub hi: i32,
+}
+
+/// The float32 sum of numbers, one behind another.
+fn in_sequence<'a>(numbers: impl Iterator<Item = &'a f32>) -> f32 {
+    numbers.fold(0.0, |sum, number| sum + number)
+}
+
+impl QuantizedAverage {
+    /// The centered average of centered integers.
+    pub fn apply(&self, row: &[i64]) -> i64 {
+        let reals: Vec<f32> = row.iter().map(|&c| c as f32 * self.scale).collect();
+        let sum = match self.order {
+            SumOrder::Sequence => in_sequence(reals.iter()),
+            SumOrder::Lanes => {
+                let (eights, last) = reals.split_at(reals.len() / 8 * 8);
+                let lane = |at: usize| {
+                    let [first, second] = [at, at + 4].map(|from| in_sequence(eights.iter().skip(from).step_by(8)));
+                    first + second + last.get(at).copied().unwrap_or(0.0)
+                };
+                (lane(0) + lane(2)) + (lane(1) + lane(3))
+            }
+        };
+        self.of_sum(sum, row.len())
+    }
+
+    /// The centered average of `count` elements by their float32 sum; it never decreases with the sum.
+    pub fn of_sum(&self, sum: f32, count: usize) -> i64 {
+        let within = self.within as f32;
+        let rounded = (sum / count as f32 / self.to + within).round_ties_even() - within;
+        rounded.clamp(self.lo as f32, self.hi as f32) as i64
+    }
+}
+
 /// The sum or difference of two quantized tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizedSum {

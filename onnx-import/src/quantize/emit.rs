@@ -365,6 +365,7 @@ impl Emitter<'_> {
             | PlanOp::QuantizedPairs { .. }
             | PlanOp::Integers { .. }
             | PlanOp::QuantizedNormalize { .. }
+            | PlanOp::QuantizedAverage { .. }
             | PlanOp::QuantizedSoftmax { .. } => self.quantized(id)?,
             PlanOp::View { sources, map } => self.view(id, sources, map),
             PlanOp::Max { input } => {

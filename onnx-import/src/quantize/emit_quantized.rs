@@ -42,6 +42,10 @@ impl Emitter<'_> {
                 self.quantized_normalize(id, *input, normalization);
                 Ok(())
             }
+            PlanOp::QuantizedAverage { input, average } => {
+                self.quantized_average(id, *input, average);
+                Ok(())
+            }
             PlanOp::QuantizedSoftmax { input, softmax } => {
                 self.quantized_softmax(id, *input, softmax);
                 Ok(())

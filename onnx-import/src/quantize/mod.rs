@@ -12,6 +12,7 @@
 
 mod calibrate;
 mod emit;
+mod emit_average;
 mod emit_missing;
 mod emit_normalize;
 mod emit_quantized;
@@ -40,6 +41,7 @@ use circuits::graph::{Op, Port, PortKind, Program, Visibility};
 use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
+pub(crate) use emit_average::average_fits;
 pub(crate) use emit_quantized_normalize::normalization_fits;
 pub use error::QuantizeError;
 pub use interface::{

@@ -11,8 +11,8 @@ use super::function::Function;
 use super::kernel::Kernel;
 use crate::float::graph::ValueId;
 use crate::float::quantized::{
-    IntegerRule, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer,
-    Requantization,
+    IntegerRule, QuantizedAverage, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum,
+    QuantizedTable, Quantizer, Requantization,
 };
 use crate::float::trees::Trees;
 
@@ -104,6 +104,8 @@ pub(super) enum PlanOp {
     },
     /// Softmax over the last axis of integers `[count, size]`, requantized.
     QuantizedSoftmax { input: PlanId, softmax: QuantizedSoftmax },
+    /// Averages over the last axis of integers `[count, size]`, requantized exactly.
+    QuantizedAverage { input: PlanId, average: QuantizedAverage },
     /// A normalization over the last axis of integers `[count, size]`, scaled and requantized.
     QuantizedNormalize { input: PlanId, normalization: QuantizedNormalization },
     /// A sum of integers, requantized exactly.
@@ -155,6 +157,7 @@ impl PlanOp {
             | Self::QuantizedConv { input, .. }
             | Self::QuantizedMap { input, .. }
             | Self::QuantizedSoftmax { input, .. }
+            | Self::QuantizedAverage { input, .. }
             | Self::QuantizedNormalize { input, .. }
             | Self::Leaves { input, .. }
             | Self::Missing { input }

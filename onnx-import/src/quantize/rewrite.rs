@@ -231,6 +231,7 @@ fn skip_reshape(plan: &mut Plan, id: PlanId, _: &Readers) -> bool {
         | PlanOp::QuantizedConv { input, .. }
         | PlanOp::QuantizedMap { input, .. }
         | PlanOp::QuantizedSoftmax { input, .. }
+        | PlanOp::QuantizedAverage { input, .. }
         | PlanOp::QuantizedNormalize { input, .. }
         | PlanOp::Leaves { input, .. }
         | PlanOp::Missing { input }

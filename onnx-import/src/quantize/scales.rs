@@ -885,6 +885,7 @@ fn nonnegative(plan: &Plan, order: &[PlanId]) -> Vec<bool> {
             PlanOp::QuantizedPairs { table, .. } => table.bounds().0 >= 0,
             PlanOp::Integers { .. } => false,
             PlanOp::QuantizedSoftmax { softmax, .. } => softmax.lo >= 0,
+            PlanOp::QuantizedAverage { average, .. } => average.lo >= 0,
             PlanOp::QuantizedNormalize { normalization, .. } => normalization.lo >= 0,
             PlanOp::QuantizedAdd { sum, .. } => sum.bounds().0 >= 0,
             PlanOp::Scale { .. } | PlanOp::Normalize { .. } | PlanOp::Narrow { .. } => false,

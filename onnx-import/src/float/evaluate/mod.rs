@@ -186,6 +186,7 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
             let (centered, epsilon) = (normalization.centered, normalization.epsilon);
             normalization.apply(&reduce::normalize(operands[0], axes, centered, epsilon))
         }
+        FloatOp::QuantizedAverage { average, .. } => reduce::quantized_average(operands[0], average),
         FloatOp::QuantizedSoftmax { axis, softmax, .. } => reduce::quantized_softmax(operands[0], *axis, softmax),
         FloatOp::QuantizedAdd { sum, .. } => {
             let pairs = operands[0].data.iter().zip(operands[1].data.iter());

@@ -2,7 +2,7 @@
 
 use super::{around_axis, Odometer};
 use crate::float::graph::{ReduceKind, Tensor};
-use crate::float::quantized::QuantizedSoftmax;
+use crate::float::quantized::{QuantizedAverage, QuantizedSoftmax};
 
 pub(super) fn reduce(input: &Tensor, kind: ReduceKind, axes: &[usize]) -> Vec<f64> {
     let kept: Vec<usize> =
@@ -84,6 +84,13 @@ pub(super) fn quantized_softmax(input: &Tensor, axis: usize, softmax: &Quantized
         shares.into_iter().enumerate().for_each(|(k, share)| data[first + k * inner] = share as f64);
     }
     data
+}
+
+/// Averages of centered integers over the last axis, as centered integers.
+pub(super) fn quantized_average(input: &Tensor, average: &QuantizedAverage) -> Vec<f64> {
+    let size = input.shape.last().copied().unwrap_or(1).max(1);
+    let row = |row: &[f64]| average.apply(&row.iter().map(|&v| v as i64).collect::<Vec<_>>()) as f64;
+    input.data.chunks(size).map(row).collect()
 }
 
 /// Softmax of what is kept; the rest is as good as `−∞`, and 0 where nothing is kept.

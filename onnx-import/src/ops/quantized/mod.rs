@@ -61,6 +61,9 @@ struct Parameters {
     lo: i32,
     hi: i32,
     dtype: DType,
+    /// What onnxruntime adds to the integers to compute with them as uint8, as it does on x86 with int8 between DequantizeLinear and
+    /// QuantizeLinear.
+    shift: i32,
 }
 
 impl Parameters {
@@ -75,14 +78,14 @@ impl Parameters {
             return Err(NodeError::shape("its scale and zero point must be one number each"));
         };
         let (lo, hi) = small_range(dtype)?;
-        Ok(Self { scale: *scale, zero: *zero, lo, hi, dtype })
+        Ok(Self { scale: *scale, zero: *zero, lo, hi, dtype, shift: 0 })
     }
 
     /// The scale that operand 1 of QuantizeLinear holds, with a zero point of zero.
     fn of_type(call: &Call, dtype: DType) -> Result<Self> {
         let (lo, hi) = small_range(dtype)?;
         match scales(call, call.input(1)?)?[..] {
-            [scale] => Ok(Self { scale, zero: 0, lo, hi, dtype }),
+            [scale] => Ok(Self { scale, zero: 0, lo, hi, dtype, shift: 0 }),
             _ => Err(NodeError::shape("its scale must be one number")),
         }
     }
@@ -158,6 +161,9 @@ fn small_range(dtype: DType) -> Result<(i32, i32)> {
         _ => Err(NodeError::data_type(format!("it quantizes to {}, which is no type of 4 to 16 bits", dtype.name()))),
     }
 }
+
+/// From int8 to uint8.
+const UNSIGNED_SHIFT: i32 = 128;
 
 /// Whether a type has 8 bits or fewer: functions of it are small tables.
 fn is_byte(dtype: DType) -> bool {
@@ -345,7 +351,8 @@ fn quantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     if !call.dtype(input).is_float() {
         return Err(NodeError::data_type(format!("its operand is {}, not a float type", call.dtype(input).name())));
     }
-    parameters.quantize(call, input)
+    let shift = if parameters.dtype == DType::Int8 { UNSIGNED_SHIFT } else { 0 };
+    Parameters { shift, ..parameters }.quantize(call, input)
 }
 
 /// Constants with several scales, which training with quantization leaves in floats.

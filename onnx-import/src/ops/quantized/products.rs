@@ -4,9 +4,10 @@ use super::fusion::{fixed_point, fixed_point_rule, operand};
 use super::{is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::error::NodeError;
-use crate::float::graph::{FloatOp, ValueId, Window};
-use crate::float::quantized::{Quantizer, Requantization};
+use crate::float::graph::{FloatOp, UnaryFunction, ValueId, Window};
+use crate::float::quantized::{QuantizedAverage, Quantizer, Requantization, SumOrder};
 use crate::lower::{Call, Dequantized, MatrixProduct};
+use crate::quantize::average_fits;
 use std::sync::Arc;
 
 /// Most sums that are looked at for ties.
@@ -240,36 +241,86 @@ pub(super) fn mean(
     let from = call.shape(input);
     let count: usize = axes.iter().map(|&axis| from[axis]).product();
     let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
-    if from.len() == 4 && axes == [2, 3] {
-        if !call.builder.is_plane_average(value) {
-            note_ties(call, &summands, count, to);
-        }
+    if from.len() == 4 && axes == [2, 3] && call.builder.is_plane_average(value) {
         let average = overall(call, summands, to)?;
         return call.builder.reshape(average, shape).map(Some);
     }
-    let kept = (0..from.len()).filter(|axis| !axes.contains(axis));
-    let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
-    note_ties(call, &summands, count, to);
+    let kept = || (0..from.len()).filter(|axis| !axes.contains(axis));
+    let permutation: Vec<usize> = kept().chain(axes.iter().copied()).collect();
     let rows = call.builder.transpose(summands.integers, &permutation)?;
-    let integers = call.builder.reshape(rows, vec![1, shape.iter().product(), 1, count])?;
+    let places = kept().map(|axis| from[axis]).product();
+    let order = mean_order(&from, axes);
+    let rows = call.builder.reshape(rows, vec![places, count])?;
+    if let Some(average) = in_float32(call, (rows, &summands), count, order, (to, 0))? {
+        return call.builder.reshape(average, shape).map(Some);
+    }
+    let integers = call.builder.reshape(rows, vec![1, places, 1, count])?;
     let average = overall(call, Summands { integers, ..summands }, to)?;
     call.builder.reshape(average, shape).map(Some)
+}
+
+/// The order in which onnxruntime adds up a mean over some axes: what lies side by side in lanes, rows of what is kept one behind another.
+fn mean_order(from: &[usize], axes: &[usize]) -> Option<SumOrder> {
+    let wide: Vec<bool> = (0..from.len()).filter(|&axis| from[axis] != 1).map(|axis| axes.contains(&axis)).collect();
+    let changes = wide.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    match (wide.first(), changes) {
+        (Some(true), 1) => Some(SumOrder::Sequence),
+        (Some(false), 1) => Some(SumOrder::Lanes),
+        _ => None,
+    }
+}
+
+/// Averages of the last axis as the runtime adds them up, where their ties are decided by how it does; tells of them where that can't be
+/// followed.
+fn in_float32(
+    call: &mut Call,
+    (rows, summands): (ValueId, &Summands),
+    count: usize,
+    order: Option<SumOrder>,
+    (to, within): (&Parameters, i32),
+) -> Result<Option<ValueId>> {
+    if !has_ties(summands, count, to) {
+        return Ok(None);
+    }
+    let (Some(order), Some(scale), Some(range)) = (order, summands.scale, summands.range) else {
+        call.builder.note_float32();
+        return Ok(None);
+    };
+    let Quantizer { lo, hi, .. } = to.quantizer();
+    let average = QuantizedAverage { scale, to: to.scale, within, order, lo, hi };
+    if !average_fits(count, &average, range) {
+        call.builder.note_float32();
+        return Ok(None);
+    }
+    let mut shape = call.shape(rows);
+    shape.pop();
+    call.builder.emit(FloatOp::QuantizedAverage { input: rows, average }, shape, DType::Int32).map(Some)
 }
 
 /// What is summed for an average: a quantized tensor of a scale, or fixed-point numbers that are divided already.
 struct Summands {
     integers: ValueId,
     scale: Option<f32>,
+    /// Bounds of the integers of a quantized tensor.
+    range: Option<(i64, i64)>,
+    /// Whether a quantized tensor is cut off between QuantizeLinear and DequantizeLinear, so that the runtime leaves its type as it is.
+    is_clipped: bool,
 }
 
 impl Summands {
     /// Those of an average of `count` elements.
     fn of(call: &mut Call, input: ValueId, count: usize, to: &Parameters) -> Result<Option<Self>> {
         if let Some(source) = operand(call, input)? {
-            return Ok(Some(Self { integers: source.centered, scale: Some(source.scales[0]) }));
+            let zero = i64::from(source.zero_point.unwrap_or(0));
+            let range = call.dtype(source.raw).integer_range().map(|(lo, hi)| (lo as i64 - zero, hi as i64 - zero));
+            let is_clipped = matches!(
+                call.builder.op(source.raw),
+                FloatOp::Unary { function: UnaryFunction::Clip { .. }, .. } | FloatOp::Binary { .. }
+            );
+            return Ok(Some(Self { integers: source.centered, scale: Some(source.scales[0]), range, is_clipped }));
         }
         let integers = fixed_point(call, input, f64::from(to.scale) * count as f64)?;
-        Ok(integers.map(|integers| Self { integers, scale: None }))
+        Ok(integers.map(|integers| Self { integers, scale: None, range: None, is_clipped: false }))
     }
 }
 
@@ -296,18 +347,41 @@ pub(super) fn average(
     }
     let count = window.kernel[0] * window.kernel[1];
     let Some(summands) = Summands::of(call, input, count, to)? else { return Ok(None) };
-    note_ties(call, &summands, count, to);
+    if window.kernel[..] == call.shape(input)[2..] && window.padding == [0; 4] && window.dilation == [1, 1] {
+        // The runtime takes the kernel of global average pooling.
+        return overall(call, summands, to).map(Some);
+    }
     let size = [shape[2], shape[3]];
-    sum(call, summands, window, size, (to, to.zero)).map(Some)
+    let within = to.zero + if summands.is_clipped { 0 } else { to.shift };
+    let rows = windows(call, summands.integers, &window, shape)?;
+    if let Some(average) = in_float32(call, (rows, &summands), count, Some(SumOrder::Sequence), (to, within))? {
+        return Ok(Some(average));
+    }
+    sum(call, summands, window, size, (to, within)).map(Some)
 }
 
-/// Tells of an average that the runtime adds up in float32, where results lie as near to a tie as such sums are rounded.
-fn note_ties(call: &mut Call, summands: &Summands, count: usize, to: &Parameters) {
+/// The elements of each window, with zeros where it lies in the padding.
+fn windows(call: &mut Call, input: ValueId, window: &Window, shape: &[usize]) -> Result<ValueId> {
+    let from = call.shape(input);
+    let Window { kernel, stride, dilation, padding } = *window;
+    let wide = [shape, &[kernel[0] * kernel[1]]].concat();
+    call.builder.view(input, wide, 0.0, |at| {
+        let tap = [at[4] / kernel[1], at[4] % kernel[1]];
+        let place = |axis: usize| {
+            let place = (at[axis + 2] * stride[axis] + tap[axis] * dilation[axis]).checked_sub(padding[axis])?;
+            (place < from[axis + 2]).then_some(place)
+        };
+        Some(((at[0] * from[1] + at[1]) * from[2] + place(0)?) * from[3] + place(1)?)
+    })
+}
+
+/// Whether results of an average that the runtime adds up in float32 lie as near to a tie as such sums are rounded.
+fn has_ties(summands: &Summands, count: usize, to: &Parameters) -> bool {
     /// What a sum of float32 numbers is off by, as a part of it; more than it is off for few numbers.
     const ROUNDING: f64 = 1.0 / (1u64 << 21) as f64;
     /// The largest centered integer.
     const MOST: u64 = 255;
-    let Some(scale) = summands.scale else { return };
+    let Some(scale) = summands.scale else { return false };
     let step = f64::from(scale) / (f64::from(to.scale) * count as f64);
     let is_tie = |sum: u64| {
         let result = sum as f64 * step;
@@ -315,9 +389,7 @@ fn note_ties(call: &mut Call, summands: &Summands, count: usize, to: &Parameters
     };
     // Results beyond the type are cut off.
     let reach = (count as u64).saturating_mul(MOST).min((MOST as f64 / step) as u64);
-    if reach > MAX_TIES || (1..=reach).any(is_tie) {
-        call.builder.note_float32();
-    }
+    reach > MAX_TIES || (1..=reach).any(is_tie)
 }
 
 /// The sum of each window, requantized by the number of its elements.

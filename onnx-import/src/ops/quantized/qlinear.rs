@@ -130,9 +130,9 @@ pub(super) fn mul(call: &mut Call) -> Result<Vec<ValueId>> {
 
 /// An operator on operand 0; scale and zero point of the result are operands 3 and 4.
 fn unary(call: &mut Call, operator: impl Fn(&mut Call, ValueId) -> Result<ValueId>) -> Result<Vec<ValueId>> {
-    let operand = Parameters::real(call, 0)?;
+    let (operand, to) = (Parameters::real(call, 0)?, Parameters::read(call, 3)?);
     let result = operator(call, operand)?;
-    Parameters::read(call, 3)?.quantize(call, result)
+    to.quantize(call, result)
 }
 
 pub(super) fn sigmoid(call: &mut Call) -> Result<Vec<ValueId>> {

@@ -227,6 +227,11 @@ impl Lowering<'_> {
                 let shares = self.integers(value, PlanOp::QuantizedSoftmax { input: rows, softmax: *softmax }, shape);
                 Ok(self.unrolled(value, shares, &self.node(*input).shape.clone(), &[*axis]))
             }
+            FloatOp::QuantizedAverage { input, average } => {
+                let rows = self.rows(value, *input, &[self.node(*input).shape.len() - 1])?;
+                let shape = vec![self.plan.node(rows).shape[0]];
+                Ok(self.integers(value, PlanOp::QuantizedAverage { input: rows, average: *average }, shape))
+            }
             FloatOp::Softmax { input, axis } => self.softmax(value, *input, *axis, None),
             FloatOp::MaskedSoftmax { input, axis, kept } => self.softmax(value, *input, *axis, Some(kept)),
             FloatOp::GatedSoftmax { input, gate, axis, shared } => {
