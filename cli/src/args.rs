@@ -101,6 +101,9 @@ pub(crate) struct ModelOptions {
     /// Whether the calibration samples are those of the input, as none were given.
     #[arg(skip)]
     pub(crate) calibrated_on_input: bool,
+    /// The input that the program is made for, whose sizes its dynamic dimensions take.
+    #[arg(skip)]
+    pub(crate) made_for: Option<PathBuf>,
     /// Bits of an activation, 8 to 16; without it the fewest that keep the accuracy of the float model
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
     pub(crate) bits: Option<u32>,
@@ -115,7 +118,8 @@ pub(crate) struct ModelOptions {
     /// What the layout is chosen for
     #[arg(long, value_enum, value_name = "OBJECTIVE")]
     pub(crate) optimize: Option<ObjectiveChoice>,
-    /// Size of a dynamic dimension of the model (1 without it); may be repeated
+    /// Size of a dynamic dimension of the model, by its name or as INPUT#AXIS where it has none; without it that of the input or of the
+    /// calibration samples where they tell it, else 1; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub(crate) dims: Vec<Dimension>,
     /// Prove so many samples at once, whose weights are read once: inputs and outputs have them as their first axis

@@ -94,8 +94,10 @@ fn verbs_one_by_one_and_what_a_verifier_refuses() {
     flipped[good.len() / 2] ^= 1;
     fs::write(file("flipped.zkp"), &flipped).expect("writable");
     verify(&vk, &file("flipped.zkp")).fails(1, &["REFUSED"]);
-    fs::write(file("cut.zkp"), &good[..good.len() - 7]).expect("writable");
-    verify(&vk, &file("cut.zkp")).fails(1, &["REFUSED"]);
+    for length in [good.len() - 7, 30, 0] {
+        fs::write(file("cut.zkp"), &good[..length]).expect("writable");
+        verify(&vk, &file("cut.zkp")).fails(2, &["cut.zkp", "the file is cut off"]);
+    }
     verify(&vk, &patient).fails(2, &["no file of zkinfer"]);
 
     let other = tempfile::tempdir().expect("a folder");

@@ -215,11 +215,11 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    /// Whether the file is of another making (no file of zkinfer, of another kind or version) or could not be read at
-    /// all, rather than a damaged one of the expected kind.
-    pub fn is_foreign(&self) -> bool {
+    /// Whether the file is none to judge: of another making (no file of zkinfer, of another kind or version), cut off, or not
+    /// to be read at all. Any other is a whole file of the expected kind that was altered.
+    pub fn is_unreadable(&self) -> bool {
         use ContainerError::*;
-        matches!(self, Io { .. } | Magic | UnknownKind(_) | WrongKind { .. } | Version { .. })
+        matches!(self, Io { .. } | Magic | UnknownKind(_) | WrongKind { .. } | Version { .. } | Truncated { .. })
     }
 }
 
@@ -511,10 +511,12 @@ mod tests {
     fn every_truncation_and_any_extension_is_noticed() {
         let file = file();
         for length in 0..file.len() {
-            assert!(matches!(decoded(&file[..length]), Err(ContainerError::Truncated { .. })), "{length} bytes");
+            let error = decoded(&file[..length]).expect_err("it is cut off");
+            assert!(matches!(error, ContainerError::Truncated { .. }) && error.is_unreadable(), "{length} bytes");
         }
         let longer = [&file[..], &[0]].concat();
-        assert!(matches!(decoded(&longer), Err(ContainerError::TrailingBytes { .. })));
+        let error = decoded(&longer).expect_err("it is altered");
+        assert!(matches!(error, ContainerError::TrailingBytes { .. }) && !error.is_unreadable());
     }
 
     #[test]
@@ -530,8 +532,8 @@ mod tests {
         assert!(matches!(decoded(&key), Err(ContainerError::WrongKind { found: Kind::ProvingKey, .. })));
         assert!(matches!(with(12, &[1]), Err(ContainerError::Version { found: 1, supported: 2, .. })));
         assert!(matches!(with(16, &[0xff; 8]), Err(ContainerError::TooLarge { .. })));
-        assert!(with(12, &[1]).is_err_and(|error| error.is_foreign()));
-        assert!(with(30, &[0xee]).is_err_and(|error| !error.is_foreign()));
+        assert!(with(12, &[1]).is_err_and(|error| error.is_unreadable()));
+        assert!(with(30, &[0xee]).is_err_and(|error| !error.is_unreadable()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use prover::report::peak_rss_bytes;
 use prover::EngineOptions;
+use serde_json::json;
 
 use crate::args::{CompileArgs, VisibilityOptions, WeightsRule};
 use crate::artifacts;
@@ -37,5 +38,6 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     report.peak_rss_bytes = peak_rss_bytes();
     let report = report.with("program_bytes", compiled.artifact.bytes);
     let report = report.with("program_digest", compiled.artifact.digest.to_string());
+    let report = report.with("dimensions", json!(compiled.artifact.recipe.dims));
     printer.report(&report.with("quantization", model::accuracy(&compiled.report)))
 }

@@ -3,6 +3,7 @@
 use circuits::layout::{Layout, Objective};
 use prover::memory::{MemoryError, MemoryPlan, Spill};
 use prover::EngineOptions;
+use serde_json::json;
 use verifier::evm::{self, EvmCosts};
 
 use crate::args::{EstimateArgs, WeightsRule};
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &EstimateArgs, printer: Printer) -> Outcome {
     let report = report.with("engine", expected.engine.to_string()).with("memory_plan", expected.memory_plan());
     let least = expected.plan.map(|_| MemoryPlan::least(layout));
     let report = report.with("least_memory_bytes", least).with("estimated", true);
+    let report = report.with("dimensions", json!(artifact.recipe.dims));
     let costs = on_chain.as_ref();
     printer.report(
         &report

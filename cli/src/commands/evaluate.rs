@@ -21,7 +21,7 @@ use crate::salts;
 /// The program or the data can't be used, or a proof is not accepted.
 pub(crate) fn run(args: &EvaluateArgs, printer: Printer) -> Outcome {
     let visibility = VisibilityOptions::default();
-    let options = model::calibrated_on(&args.data, &args.program, &args.options, &visibility)?;
+    let options = model::made_for(&args.data, &args.program, &args.options, &visibility)?;
     let artifact = model::load(&args.program, &options, &visibility, printer)?;
     let samples = Samples::read(&args.data).map_err(Failure::misuse)?;
     let scored = score(args, &artifact, &samples, printer)?;
@@ -47,7 +47,7 @@ fn score(
     let options = AccuracyOptions { limit, metric: args.metric.map(Metric::from), batch };
     // The recorded outputs are those of another runtime, and so the better judge; without them the model is run.
     let graph = match samples.recorded_outputs(0).is_empty() && !is_artifact(&args.program)? {
-        true => Some(model::import(&args.program, &args.options, printer)?),
+        true => Some(model::import(&args.program, &artifact.recipe.dims, printer)?),
         false => None,
     };
     let reference = graph.as_ref().map_or(FloatReference::Recorded, FloatReference::Graph);

@@ -1,6 +1,6 @@
 //! `zkinfer prove`: everything from a model and an input, or several, to verified proofs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
     };
     let folder = Folder::create(&args.out)?;
     let places = places(args, &folder)?;
-    let model_options = model::calibrated_on(&args.input[0], &args.model, &args.options, &args.visibility)?;
+    let model_options = model::made_for(&args.input[0], &args.model, &args.options, &args.visibility)?;
     let (mut artifact, program_reused) =
         model::load_into(&folder, &args.model, &model_options, &args.visibility, printer)?;
     // Before the heavy stages, so that an input that does not fit costs nothing.
@@ -89,6 +89,7 @@ pub(crate) fn run(args: &ProveArgs, printer: Printer) -> Outcome {
         expected: &expected,
         engine: options.engine,
         device: hardware.name(),
+        dimensions: &artifact.recipe.dims,
         program_reused,
         insecure_srs,
         printer,
@@ -146,6 +147,7 @@ struct Session<'a> {
     expected: &'a Expectation,
     engine: Engine,
     device: &'static str,
+    dimensions: &'a BTreeMap<String, usize>,
     program_reused: bool,
     insecure_srs: bool,
     printer: Printer,
@@ -214,6 +216,7 @@ impl Session<'_> {
             .with("derive_cpu_seconds", made.derive_cpu_seconds)
             .with("insecure_srs", self.insecure_srs)
             .with("device", self.device)
+            .with("dimensions", json!(self.dimensions))
             .with("engine", self.expected.engine.to_string())
             .with("memory_plan", self.expected.memory_plan())
             .with("digests", digests)

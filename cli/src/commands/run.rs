@@ -14,7 +14,7 @@ use crate::report::Report;
 /// The program or the input can't be used.
 pub(crate) fn run(args: &RunArgs, printer: Printer) -> Outcome {
     let visibility = VisibilityOptions::default();
-    let options = model::calibrated_on(&args.input.input, &args.program, &args.options, &visibility)?;
+    let options = model::made_for(&args.input.input, &args.program, &args.options, &visibility)?;
     let artifact = model::load(&args.program, &options, &visibility, printer)?;
     let program = &artifact.program;
     let inputs = inference::read_inputs(program, &args.input.input, args.input.sample, printer)?;

@@ -77,11 +77,11 @@ fn registered(registration: &Path, link: Option<&PathBuf>, proof: &Path) -> Outc
     Ok((read_registration(registration)?, link))
 }
 
-/// Reads a registration. A damaged one is refused, as a proof is.
+/// Reads a registration. An altered one is refused, as a proof is.
 fn read_registration(path: &Path) -> Outcome<Registration> {
     Registration::read(path).map_err(|error| {
-        let foreign = matches!(&error, RegistrationError::Container(error) if error.is_foreign());
-        let failure = if foreign { Failure::misuse(error) } else { Failure::refused(error).context("REFUSED") };
+        let unreadable = matches!(&error, RegistrationError::Container(error) if error.is_unreadable());
+        let failure = if unreadable { Failure::misuse(error) } else { Failure::refused(error).context("REFUSED") };
         failure.context(path.display().to_string())
     })
 }
@@ -191,11 +191,10 @@ fn verify_shown(
     Ok(judge(policy, key, Some(&asked), file, model))
 }
 
-/// Reads the bytes of a proof's file. A file that is no proof of this release is misuse; a damaged proof is refused.
+/// Reads the bytes of a proof's file. A file that is no whole proof of this release is misuse; an altered proof is refused.
 fn read_proof(path: &Path) -> Outcome<Vec<u8>> {
     container::read_file(Kind::Proof, path).map_err(|error| {
-        let foreign = error.is_foreign();
-        let failure = if foreign { Failure::misuse(error) } else { refused(Refusal::File(error)) };
+        let failure = if error.is_unreadable() { Failure::misuse(error) } else { refused(Refusal::File(error)) };
         failure.context(path.display().to_string())
     })
 }

@@ -21,6 +21,7 @@ use serde_json::{json, Value};
 use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule, WeightsRule};
 use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
 use crate::exit::{Failure, OrFail, Outcome};
+use crate::pipeline::dimensions::{self, Dimensions};
 use crate::pipeline::keys::read_key;
 use crate::printer::Printer;
 
@@ -45,18 +46,20 @@ pub(crate) fn load(
 ) -> Outcome<ProgramArtifact> {
     if is_artifact(path)? {
         refuse_options(path, options, visibility)?;
-        return ProgramArtifact::read(path);
+        let artifact = ProgramArtifact::read(path)?;
+        dimensions::print_recorded(printer, &artifact.recipe.dims)?;
+        return Ok(artifact);
     }
     Ok(compile(path, options, visibility, 0, printer)?.artifact)
 }
 
-/// The options with the samples of the input in the place of calibration samples that were not given: the scales of a program fit at least
-/// the input that it is made for. Scales are public, so only inputs that are public too are taken; and those of other models stay as
-/// they are.
+/// The options for a program that is made for an input: dynamic dimensions take its sizes, and its samples are in the place of
+/// calibration samples that were not given, so that the scales fit at least this input. Scales are public, so only inputs that are public
+/// too are taken; and those of other models stay as they are.
 ///
 /// # Errors
 /// A file can't be read.
-pub(crate) fn calibrated_on(
+pub(crate) fn made_for(
     input: &Path,
     path: &Path,
     options: &ModelOptions,
@@ -66,10 +69,14 @@ pub(crate) fn calibrated_on(
     let public = audience.input == Visibility::Public
         && audience.inputs.iter().all(|name| audience.ports[name] == Visibility::Public)
         && !audience.private_weights;
-    if options.calibration.is_some() || options.like.is_some() || !public || is_artifact(path)? || is_artifact(input)? {
+    if is_artifact(path)? || is_artifact(input)? {
         return Ok(options.clone());
     }
-    Ok(ModelOptions { calibration: Some(input.to_path_buf()), calibrated_on_input: true, ..options.clone() })
+    let made_for = ModelOptions { made_for: Some(input.to_path_buf()), ..options.clone() };
+    match options.calibration.is_some() || options.like.is_some() || !public {
+        true => Ok(made_for),
+        false => Ok(ModelOptions { calibration: made_for.made_for.clone(), calibrated_on_input: true, ..made_for }),
+    }
 }
 
 /// Like [`load`], and leaves the program in the folder. Tells whether the one there could be kept: without calibration samples of its own,
@@ -93,17 +100,19 @@ pub(crate) fn load_into(
         artifact.write(&folder.program)?;
         return Ok((artifact, false));
     }
-    let mut recipe = Recipe::of(options)?;
+    let dimensions = Dimensions::of(path, options)?;
+    let mut recipe = Recipe::of(options, dimensions.sizes())?;
     if let Some(there) = there {
         if options.calibration.is_none() || options.calibrated_on_input {
             recipe.calibration = there.recipe.calibration;
         }
         if is_made_from(&there, path, &recipe, visibility)? {
             printer.field("reused", folder.program.display())?;
+            dimensions.print(printer)?;
             return Ok((there, true));
         }
     }
-    let compiled = compile(path, options, visibility, 0, printer)?;
+    let compiled = compile_at(path, &dimensions, options, visibility, 0, printer)?;
     compiled.artifact.write(&folder.program)?;
     Ok((compiled.artifact, false))
 }
@@ -123,7 +132,20 @@ pub(crate) fn compile(
         let fault = anyhow!("{}: an ONNX model is expected, and this is a file of zkinfer", path.display());
         return Err(Failure::misuse(fault));
     }
-    let recipe = Recipe::of(options)?;
+    compile_at(path, &Dimensions::of(path, options)?, options, visibility, worst_nodes, printer)
+}
+
+/// [`compile`] of a model whose dimensions have these sizes.
+fn compile_at(
+    path: &Path,
+    dimensions: &Dimensions,
+    options: &ModelOptions,
+    visibility: &VisibilityOptions,
+    worst_nodes: usize,
+    printer: Printer,
+) -> Outcome<Compiled> {
+    let recipe = Recipe::of(options, dimensions.sizes())?;
+    dimensions.print(printer)?;
     if options.calibrated_on_input {
         printer.warn(
             "no calibration samples were given: ranges come from the samples of the input, which say little of other inputs where they are \
@@ -131,19 +153,17 @@ pub(crate) fn compile(
         );
     }
     let sources = Sources { model: path, first: options.like.as_deref(), calibration: options.calibration.as_deref() };
-    compile_with(&sources, recipe, &Audience::of(visibility), worst_nodes, printer)
+    let warnings = dimensions.warnings().collect();
+    compile_with(&sources, recipe, &Audience::of(visibility), worst_nodes, warnings, printer)
 }
 
-/// Imports a model as a float graph.
+/// Imports a model as a float graph, its dynamic dimensions with these sizes.
 ///
 /// # Errors
 /// The model is refused.
-pub(crate) fn import(path: &Path, options: &ModelOptions, printer: Printer) -> Outcome<FloatGraph> {
-    import_with(path, &ImportOptions { dims: Recipe::of(options)?.dims }, printer)
-}
-
-fn import_with(path: &Path, options: &ImportOptions, printer: Printer) -> Outcome<FloatGraph> {
-    let graph = printer.stage("import", None, || import_file(path, options));
+pub(crate) fn import(path: &Path, dims: &BTreeMap<String, usize>, printer: Printer) -> Outcome<FloatGraph> {
+    let options = ImportOptions { dims: dims.clone() };
+    let graph = printer.stage("import", None, || import_file(path, &options));
     graph.map_err(|error| import_failure(error).context(path.display().to_string()))
 }
 
@@ -186,7 +206,7 @@ pub(crate) fn compile_again(
     }
     let audience = Audience::of_program(&recorded.program);
     let sources = Sources { model: path, first: None, calibration };
-    Ok(compile_with(&sources, recipe, &audience, 0, printer)?.artifact)
+    Ok(compile_with(&sources, recipe, &audience, 0, Vec::new(), printer)?.artifact)
 }
 
 /// Lays a program out as its recipe says.
@@ -229,7 +249,7 @@ fn layout_failure(error: LayoutError) -> Failure {
 }
 
 impl Recipe {
-    fn of(options: &ModelOptions) -> Outcome<Self> {
+    fn of(options: &ModelOptions, dims: BTreeMap<String, usize>) -> Outcome<Self> {
         let calibration = match &options.calibration {
             Some(path) => Calibration::Samples(file_digest(path)?),
             None => Calibration::Random,
@@ -242,7 +262,7 @@ impl Recipe {
         Ok(Self {
             bits,
             ranges: options.ranges.unwrap_or_default(),
-            dims: options.dims.iter().map(|dimension| (dimension.name.clone(), dimension.size)).collect(),
+            dims,
             layout: LayoutOptions {
                 objective: options.optimize.map_or_else(Objective::default, Objective::from),
                 k: options.rows,
@@ -301,12 +321,15 @@ fn compile_with(
     recipe: Recipe,
     audience: &Audience,
     worst_nodes: usize,
+    warnings: Vec<String>,
     printer: Printer,
 ) -> Outcome<Compiled> {
     let named = || sources.model.display().to_string();
-    let import = |path| import_with(path, &ImportOptions { dims: recipe.dims.clone() }, printer);
-    let graph = import(sources.model)?;
-    let first = sources.first.map(import).transpose()?;
+    let graph = import(sources.model, &recipe.dims, printer)?;
+    let first = match sources.first {
+        Some(first) => Some(import(first, &dimensions::known_to(first, &recipe.dims)?, printer)?),
+        None => None,
+    };
     let samples = match sources.calibration {
         Some(file) => Some(Samples::read(file).map_err(Failure::misuse)?),
         None => None,
@@ -333,10 +356,11 @@ fn compile_with(
         _ => named(),
     };
     let compiled = compiled.map_err(|error| (at_fault(&error), error));
-    let Compilation { mut program, report, .. } =
+    let Compilation { mut program, mut report, .. } =
         compiled.map_err(|(file, error)| quantize_failure(error).context(file))?;
     // Nothing of the float models is read any more.
     drop((graph, first, samples));
+    report.warnings.splice(..0, warnings);
     print_accuracy(printer, &report)?;
     program = batched(program, &recipe, printer)?;
     if audience.private_weights {
@@ -423,7 +447,7 @@ fn quantize_failure(error: QuantizeError) -> Failure {
 }
 
 /// Files that are no models are misuse; models that are refused are a failure of the work.
-fn import_failure(error: ImportError) -> Failure {
+pub(crate) fn import_failure(error: ImportError) -> Failure {
     let remedy = match &error {
         ImportError::Node { error: NodeError::UnknownDomain { domain }, .. } if domain == "com.microsoft.nchwc" => {
             Some("onnxruntime wrote the file for one kind of processor: take the original, or write it at ORT_ENABLE_EXTENDED")
@@ -435,9 +459,8 @@ fn import_failure(error: ImportError) -> Failure {
             Some("export the model with concrete shapes, or give sizes of dynamic dimensions by --dim NAME=SIZE")
         }
         ImportError::Node { error: NodeError::Shape(_), .. } => {
-            Some("sizes of dynamic dimensions, if the model has any, are 1 unless they are given by --dim NAME=SIZE")
+            Some("sizes of dynamic dimensions, if the model has any, are given by --dim NAME=SIZE, else those of the samples, else 1")
         }
-        ImportError::UnknownDimension { .. } => Some("give --dim with one of these names"),
         ImportError::OperatorSet { .. } => Some("export the model with another opset"),
         _ => None,
     };

@@ -21,7 +21,22 @@ fn length(mut value: usize) -> Vec<u8> {
 }
 
 fn port(name: &str, sizes: &[usize]) -> Vec<u8> {
-    let shape: Vec<u8> = sizes.iter().flat_map(|&size| bytes(1, &number(1, size))).collect();
+    let axes: Vec<Vec<u8>> = sizes.iter().map(|&size| number(1, size)).collect();
+    port_of(name, &axes)
+}
+
+/// A port some of whose axes have a name in the place of a size, or nothing at all where it is empty.
+fn open_port(name: &str, axes: &[&str]) -> Vec<u8> {
+    let axis = |axis: &&str| match axis.parse() {
+        Ok(size) => number(1, size),
+        Err(_) if axis.is_empty() => Vec::new(),
+        Err(_) => bytes(2, axis.as_bytes()),
+    };
+    port_of(name, &axes.iter().map(axis).collect::<Vec<_>>())
+}
+
+fn port_of(name: &str, axes: &[Vec<u8>]) -> Vec<u8> {
+    let shape: Vec<u8> = axes.iter().flat_map(|axis| bytes(1, axis)).collect();
     let tensor = [number(1, 1), bytes(2, &shape)].concat();
     [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat()
 }
@@ -75,6 +90,18 @@ pub fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[
         bytes(5, &floats("w", &[rows, columns], weights)),
         bytes(11, &port(input, &[1, rows])),
         bytes(12, &port(output, &[1, columns])),
+    ])
+}
+
+/// `y = max(0, x · weights)` for `x` with axes of which some are left open; the weights `[rows, columns]`.
+pub fn open_layer(axes: &[&str], [rows, columns]: [usize; 2], weights: &[f32]) -> Vec<u8> {
+    model(&[
+        bytes(1, &node("MatMul", &["x", "w"], "sum")),
+        bytes(1, &node("Relu", &["sum"], "y")),
+        bytes(2, b"open"),
+        bytes(5, &floats("w", &[rows, columns], weights)),
+        bytes(11, &open_port("x", axes)),
+        bytes(12, &open_port("y", &vec![""; axes.len()])),
     ])
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 /// How a model is imported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Sizes of dynamic dimensions by name; those not listed, and those without a name, are 1.
+    /// Sizes of dynamic dimensions by name, or as `INPUT#AXIS` where they have none; those not listed are 1.
     pub dims: BTreeMap<String, usize>,
 }
 

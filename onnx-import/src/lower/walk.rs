@@ -5,6 +5,7 @@ mod loops;
 use super::attributes::Attributes;
 use super::scope::Scope;
 use super::{takes_texts, Builder, Call};
+use crate::declared::{declared_shape, fed, DeclaredSize};
 use crate::dtype::DType;
 use crate::error::{ImportError, NodeError};
 use crate::float::graph::{FloatGraph, FloatPort, Tensor, ValueId};
@@ -82,10 +83,9 @@ impl<'m> Walk<'m> {
         options: &ImportOptions,
         scope: &mut Scope,
     ) -> Result<Vec<FloatPort>, ImportError> {
-        let stored: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         let mut ports: Vec<FloatPort> = vec![];
         let mut dimensions = BTreeSet::new();
-        for input in graph.input.iter().filter(|input| !stored.contains(input.name.as_str())) {
+        for input in fed(graph) {
             let refuse = |reason: String| ImportError::Input { name: input.name.clone(), reason };
             if ports.iter().any(|port| port.name == input.name) {
                 return Err(refuse("it is listed twice".into()));
@@ -372,17 +372,15 @@ fn input_type(
         let remedy = if name == "string" { "; encode it as integers before the model" } else { "" };
         format!("element type {name} is not supported{remedy}")
     })?;
-    let shape = tensor.shape.as_ref().ok_or("its shape is not declared; export the model with a shape")?;
     let mut sizes = vec![];
-    for dimension in &shape.dim {
-        let name = dimension.dim_param.as_deref().filter(|name| !name.is_empty());
-        let size = match (dimension.dim_value, name) {
-            (Some(size), _) => usize::try_from(size).map_err(|_| format!("size {size} is negative"))?,
-            (None, Some(name)) => {
-                dimensions.insert(name.to_owned());
-                options.dims.get(name).copied().unwrap_or(1)
+    for declared in declared_shape(input)? {
+        let size = match declared {
+            DeclaredSize::Fixed(size) => size,
+            DeclaredSize::Dynamic(name) => {
+                let size = options.dims.get(&name).copied().unwrap_or(1);
+                dimensions.insert(name);
+                size
             }
-            (None, None) => 1,
         };
         if size == 0 {
             return Err("it has no elements".into());

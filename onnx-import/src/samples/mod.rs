@@ -15,6 +15,7 @@
 //! the samples may be such entries: those that follow one another make up an input, and what is left at the end is not used.
 
 mod csv;
+mod dimensions;
 mod json;
 mod npy;
 mod proto;

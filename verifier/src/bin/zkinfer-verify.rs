@@ -101,9 +101,9 @@ impl Request {
 fn judge(arguments: &Arguments) -> Result<(Result<Statement, ModelRefusal>, f64), Failure> {
     let key =
         VerifyingKey::read(&arguments.key).map_err(|source| Failure::Key { path: arguments.key.clone(), source })?;
-    let foreign = |source| Failure::Proof { path: arguments.proof.clone(), source };
+    let unreadable = |source| Failure::Proof { path: arguments.proof.clone(), source };
     let file = match container::read_file(Kind::Proof, &arguments.proof) {
-        Err(error) if error.is_foreign() => return Err(foreign(error)),
+        Err(error) if error.is_unreadable() => return Err(unreadable(error)),
         Err(error) => return Ok((Err(Refusal::from(error).into()), 0.0)),
         Ok(file) => file,
     };
