@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail, Context, Result};
 use clap::{Args, Parser, Subcommand};
+use onnx_import::declared_inputs;
+use onnx_import::samples::{InputSpec, Samples};
 use serde_json::Value;
 use zkinfer_benches::clock;
 use zkinfer_benches::record::{self, Record};
@@ -185,8 +187,7 @@ fn measure(options: &Options, entry: &Entry) -> Result<Measurement> {
     let zkinfer = |arguments: &[&str]| zkinfer(options, arguments);
     let text = |path: &Path| path.display().to_string();
     let (model, data, runs) = (text(&folder.join("model.onnx")), text(&folder.join("test.npz")), folder.join("io.npz"));
-    let calibration = folder.join("calibration.npz");
-    let calibration = if calibration.exists() { text(&calibration) } else { data.clone() };
+    let calibration = text(&calibration(&folder, work.path())?);
 
     let (program, out) = (text(&program), text(work.path()));
     let mut compile = vec!["compile", &model, "-o", &program, "--calibration", &calibration];
@@ -208,6 +209,38 @@ fn measure(options: &Options, entry: &Entry) -> Result<Measurement> {
     });
     let proofs = proofs.collect::<Result<_>>()?;
     Ok(Measurement { setup, evaluation, proofs })
+}
+
+/// The samples that scales and bits are chosen by: those of the folder, or else the inputs of the first half of the labelled ones, which are
+/// written into the other folder without their labels.
+fn calibration(folder: &Path, work: &Path) -> Result<PathBuf> {
+    let own = folder.join("calibration.npz");
+    if own.exists() {
+        return Ok(own);
+    }
+    let inputs = declared_inputs(&folder.join("model.onnx"))?;
+    let samples = Samples::read(folder.join("test.npz"))?;
+    let sizes = samples.dimensions(&inputs);
+    let specs: Vec<InputSpec> = inputs.iter().map(|input| InputSpec::of_declared(input, &sizes)).collect();
+    let half = samples.count(&specs)?.div_ceil(2);
+    let mut lists: Vec<Vec<Value>> = vec![Vec::new(); specs.len()];
+    for sample in 0..half {
+        for (list, tensor) in lists.iter_mut().zip(samples.inputs(&specs, sample)?) {
+            list.push(nested(&tensor.shape, &tensor.data));
+        }
+    }
+    let named = specs.iter().zip(lists).map(|(spec, list)| (spec.name.clone(), Value::Array(list)));
+    let path = work.join("calibration.json");
+    fs::write(&path, Value::Object(named.collect()).to_string())?;
+    Ok(path)
+}
+
+/// The elements of a tensor as nested lists.
+fn nested(shape: &[usize], data: &[f64]) -> Value {
+    match shape.split_first() {
+        Some((_, rest)) => data.chunks(rest.iter().product()).map(|part| nested(rest, part)).collect(),
+        None => data[0].into(),
+    }
 }
 
 /// What the model's score is, in the words of `zkinfer evaluate`.
@@ -294,6 +327,28 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), count, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn calibration_has_half_of_the_inputs_and_no_labels() {
+        let medical = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/medical");
+        let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+        let [model, work] = folders.each_ref().map(tempfile::TempDir::path);
+        fs::copy(medical.join("model.onnx"), model.join("model.onnx")).expect("readable");
+        fs::copy(medical.join("calibration.npz"), model.join("test.npz")).expect("readable");
+        let made = Samples::read(calibration(model, work).expect("a file")).expect("samples");
+        let all = Samples::read(model.join("test.npz")).expect("samples");
+        let inputs = declared_inputs(&model.join("model.onnx")).expect("a model");
+        let specs: Vec<_> =
+            inputs.iter().map(|input| InputSpec::of_declared(input, &made.dimensions(&inputs))).collect();
+        let [half, whole] = [&made, &all].map(|samples| samples.count(&specs).expect("they fit"));
+        assert_eq!(half, whole.div_ceil(2));
+        for sample in [0, half - 1] {
+            let [made, all] = [&made, &all].map(|samples| samples.inputs(&specs, sample).expect("a sample"));
+            assert_eq!(made, all);
+        }
+        assert!(made.labels().is_empty());
+        assert_eq!(nested(&[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]).to_string(), "[[[1.0,2.0]],[[3.0,4.0]]]");
     }
 
     #[test]

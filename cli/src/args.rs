@@ -104,7 +104,8 @@ pub(crate) struct ModelOptions {
     /// The input that the program is made for, whose sizes its dynamic dimensions take.
     #[arg(skip)]
     pub(crate) made_for: Option<PathBuf>,
-    /// Bits of an activation, 8 to 16; without it the fewest that keep the accuracy of the float model
+    /// Bits of an activation, 8 to 16; without it the fewest that agree with the float model on the calibration samples, whose labels
+    /// have no say
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
     pub(crate) bits: Option<u32>,
     /// Choose the fewest bits that keep this part of the float model's accuracy, such as 0.999: of the score where the samples

@@ -222,7 +222,7 @@ pub struct Fidelity {
     /// Share of samples on which output 0 has the same largest element, near ties aside, where the float model usually decides
     /// clearly between its elements, as classifiers do.
     pub agreement: Option<f64>,
-    /// The least part of the variance of a real output that the program keeps, where it is neither scored nor decides: 1 less the mean square
+    /// The least part of the variance of a real output that the program keeps, where the model does not decide: 1 less the mean square
     /// of the differences over that of the float outputs from their means over the samples, element by element. As much of the
     /// coefficient of determination is kept of a model that predicts well.
     pub explained: Option<f64>,
@@ -233,35 +233,23 @@ pub struct Fidelity {
 }
 
 impl Fidelity {
-    /// Largest loss of a share of right answers.
-    const SHARE_LOSS: f64 = 0.005;
-    /// Largest loss of R².
-    const R_SQUARED_LOSS: f64 = 0.002;
     /// Smallest part of the variance of outputs that is kept where nothing else judges them.
-    const EXPLAINED: f64 = 1.0 - 2.0 * Self::R_SQUARED_LOSS;
-    /// Largest growth of a mean squared error.
-    const ERROR_GROWTH: f64 = 1.02;
-    /// Smallest agreement where there are no labels.
+    const EXPLAINED: f64 = 0.996;
+    /// Smallest share of samples with the same decision, and of labels that are the same.
     const AGREEMENT: f64 = 0.99;
     /// Largest root mean square of the differences, as a part of the range.
     const RELATIVE: f64 = 0.02;
 
-    /// Whether the program keeps the accuracy of the float model.
+    /// Whether the program agrees with the float model. Labels have no say: a program that is chosen by a score has a better one on these
+    /// samples than on others.
     pub fn is_good(&self) -> bool {
-        let scored = match self.scores {
-            Some((Metric::RSquared, float, integer)) => integer >= float - Self::R_SQUARED_LOSS,
-            Some((Metric::MeanSquaredError, float, integer)) => integer <= float * Self::ERROR_GROWTH,
-            Some((_, float, integer)) => integer >= float - Self::SHARE_LOSS,
-            None => {
-                self.agreement.is_none_or(|share| share >= Self::AGREEMENT)
-                    && self.explained.is_none_or(|part| part >= Self::EXPLAINED)
-            }
-        };
+        let agrees = self.agreement.is_none_or(|share| share >= Self::AGREEMENT)
+            && self.explained.is_none_or(|part| part >= Self::EXPLAINED);
         let close = |(difference, &index): (&Difference, &bool)| match index {
             true => difference.wrong <= 1.0 - Self::AGREEMENT,
             false => difference.relative() <= Self::RELATIVE,
         };
-        scored && self.differences.iter().zip(&self.indices).all(close)
+        agrees && self.differences.iter().zip(&self.indices).all(close)
     }
 
     /// How much of the float model's accuracy the program keeps, 1 for all of it: the least of what is kept of the score and of
@@ -328,9 +316,7 @@ fn fidelity_by(
     let decided = float.iter().filter(|outputs| margin(&outputs[0].data) > DECISIVE_MARGIN * width).count();
     let same = || pairs(0).filter(|(a, b)| agrees(&a.data, &b.data, width)).count();
     let agreement = (2 * decided > float.len()).then(|| same() as f64 / float.len() as f64);
-    let agreement = agreement.filter(|_| metric.is_none_or(|metric| metric == Metric::Argmax));
-    let judged = metric.is_some() || agreement.is_some();
-    let explained = (0..outputs).filter(|&j| !judged && !indices.get(j).is_some_and(|&index| index));
+    let explained = (0..outputs).filter(|&j| agreement.is_none() && !indices.get(j).is_some_and(|&index| index));
     let explained = explained.filter_map(|j| explained_part(float, j, differences[j].rms)).reduce(f64::min);
     Fidelity {
         samples: float.len(),
@@ -631,7 +617,18 @@ mod tests {
         let far = fidelity(0.05, &[]);
         assert!(!far.is_good() && far.explained.is_some_and(|part| part > 0.99 && part < 0.996), "{far:?}");
         let labels: Vec<_> = samples(0.0).into_iter().flatten().collect();
-        assert_eq!(fidelity(0.05, &labels).explained, None);
+        let scored = fidelity(0.05, &labels);
+        assert!(scored.scores.is_some() && !scored.is_good(), "{scored:?}");
+        assert_eq!(scored.explained, far.explained);
+    }
+
+    #[test]
+    fn labels_have_no_say_in_what_is_good() {
+        for integer in [0.2, 0.8, 1.0] {
+            let scores = Some((Metric::Argmax, 0.8, integer));
+            assert!(fidelity_of(scores, Some(0.995), 0.01, 0.0).is_good());
+            assert!(!fidelity_of(scores, Some(0.98), 0.01, 0.0).is_good());
+        }
     }
 
     #[test]

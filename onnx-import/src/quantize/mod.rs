@@ -71,8 +71,8 @@ const WORST_SAMPLES: usize = 4;
 /// How many bits activations have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Bits {
-    /// The fewest of 8, 9, 10, 12, 14 and 16 that keep the accuracy of the float model on the calibration samples; 12 if none
-    /// does.
+    /// The fewest of 8, 9, 10, 12, 14 and 16 that agree with the float model on the calibration samples ([`Fidelity::is_good`]), whose
+    /// labels have no say; 12 if none does.
     #[default]
     Auto,
     /// The fewest of 8, 9, 10, 12, 14 and 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; 12 if for none.

@@ -10,7 +10,8 @@ impl Samples {
     /// tell: the size of a first axis that may as well count the samples, and all of an array that does not fit its input.
     pub fn dimensions(&self, inputs: &[DeclaredInput]) -> BTreeMap<String, usize> {
         let dimensions = dynamic_dimensions(inputs);
-        let specs: Vec<InputSpec> = inputs.iter().map(smallest).collect();
+        let ones = BTreeMap::new();
+        let specs: Vec<InputSpec> = inputs.iter().map(|input| InputSpec::of_declared(input, &ones)).collect();
         let mut sizes = BTreeMap::new();
         for (position, input) in inputs.iter().enumerate() {
             let Ok(array) = self.find(&specs, position, 0) else { continue };
@@ -62,20 +63,6 @@ fn first_counts(input: &DeclaredInput, dimensions: &[DynamicDimension]) -> bool 
     match input.shape.first() {
         Some(DeclaredSize::Dynamic(name)) => dimensions.iter().any(|known| known.name == *name && known.counts_samples),
         _ => true,
-    }
-}
-
-/// An input with size 1 along each of its dynamic dimensions.
-fn smallest(input: &DeclaredInput) -> InputSpec {
-    let size = |size: &DeclaredSize| match size {
-        DeclaredSize::Fixed(size) => *size,
-        DeclaredSize::Dynamic(_) => 1,
-    };
-    InputSpec {
-        name: input.name.clone(),
-        shape: input.shape.iter().map(size).collect(),
-        integer: false,
-        nullable: true,
     }
 }
 

@@ -30,6 +30,7 @@ use circuits::interface::{Interface, InterfacePort};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::declared::{DeclaredInput, DeclaredSize};
 use crate::float::graph::{Element, FloatGraph, Tensor};
 use crate::float::reals::Reals;
 
@@ -237,6 +238,15 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
+    /// An input of a model whose dynamic dimensions have these sizes, 1 where none is given; of any real numbers, NaN among them.
+    pub fn of_declared(input: &DeclaredInput, sizes: &BTreeMap<String, usize>) -> Self {
+        let size = |size: &DeclaredSize| match size {
+            DeclaredSize::Fixed(size) => *size,
+            DeclaredSize::Dynamic(name) => sizes.get(name).copied().unwrap_or(1),
+        };
+        Self { name: input.name.clone(), shape: input.shape.iter().map(size).collect(), integer: false, nullable: true }
+    }
+
     /// The inputs of a float graph; elements of those that are reals may be missing.
     pub fn of_graph(graph: &FloatGraph) -> Vec<Self> {
         let spec = |port: &crate::float::graph::FloatPort| {
