@@ -459,8 +459,25 @@ def ties(m, kind, tie):
     return results
 
 
+def unfolded(m, kind, tie):
+    """Products whose channels are scaled and shifted before they are quantized, and tensors over their own norm."""
+    floats = lambda *shape: m.constant(m.random.uniform(-1.5, 1.5, shape).astype(np.float32))
+    variance = m.constant(m.random.uniform(0.4, 2, 4).astype(np.float32))
+    conv = m.node("Conv", [m.activation(m.input(1, 3, 6, 6), kind, tie=tie), m.weights(4, 3, 3, 3, axis=0), floats(4)])
+    norm = m.node("BatchNormalization", [conv, floats(4), floats(4), floats(4), variance])
+    rows = m.activation(m.input(1, 5, 8), kind, tie=tie)
+    dense = m.node("Add", [m.node("MatMul", [rows, m.weights(8, 6, axis=1)]), floats(6)])
+    turned = m.node("Transpose", [m.weights(6, 8, axis=0)], perm=[1, 0])
+    layer = m.node("Mul", [m.node("Add", [m.node("MatMul", [rows, turned]), floats(6)]), floats(1)])
+    length = m.node("ReduceL2", [rows], axes=[2], keepdims=1)
+    bound = m.constant(np.float32(1e-12))
+    long = m.node("Expand", [m.node("Clip", [length, bound]), m.constant(np.array([1, 5, 8], np.int64))])
+    results = [m.activation(m.node("Relu", [value]), kind, spread=6.0) for value in (norm, dense, layer)]
+    return results + [m.activation(m.node("Div", [rows, long]), kind, spread=2.0)]
+
+
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
-         scaled, gated, moved, spelled_out, masked, composed, channels_last, ties]
+         scaled, gated, moved, spelled_out, masked, composed, channels_last, ties, unfolded]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

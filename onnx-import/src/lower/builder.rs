@@ -93,6 +93,8 @@ pub(crate) struct Builder {
     products: HashMap<ValueId, MatrixProduct>,
     /// Averages over the planes of channels, as one operator of the model gives them.
     plane_averages: HashSet<ValueId>,
+    /// Dequantized matrices that others are the transposes of.
+    transposed: HashMap<ValueId, ValueId>,
     dynamic: HashMap<ValueId, Dynamic>,
     /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
     wide: HashMap<ValueId, (ValueId, f32, i32)>,
@@ -129,6 +131,7 @@ impl Builder {
             dequantized: HashMap::new(),
             products: HashMap::new(),
             plane_averages: HashSet::new(),
+            transposed: HashMap::new(),
             dynamic: HashMap::new(),
             wide: HashMap::new(),
             integral: HashMap::new(),
@@ -175,6 +178,16 @@ impl Builder {
     /// Whether a value is what global average pooling gives.
     pub(crate) fn is_plane_average(&self, value: ValueId) -> bool {
         self.plane_averages.contains(&value)
+    }
+
+    /// Remembers that a value is the transpose of a dequantized matrix.
+    pub(crate) fn note_transposed(&mut self, value: ValueId, of: ValueId) {
+        self.transposed.insert(value, of);
+    }
+
+    /// The dequantized matrix that a value is the transpose of.
+    pub(crate) fn transposed_weights(&self, value: ValueId) -> Option<ValueId> {
+        self.transposed.get(&value).copied()
     }
 
     /// Remembers that a tensor of more than 8 bits was quantized from reals.

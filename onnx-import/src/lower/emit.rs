@@ -46,7 +46,11 @@ impl Builder {
         }
         let shape = permutation.iter().map(|&axis| self.shape(input)[axis]).collect();
         let op = FloatOp::Transpose { input, permutation: permutation.to_vec() };
-        self.emit(op, shape, self.dtype(input))
+        let result = self.emit(op, shape, self.dtype(input))?;
+        if permutation == [1, 0] && self.dequantized(input).is_some() {
+            self.note_transposed(result, input);
+        }
+        Ok(result)
     }
 
     /// A view given by a function from positions of the result to positions of the operand; `None` is `fill`.

@@ -160,10 +160,17 @@ impl Search<'_> {
             FloatOp::AveragePool { input, window, count_padding } => {
                 products::average(call, input, window, count_padding, shape, self.to)
             }
-            FloatOp::Binary { function, operands } => match self.gated(call, function, operands, shape)? {
-                None => scaled::integers(call, value, self.to),
-                gated => Ok(gated),
-            },
+            FloatOp::Binary { function, operands } => {
+                if function == BinaryFunction::Div {
+                    if let Some(direction) = scaled::over_norm(call, operands, shape, self.to)? {
+                        return Ok(Some(direction));
+                    }
+                }
+                match self.gated(call, function, operands, shape)? {
+                    None => scaled::integers(call, value, self.to),
+                    gated => Ok(gated),
+                }
+            }
             FloatOp::Normalize { .. } => scaled::integers(call, value, self.to),
             _ => Ok(None),
         }

@@ -1,7 +1,7 @@
 //! Convolutions, matrix products and averages of quantized tensors.
 
 use super::fusion::{fixed_point, fixed_point_rule, operand};
-use super::{is_byte, Parameters, Result};
+use super::{along, is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{FloatOp, UnaryFunction, ValueId, Window};
@@ -86,31 +86,128 @@ pub(super) fn convolution(
     let (Some(x), Some(w)) = (operand(call, input)?, weights(call, kernel, 0)) else { return Ok(None) };
     let channels = call.shape(kernel)[0];
     let Some(b) = bias(call, offset, x.scales[0], &w.scales, channels)? else { return Ok(None) };
-    let from = call.shape(input);
-    let size = [0, 1].map(|axis| {
-        let padded = from[axis + 2] + window.padding[axis] + window.padding[axis + 2];
-        (padded - window.dilation[axis] * (window.kernel[axis] - 1) - 1) / window.stride[axis] + 1
-    });
+    let size = output_size(&call.shape(input), &window);
     let rule = rule(multipliers(x.scales[0], &w.scales, to.scale, channels)?, to, 0);
     convolve(call, [x.centered, w.centered, b], (window, groups), size, rule).map(Some)
 }
 
+/// A constant bias of each channel, zeros where there is none; `None` for one that is no constant.
+fn constant_bias(call: &Call, value: Option<ValueId>, channels: usize) -> Option<Vec<f64>> {
+    let Some(value) = value else { return Some(vec![0.0; channels]) };
+    let tensor = call.builder.tensor(value).filter(|tensor| tensor.data.len() == channels)?;
+    Some(tensor.data.to_vec())
+}
+
+/// Channels of a product of quantized tensors, each scaled and shifted before it is quantized, in float32 in the runtime.
+struct Lines {
+    multipliers: Arc<[f32]>,
+    signs: Vec<f64>,
+    bias: ValueId,
+    offsets: Arc<[f32]>,
+}
+
+impl Lines {
+    /// Of accumulators at scales `x·w` with a bias in reals; a factor and an offset for each channel.
+    fn of(
+        call: &mut Call,
+        (x, w): (f32, &[f32]),
+        bias: &[f64],
+        lines: &[(f64, f64)],
+        to: &Parameters,
+    ) -> Result<Option<Self>> {
+        let scale = |channel: usize| f64::from(x) * f64::from(w[if w.len() == 1 { 0 } else { channel }]);
+        let all = || lines.iter().enumerate();
+        let multipliers: Arc<[f32]> =
+            all().map(|(c, (factor, _))| (factor.abs() * scale(c) / f64::from(to.scale)) as f32).collect();
+        if multipliers.iter().any(|m| !m.is_normal()) {
+            return Ok(None);
+        }
+        let signs: Vec<f64> = lines.iter().map(|(factor, _)| factor.signum()).collect();
+        let reals: Vec<f64> = all().map(|(c, (factor, offset))| factor * bias[c] + offset).collect();
+        let Some((bias, offsets)) = real_bias(call, &reals, &multipliers, to)? else { return Ok(None) };
+        call.builder.note_float32();
+        Ok(Some(Self { multipliers, signs, bias, offsets }))
+    }
+
+    /// Weights times the signs of their channels, which are positions of an axis.
+    fn signed(&self, call: &mut Call, weights: ValueId, axis: usize) -> Result<ValueId> {
+        if self.signs.iter().all(|&sign| sign == 1.0) {
+            return Ok(weights);
+        }
+        let tensor = call.constant(weights, "the weight tensor")?;
+        let at = along(&tensor, axis, self.signs.len())?;
+        let data = tensor.data.iter().enumerate().map(|(i, w)| w * self.signs[at(i)]).collect();
+        call.builder.constant(tensor.shape.clone(), data, DType::Int32)
+    }
+
+    fn rule(&self, to: &Parameters) -> Requantization {
+        Requantization { offsets: self.offsets.clone(), ..rule(self.multipliers.clone(), to, 0) }
+    }
+}
+
+/// A convolution whose channels are scaled and shifted before they are quantized.
+pub(super) fn scaled_convolution(
+    call: &mut Call,
+    ([input, kernel], bias): ([ValueId; 2], Option<ValueId>),
+    (window, groups): (Window, usize),
+    lines: &[(f64, f64)],
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let (Some(x), Some(w)) = (operand(call, input)?, weights(call, kernel, 0)) else { return Ok(None) };
+    let Some(bias) = constant_bias(call, bias, lines.len()) else { return Ok(None) };
+    let Some(lines) = Lines::of(call, (x.scales[0], &w.scales), &bias, lines, to)? else { return Ok(None) };
+    let size = output_size(&call.shape(input), &window);
+    let own = lines.signed(call, w.centered, 0)?;
+    convolve(call, [x.centered, own, lines.bias], (window, groups), size, lines.rule(to)).map(Some)
+}
+
+/// A product by a constant matrix whose columns are scaled and shifted before they are quantized.
+pub(super) fn scaled_product(
+    call: &mut Call,
+    [left, right]: [ValueId; 2],
+    lines: &[(f64, f64)],
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let (Some(a), Some(b)) = (operand(call, left)?, matrix_weights(call, right)?) else { return Ok(None) };
+    let from = call.shape(a.centered);
+    let (Some((&inner, rows)), true) = (from.split_last(), call.rank(b.centered) == 2) else { return Ok(None) };
+    let zeros = vec![0.0; lines.len()];
+    let Some(lines) = Lines::of(call, (a.scales[0], &b.scales), &zeros, lines, to)? else { return Ok(None) };
+    let flat = call.builder.reshape(a.centered, vec![rows.iter().product(), inner])?;
+    let own = lines.signed(call, b.centered, 1)?;
+    let result = multiply(call, [flat, own, lines.bias], false, lines.rule(to))?;
+    call.builder.reshape(result, [rows, &[lines.signs.len()]].concat()).map(Some)
+}
+
+/// Dequantized constant weights of a matrix product, whose scales, if several, are those of columns; perhaps transposed.
+fn matrix_weights(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
+    if let Some(found) = weights(call, value, 1) {
+        return Ok(Some(found));
+    }
+    let Some(input) = call.builder.transposed_weights(value) else { return Ok(None) };
+    let Some(found) = weights(call, input, 0) else { return Ok(None) };
+    let centered = call.builder.transpose(found.centered, &[1, 0])?;
+    Ok(Some(Dequantized { centered, axis: 1, ..found }))
+}
+
+/// Rows and columns of what a convolution gives.
+fn output_size(from: &[usize], window: &Window) -> [usize; 2] {
+    [0, 1].map(|axis| {
+        let padded = from[axis + 2] + window.padding[axis] + window.padding[axis + 2];
+        (padded - window.dilation[axis] * (window.kernel[axis] - 1) - 1) / window.stride[axis] + 1
+    })
+}
+
 /// A bias in reals as integers at the scale of each channel's accumulator, and what they lack in units of the result; `None` for one
-/// that is no finite constant.
+/// that is not finite.
 fn real_bias(
     call: &mut Call,
-    value: Option<ValueId>,
+    reals: &[f64],
     multipliers: &[f32],
     to: &Parameters,
 ) -> Result<Option<(ValueId, Arc<[f32]>)>> {
     let channels = multipliers.len();
-    let reals = match value {
-        None => vec![0.0; channels],
-        Some(value) => match call.builder.tensor(value).filter(|tensor| tensor.data.len() == channels) {
-            Some(tensor) => tensor.data.iter().map(|v| v / f64::from(to.scale)).collect(),
-            None => return Ok(None),
-        },
-    };
+    let reals: Vec<f64> = reals.iter().map(|v| v / f64::from(to.scale)).collect();
     let integers: Vec<f64> = reals.iter().zip(multipliers).map(|(v, &m)| (v / f64::from(m)).round()).collect();
     if integers.iter().any(|v| v.is_nan() || v.abs() > f64::from(i32::MAX)) {
         return Ok(None);
@@ -137,7 +234,8 @@ pub(super) fn transposed_convolution(
         return Ok(None);
     }
     let multipliers = multipliers(x.scales[0], &w.scales, to.scale, channels)?;
-    let Some((bias, offsets)) = real_bias(call, offset, &multipliers, to)? else { return Ok(None) };
+    let Some(reals) = constant_bias(call, offset, channels) else { return Ok(None) };
+    let Some((bias, offsets)) = real_bias(call, &reals, &multipliers, to)? else { return Ok(None) };
     call.builder.note_float32();
     let requantization = Requantization { offsets, ..rule(multipliers, to, 0) };
     let op = FloatOp::QuantizedConvTranspose {
