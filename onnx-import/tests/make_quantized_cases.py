@@ -476,8 +476,28 @@ def unfolded(m, kind, tie):
     return results + [m.activation(m.node("Div", [rows, long]), kind, spread=2.0)]
 
 
+def unquantized(m, kind, tie):
+    """Normalizations with nothing quantized inside, sums of three, averages of sums."""
+    floats = lambda *shape: m.constant(m.random.uniform(0.3, 1.5, shape).astype(np.float32))
+    x = m.activation(m.input(1, 5, 8), kind)
+    eps = m.constant(np.float32(1e-5))
+    own = m.node("Sub", [x, m.node("ReduceMean", [x], axes=[-1])])
+    variance = m.node("ReduceMean", [m.node("Pow", [own, m.constant(np.float32(2))])], axes=[-1])
+    layer = m.node("Div", [own, m.node("Sqrt", [m.node("Add", [variance, eps])])])
+    layer = m.node("Add", [m.node("Mul", [layer, floats(8)]), floats(8)])
+    mean = m.node("ReduceMean", [m.node("Mul", [x, x])], axes=[-1])
+    rms = m.node("Mul", [x, m.node("Reciprocal", [m.node("Sqrt", [m.node("Add", [mean, eps])])])])
+    a, b, c = (m.activation(m.input(1, 4, 4, 4), kind) for _ in range(3))
+    three = m.node("Relu", [m.node("Add", [m.node("Add", [a, b]), c])])
+    pooled = m.node("GlobalAveragePool", [m.node("Relu", [m.node("Add", [a, b])])])
+    bounds = [m.constant(np.float32(bound)) for bound in (0, 1.1)]
+    clipped = m.node("ReduceMean", [m.node("Clip", [m.node("Sub", [a, c]), *bounds])], axes=[2, 3], keepdims=0)
+    return [m.activation(value, kind, spread=5.0) for value in (layer, rms, three, pooled, clipped)]
+
+
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
-         scaled, gated, moved, spelled_out, masked, composed, channels_last, ties, unfolded]
+         scaled, gated, moved, spelled_out, masked, composed, channels_last, ties, unfolded,
+         unquantized]
 CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
 
 

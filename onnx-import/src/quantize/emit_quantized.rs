@@ -14,6 +14,9 @@ use crate::float::quantized::{IntegerRule, QuantizedSum, QuantizedTable, Requant
 /// Most steps of a requantization that are taken one by one.
 const MAX_STEPS: usize = 16;
 
+/// Most integers that a table has entries for beyond its own.
+const MAX_MAP: usize = 1 << 12;
+
 /// Shifts that are tried; the limbs of a remainder have half as many bits.
 const SHIFTS: std::ops::RangeInclusive<u32> = 12..=Limits::MAX_SHIFT;
 
@@ -422,6 +425,10 @@ impl Emitter<'_> {
     fn quantized_map(&mut self, id: PlanId, input: PlanId, table: &QuantizedTable) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let (lo, hi) = self.bounds(operand);
+        if (hi - lo) as usize > MAX_MAP.max(table.values.len()) {
+            self.wide_map(id, operand, table);
+            return Ok(());
+        }
         let values = (lo..=hi).map(|centered| table.apply(centered) as i32).collect();
         let lookup = Table::new("quantized function".to_owned(), lo, values).expect("ranges are not empty");
         let bounds = lookup.image(lo, hi);
@@ -435,6 +442,17 @@ impl Emitter<'_> {
         let operand = self.reshape(operand, shape.clone());
         self.emit_small(id, Op::Lookup { input: operand, table }, shape, bounds);
         Ok(())
+    }
+
+    /// A table of a few integers of an operand with many, whose ends stand for those beyond.
+    fn wide_map(&mut self, id: PlanId, operand: TensorId, table: &QuantizedTable) {
+        let shape = self.plan.node(id).shape.clone();
+        let values = table.values.to_vec();
+        let lookup = Table::new("function of many integers".to_owned(), table.first.into(), values).expect("not empty");
+        let requantize = Some(Requantize { shift: 0, table: self.store(lookup) });
+        let operand = self.reshape(operand, shape.clone());
+        let op = Op::Affine { operands: [operand; 2], factors: [1, 0], constant: 0, requantize };
+        self.emit_small(id, op, shape, table.bounds());
     }
 
     /// The table that tells whether a difference is at least 0.

@@ -17,7 +17,7 @@ use std::cell::Cell;
 use super::fusion::{activation, table, values_of, MAX_VISITS};
 use super::{products, Parameters, Result};
 use crate::dtype::DType;
-use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId, Window};
+use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
 use crate::float::quantized::{IntegerRule, QuantizedTable, Requantization};
 use crate::lower::Call;
 
@@ -84,15 +84,11 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
         return Ok(None);
     }
     call.builder.note_float32();
-    let (shape, count) = (call.shape(value), call.builder.elements(value));
-    let column = call.builder.reshape(found.integers, vec![1, 1, count, 1])?;
-    let weights = call.builder.constant(vec![1, 1, 1, 1], vec![found.unit.signum()], DType::Int32)?;
-    let bias = call.builder.constant(vec![1], vec![0.0], DType::Int32)?;
+    let shape = call.shape(value);
     // What float32 holds is rounded half to even.
     let fixed_point = found.largest > MAX_FLOAT;
     let rule = Requantization { fixed_point, ..products::rule([multiplier].into(), to, 0) };
-    let point = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
-    let result = products::convolve(call, [column, weights, bias], (point, 1), [count, 1], rule)?;
+    let result = products::rounded(call, (found.integers, found.unit.signum()), rule)?;
     call.builder.reshape(result, shape).map(Some)
 }
 

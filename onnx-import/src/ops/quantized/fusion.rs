@@ -9,7 +9,7 @@ use super::{is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
 use crate::float::quantized::{
-    QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+    IntegerRule, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
 };
 use crate::lower::{Call, Dequantized};
 
@@ -60,18 +60,102 @@ fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequan
     Ok(Some(Dequantized { centered, ..source }))
 }
 
-/// A function of a quantized tensor as fixed-point integers: multiples of `unit/2^`[`FIXED_POINT_BITS`].
+/// A function of quantized tensors as fixed-point integers, multiples of `unit/2^`[`FIXED_POINT_BITS`]: a function of one, by a table, or
+/// sums, differences and positive parts of such.
 pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64) -> Result<Option<ValueId>> {
+    let scale = f64::from(FIXED_POINT_BITS).exp2() / unit;
+    let found = FixedPoint { scale, visits: MAX_VISITS }.find(call, value, MAX_MOVES)?;
+    if found.is_some() {
+        call.builder.note_float32();
+    }
+    Ok(found.map(|found| found.0))
+}
+
+/// The search for fixed-point numbers, multiples of `1/scale`.
+struct FixedPoint {
+    scale: f64,
+    visits: usize,
+}
+
+impl FixedPoint {
     /// Largest integer: products of it with bytes fit what the circuit carries.
     const MOST: f64 = (1u64 << 30) as f64;
-    let Some((source, values)) = values_of(call, value)? else { return Ok(None) };
-    if values.iter().any(|value| value.is_nan()) {
-        return Ok(None);
+
+    /// The integers and their largest magnitude.
+    fn find(&mut self, call: &mut Call, value: ValueId, depth: usize) -> Result<Option<(ValueId, f64)>> {
+        let (Some(visits), Some(depth)) = (self.visits.checked_sub(1), depth.checked_sub(1)) else { return Ok(None) };
+        self.visits = visits;
+        if let Some((source, values)) = values_of(call, value)? {
+            return self.of_function(call, &source, &values);
+        }
+        if call.dtype(value) != DType::Float32 {
+            return Ok(None);
+        }
+        let (op, shape) = (call.builder.op(value).clone(), call.shape(value));
+        let found = match op {
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, fill: 0.0, .. } => {
+                let Some((integers, largest)) = self.find(call, input, depth)? else { return Ok(None) };
+                Some((call.builder.emit(op.clone_with(|_| integers), shape, DType::Int32)?, largest))
+            }
+            FloatOp::Binary { function: function @ (BinaryFunction::Add | BinaryFunction::Sub), operands: [a, b] } => {
+                let Some(a) = self.find(call, a, depth)? else { return Ok(None) };
+                let Some(b) = self.find(call, b, depth)? else { return Ok(None) };
+                let sign = if function == BinaryFunction::Add { 1 } else { -1 };
+                Some(combined(call, [a, b], [1, sign], &shape)?)
+            }
+            FloatOp::Unary { input, function: UnaryFunction::Relu } => match self.find(call, input, depth)? {
+                Some(found) => Some(excess(call, found, 0)?),
+                None => None,
+            },
+            FloatOp::Unary { input, function: UnaryFunction::Clip { lo: 0.0, hi } } if hi > 0.0 => {
+                let Some(found) = self.find(call, input, depth)? else { return Ok(None) };
+                let (below, bound) = (excess(call, found, 0)?, (hi * self.scale).round());
+                if bound >= found.1 {
+                    return Ok(Some(below));
+                }
+                let above = excess(call, found, bound as i32)?;
+                Some((combined(call, [below, above], [1, -1], &shape)?.0, bound))
+            }
+            _ => None,
+        };
+        Ok(found.filter(|found| found.1 <= Self::MOST))
     }
-    call.builder.note_float32();
-    let scale = f64::from(FIXED_POINT_BITS).exp2() / unit;
-    let integer = |&value: &f32| (f64::from(value) * scale).round().clamp(-MOST, MOST) as i32;
-    table(call, source.centered, source.range.0, values.iter().map(integer).collect()).map(Some)
+
+    /// A function of one quantized tensor, by a table.
+    fn of_function(&self, call: &mut Call, source: &Source, values: &[f32]) -> Result<Option<(ValueId, f64)>> {
+        if values.iter().any(|value| value.is_nan()) {
+            return Ok(None);
+        }
+        let most = Self::MOST;
+        let integers = values.iter().map(|&v| (f64::from(v) * self.scale).round().clamp(-most, most) as i32);
+        let integers: Vec<i32> = integers.collect();
+        let largest = integers.iter().fold(0f64, |largest, &v| largest.max(f64::from(v).abs()));
+        Ok(Some((table(call, source.centered, source.range.0, integers)?, largest)))
+    }
+}
+
+/// Integers times factors, added; with the largest magnitude.
+fn combined(
+    call: &mut Call,
+    [a, b]: [(ValueId, f64); 2],
+    factors: [i64; 2],
+    shape: &[usize],
+) -> Result<(ValueId, f64)> {
+    let operands = vec![call.builder.broadcast(a.0, shape)?, call.builder.broadcast(b.0, shape)?];
+    let op = FloatOp::Integers { operands, rule: IntegerRule::Combination(factors) };
+    Ok((call.builder.emit(op, shape.to_vec(), DType::Int32)?, a.1 + b.1))
+}
+
+/// `max(x − bound, 0)`, by a bit that tells whether it is positive.
+fn excess(call: &mut Call, (integers, largest): (ValueId, f64), bound: i32) -> Result<(ValueId, f64)> {
+    let is_above = table(call, integers, bound - 1, vec![0, 0, 1])?;
+    let shape = call.shape(integers);
+    let op = FloatOp::Integers { operands: vec![integers, is_above], rule: IntegerRule::Product };
+    let kept = call.builder.emit(op, shape.clone(), DType::Int32)?;
+    match bound {
+        0 => Ok((kept, largest)),
+        _ => combined(call, [(kept, largest), (is_above, 0.0)], [1, -i64::from(bound)], &shape),
+    }
 }
 
 /// A quantized tensor that a value of its shape is a function of, and the function's values.
@@ -126,7 +210,10 @@ impl Search<'_> {
         match self.kernel(call, value, op, &shape)? {
             None if call.dtype(value) == DType::Float32 => match expressions::integers(call, value, self.to)? {
                 None => match self.function_by_channels(call, value, &shape)? {
-                    None => self.function_of_two(call, value),
+                    None => match self.function_of_two(call, value)? {
+                        None => self.linear(call, value, &shape),
+                        found => Ok(found),
+                    },
                     found => Ok(found),
                 },
                 rounded => Ok(rounded),
@@ -160,17 +247,10 @@ impl Search<'_> {
             FloatOp::AveragePool { input, window, count_padding } => {
                 products::average(call, input, window, count_padding, shape, self.to)
             }
-            FloatOp::Binary { function, operands } => {
-                if function == BinaryFunction::Div {
-                    if let Some(direction) = scaled::over_norm(call, operands, shape, self.to)? {
-                        return Ok(Some(direction));
-                    }
-                }
-                match self.gated(call, function, operands, shape)? {
-                    None => scaled::integers(call, value, self.to),
-                    gated => Ok(gated),
-                }
-            }
+            FloatOp::Binary { function, operands } => match self.gated(call, function, operands, shape)? {
+                None => scaled::integers(call, value, self.to),
+                gated => Ok(gated),
+            },
             FloatOp::Normalize { .. } => scaled::integers(call, value, self.to),
             _ => Ok(None),
         }
@@ -370,6 +450,20 @@ impl Search<'_> {
         let keys = scaled::over_channels(call, source.centered, axis, (vec![1.0; count], places), rule)?;
         let op = FloatOp::QuantizedMap { input: keys, table: QuantizedTable { first: 0, values: values.into() } };
         call.builder.emit(op, shape.to_vec(), DType::Int32)
+    }
+
+    /// Sums, differences and positive parts of functions of quantized tensors, in fixed-point numbers.
+    fn linear(&self, call: &mut Call, value: ValueId, shape: &[usize]) -> Result<Option<ValueId>> {
+        let sums = matches!(
+            call.builder.op(value),
+            FloatOp::Binary { function: BinaryFunction::Add | BinaryFunction::Sub, .. }
+        );
+        if !sums {
+            return Ok(None);
+        }
+        let Some(integers) = fixed_point(call, value, f64::from(self.to.scale))? else { return Ok(None) };
+        let result = products::rounded(call, (integers, 1.0), fixed_point_rule(self.to, 1))?;
+        call.builder.reshape(result, shape.to_vec()).map(Some)
     }
 
     /// A function of two quantized tensors, by a table of all pairs.

@@ -11,6 +11,7 @@ mod interpolation;
 mod products;
 mod qlinear;
 mod scaled;
+mod spelled_out;
 
 pub(super) use interpolation::cut_off;
 

@@ -75,6 +75,15 @@ pub(super) fn convolve(
     call.builder.emit(op, shape, DType::Int32)
 }
 
+/// Integers times a sign, requantized by a rule of one channel, in a column.
+pub(super) fn rounded(call: &mut Call, (integers, sign): (ValueId, f64), rule: Requantization) -> Result<ValueId> {
+    let count = call.builder.elements(integers);
+    let column = call.builder.reshape(integers, vec![1, 1, count, 1])?;
+    let weights = call.builder.constant(vec![1, 1, 1, 1], vec![sign], DType::Int32)?;
+    let bias = call.builder.constant(vec![1], vec![0.0], DType::Int32)?;
+    convolve(call, [column, weights, bias], (POINT, 1), [count, 1], rule)
+}
+
 pub(super) fn convolution(
     call: &mut Call,
     [input, kernel, offset]: [Option<ValueId>; 3],

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::fusion::{operand, MAX_MOVES};
-use super::{products, Parameters, Result};
+use super::{products, spelled_out, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::evaluate::{strides_for, Odometer};
-use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId, Window};
+use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId, Window};
 use crate::float::quantized::{QuantizedNormalization, Requantization};
 use crate::lower::Call;
 use crate::quantize::normalization_fits;
@@ -105,6 +105,12 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
         FloatOp::Normalize { input, axes, centered, epsilon } => {
             normalization(call, (input, axes), (centered, epsilon), &scaled, to)?
         }
+        FloatOp::Binary { function: BinaryFunction::Mul | BinaryFunction::Div, .. } => {
+            match spelled_out::Normalization::of(call, scaled.base)? {
+                Some(found) => spelled_normalization(call, &found, &scaled, to)?,
+                None => by_channels(call, &scaled, to)?,
+            }
+        }
         FloatOp::Conv { input, weights, bias, window, groups } => {
             let Some((1, places)) = channels(&call.shape(scaled.base), &scaled, 1) else { return Ok(None) };
             let lines = scaled.lines(&places);
@@ -123,6 +129,26 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
     };
     let shape = call.shape(value);
     result.map(|result| call.builder.reshape(result, shape)).transpose()
+}
+
+/// A normalization that is spelled out, over the root of `factor·(Σ c² + added)`.
+fn spelled_normalization(
+    call: &mut Call,
+    found: &spelled_out::Normalization,
+    scaled: &Scaled,
+    to: &Parameters,
+) -> Result<Option<ValueId>> {
+    let shape = call.shape(found.input);
+    let size: usize = found.axes.iter().map(|&axis| shape[axis]).product();
+    // Of means of squares, where the operator has their sums times a factor.
+    let factor = 1.0 / (found.factor * size as f64).sqrt();
+    let scaled = Scaled {
+        base: scaled.base,
+        factors: scaled.factors.iter().map(|v| v * factor).collect(),
+        offsets: scaled.offsets.clone(),
+    };
+    let epsilon = (found.added / size as f64).max(f64::MIN_POSITIVE);
+    normalization(call, (found.input, found.axes.clone()), (found.centered, epsilon), &scaled, to)
 }
 
 fn normalization(
@@ -150,115 +176,6 @@ fn normalization(
     call.builder.note_float32();
     let op = FloatOp::QuantizedNormalize { input: source.centered, axes, normalization };
     call.builder.emit(op, shape, DType::Int32).map(Some)
-}
-
-/// A quantized tensor over its own norm along some axes, `x / max(‖x‖, b)` or `x / √(Σ x² + ε)`: a normalization of which the mean stays.
-pub(super) fn over_norm(
-    call: &mut Call,
-    [dividend, divisor]: [ValueId; 2],
-    shape: &[usize],
-    to: &Parameters,
-) -> Result<Option<ValueId>> {
-    let Some(norm) = Norm::of(call, dividend, divisor) else { return Ok(None) };
-    let Some(source) = operand(call, dividend)? else { return Ok(None) };
-    let own = f64::from(source.scales[0]);
-    // A bound below the least norm but zero cuts nothing off: zeros over it are zeros.
-    if norm.bound > own || (norm.bound <= 0.0 && norm.added <= 0.0) || call.shape(dividend) != shape {
-        return Ok(None);
-    }
-    let from = call.shape(dividend);
-    let size: usize = norm.axes.iter().map(|&axis| from[axis]).product();
-    let (count, quantizer) = (call.builder.elements(dividend), to.quantizer());
-    let normalization = QuantizedNormalization {
-        centered: false,
-        epsilon: (norm.added / (own * own * size as f64)).max(LEAST_EPSILON),
-        factors: vec![1.0 / ((size as f64).sqrt() * f64::from(to.scale)); count].into(),
-        offsets: vec![0.0; count].into(),
-        lo: quantizer.lo,
-        hi: quantizer.hi,
-    };
-    if !normalization_fits(size, &normalization) {
-        return Ok(None);
-    }
-    call.builder.note_float32();
-    let op = FloatOp::QuantizedNormalize { input: source.centered, axes: norm.axes, normalization };
-    call.builder.emit(op, from, DType::Int32).map(Some)
-}
-
-/// What is added to mean squares of integers that nothing is added to: it keeps zeros from being divided by zero and changes nothing else.
-const LEAST_EPSILON: f64 = 1e-12;
-
-/// The root of a sum of squares.
-struct Norm {
-    axes: Vec<usize>,
-    /// The least that it is taken for.
-    bound: f64,
-    /// What is added to the squares.
-    added: f64,
-}
-
-impl Norm {
-    /// The norm of a value that another is, brought to a shape at which each element meets its own norm.
-    fn of(call: &Call, value: ValueId, mut norm: ValueId) -> Option<Self> {
-        let shape = call.shape(value);
-        let strides = strides_for(&call.shape(norm), &shape);
-        let mut places: Vec<usize> = Odometer::new(&shape, [strides]).map(|[i]| i).collect();
-        /// What no norm of a quantized tensor exceeds.
-        const MOST: f64 = 1e30;
-        let mut bound = 0.0;
-        for _ in 0..MAX_MOVES {
-            match *call.builder.op(norm) {
-                FloatOp::Reshape(input) => norm = input,
-                FloatOp::Reindex { input, ref map, .. } => {
-                    let moved = |place: &usize| map[*place].map(|from| from as usize);
-                    (norm, places) = (input, places.iter().map(moved).collect::<Option<_>>()?);
-                }
-                FloatOp::Unary { input, function: UnaryFunction::Clip { lo, hi } } if hi > MOST && bound == 0.0 => {
-                    (norm, bound) = (input, lo);
-                }
-                FloatOp::Binary { function: BinaryFunction::Max, operands: [a, b] } if bound == 0.0 => {
-                    let number = call.builder.tensor(b).and_then(|tensor| tensor.uniform());
-                    (norm, bound) = (a, number?);
-                }
-                FloatOp::Unary { input, function: UnaryFunction::Sqrt } => {
-                    return Self::of_squares(call, value, input, bound).filter(|norm| norm.places(&shape) == places);
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    /// Which norm each element of a tensor of that shape has.
-    fn places(&self, shape: &[usize]) -> Vec<usize> {
-        let size = |axis: usize| if self.axes.contains(&axis) { 1 } else { shape[axis] };
-        let kept: Vec<usize> = (0..shape.len()).map(size).collect();
-        Odometer::new(shape, [strides_for(&kept, shape)]).map(|[i]| i).collect()
-    }
-
-    /// The norm whose square is given.
-    fn of_squares(call: &Call, value: ValueId, mut squares: ValueId, bound: f64) -> Option<Self> {
-        let mut added = 0.0;
-        for _ in 0..MAX_MOVES {
-            match call.builder.op(squares) {
-                FloatOp::Reshape(input) => squares = *input,
-                FloatOp::Unary { input, function: UnaryFunction::Affine { factor: 1.0, offset } } if *offset >= 0.0 => {
-                    added += offset;
-                    squares = *input;
-                }
-                FloatOp::Reduce { input, kind: ReduceKind::Sum, axes } => {
-                    let of_value = match *call.builder.op(*input) {
-                        FloatOp::Binary { function: BinaryFunction::Mul, operands } => operands == [value; 2],
-                        FloatOp::Unary { input, function: UnaryFunction::Power(2.0) } => input == value,
-                        _ => false,
-                    };
-                    return of_value.then(|| Self { axes: axes.clone(), bound, added });
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
 }
 
 /// A tensor whose factors and offsets are those of the positions of one axis: a convolution of each channel with itself.
