@@ -462,6 +462,10 @@ pub(super) fn average(
     let within = to.zero + if summands.is_clipped { 0 } else { to.shift };
     let rows = windows(call, summands.integers, &window, shape)?;
     if let Some(average) = in_float32(call, (rows, &summands), count, Some(SumOrder::Sequence), (to, within))? {
+        if to.shift != 0 {
+            // Where the runtime takes one of the two int8 tensors as uint8 alone, it adds up otherwise.
+            call.builder.note_float32();
+        }
         return Ok(Some(average));
     }
     sum(call, summands, window, size, (to, within)).map(Some)
