@@ -8,7 +8,8 @@
 Each step of each tool is a process of its own; what is recorded of it is its processor time (user and system, all threads) and its
 largest resident memory, as Linux counts them, the minimum over the repetitions. Both read the same model and the same input,
 and the SRS from a file that they made before. Inputs and outputs are public. EZKL runs as its guide has it: `calibrate` for least
-resources, two inner columns, fixed weights. zkinfer runs with its default options.
+resources, two inner columns, fixed weights. zkinfer runs with its default options, and then at the fewest bits of an activation at which
+its outputs are as near to onnxruntime's as EZKL's (`zkinfer_fine_...`).
 """
 
 import argparse
@@ -235,8 +236,9 @@ def ezkl(folder, expected, repetitions):
     }
 
 
-def zkinfer(program, folder, expected, repetitions):
-    out = folder / "zkinfer"
+def zkinfer(program, folder, expected, repetitions, bits=None):
+    """The steps of zkinfer: at the bits of an activation that it chooses by itself, or at so many."""
+    out = folder / f"zkinfer-{bits}"
     out.mkdir()
     report = folder / "zkinfer.json"
 
@@ -244,7 +246,9 @@ def zkinfer(program, folder, expected, repetitions):
         return measured([program, *arguments, "--json"], report)
 
     artifact, srs, keys = out / "program.zki", folder / "zkinfer.srs", ["-o", out, "--srs", folder / "zkinfer.srs"]
-    steps = {"prepare": step("compile", folder / "model.onnx", "--calibration", folder / "calibration.npz", "-o", artifact)}
+    width = ["--bits", str(bits)] if bits else []
+    calibration = ["--calibration", folder / "calibration.npz"]
+    steps = {"prepare": step("compile", folder / "model.onnx", *calibration, *width, "-o", artifact)}
     rows = json.loads(report.read_text())["k"]
     step("srs", "new", "--k", str(rows), "-o", srs)
     steps["setup"] = step("setup", artifact, *keys)
@@ -261,6 +265,17 @@ def zkinfer(program, folder, expected, repetitions):
     }
 
 
+def zkinfer_fine(program, folder, expected, repetitions, error):
+    """The steps of zkinfer at the fewest bits of an activation at which its outputs differ by no more than `error`, or at the most
+    that there are.
+    """
+    for bits in BITS:
+        result = zkinfer(program, folder, expected, repetitions, bits)
+        if result["error"] <= error:
+            break
+    return {**result, "bits": bits}
+
+
 def best(repetitions, run):
     """The least CPU seconds and the least peak of several runs, each by itself."""
     runs = [run() for _ in range(repetitions)]
@@ -268,6 +283,8 @@ def best(repetitions, run):
 
 
 TOOLS = ("ezkl", "zkinfer")
+FINE = "bits", "k", "setup_cpu_s", "prove_cpu_s", "prove_peak_mib", "proof_bytes", "largest_difference", "prove_cpu_ratio"
+BITS = range(9, 17)
 STEPS = ("prepare", "setup", "prove", "verify")
 
 
@@ -277,7 +294,8 @@ def columns():
         names += [f"{tool}_k"]
         names += [f"{tool}_{step}_{figure}" for step in STEPS for figure in ("cpu_s", "peak_mib")]
         names += [f"{tool}_key_bytes", f"{tool}_proof_bytes", f"{tool}_largest_difference"]
-    return names + ["prove_cpu_ratio", "prove_peak_ratio", "ezkl_version", "commit", "processor", "date"]
+    names += ["prove_cpu_ratio", "prove_peak_ratio", "ezkl_version", "commit", "processor", "date"]
+    return names + [f"zkinfer_fine_{figure}" for figure in FINE]
 
 
 def row(name, folder, results, repetitions):
@@ -290,7 +308,11 @@ def row(name, folder, results, repetitions):
             cells += [f"{cpu:.3f}", f"{peak:.1f}"]
         cells += [result["key"], result["proof"], f"{result['error']:.6f}"]
     (slow, large), (fast, small) = (results[tool]["steps"]["prove"] for tool in TOOLS)
-    return cells + [f"{slow / fast:.1f}", f"{large / small:.1f}", *environment()]
+    cells += [f"{slow / fast:.1f}", f"{large / small:.1f}", *environment()]
+    fine = results["fine"]
+    (setup, _), (cpu, peak) = (fine["steps"][step] for step in ("setup", "prove"))
+    cells += [fine["bits"], fine["rows"], f"{setup:.3f}", f"{cpu:.3f}", f"{peak:.1f}"]
+    return cells + [fine["proof"], f"{fine['error']:.6f}", f"{slow / cpu:.1f}"]
 
 
 def count_weights(folder):
@@ -316,7 +338,9 @@ def record(path, cells):
     rows = []
     if path.exists():
         with open(path, newline="") as file:
-            rows = [r for r in csv.reader(file) if r and r[0] not in ("network", cells[0])]
+            known = [r for r in csv.reader(file) if r and r[0] not in ("network", cells[0])]
+        # Rows of a time before the last columns were there end early.
+        rows = [r + [""] * (len(cells) - len(r)) for r in known]
     unfinished = path.with_suffix(".part")
     with open(unfinished, "w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([columns(), *rows, cells])
@@ -335,6 +359,8 @@ def compare(arguments):
                 "zkinfer": zkinfer(program, folder, expected, arguments.repetitions),
                 "ezkl": ezkl(folder, expected, arguments.repetitions),
             }
+            error = results["ezkl"]["error"]
+            results["fine"] = zkinfer_fine(program, folder, expected, arguments.repetitions, error)
             cells = row(name, folder, results, arguments.repetitions)
         print(json.dumps(dict(zip(columns(), cells))), flush=True)
         if arguments.out:
