@@ -109,7 +109,7 @@ pub(crate) struct ModelOptions {
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=16))]
     pub(crate) bits: Option<u32>,
     /// Choose the fewest bits that keep this part of the float model's accuracy, such as 0.999: of the score where the samples
-    /// are labelled, and of every output
+    /// are labelled, and of every output; where they are more than 8, table by table
     #[arg(long, value_name = "PART", value_parser = part, conflicts_with = "bits")]
     pub(crate) accuracy: Option<f64>,
     /// How the ranges of inner values follow from the samples: `extremes` (the default), `least-error`, or a percentile such

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use circuits::analysis::ranges;
 use circuits::graph::{Op, PortKind, ViewElement, Visibility};
+use circuits::layout::{self, LayoutOptions};
 use circuits::reference;
 use onnx_import::accuracy::worst_nodes;
 use onnx_import::float::evaluate::evaluate_outputs;
@@ -1175,6 +1176,47 @@ fn trained(factor: f64, function: UnaryFunction) -> FloatGraph {
         }
     }
     graph
+}
+
+/// A network whose functions need more arguments than its sums need levels.
+fn powers() -> FloatGraph {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 8], Element::Real);
+    let hidden = b.dense(x, 8, 16);
+    let cubes = b.unary(hidden, UnaryFunction::Power(3.0));
+    let hidden = b.dense(cubes, 16, 16);
+    let hidden = b.unary(hidden, UnaryFunction::Gelu);
+    let y = b.dense(hidden, 16, 3);
+    b.finish(y)
+}
+
+#[test]
+fn tables_lose_bits_that_the_accuracy_does_not_need() {
+    let graph = powers();
+    let samples = samples(&graph);
+    let at = |bits| compile(&graph, Some(&samples), &QuantizeOptions { bits, ..QuantizeOptions::default() }).unwrap();
+    let target = 0.9995;
+    let narrowed = at(Bits::Keeping(target));
+    let uniform = at(Bits::Fixed(narrowed.report.bits));
+    let entries = |compiled: &Compiled| compiled.program.tables.iter().map(|table| table.values().len()).sum::<usize>();
+    assert!(narrowed.report.bits > 8 && uniform.report.narrower.is_empty());
+    assert!(2 * entries(&narrowed) < entries(&uniform), "{} of {}", entries(&narrowed), entries(&uniform));
+    let (_, fidelity) = narrowed.report.tried.last().unwrap();
+    assert!(fidelity.kept() >= target, "{fidelity}");
+    // What is told is what the program has.
+    for table in &narrowed.report.narrower {
+        let named = |name: &String| narrowed.program.nodes.iter().any(|node| node.name == *name);
+        assert!(table.fewer_bits > 0 && !table.nodes.is_empty() && table.nodes.iter().all(named), "{table:?}");
+        assert!(narrowed.program.tables.iter().any(|own| own.values().len() == table.entries));
+    }
+    assert!(!narrowed.report.narrower.is_empty());
+    // The same model, samples and options give the same program, and one that was trained further the same tables.
+    assert_eq!(at(Bits::Keeping(target)).program, narrowed.program);
+    let options = QuantizeOptions { bits: Bits::Keeping(target), ..QuantizeOptions::default() };
+    let like = compile_like(&graph, &graph, Some(&samples), &options).unwrap();
+    assert_eq!(like.program, narrowed.program);
+    assert_eq!(like.report.narrower, narrowed.report.narrower);
+    layout::compile(&narrowed.program, &LayoutOptions::default()).unwrap();
 }
 
 #[test]

@@ -251,6 +251,14 @@ pub fn compile_for(program: &Program, options: &LayoutOptions, gas: GasModel) ->
     Ok(layout)
 }
 
+/// What a proof of a program on the cheapest machine is expected to cost, in the units of the objective.
+///
+/// # Errors
+/// Those of [`compile`].
+pub fn least_cost(program: &Program, options: &LayoutOptions, gas: GasModel) -> Result<f64, LayoutError> {
+    Ok(cost::choose(&Subject::new(program)?, options, gas)?.cost)
+}
+
 /// The program for so many samples at once, with the convolutions merged whose merging makes it cheapest; one sample leaves
 /// the program as it is. The choice is a function of the program, the samples, the options and the gas.
 ///

@@ -10,7 +10,7 @@ use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
 use onnx_import::float::graph::{FloatGraph, FloatPort};
 use onnx_import::quantize::{
-    self, Bits, CompileReport, Compiled as Compilation, InputStep, QuantizeError, QuantizeOptions,
+    self, Bits, CompileReport, Compiled as Compilation, InputStep, NarrowerTable, QuantizeError, QuantizeOptions,
 };
 use onnx_import::samples::{SampleError, Samples};
 use onnx_import::{import_file, ImportError, ImportOptions, ModelSource, NodeError};
@@ -387,7 +387,20 @@ fn print_accuracy(printer: Printer, report: &CompileReport) -> Outcome {
     for (bits, fidelity) in &report.tried {
         printer.field("accuracy", format_args!("{bits} bits: {fidelity}"))?;
     }
+    for table in &report.narrower {
+        printer.field("narrower", narrower(table))?;
+    }
     Ok(())
+}
+
+/// A table that lost bits, for people: the last line of the accuracy is that of the program with it.
+fn narrower(table: &NarrowerTable) -> String {
+    const NAMED: usize = 3;
+    let names: Vec<&str> = table.nodes.iter().take(NAMED).map(String::as_str).collect();
+    let more = table.nodes.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (bits, names) = (table.fewer_bits, names.join(", "));
+    format!("{}: {bits} bits fewer, {} entries ({names}{more})", table.function, table.entries)
 }
 
 /// How far each output and the worst nodes are off, for people.
@@ -413,6 +426,12 @@ pub(crate) fn accuracy(report: &CompileReport) -> Value {
     let differences = fidelity.iter().flat_map(|fidelity| &fidelity.differences);
     json!({
         "bits": report.bits,
+        "narrower": report.narrower.iter().map(|table| json!({
+            "function": table.function,
+            "nodes": table.nodes,
+            "fewer_bits": table.fewer_bits,
+            "entries": table.entries,
+        })).collect::<Vec<_>>(),
         "calibration_samples": report.calibration_samples,
         "metric": score.map(|(metric, ..)| metric.name()),
         "float_score": score.map(|(_, float, _)| float),

@@ -51,6 +51,17 @@ pub(super) struct Emitted {
     pub outputs: Vec<(TensorId, f64)>,
     /// The shift of each accumulator of the plan that has one of its own.
     pub shifts: Vec<Option<u32>>,
+    /// The tables whose entries are as many as bits say, and whose bits these are.
+    pub entries: Vec<(TableId, EntriesOf)>,
+}
+
+/// Whose bits the number of entries of a table follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum EntriesOf {
+    /// Those of the small integers of this node's class.
+    Class(PlanId),
+    /// Those of the argument of this function, which is no tensor.
+    Argument(PlanId),
 }
 
 /// Emits all live nodes; `shift` is the shift to use where nothing speaks against it, or those of a plan of the same form are `given`.
@@ -87,6 +98,7 @@ pub(super) fn emit(
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
             shifts: Vec::new(),
+            entries: Vec::new(),
         },
     };
     if let Some(id) = plan.unsettled() {
@@ -132,6 +144,8 @@ fn drop_unused_tables(out: &mut Emitted) {
     let renamed: Vec<_> = (0..used.len()).map(before).collect();
     let tables = out.nodes.iter_mut().filter_map(|node| table_of(&mut node.op));
     tables.for_each(|table| *table = TableId(renamed[table.0 as usize]));
+    out.entries.retain(|(table, _)| used[table.0 as usize]);
+    out.entries.iter_mut().for_each(|(table, _)| *table = TableId(renamed[table.0 as usize]));
     let mut is_used = used.into_iter();
     out.tables.retain(|_| is_used.next().expect("one for each"));
 }
@@ -496,6 +510,7 @@ impl Emitter<'_> {
         let request =
             TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
         let table = self.function_table(&request)?;
+        self.out.entries.push((table, EntriesOf::Class(self.scales.class_of(input))));
         let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
         let shape = self.out.nodes[operand.0 as usize].shape.clone();
         self.emit_small(id, Op::Lookup { input: operand, table }, shape, image);
@@ -813,16 +828,19 @@ impl Emitter<'_> {
             let domain = if integer { (-largest, largest) } else { clamp };
             let (function, rules) = (&Function::Argument, MapRules::default());
             let table = self.function_table(&TableRequest { map: id, function, rules, pre_step, domain })?;
+            self.out.entries.push((table, EntriesOf::Class(self.scales.class_of(id))));
             return Ok(Requantize { shift, table });
         };
         let PlanOp::Map { function, rules, .. } = &self.plan.node(map).op else { unreachable!("maps are maps") };
         let class = self.scales.class(map);
+        let mut entries = EntriesOf::Class(self.scales.class_of(map));
         let domain = if matches!(self.plan.node(id).op, PlanOp::Combine { lattice: true, .. }) {
             let (lo, hi) = to_steps(self.plan.node(id).range);
+            entries = EntriesOf::Class(self.scales.class_of(id));
             (lo - 1, hi.max(0))
         } else if function.keeps_steps() {
             // Powers of two, so that layers of different ranges still share the table.
-            let limit = 1i64 << (self.scales.bits + 3);
+            let limit = 1i64 << (self.scales.bits(map) + 3);
             let (lo, hi) = to_steps(range);
             let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
             // Integers are not clamped to a class.
@@ -830,9 +848,11 @@ impl Emitter<'_> {
             let (least, most) = if integer { (lo, hi) } else { (class.lo, class.hi) };
             (if lo < 0 { -round(lo) } else { 0 }.min(least), round(hi.max(1)).max(most))
         } else {
+            entries = EntriesOf::Argument(map);
             to_steps(range)
         };
         let table = self.function_table(&TableRequest { map, function, rules: *rules, pre_step, domain })?;
+        self.out.entries.push((table, entries));
         Ok(Requantize { shift, table })
     }
 

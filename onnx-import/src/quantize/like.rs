@@ -5,7 +5,9 @@
 
 use circuits::graph::{Op, Program};
 
-use super::{calibrate, choose_bits, compile_at, fidelity, warnings, Chosen, CompileReport, Compiled, QuantizeError};
+use super::{
+    calibrate, choose_bits, compile_at, fidelity, warnings, widths, Chosen, CompileReport, Compiled, QuantizeError,
+};
 use super::{check_options, default_shift, take, worst_nodes, QuantizeOptions};
 use crate::float::graph::{FloatGraph, FloatOp};
 use crate::samples::Samples;
@@ -44,15 +46,17 @@ fn compile_constants_like(
     for (port, statistics) in first.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
-    let Chosen { bits, program, origins, steps, .. } = choose_bits(first, &calibrated, options)?;
-    let (rounded, ..) = compile_at(graph, &calibrated, bits, options, Some(&steps))?;
+    let Chosen { widths, program, origins, steps, .. } = choose_bits(first, &calibrated, options)?;
+    let (rounded, ..) = compile_at(graph, &calibrated, &widths, options, Some(&steps))?;
     let mut program = graft(program, &rounded)?;
     program.source_digest = graph.source_digest;
     // How good it is, is seen beside its own float model.
     let own = calibrate::calibrate(graph, own_samples, options.ranges)?;
+    let bits = widths.most();
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
     let report = CompileReport {
         bits,
+        narrower: widths::report(&widths, &program, &steps.entries),
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: own.samples.len(),
         worst: worst_nodes(graph, &program, &origins, &own, options.worst_nodes)?,

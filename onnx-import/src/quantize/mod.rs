@@ -33,11 +33,12 @@ mod repeated;
 mod rewrite;
 mod scales;
 mod thresholds;
+mod widths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use circuits::analysis::{self, Interval};
-use circuits::graph::{Op, Port, PortKind, Program, Visibility};
+use circuits::graph::{Op, Port, PortKind, Program, TableId, Visibility};
 use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
@@ -55,8 +56,10 @@ use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::float::typed::{Beyond, Bounds};
 use crate::samples::{SampleError, Samples};
 use calibrate::Calibration;
+use widths::Widths;
 
-/// Widths that are tried, in this order, where none is given.
+/// Widths that are tried, in this order, where none is given; with a target, of those that are left out the one below the first that is
+/// good.
 const WIDTHS: [u32; 6] = [8, 9, 10, 12, 14, 16];
 /// The width that is taken where none is good: wider ones cost more than they help.
 const FALLBACK: u32 = 12;
@@ -75,9 +78,10 @@ pub enum Bits {
     /// labels have no say; 12 if none does.
     #[default]
     Auto,
-    /// The fewest of 8, 9, 10, 12, 14 and 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; 12 if for none.
+    /// The fewest of 8 to 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; 12 if for none. Where they are more
+    /// than 8, tables lose the bits that this does not take.
     Keeping(f64),
-    /// So many, 8 to 16.
+    /// So many for all, 8 to 16.
     Fixed(u32),
 }
 
@@ -169,17 +173,32 @@ pub struct Compiled {
     pub report: CompileReport,
 }
 
+/// A table that lost bits, as the program keeps its accuracy without them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NarrowerTable {
+    /// Name of the function.
+    pub function: String,
+    /// Names of the nodes whose results it gives.
+    pub nodes: Vec<String>,
+    /// How many bits less than others its arguments have.
+    pub fewer_bits: u32,
+    /// Its entries.
+    pub entries: usize,
+}
+
 /// What the compiler chose and how well it does.
 #[derive(Clone, Debug)]
 pub struct CompileReport {
-    /// Bits of activations.
+    /// Bits of activations, but for what [`narrower`](Self::narrower) tells.
     pub bits: u32,
+    /// The tables that have fewer entries than so many bits ask for.
+    pub narrower: Vec<NarrowerTable>,
     /// The common shift.
     pub shift: u32,
     /// Samples used for calibration.
     pub calibration_samples: usize,
     /// How close the program is to the float model on calibration samples, for each width that was tried, the chosen one
-    /// last.
+    /// last; where tables are narrower, that is once more the width that most has.
     pub tried: Vec<(u32, Fidelity)>,
     /// The nodes of the program that are farthest off, relative to their range, the worst first; as many as were asked for.
     pub worst: Vec<NodeDifference>,
@@ -220,10 +239,12 @@ fn compile_constants(
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
-    let Chosen { bits, program, origins, tried, .. } = choose_bits(graph, &calibrated, options)?;
+    let Chosen { widths, program, origins, tried, steps } = choose_bits(graph, &calibrated, options)?;
     let worst = worst_nodes(graph, &program, &origins, &calibrated, options.worst_nodes)?;
+    let bits = widths.most();
     let report = CompileReport {
         bits,
+        narrower: widths::report(&widths, &program, &steps.entries),
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: calibrated.samples.len(),
         worst,
@@ -242,9 +263,10 @@ fn take(
     calibration.map(|samples| calibrate::Taken::of(graph, samples, options.calibration_limit)).transpose()
 }
 
-/// A program of the width that was chosen.
+/// A program of the widths that were chosen.
+#[derive(Clone)]
 struct Chosen {
-    bits: u32,
+    widths: Widths,
     program: Program,
     origins: Vec<Option<ValueId>>,
     steps: Steps,
@@ -258,6 +280,8 @@ struct Steps {
     scales: scales::Scales,
     /// Of each node of the plan.
     shifts: Vec<Option<u32>>,
+    /// What the entries of tables follow from.
+    entries: Vec<(TableId, emit::EntriesOf)>,
 }
 
 /// The first width that is good enough, or else the [fallback](FALLBACK).
@@ -268,26 +292,76 @@ fn choose_bits(
 ) -> Result<Chosen, QuantizeError> {
     let mut tried: Vec<(u32, Fidelity)> = Vec::new();
     let mut fallback = None;
-    for bits in options.bits.candidates() {
-        let (program, origins, steps) = match compile_at(graph, calibration, bits, options, None) {
+    for (number, bits) in options.bits.candidates().into_iter().enumerate() {
+        let (chosen, fidelity) = match at_width(graph, calibration, options, bits) {
             // Wider integers may not fit where narrower ones did.
             Err(_) if fallback.is_some() => break,
-            Ok((program, ..)) if fallback.is_some() && !accumulators_fit(&program) => break,
+            Ok((chosen, _)) if fallback.is_some() && !accumulators_fit(&chosen.program) => break,
             compiled => compiled?,
         };
-        tried.push((bits, fidelity(graph, &program, calibration)?));
-        let chosen = options.bits.is_good(&tried.last().expect("it was just pushed").1);
-        if chosen {
-            return Ok(Chosen { bits, program, origins, steps, tried });
+        let good = options.bits.is_good(&fidelity);
+        tried.push((bits, fidelity));
+        if good {
+            // Where the narrowest width is good, tables are short. Without a target it stays at one width: of many programs that are
+            // good on a few samples, the cheapest is good by chance.
+            return match (number, options.bits) {
+                (1.., Bits::Keeping(_)) => narrower(graph, calibration, options, chosen, tried),
+                _ => Ok(Chosen { tried, ..chosen }),
+            };
         }
         if bits <= FALLBACK {
-            fallback = Some((bits, program, origins, steps));
+            fallback = Some(chosen);
         }
     }
-    let (bits, program, origins, steps) = fallback.expect("the narrowest width is tried, and good or a fallback");
-    let chosen = tried.iter().position(|(width, _)| *width == bits).expect("it was tried");
+    let fallback = fallback.expect("the narrowest width is tried, and good or a fallback");
+    let chosen = tried.iter().position(|(width, _)| *width == fallback.widths.most()).expect("it was tried");
     tried[chosen..].rotate_left(1);
-    Ok(Chosen { bits, program, origins, steps, tried })
+    Ok(Chosen { tried, ..fallback })
+}
+
+/// The program of one width, and how close it is to the float model.
+fn at_width(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+    bits: u32,
+) -> Result<(Chosen, Fidelity), QuantizeError> {
+    let widths = Widths::uniform(bits);
+    let (program, origins, steps) = compile_at(graph, calibration, &widths, options, None)?;
+    let fidelity = fidelity(graph, &program, calibration)?;
+    Ok((Chosen { widths, program, origins, steps, tried: Vec::new() }, fidelity))
+}
+
+/// The cheapest of the first good program and those that become of it: of one bit less, where that was left out, and where tables lose
+/// bits, from these widths on or from one bit more.
+fn narrower(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+    mut chosen: Chosen,
+    mut tried: Vec<(u32, Fidelity)>,
+) -> Result<Chosen, QuantizeError> {
+    let bits = chosen.widths.most();
+    let mut wider = None;
+    let left_out = tried.iter().all(|&(other, _)| other + 1 != bits);
+    let less = left_out.then(|| at_width(graph, calibration, options, bits - 1).ok()).flatten();
+    if let Some((less, fidelity)) = less {
+        if options.bits.is_good(&fidelity) {
+            tried.push((bits - 1, fidelity));
+            wider = Some(std::mem::replace(&mut chosen, less));
+        } else {
+            tried.insert(tried.len() - 1, (bits - 1, fidelity));
+        }
+    }
+    if wider.is_none() && bits < WIDTHS[WIDTHS.len() - 1] {
+        let more = at_width(graph, calibration, options, bits + 1).ok();
+        wider = more.map(|(more, _)| more).filter(|more| accumulators_fit(&more.program));
+    }
+    let starts = [Some(chosen.clone()), wider].into_iter().flatten().collect();
+    Ok(match widths::cheapest(graph, calibration, options, starts)? {
+        Some(cheaper) => Chosen { tried: tried.into_iter().chain(cheaper.tried).collect(), ..cheaper },
+        None => Chosen { tried, ..chosen },
+    })
 }
 
 /// Whether the circuit admits all accumulators.
@@ -348,16 +422,17 @@ fn default_shift(bits: u32) -> u32 {
 fn compile_at(
     graph: &FloatGraph,
     calibration: &Calibration,
-    bits: u32,
+    widths: &Widths,
     options: &QuantizeOptions,
     given: Option<&Steps>,
 ) -> Result<(Program, Vec<Option<ValueId>>, Steps), QuantizeError> {
+    let bits = widths.most();
     let ranges = calibration.ranges(graph, options.ranges, bits);
     let mut plan = lower::lower(graph, calibration, &ranges, bits)?;
     rewrite::rewrite(&mut plan);
     narrow::narrow(&mut plan, calibration, bits);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
-    let own = scales::Scales::choose(&mut plan, calibration, bits, shift);
+    let own = scales::Scales::choose(&mut plan, calibration, widths, shift);
     let given = given.filter(|given| given.shifts.len() == plan.nodes.len());
     let scales = given.map_or(own, |given| given.scales.clone());
     let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]), options.private_weights)?;
@@ -366,7 +441,8 @@ fn compile_at(
         let Op::Input { lo, hi } = node.op else { unreachable!("ports of inputs name input nodes") };
         Bounds { lo: lo as f64 * node.scale, hi: hi as f64 * node.scale }
     })?;
-    let steps = Steps { scales, shifts: std::mem::take(&mut emitted.shifts) };
+    let steps =
+        Steps { scales, shifts: std::mem::take(&mut emitted.shifts), entries: std::mem::take(&mut emitted.entries) };
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
         let tensor = emitted.inputs[&number];

@@ -13,6 +13,7 @@ use super::function::Function;
 use super::narrow;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
 use super::repeated::{self, Group};
+use super::widths::Widths;
 use super::InputStep;
 
 /// Extra bits of classes whose order or differences decide.
@@ -84,16 +85,16 @@ pub(super) struct Scales {
     /// Products that stay exact and are read so by layers that go straight to outputs; their step is that of their accumulator.
     exact_products: Vec<bool>,
     /// The bits that the activations have.
-    pub bits: u32,
+    widths: Widths,
 }
 
 impl Scales {
     /// Chooses everything that does not depend on rounded weights. Layers with the same weights get a common range.
-    pub(super) fn choose(plan: &mut Plan, calibration: &Calibration, bits: u32, shift: u32) -> Self {
+    pub(super) fn choose(plan: &mut Plan, calibration: &Calibration, widths: &Widths, shift: u32) -> Self {
         let order = plan.order();
         let loose_views = repeated::loose_views(plan, &order);
         let reads = Reads::of(plan, &order, &loose_views);
-        let exact_products = exact_products(plan, calibration, &order, &reads, &loose_views, bits);
+        let exact_products = exact_products(plan, calibration, &order, &reads, &loose_views, widths);
         let storage = order_storage(plan, &order, &reads, &exact_products);
         let groups = repeated::share(plan, &order, &storage, &loose_views);
         let plan = &*plan;
@@ -107,7 +108,7 @@ impl Scales {
             loose_views,
             groups: vec![None; plan.nodes.len()],
             exact_products,
-            bits,
+            widths: widths.clone(),
         };
         scales.tie(plan, &order);
         scales.tie_repeated(&groups);
@@ -124,6 +125,18 @@ impl Scales {
     /// The class of a node that holds small integers.
     pub(super) fn class(&self, id: PlanId) -> Class {
         self.classes[self.root(id)].expect("nodes that are read as small integers have a class")
+    }
+
+    /// The bits of the activations of a node's class.
+    pub(super) fn bits(&self, id: PlanId) -> u32 {
+        let root = self.root(id);
+        let narrowed = self.widths.narrowed().filter(|&(member, _)| self.root(member) == root);
+        self.widths.most() - narrowed.map(|(_, fewer)| fewer).max().unwrap_or(0)
+    }
+
+    /// The least member of a node's class, by which classes are told apart.
+    pub(super) fn class_of(&self, id: PlanId) -> PlanId {
+        PlanId(self.root(id))
     }
 
     /// How an accumulating node is stored.
@@ -265,7 +278,7 @@ impl Scales {
             if let PlanOp::Narrow { input, resolution, .. } = plan.node(id).op {
                 let step = self.class(input).step;
                 let (step, limit) =
-                    (step * f64::from(narrow::dropped(step, resolution)).exp2(), narrow::limit(self.bits));
+                    (step * f64::from(narrow::dropped(step, resolution)).exp2(), narrow::limit(self.widths.most()));
                 self.classes[root] = Some(Class { step, lo: -limit, hi: limit - 1, on_grid: false });
                 continue;
             }
@@ -285,7 +298,7 @@ impl Scales {
                 let step = 1.0 / (f64::from(numerator_bits).exp2() * self.class(summed).step);
                 self.classes[root] = Some(Class { step, lo: 0, hi: 1 << numerator_bits, on_grid: false });
             } else if self.classes[root].is_none() {
-                self.classes[root] = Some(facts.0[root].class(self.bits));
+                self.classes[root] = Some(facts.0[root].class(self.widths.most() - facts.0[root].fewer));
             }
         }
     }
@@ -337,16 +350,18 @@ impl Scales {
             };
             let range = plan.node(id).range;
             match maps[..] {
-                [] => self.pre_steps[id.0] = positive(range.magnitude() / f64::from(self.bits - 1).exp2()),
+                [] => self.pre_steps[id.0] = positive(range.magnitude() / f64::from(self.widths.most() - 1).exp2()),
                 [map] => self.join_group(plan, id, map, &mut groups),
                 _ => {
                     self.arguments[id.0] = widened(range);
-                    self.pre_steps[id.0] = positive((range.hi - range.lo) / f64::from(self.bits + TABLE_BITS).exp2());
+                    let coarser = maps.iter().map(|&map| self.widths.coarser(map)).min().unwrap_or(0);
+                    let bits = maps.iter().map(|&map| self.bits(map)).max().expect("there are several") + TABLE_BITS;
+                    self.pre_steps[id.0] = positive((range.hi - range.lo) / f64::from(bits - coarser).exp2());
                 }
             }
         }
         for group in groups {
-            let step = group.pre_step(self.bits);
+            let step = group.pre_step();
             for id in group.members {
                 self.pre_steps[id.0] = step;
                 self.arguments[id.0] = group.arguments;
@@ -365,10 +380,14 @@ impl Scales {
             return;
         }
         let arguments = active_range(function, range, class.step);
+        let coarser = self.widths.coarser(map);
         let fits = |group: &&mut TableGroup| {
             let joint = group.arguments.union(arguments);
             let narrowest = group.narrowest.min(arguments.width());
-            *group.function == *function && group.class == class && joint.width() <= SHARING_FACTOR * narrowest
+            *group.function == *function
+                && group.class == class
+                && group.coarser == coarser
+                && joint.width() <= SHARING_FACTOR * narrowest
         };
         match groups.iter_mut().find(fits) {
             Some(group) => {
@@ -378,7 +397,8 @@ impl Scales {
             }
             None => {
                 let narrowest = arguments.width();
-                groups.push(TableGroup { function, class, arguments, narrowest, members: vec![id] });
+                let bits = self.bits(map) + TABLE_BITS;
+                groups.push(TableGroup { function, class, bits, coarser, arguments, narrowest, members: vec![id] });
             }
         }
     }
@@ -425,6 +445,10 @@ impl ClassUses {
 struct TableGroup<'a> {
     function: &'a Function,
     class: Class,
+    /// Most bits of an argument.
+    bits: u32,
+    /// How many bits coarser the arguments are than the result asks for.
+    coarser: u32,
     /// The arguments of all members together.
     arguments: Range,
     /// Width of the arguments of the member with the fewest.
@@ -434,11 +458,11 @@ struct TableGroup<'a> {
 
 impl TableGroup<'_> {
     /// Two arguments to a step of the result at the steepest point, or as many as a table may have.
-    fn pre_step(&self, bits: u32) -> f64 {
+    fn pre_step(&self) -> f64 {
         let Range { lo, hi } = self.arguments;
         let wanted = 0.5 * self.class.step / self.function.steepest_on(lo, hi);
-        let finest = self.arguments.width() / f64::from(bits + TABLE_BITS).exp2();
-        positive(if wanted.is_finite() { finest.max(wanted) } else { finest })
+        let finest = self.arguments.width() / f64::from(self.bits).exp2();
+        positive(f64::from(self.coarser).exp2() * if wanted.is_finite() { finest.max(wanted) } else { finest })
     }
 }
 
@@ -562,8 +586,10 @@ fn exact_products(
     order: &[PlanId],
     reads: &Reads,
     loose_views: &[bool],
-    bits: u32,
+    chosen: &Widths,
 ) -> Vec<bool> {
+    // Tensors that become narrower take no more.
+    let bits = chosen.most();
     let mut widths = vec![bits + FINE_BITS; plan.nodes.len()];
     for &id in order {
         widths[id.0] = match &plan.node(id).op {
@@ -663,6 +689,8 @@ struct ClassFacts {
     /// Whether elements of some of its inputs may be missing.
     nullable: bool,
     input: Option<InputFacts>,
+    /// How many bits less than others it has.
+    fewer: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -738,12 +766,14 @@ impl Facts {
             plain: true,
             nullable: false,
             input: None,
+            fewer: 0,
         };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
         for &id in order {
             let node = plan.node(id);
             let class = &mut facts[scales.root(id)];
+            class.fewer = class.fewer.max(scales.widths.fewer(id));
             let read = &reads.0[id.0];
             let lattice = matches!(node.op, PlanOp::Combine { lattice: true, .. });
             // The difference itself may be larger than what it is a difference of.
@@ -770,7 +800,7 @@ impl Facts {
                 PlanOp::Input { quantizer: Some(quantizer), .. } => class.forced = Some(f64::from(quantizer.scale)),
                 PlanOp::Input { port, quantizer: None, .. } => match calibration.inputs[*port].given {
                     Some(InputStep { scale, .. }) => class.forced = Some(scale),
-                    None => class.add_input(&calibration.inputs[*port], scales.bits),
+                    None => class.add_input(&calibration.inputs[*port], scales.widths.most()),
                 },
                 PlanOp::Dequantize { scale, .. } => class.forced = Some(*scale),
                 _ => {}
