@@ -46,9 +46,11 @@ pub mod program;
 pub mod prove;
 pub mod registration;
 pub mod report;
+mod secret;
 pub mod srs;
 pub mod transform;
 
 pub use keys::{setup, MemberError, Plan, ProvingKey, ProvingKeyError, SetupError};
 pub use prove::{draw_salt, prove, Engine, EngineOptions, Entropy, ProveError, ProveOptions, Proved, Prover, Run};
 pub use report::{Progress, Report, RoundReport, Stage, StageReport};
+pub use secret::Tails;

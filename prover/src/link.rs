@@ -23,6 +23,7 @@ use verifier::Digest;
 
 use crate::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Values};
 use crate::plonk::randomness::Randomness;
+use crate::secret::{wipe, Key, Tails};
 use crate::srs::Srs;
 
 /// Why there is no commitment or link. No message holds a private value.
@@ -70,13 +71,19 @@ pub enum LinkError {
     Engine(#[from] EngineError),
 }
 
-/// What opens a commitment. `Debug` tells nothing of it.
+/// What opens a commitment, written over when it is dropped. `Debug` tells nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The values, row-major.
     pub values: Vec<i64>,
     /// The last rows of each column.
-    pub blinding: Vec<Vec<Fr>>,
+    pub blinding: Tails,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        wipe(&mut self.values);
+    }
 }
 
 impl std::fmt::Debug for Opening {
@@ -132,7 +139,7 @@ impl Openings {
         let content: OpeningsFile = container::decode(Kind::Opening, &file)?;
         let ports = content.ports.into_iter().map(|PortFile { port, values, blinding }| {
             let blinding = decode_tails(&blinding).ok_or(OpeningsError::Blinding { port })?;
-            Ok((port, Opening { values, blinding }))
+            Ok((port, Opening { values, blinding: blinding.into() }))
         });
         Ok(Self { artifact: content.artifact, ports: ports.collect::<Result<_, OpeningsError>>()? })
     }
@@ -318,11 +325,14 @@ fn represent(bases: BlindingBases, from: &Blinded<'_>, to: &Blinded<'_>) -> Resu
         [from, to].iter().for_each(|blinded| hash.update(blinded.side.context()));
         difference.iter().for_each(|coordinate| hash.update(encode_scalar(coordinate)));
     })?;
-    let nonces = randomness.elements(rows);
+    let mut nonces = randomness.elements(rows);
     let announced = bases.points().iter().zip(&nonces).fold(G1::identity(), |sum, (base, nonce)| sum + *base * nonce);
     let announcement = announced.to_affine();
     let challenge = transcript.challenge(&announcement);
     let responses = nonces.iter().zip(&difference).map(|(nonce, coordinate)| nonce + challenge * coordinate).collect();
+    // A nonce would give the difference away, and that the blinding.
+    wipe(&mut nonces);
+    wipe(&mut difference);
     Ok(LinkProof { bases, announcement, responses })
 }
 
@@ -335,11 +345,11 @@ fn add_last(sums: &mut [Fr], tail: &[Fr], factor: Fr) {
 /// Randomness from the system, hedged with what it is used for: an announcement that came twice with different challenges would
 /// give the blinding away.
 pub(crate) fn randomness(purpose: &[u8], context: impl FnOnce(&mut Sha256)) -> Result<Randomness, LinkError> {
-    let mut system = [0; 32];
-    OsRng.try_fill_bytes(&mut system).map_err(LinkError::Entropy)?;
+    let mut system = Key([0; 32]);
+    OsRng.try_fill_bytes(&mut system.0).map_err(LinkError::Entropy)?;
     let mut hash = Sha256::new();
     hash.update(purpose);
-    hash.update(system);
+    hash.update(system.0);
     context(&mut hash);
     Ok(Randomness::new(hash.finalize().into()))
 }

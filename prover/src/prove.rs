@@ -35,6 +35,7 @@ use crate::plonk::prove::{Job, PlonkError};
 use crate::plonk::randomness::Randomness;
 use crate::registration::{columns_digest, RegisteredWeights};
 use crate::report::{Progress, Report, RoundReport, RoundTimes, Stage, StageReport, Stages};
+use crate::secret::{Key, Tails};
 use crate::srs::Srs;
 
 /// What makes the proof.
@@ -333,9 +334,9 @@ struct Made {
     words: Vec<u8>,
     rounds: Vec<RoundReport>,
     /// Of the columns of committed ports.
-    ports: Vec<Vec<Fr>>,
+    ports: Tails,
     /// Of the columns of registered weights.
-    weights: Vec<Vec<Fr>>,
+    weights: Tails,
 }
 
 impl Stock {
@@ -409,7 +410,12 @@ impl<E: engine::Engine + Send> MachineProver for Native<E> {
         let mut times = RoundTimes::new(progress, &work);
         let job = Job { engine, key: &self.key, next_power: self.next_power, instances: &[instances], check };
         crate::plonk::prove::prove(&job, &mut witness, &mut randomness, &mut transcript, &mut times)?;
-        Ok(Made { words: transcript.finalize(), rounds: times.into_reports(), ports, weights })
+        Ok(Made {
+            words: transcript.finalize(),
+            rounds: times.into_reports(),
+            ports: ports.into(),
+            weights: weights.into(),
+        })
     }
 
     fn link(&self, srs: &SrsMark, from: Blinded<'_>, to: Blinded<'_>) -> Result<Link, LinkError> {
@@ -591,11 +597,11 @@ impl<'a> Prover<'a> {
             }
             Backend::Stock(stock) => {
                 let words = stock.prove(assignment, &instances, seed)?;
-                Ok(Made { words, rounds: Vec::new(), ports: Vec::new(), weights: Vec::new() })
+                Ok(Made { words, rounds: Vec::new(), ports: Tails::default(), weights: Tails::default() })
             }
         })?;
         stages.add_rounds(rounds);
-        let openings = self.openings(&trace, ports);
+        let openings = self.openings(&trace, &ports);
         let proof = Proof {
             key: self.key.verifying_key().digest(),
             public,
@@ -641,14 +647,14 @@ impl<'a> Prover<'a> {
     }
 
     /// What opens the committed ports, by their position in the interface.
-    fn openings(&self, trace: &Trace, tails: Vec<Vec<Fr>>) -> Vec<(u32, Opening)> {
+    fn openings(&self, trace: &Trace, tails: &Tails) -> Vec<(u32, Opening)> {
         let program = self.key.plan().program();
         let ports: Vec<_> = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor).collect();
         let params = self.key.plan().layout().params();
         let committed = self.key.plan().layout().interface().committed(params.k);
         let opening = |(index, _, columns): (usize, _, std::ops::Range<usize>)| {
             let values = trace.tensor(ports[index]).to_vec();
-            (index as u32, Opening { values, blinding: tails[columns].to_vec() })
+            (index as u32, Opening { values, blinding: tails[columns].to_vec().into() })
         };
         committed.map(opening).collect()
     }
@@ -664,10 +670,10 @@ impl<'a> Prover<'a> {
         match entropy {
             Entropy::Seed(seed) => Ok(seed),
             Entropy::System => {
-                let mut system = [0; 32];
-                OsRng.try_fill_bytes(&mut system).map_err(ProveError::Entropy)?;
+                let mut system = Key([0; 32]);
+                OsRng.try_fill_bytes(&mut system.0).map_err(ProveError::Entropy)?;
                 let key = self.key.verifying_key().digest();
-                Ok(hedged(&system, self.engine(), key, self.weights_digest(), inputs, salts))
+                Ok(hedged(&system.0, self.engine(), key, self.weights_digest(), inputs, salts))
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::link::{decode_tails, encode_tails, randomness, LinkError};
 use crate::plonk::key::{CircuitError, CircuitKey, Preprocessed};
 use crate::plonk::prove::{prove, Job, PlonkError, Take, Witness};
 use crate::plonk::randomness::Randomness;
+use crate::secret::Tails;
 use crate::srs::Srs;
 
 /// Why weights are not registered. No message holds a weight.
@@ -60,7 +61,7 @@ pub struct RegisteredWeights {
     registration: Registration,
     /// SHA-256 of the columns, by which other weights are noticed before a proof is made with them. It would confirm a guess of them.
     columns: Digest,
-    blinding: Vec<Vec<Fr>>,
+    blinding: Tails,
 }
 
 /// The payload of the file.
@@ -104,7 +105,7 @@ impl RegisteredWeights {
             blinding.len() == registration.points().len() && blinding.iter().all(|tail| tail.len() == BLINDED_ROWS)
         };
         let blinding = decode_tails(&blinding).filter(fits).ok_or(RegisteredWeightsError::Blinding)?;
-        Ok(Self { registration, columns, blinding })
+        Ok(Self { registration, columns, blinding: blinding.into() })
     }
 
     /// Writes the file, for its owner alone.
@@ -142,7 +143,7 @@ impl RegisteredWeights {
 
     /// The commitments, by which other commitments to the same weights take no sum over these.
     pub fn known(&self) -> impl Iterator<Item = KnownCommitment> + '_ {
-        let pairs = self.registration.points().iter().zip(&self.blinding);
+        let pairs = self.registration.points().iter().zip(self.blinding.iter());
         pairs.map(|(point, tail)| KnownCommitment { point: *point, tail: tail.clone() })
     }
 }
@@ -204,7 +205,7 @@ pub fn register(
     }
     let registration = Registration::new(terms, proofs)?;
     registration.verify(srs.mark())?;
-    Ok(RegisteredWeights { registration, columns: digest, blinding })
+    Ok(RegisteredWeights { registration, columns: digest, blinding: blinding.into() })
 }
 
 /// What the randomness of a registration's proof is hedged with: the terms, the place among the proofs, and the weights by

@@ -85,7 +85,7 @@ fn combination(points: &[G1Affine], scalars: &[Fr]) -> G1 {
 /// `Σ γ^j·(to_j − from_j)` of the blinding.
 fn differences(from: &Opening, to: &Opening, gamma: Fr) -> Vec<Fr> {
     let difference = |row: usize| {
-        let columns = from.blinding.iter().zip(&to.blinding).rev();
+        let columns = from.blinding.iter().zip(to.blinding.iter()).rev();
         columns.fold(Fr::ZERO, |sum, (from, to)| sum * gamma + to[row] - from[row])
     };
     (0..ROWS).map(difference).collect()

@@ -316,7 +316,7 @@ fn ports_are_not_weights() {
     let (port, registered) = (port.expect("it is committed"), Side::of_registration(weights.registration()));
     let refused = made.link().verify(model.srs.mark(), &registered, &port);
     assert!(matches!(refused, Err(LinkRefusal::Content)), "{refused:?}");
-    let opening = Opening { values: Vec::new(), blinding: weights.blinding().to_vec() };
+    let opening = Opening { values: Vec::new(), blinding: weights.blinding().to_vec().into() };
     let name = LinkedPort::weights(weights.registration().digest());
     let opened = Opened { port: name, side: &registered, opening: &opening };
     assert!(matches!(link(&model.srs, opened, opened), Err(LinkError::Opening)));

@@ -25,6 +25,7 @@ use thiserror::Error;
 
 use super::BLOCK;
 use crate::field;
+use crate::secret::Key;
 
 /// Bytes of an element.
 const ELEMENT: usize = 32;
@@ -74,7 +75,7 @@ pub struct Disk {
     file: File,
     folder: PathBuf,
     /// Of the keystreams.
-    key: [u8; 32],
+    key: Key,
     places: Mutex<Places>,
 }
 
@@ -108,8 +109,8 @@ impl Disk {
     }
 
     fn of_file(file: File, folder: &Path) -> Result<Self, DiskError> {
-        let mut key = [0; 32];
-        OsRng.try_fill_bytes(&mut key).map_err(DiskError::Entropy)?;
+        let mut key = Key([0; 32]);
+        OsRng.try_fill_bytes(&mut key.0).map_err(DiskError::Entropy)?;
         Ok(Self { file, folder: folder.to_owned(), key, places: Mutex::default() })
     }
 
@@ -152,7 +153,7 @@ impl Disk {
 
     /// The keystream of some rows of a column.
     fn keystream(&self, stream: u64, first: usize, bytes: &mut [u8]) {
-        let mut keystream = ChaCha20Rng::from_seed(self.key);
+        let mut keystream = ChaCha20Rng::from_seed(self.key.0);
         keystream.set_stream(stream);
         keystream.set_word_pos(ELEMENT_WORDS * first as u128);
         keystream.fill_bytes(bytes);
