@@ -2,6 +2,8 @@
 
 #[path = "../../circuits/tests/support/mod.rs"]
 mod support;
+#[path = "../../circuits/tests/support/targets.rs"]
+mod targets;
 
 use circuits::batch::Merging;
 use circuits::graph::Program;
@@ -44,9 +46,13 @@ fn folded() -> impl Iterator<Item = LayoutOptions> {
 
 fn is_proved(mut builder: ProgramBuilder) {
     let inputs = builder.inputs();
+    is_proved_on(builder, &inputs);
+}
+
+fn is_proved_on(builder: ProgramBuilder, inputs: &[Vec<i64>]) {
     let (key, srs) = keys(&builder.program);
-    let proved = prove(&key, &srs, &inputs, &ProveOptions::default()).expect("the inputs are admissible");
-    let trace = reference::run(&builder.program, &inputs).expect("the inputs are admissible");
+    let proved = prove(&key, &srs, inputs, &ProveOptions::default()).expect("the inputs are admissible");
+    let trace = reference::run(&builder.program, inputs).expect("the inputs are admissible");
     assert_eq!(proved.trace, trace);
     let key = key.verifying_key();
     assert_eq!(proved.proof.words.0.len(), key.proof_shape().bytes());
@@ -90,6 +96,11 @@ fn batches() {
 #[test]
 fn products_of_matrices() {
     is_proved(support::attention(4, [5, 6, 2]));
+}
+
+#[test]
+fn rows_of_a_constant_matrix() {
+    is_proved_on(targets::gathered(), &[vec![2, 0]]);
 }
 
 #[test]

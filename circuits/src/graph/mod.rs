@@ -196,6 +196,25 @@ pub enum Op {
 }
 
 impl Op {
+    /// Its name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input { .. } => "Input",
+            Op::View { .. } => "View",
+            Op::Conv { .. } => "Conv",
+            Op::Affine { .. } => "Affine",
+            Op::Product { .. } => "Product",
+            Op::Sum { .. } => "Sum",
+            Op::Max { .. } => "Max",
+            Op::ArgMax { .. } => "ArgMax",
+            Op::Lookup { .. } => "Lookup",
+            Op::Reciprocal { .. } => "Reciprocal",
+            Op::SquareRoot { .. } => "SquareRoot",
+            Op::MatMul { .. } => "MatMul",
+            Op::Gather { .. } => "Gather",
+        }
+    }
+
     /// Weights of one output channel of a convolution, in all groups: its input channels by the positions of its kernel.
     fn taps(&self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use circuits::graph::{Op, Port, Program};
+use circuits::graph::{Port, Program};
 use prover::link::Openings;
 use prover::registration::RegisteredWeights;
 use prover::report::peak_rss_bytes;
@@ -130,7 +130,7 @@ fn program(path: &Path, printer: Printer) -> Outcome {
     program.inputs.iter().try_for_each(|port| port_line("input", port, printer))?;
     program.outputs.iter().try_for_each(|port| port_line("output", port, printer))?;
     for node in &program.nodes {
-        printer.field(operator(&node.op), format_args!("{:?} {:?}", node.shape, node.name))?;
+        printer.field(node.op.name(), format_args!("{:?} {:?}", node.shape, node.name))?;
     }
     let mut report = described(Report::new("inspect"), "program");
     report.peak_rss_bytes = peak_rss_bytes();
@@ -145,25 +145,7 @@ fn port_line(direction: &str, port: &Port, printer: Printer) -> Outcome {
 }
 
 fn operators(program: &Program) -> Vec<&'static str> {
-    program.nodes.iter().map(|node| operator(&node.op)).collect()
-}
-
-fn operator(op: &Op) -> &'static str {
-    match op {
-        Op::Input { .. } => "Input",
-        Op::View { .. } => "View",
-        Op::Conv { .. } => "Conv",
-        Op::Affine { .. } => "Affine",
-        Op::Product { .. } => "Product",
-        Op::Sum { .. } => "Sum",
-        Op::Max { .. } => "Max",
-        Op::ArgMax { .. } => "ArgMax",
-        Op::Lookup { .. } => "Lookup",
-        Op::Reciprocal { .. } => "Reciprocal",
-        Op::MatMul { .. } => "MatMul",
-        Op::SquareRoot { .. } => "SquareRoot",
-        Op::Gather { .. } => "Gather",
-    }
+    program.nodes.iter().map(|node| node.op.name()).collect()
 }
 
 fn proving_key(path: &Path, printer: Printer) -> Outcome {

@@ -472,7 +472,7 @@ pub(crate) fn import_failure(error: ImportError) -> Failure {
             Some("onnxruntime wrote the file for one kind of processor: take the original, or write it at ORT_ENABLE_EXTENDED")
         }
         ImportError::Node { error: NodeError::UnknownOperator { .. } | NodeError::UnknownDomain { .. }, .. } => {
-            Some("the README lists the operators that can be proved; rewrite or cut the model at this node")
+            Some("docs/operators.md lists the operators that can be proved; rewrite or cut the model at this node")
         }
         ImportError::Node { error: NodeError::NotConstant { .. }, .. } => {
             Some("export the model with concrete shapes, or give sizes of dynamic dimensions by --dim NAME=SIZE")

@@ -1017,7 +1017,10 @@ impl Emitter<'_> {
         let TableRequest { map, function, rules, pre_step, domain: (lo, hi) } = *request;
         let class = self.scales.class(map);
         if hi.abs_diff(lo) >= Limits::MAX_TABLE as u64 || lo.unsigned_abs() > 1 << 40 {
-            return Err(self.too_large(map, "the domain of a table", "use fewer --bits"));
+            // Integers of the model have as many bits as they have.
+            let integer = self.plan.node(map).integer || class.hi == i64::from(i32::MAX);
+            let remedy = if integer { "give integers of fewer bits" } else { "use fewer --bits" };
+            return Err(self.too_large(map, "the domain of a table", remedy));
         }
         let floor = rules.floor.map_or(class.lo, |floor| class.lo.max(i64::from(floor)));
         let value = |y: i64| {

@@ -353,10 +353,13 @@ impl Scales {
                 [] => self.pre_steps[id.0] = positive(range.magnitude() / f64::from(self.widths.most() - 1).exp2()),
                 [map] => self.join_group(plan, id, map, &mut groups),
                 _ => {
-                    self.arguments[id.0] = widened(range);
+                    let arguments = widened(range);
+                    self.arguments[id.0] = arguments;
+                    // One value on all samples has the room around it as its range.
+                    let width = if range.hi > range.lo { range.hi - range.lo } else { arguments.width() };
                     let coarser = maps.iter().map(|&map| self.widths.coarser(map)).min().unwrap_or(0);
                     let bits = maps.iter().map(|&map| self.bits(map)).max().expect("there are several") + TABLE_BITS;
-                    self.pre_steps[id.0] = positive((range.hi - range.lo) / f64::from(bits - coarser).exp2());
+                    self.pre_steps[id.0] = positive(width / f64::from(bits - coarser).exp2());
                 }
             }
         }
@@ -457,10 +460,12 @@ struct TableGroup<'a> {
 }
 
 impl TableGroup<'_> {
-    /// Two arguments to a step of the result at the steepest point, or as many as a table may have.
+    /// Two arguments to a step of the result at the steepest point, or as many as a table may have. Where the function is all but
+    /// constant an argument still has its place: that of a coarser step would be the function's value at zero.
     fn pre_step(&self) -> f64 {
         let Range { lo, hi } = self.arguments;
-        let wanted = 0.5 * self.class.step / self.function.steepest_on(lo, hi);
+        let coarsest = self.arguments.magnitude() / f64::from(LEAST_ARGUMENTS);
+        let wanted = (0.5 * self.class.step / self.function.steepest_on(lo, hi)).min(coarsest);
         let finest = self.arguments.width() / f64::from(self.bits).exp2();
         positive(f64::from(self.coarser).exp2() * if wanted.is_finite() { finest.max(wanted) } else { finest })
     }
@@ -572,6 +577,9 @@ impl Reads {
     }
 }
 
+/// Fewest steps between zero and the largest argument of a table.
+const LEAST_ARGUMENTS: u32 = 32;
+
 /// Most sums, one of the other, between which nothing is rounded. What follows them from one to the next is as deep.
 const MAX_EXACT_SUMS: usize = 256;
 
@@ -591,13 +599,15 @@ fn exact_products(
     // Tensors that become narrower take no more.
     let bits = chosen.most();
     let mut widths = vec![bits + FINE_BITS; plan.nodes.len()];
+    let widest = |width: u32| width.min(u32::from(u8::MAX));
     for &id in order {
         widths[id.0] = match &plan.node(id).op {
-            PlanOp::Input { port, .. } => bits + calibration.inputs[*port].spread_bits.max(OUTLIER_BITS),
-            PlanOp::View { sources, .. } => sources.iter().map(|source| widths[source.0]).max().unwrap_or(bits),
-            PlanOp::Product { operands } => {
-                operands.iter().map(|operand| widths[operand.0]).sum::<u32>().min(u32::from(u8::MAX))
+            // An input may spread without a bound.
+            PlanOp::Input { port, .. } => {
+                widest(bits.saturating_add(calibration.inputs[*port].spread_bits.max(OUTLIER_BITS)))
             }
+            PlanOp::View { sources, .. } => sources.iter().map(|source| widths[source.0]).max().unwrap_or(bits),
+            PlanOp::Product { operands } => widest(operands.iter().map(|operand| widths[operand.0]).sum()),
             _ => widths[id.0],
         };
     }
@@ -850,7 +860,7 @@ impl ClassFacts {
         // Measured quantities have outliers, which leave few levels to the bulk of the values.
         let outliers = if statistics.bounded || statistics.grid.is_some() { 0 } else { OUTLIER_BITS };
         let own = InputFacts {
-            bits: (bits + statistics.spread_bits.max(outliers)).min(MAX_INPUT_BITS),
+            bits: bits.saturating_add(statistics.spread_bits.max(outliers)).min(MAX_INPUT_BITS),
             reach: statistics.reach.magnitude(),
             grid: statistics.grid,
             bounded: statistics.bounded,

@@ -35,9 +35,25 @@ impl Case {
         import_names(model).iter().map(position).collect()
     }
 
+    /// The inputs of a model; none where one is no tensor.
+    pub(crate) fn inputs_of(&self, model: &[u8]) -> Option<Vec<Tensor>> {
+        self.input_positions(model).into_iter().map(|index| self.arrays.get(&format!("in{index}")).cloned()).collect()
+    }
+
     /// The first model with its inputs of integers and booleans as initializers, where others remain: indices, axes and
     /// lengths are constants in most models.
     pub(crate) fn with_constant_integers(&self) -> Option<Vec<u8>> {
+        // int32, int64 and bool.
+        self.with_constants(|_, code| matches!(code, 6 | 7 | 9))
+    }
+
+    /// The first model with all of its inputs but the first as initializers: one operand is data, the others are weights.
+    pub(crate) fn with_constant_operands(&self) -> Option<Vec<u8>> {
+        self.with_constants(|position, _| position > 0)
+    }
+
+    /// The first model with the inputs that are chosen, by position and element type, as initializers, where others remain.
+    fn with_constants(&self, chosen: impl Fn(usize, u64) -> bool) -> Option<Vec<u8>> {
         let model = &self.models[0];
         let graph = fields(model).into_iter().find(|(number, _)| *number == 7)?.1;
         let (mut stored, mut remain) = (vec![], false);
@@ -46,10 +62,10 @@ impl Case {
             let input = input.into_iter().find(|input| text_of(input, 1) == *name)?;
             let code = element_type(input)?;
             let tensor = self.arrays.get(&format!("in{position}"))?;
-            match code {
-                // int32, int64 and bool.
-                6 | 7 | 9 => stored.extend(message(5, &initializer(name, code, tensor))),
-                _ => remain = true,
+            if chosen(position, code) {
+                stored.extend(message(5, &initializer(name, code, tensor)?));
+            } else {
+                remain = true;
             }
         }
         // A second graph in the file is merged into the first.
@@ -72,22 +88,26 @@ fn varint_bytes(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A tensor of that type with its elements as raw data.
-fn initializer(name: &str, code: u64, tensor: &Tensor) -> Vec<u8> {
-    let element = |&value: &f64| match code {
-        6 => (value as i32).to_le_bytes().to_vec(),
-        7 => (value as i64).to_le_bytes().to_vec(),
-        _ => vec![value as u8],
+/// A tensor of that type with its elements as raw data; none of types that are rarely constants.
+fn initializer(name: &str, code: u64, tensor: &Tensor) -> Option<Vec<u8>> {
+    let element: fn(f64) -> Vec<u8> = match code {
+        1 => |value| (value as f32).to_le_bytes().to_vec(),
+        2 | 9 => |value| vec![value as u8],
+        3 => |value| vec![value as i8 as u8],
+        6 => |value| (value as i32).to_le_bytes().to_vec(),
+        7 => |value| (value as i64).to_le_bytes().to_vec(),
+        11 => |value| value.to_le_bytes().to_vec(),
+        _ => return None,
     };
-    let raw: Vec<u8> = tensor.data.iter().flat_map(element).collect();
+    let raw: Vec<u8> = tensor.data.iter().flat_map(|&value| element(value)).collect();
     let sizes = tensor.shape.iter().flat_map(|&size| [varint_bytes(1 << 3), varint_bytes(size as u64)].concat());
-    [
+    let parts = [
         sizes.collect(),
         [varint_bytes(2 << 3), varint_bytes(code)].concat(),
         message(8, name.as_bytes()),
         message(9, &raw),
-    ]
-    .concat()
+    ];
+    Some(parts.concat())
 }
 
 /// The text of a field of a message.

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod cases;
+pub(crate) mod expectations;
+pub(crate) mod programs;
 
 use onnx_import::float::graph::Tensor;
 use onnx_import::ImportOptions;
