@@ -1022,5 +1022,6 @@ fn cubic_samples_beyond_the_border_read_the_elements_at_the_end() {
     }
 }
 
+mod quantized;
 mod trees;
 mod types;

@@ -188,7 +188,9 @@ impl Summands for &Sums {
 pub(crate) fn average_fits(count: usize, average: &QuantizedAverage, range: (i64, i64)) -> bool {
     let whole = (2..=MAX_COUNT).contains(&count) && (average.order == SumOrder::Sequence || count.is_multiple_of(4));
     let normal = average.scale.is_normal() && average.to.is_normal();
-    if !whole || !normal {
+    // No float32 number of the sums is infinite; centered integers of bytes have at most the magnitude 255.
+    let finite = (average.scale * 255.0 * count as f32).is_finite();
+    if !whole || !normal || !finite {
         return false;
     }
     let sums = Sums::new(average.scale, range);

@@ -62,9 +62,12 @@ fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequan
 
 /// A function of quantized tensors as fixed-point integers, multiples of `unit/2^`[`FIXED_POINT_BITS`]: a function of one, by a table, or
 /// sums, differences and positive parts of such.
-pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64) -> Result<Option<ValueId>> {
+///
+/// A result that `saturates` is only multiplied by an integer and rounded to a type of bytes, so that a function too large for fixed-point
+/// numbers may be held at their end: any other product than 0 lies beyond the type either way. What is added to others must be what it is.
+pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64, saturates: bool) -> Result<Option<ValueId>> {
     let scale = f64::from(FIXED_POINT_BITS).exp2() / unit;
-    let found = FixedPoint { scale, visits: MAX_VISITS }.find(call, value, MAX_MOVES)?;
+    let found = FixedPoint { scale, visits: MAX_VISITS, saturates }.find(call, value, MAX_MOVES)?;
     if found.is_some() {
         call.builder.note_float32();
     }
@@ -75,6 +78,8 @@ pub(super) fn fixed_point(call: &mut Call, value: ValueId, unit: f64) -> Result<
 struct FixedPoint {
     scale: f64,
     visits: usize,
+    /// Whether a function that is too large may be held at the largest number: nothing is added to it.
+    saturates: bool,
 }
 
 impl FixedPoint {
@@ -98,6 +103,8 @@ impl FixedPoint {
                 Some((call.builder.emit(op.clone_with(|_| integers), shape, DType::Int32)?, largest))
             }
             FloatOp::Binary { function: function @ (BinaryFunction::Add | BinaryFunction::Sub), operands: [a, b] } => {
+                // All that is looked at from here on is a part of this sum, which may be small where its parts are not.
+                self.saturates = false;
                 let Some(a) = self.find(call, a, depth)? else { return Ok(None) };
                 let Some(b) = self.find(call, b, depth)? else { return Ok(None) };
                 let sign = if function == BinaryFunction::Add { 1 } else { -1 };
@@ -121,14 +128,17 @@ impl FixedPoint {
         Ok(found.filter(|found| found.1 <= Self::MOST))
     }
 
-    /// A function of one quantized tensor, by a table.
+    /// A function of one quantized tensor, by a table; `None` where it is too large and may not be held at the largest number.
     fn of_function(&self, call: &mut Call, source: &Source, values: &[f32]) -> Result<Option<(ValueId, f64)>> {
         if values.iter().any(|value| value.is_nan()) {
             return Ok(None);
         }
         let most = Self::MOST;
-        let integers = values.iter().map(|&v| (f64::from(v) * self.scale).round().clamp(-most, most) as i32);
-        let integers: Vec<i32> = integers.collect();
+        let scaled: Vec<f64> = values.iter().map(|&v| (f64::from(v) * self.scale).round()).collect();
+        if !self.saturates && scaled.iter().any(|v| v.abs() > most) {
+            return Ok(None);
+        }
+        let integers: Vec<i32> = scaled.iter().map(|v| v.clamp(-most, most) as i32).collect();
         let largest = integers.iter().fold(0f64, |largest, &v| largest.max(f64::from(v).abs()));
         Ok(Some((table(call, source.centered, source.range.0, integers)?, largest)))
     }
@@ -389,7 +399,7 @@ impl Search<'_> {
         };
         let Some(a) = activation(call, a) else { return Ok(None) };
         let unit = f64::from(self.to.scale) / f64::from(a.scales[0]);
-        let Some(gate) = fixed_point(call, gate, unit)? else { return Ok(None) };
+        let Some(gate) = fixed_point(call, gate, unit, true)? else { return Ok(None) };
         let requantization = fixed_point_rule(self.to, 1);
         let operands = [call.builder.broadcast(a.centered, shape)?, call.builder.broadcast(gate, shape)?];
         let op = FloatOp::QuantizedMul { operands, requantization };
@@ -461,7 +471,7 @@ impl Search<'_> {
         if !sums {
             return Ok(None);
         }
-        let Some(integers) = fixed_point(call, value, f64::from(self.to.scale))? else { return Ok(None) };
+        let Some(integers) = fixed_point(call, value, f64::from(self.to.scale), false)? else { return Ok(None) };
         let result = products::rounded(call, (integers, 1.0), fixed_point_rule(self.to, 1))?;
         call.builder.reshape(result, shape.to_vec()).map(Some)
     }

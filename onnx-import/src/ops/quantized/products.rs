@@ -358,7 +358,8 @@ pub(super) fn mean(
     let places = kept().map(|axis| from[axis]).product();
     let order = mean_order(&from, axes);
     let rows = call.builder.reshape(rows, vec![places, count])?;
-    if let Some(average) = in_float32(call, (rows, &summands), count, order, (to, 0))? {
+    if let Some(average) = float32_average(call, &summands, count, order, (to, 0)) {
+        let average = averages(call, rows, average)?;
         return call.builder.reshape(average, shape).map(Some);
     }
     let integers = call.builder.reshape(rows, vec![1, places, 1, count])?;
@@ -377,31 +378,33 @@ fn mean_order(from: &[usize], axes: &[usize]) -> Option<SumOrder> {
     }
 }
 
-/// Averages of the last axis as the runtime adds them up, where their ties are decided by how it does; tells of them where that can't be
-/// followed.
-fn in_float32(
+/// How the runtime adds up an average whose ties are decided by that; tells of them where it can't be followed.
+fn float32_average(
     call: &mut Call,
-    (rows, summands): (ValueId, &Summands),
+    summands: &Summands,
     count: usize,
     order: Option<SumOrder>,
     (to, within): (&Parameters, i32),
-) -> Result<Option<ValueId>> {
+) -> Option<QuantizedAverage> {
     if !has_ties(summands, count, to) {
-        return Ok(None);
+        return None;
     }
-    let (Some(order), Some(scale), Some(range)) = (order, summands.scale, summands.range) else {
-        call.builder.note_float32();
-        return Ok(None);
-    };
     let Quantizer { lo, hi, .. } = to.quantizer();
-    let average = QuantizedAverage { scale, to: to.scale, within, order, lo, hi };
-    if !average_fits(count, &average, range) {
+    let told = order.zip(summands.scale).zip(summands.range);
+    let average =
+        told.map(|((order, scale), range)| (QuantizedAverage { scale, to: to.scale, within, order, lo, hi }, range));
+    let fits = average.filter(|(average, range)| average_fits(count, average, *range));
+    if fits.is_none() {
         call.builder.note_float32();
-        return Ok(None);
     }
+    fits.map(|(average, _)| average)
+}
+
+/// Averages of the last axis.
+fn averages(call: &mut Call, rows: ValueId, average: QuantizedAverage) -> Result<ValueId> {
     let mut shape = call.shape(rows);
     shape.pop();
-    call.builder.emit(FloatOp::QuantizedAverage { input: rows, average }, shape, DType::Int32).map(Some)
+    call.builder.emit(FloatOp::QuantizedAverage { input: rows, average }, shape, DType::Int32)
 }
 
 /// What is summed for an average: a quantized tensor of a scale, or fixed-point numbers that are divided already.
@@ -426,7 +429,7 @@ impl Summands {
             );
             return Ok(Some(Self { integers: source.centered, scale: Some(source.scales[0]), range, is_clipped }));
         }
-        let integers = fixed_point(call, input, f64::from(to.scale) * count as f64)?;
+        let integers = fixed_point(call, input, f64::from(to.scale) * count as f64, false)?;
         Ok(integers.map(|integers| Self { integers, scale: None, range: None, is_clipped: false }))
     }
 }
@@ -460,13 +463,14 @@ pub(super) fn average(
     }
     let size = [shape[2], shape[3]];
     let within = to.zero + if summands.is_clipped { 0 } else { to.shift };
-    let rows = windows(call, summands.integers, &window, shape)?;
-    if let Some(average) = in_float32(call, (rows, &summands), count, Some(SumOrder::Sequence), (to, within))? {
+    if let Some(average) = float32_average(call, &summands, count, Some(SumOrder::Sequence), (to, within)) {
+        // Only now: they are as many times the image as a window has elements.
+        let rows = windows(call, summands.integers, &window, shape)?;
         if to.shift != 0 {
             // Where the runtime takes one of the two int8 tensors as uint8 alone, it adds up otherwise.
             call.builder.note_float32();
         }
-        return Ok(Some(average));
+        return averages(call, rows, average).map(Some);
     }
     sum(call, summands, window, size, (to, within)).map(Some)
 }

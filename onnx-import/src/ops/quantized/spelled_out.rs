@@ -149,7 +149,9 @@ impl Root {
                 FloatOp::Unary { input, function: UnaryFunction::Clip { lo, hi } } if hi > MOST && bound == 0.0 => {
                     (root, bound) = (input, lo);
                 }
-                FloatOp::Binary { function: BinaryFunction::Max, operands: [a, b] } if bound == 0.0 => {
+                FloatOp::Binary { function: BinaryFunction::Max, operands: [a, b] }
+                    if bound == 0.0 && call.shape(a) == call.shape(root) =>
+                {
                     (root, bound) = (a, number(call, b)?);
                 }
                 FloatOp::Unary { input, function: UnaryFunction::Sqrt | UnaryFunction::Power(0.5) } => {
@@ -174,7 +176,9 @@ impl Root {
                     added += offset;
                     squares = *input;
                 }
-                &FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => {
+                &FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] }
+                    if call.shape(a) == call.shape(squares) =>
+                {
                     added += number(call, b)?;
                     squares = a;
                 }
