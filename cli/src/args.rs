@@ -742,18 +742,25 @@ pub(crate) struct EvaluateArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricChoice {
     /// Share of samples where the largest value of the first output is at the label
+    #[value(alias = "argmax0")]
     Argmax,
     /// Share of positions where the largest value of the first output's last axis is at the position's label
+    #[value(alias = "tokens0")]
     Tokens,
     /// Share of samples where the first output is the label
+    #[value(alias = "label0")]
     Label,
     /// Share of samples where "first output above 0.5" is the label
+    #[value(alias = "sigmoid0")]
     Sigmoid,
     /// Share of samples where "first output above 0" is the label
+    #[value(alias = "logit0")]
     Logit,
     /// Coefficient of determination of the first output
+    #[value(alias = "r2_0")]
     R2,
     /// Mean squared error of the first output
+    #[value(alias = "mse0")]
     Mse,
 }
 

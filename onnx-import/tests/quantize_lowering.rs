@@ -1317,6 +1317,25 @@ fn trees_take_the_branches_of_the_model() {
     }
 }
 
+#[test]
+fn inputs_of_trees_reach_the_bounds_and_not_what_marks_that_all_passes() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 2], Element::Real);
+    let branch = |(number, feature, bound): (u32, u32, f64)| {
+        let children = [Child::Leaf(2 * number), Child::Leaf(2 * number + 1)];
+        Branch { feature, test: Test::AtMost(bound), children, missing_passes: false }
+    };
+    let bounds = [(0, 0, 0.5), (1, 0, 40.0), (2, 0, -3.0), (3, 1, f64::from(f32::MAX))];
+    let branches = bounds.into_iter().map(branch).collect();
+    let trees = Arc::new(Trees { branches, roots: vec![0, 1, 2, 3], leaves: 8, single: false });
+    let y = b.real(FloatOp::TreeLeaves { input: x, trees }, &[1, 8]);
+    let graph = b.finish(y);
+    let samples = |data: &[f64]| Samples::from_batches(vec![Tensor::new(vec![data.len() / 2, 1, 2], data.to_vec())]);
+    let compiled = compile_on(&graph, &samples(&[0.75, 0.125, 0.5, 0.25]), 8);
+    let others = samples(&[0.499, 0.1, 0.501, 1.0, 39.9, 0.5, 40.1, 0.25, -2.9, 0.125, -3.1, 0.5]);
+    assert_eq!(error_of(&graph, &compiled, &others), 0.0);
+}
+
 /// Bounds of trees are biases beside weights that are all 1: they are private where weights are.
 #[test]
 fn bounds_of_trees_are_private() {
@@ -1526,4 +1545,57 @@ fn products_before_a_layer_that_goes_out_are_exact() {
     let off = (0..2).map(|i| (integer[0].data[i] - float[0].data[i]).abs()).fold(0.0, f64::max);
     assert!(off < 0.05, "{off}");
     circuits::layout::compile(&compiled.program, &Default::default()).unwrap();
+}
+
+#[test]
+fn weights_of_very_different_size_are_held_in_two_parts() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let squares = b.binary(BinaryFunction::Mul, [x, x], &[1, 4]);
+    let both = b.real(FloatOp::Concat { inputs: vec![squares, x], axis: 1 }, &[1, 8]);
+    // The square of the first element decides nearly always, and the others where it is zero.
+    let rows = [[2e9, -3e8], [-3.0, 1.5], [2.5, -2.0], [0.5, 4.0], [0.0, 0.0], [1.0, -0.75], [-2.0, 0.25], [3.0, 1.0]];
+    let weights = b.constant(Tensor::new(vec![8, 2], rows.concat()));
+    let product = b.real(FloatOp::MatMul(both, weights), &[1, 2]);
+    let clipped = b.unary(product, UnaryFunction::Clip { lo: -16.0, hi: 16.0 });
+    let graph = b.finish(clipped);
+    let mut numbers = Numbers(5);
+    let sixteenth = |v: f64| (v * 16.0).round() / 16.0;
+    let row = |sample: usize| {
+        let first = if sample.is_multiple_of(4) { sixteenth(numbers.next()) } else { 0.0 };
+        [first, sixteenth(numbers.next()), sixteenth(numbers.next()), sixteenth(numbers.next())]
+    };
+    let data: Vec<f64> = (0..SAMPLES * 4).flat_map(row).collect();
+    let samples = Samples::from_batches(vec![Tensor::new(vec![SAMPLES * 4, 1, 4], data)]);
+    let compiled = compile_on(&graph, &samples, 8);
+    let error = error_of(&graph, &compiled, &samples);
+    assert!(error < 0.01, "{error}");
+    let in_parts = |op: &Op| matches!(op, Op::Affine { factors: [65_536, 1], .. });
+    assert_eq!(count(&compiled, in_parts), 1);
+}
+
+#[test]
+fn functions_that_grow_have_room_beyond_the_samples() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 4], Element::Real);
+    let inner = b.dense(x, 4, 4);
+    let cube = b.unary(inner, UnaryFunction::Power(3.0));
+    let output = b.dense(cube, 4, 1);
+    let graph = b.finish(output);
+    let count = 4 * SAMPLES;
+    let tensor = Numbers(11).tensor(&[count, 1, 4]);
+    let compiled = compile_on(&graph, &Samples::from_batches(vec![tensor.clone()]), 12);
+    let outputs = |inputs: &[Tensor]| {
+        let quantized = quantize_inputs(&compiled.program, inputs).unwrap();
+        let trace = reference::run(&compiled.program, &quantized.values).unwrap();
+        let integer = dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program));
+        (evaluate_outputs(&graph, inputs).unwrap()[0].data[0], integer[0].data[0])
+    };
+    let (mut largest, mut difference) = (0f64, 0f64);
+    for sample in tensor.data.chunks(4) {
+        let further: Vec<f64> = sample.iter().map(|v| 1.1 * v).collect();
+        let (float, integer) = outputs(&[Tensor::new(vec![1, 4], further)]);
+        (largest, difference) = (largest.max(float.abs()), difference.max((float - integer).abs()));
+    }
+    assert!(difference < 0.02 * largest, "{difference} of {largest}");
 }

@@ -34,6 +34,7 @@ mod pool;
 mod quantized;
 mod recurrent;
 mod reduce;
+mod refused;
 mod resize;
 mod reverse;
 mod sample;
@@ -86,6 +87,7 @@ pub(crate) const ALL: &[&[Operator]] = &[
     recurrent::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    refused::OPERATORS,
     reverse::OPERATORS,
     sample::OPERATORS,
     scatter::OPERATORS,

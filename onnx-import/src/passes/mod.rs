@@ -4,7 +4,9 @@
 //! list; what is no longer read falls to [`dead`].
 
 mod common;
+mod comparisons;
 mod dead;
+mod differences;
 mod extremum;
 mod finite;
 mod leaves;
@@ -21,6 +23,7 @@ mod views;
 
 use crate::float::graph::FloatGraph;
 
+pub(crate) use comparisons::{compare_by_trees, compared_inputs};
 pub(crate) use finite::check_finite;
 pub(crate) use mask::NEGLIGIBLE;
 pub(crate) use missing::{may_be_missing, settle, Unsettled};
@@ -36,6 +39,7 @@ pub(crate) fn simplify(graph: FloatGraph) -> FloatGraph {
         mask::fold,
         normalize::recognize,
         extremum::pass_softmax,
+        differences::take,
         padding::fold,
         squares::weigh,
         views::compose,

@@ -1,6 +1,6 @@
 //! Going through a graph while building the next one.
 
-use crate::float::evaluate::apply;
+use crate::float::evaluate::{apply, strides_for};
 use crate::float::graph::{Element, FloatGraph, FloatNode, FloatOp, FloatPort, Tensor, ValueId};
 
 /// The graph that a pass builds.
@@ -68,6 +68,14 @@ pub(super) fn rebuild(graph: FloatGraph, mut step: impl FnMut(&mut Output, usize
         remarks: graph.remarks,
         integers: graph.integers,
     }
+}
+
+/// For each position of a shape the element that a tensor of another one has there under broadcasting.
+pub(super) fn positions(from: &[usize], to: &[usize]) -> Vec<usize> {
+    let strides = strides_for(from, to);
+    to.iter().zip(strides).fold(vec![0], |places, (&size, stride)| {
+        places.into_iter().flat_map(|place| (0..size).map(move |i| place + i * stride)).collect()
+    })
 }
 
 /// How often each value is read, by nodes and as an output.

@@ -204,7 +204,26 @@ pub(super) fn settled<'a>(
             return Err(QuantizeError::Missing { input: name.clone() });
         }
     }
-    passes::settle(graph, &nullable).map_err(|Unsettled { node, input }| QuantizeError::Unsettled { node, input })
+    let settled = passes::settle(graph, &nullable);
+    let settled = settled.map_err(|Unsettled { node, input }| QuantizeError::Unsettled { node, input })?;
+    Ok(compared(settled, samples, &nullable, options))
+}
+
+/// The graph in which inputs of features of very different size are compared with constants as trees compare them.
+fn compared<'a>(
+    graph: Cow<'a, FloatGraph>,
+    samples: Option<&Taken>,
+    nullable: &BTreeSet<usize>,
+    options: &QuantizeOptions,
+) -> Cow<'a, FloatGraph> {
+    let mut ports = passes::compared_inputs(&graph);
+    ports.retain(|port| !nullable.contains(port) && !options.steps.contains_key(&graph.inputs[*port].name));
+    let Some(Taken { inputs, .. }) = samples else { return graph };
+    ports.retain(|&port| spread_bits(&inputs.iter().map(|tensors| &tensors[port]).collect::<Vec<_>>()) > 0);
+    match ports.is_empty() {
+        true => graph,
+        false => Cow::Owned(passes::compare_by_trees(graph.into_owned(), &ports)),
+    }
 }
 
 /// At most `limit` of so many samples: files are often sorted, by class or by time.

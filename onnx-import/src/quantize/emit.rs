@@ -2,7 +2,8 @@
 //!
 //! An accumulator of a convolution, a combination, a sum or a normalization has the step `pre_step / 2^shift`; real weights are rounded to
 //! multiples of it, so the multiplier of the requantization is part of the weights. The shift is the same for the whole
-//! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits.
+//! program unless rounding weights that coarsely would be felt in the result, or finer weights would not fit 32 bits. Where both holds, as
+//! for weights of very different size in one layer, each weight is `2^16·h + l`, and the layer is the sum of two.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,11 @@ const WEIGHT_ERROR: f64 = 0.25;
 const ROUNDING_ERROR: f64 = 0.289;
 /// Fewest rows whose sums are one convolution.
 pub(super) const LEAST_ROWS: usize = 4;
+/// Bits of the lower part of weights that don't fit 32 bits.
+const LOWER_BITS: u32 = 16;
+/// Largest magnitude of weights in two parts, and of their accumulators.
+const MAX_WIDE_WEIGHT: f64 = (1u64 << 46) as f64;
+const MAX_WIDE_ACCUMULATOR: f64 = (1u64 << 58) as f64;
 /// Largest magnitude of factors and biases.
 pub(super) const MAX_FACTOR: f64 = (1u64 << 48) as f64;
 
@@ -150,6 +156,10 @@ fn drop_unused_tables(out: &mut Emitted) {
     out.tables.retain(|_| is_used.next().expect("one for each"));
 }
 
+fn largest_magnitude(values: &[f64]) -> f64 {
+    values.iter().fold(0f64, |largest, value| largest.max(value.abs()))
+}
+
 /// How often each node is read, by nodes that an output needs and as an output.
 fn reads(plan: &Plan) -> Vec<usize> {
     let mut counts = vec![0; plan.nodes.len()];
@@ -201,7 +211,7 @@ impl Emitter<'_> {
             let pre = self.scales.pre_step(id);
             let step = |shift: u32| pre / f64::from(shift).exp2();
             if let Some(shift) = given.and_then(|given| given[id.0]) {
-                if !self.fits(id, step(shift)) {
+                if !self.fits(id, step(shift)) && !self.fits_in_parts(id, step(shift)) {
                     return Err(self.too_large(id, "a weight", "it is too large for the steps of the first model"));
                 }
                 self.shifts[id.0] = Some(shift);
@@ -221,6 +231,9 @@ impl Emitter<'_> {
                 Some(known) => shift = known,
                 None => {
                     while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits(id, step(shift + 2)) {
+                        shift += 2;
+                    }
+                    while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits_in_parts(id, step(shift + 2)) {
                         shift += 2;
                     }
                 }
@@ -277,9 +290,8 @@ impl Emitter<'_> {
     /// Whether weights and factors fit when the accumulator has this step.
     fn fits(&self, id: PlanId, step: f64) -> bool {
         if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
-            let largest = *self.largest[id.0].get_or_init(|| self.largest_weight(id, *input, weights)) / step;
-            let largest_bias = bias.iter().fold(0f64, |largest, b| largest.max(b.abs())) / step;
-            return largest < f64::from(i32::MAX) && largest_bias < MAX_FACTOR;
+            let largest = self.largest(id, *input, weights) / step;
+            return largest < f64::from(i32::MAX) && largest_magnitude(bias) / step < MAX_FACTOR;
         }
         if let Some(normalization) = self.normalization(id) {
             return normalization.fits(step);
@@ -296,7 +308,31 @@ impl Emitter<'_> {
             })
     }
 
-    /// The largest weight of a convolution times the step of its channel.
+    /// Whether the weights of a layer, each in two parts, and its accumulators fit at this step.
+    fn fits_in_parts(&self, id: PlanId, step: f64) -> bool {
+        let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op else { return false };
+        let largest = self.largest(id, *input, weights) / step;
+        let operands = self.sources(*input).into_iter().map(|source| self.scales.class(source));
+        let magnitude = operands.map(|class| class.hi.max(-class.lo)).max().unwrap_or(0) as f64;
+        let terms = (weights.len() / bias.len()) as f64;
+        let most_bias = largest_magnitude(bias) / step;
+        let accumulator = largest * magnitude * terms + most_bias;
+        largest < MAX_WIDE_WEIGHT && most_bias < MAX_FACTOR && accumulator < MAX_WIDE_ACCUMULATOR
+    }
+
+    /// The values that a convolution reads, each with a step of its own.
+    fn sources(&self, input: PlanId) -> Vec<PlanId> {
+        match &self.plan.node(input).op {
+            PlanOp::View { sources, .. } if self.scales.is_loose_view(input) => sources.clone(),
+            _ => vec![input],
+        }
+    }
+
+    /// The largest weight of a convolution times the step of its channel, computed once.
+    fn largest(&self, id: PlanId, input: PlanId, weights: &Kernel) -> f64 {
+        *self.largest[id.0].get_or_init(|| self.largest_weight(id, input, weights))
+    }
+
     fn largest_weight(&self, id: PlanId, input: PlanId, weights: &Kernel) -> f64 {
         let steps = self.scales.channel_steps(self.plan, input);
         let scaled = weights.clone().scaled(self.weight_channels(id, steps.len()), steps);
@@ -316,11 +352,8 @@ impl Emitter<'_> {
     fn rounding(&self, id: PlanId, step: f64) -> f64 {
         if let PlanOp::Linear { input, weights, bias, .. } = &self.plan.node(id).op {
             let terms = (weights.len() / bias.len()) as f64;
-            let sources = match &self.plan.node(*input).op {
-                PlanOp::View { sources, .. } if self.scales.is_loose_view(*input) => sources.clone(),
-                _ => vec![*input],
-            };
-            let magnitude = sources.into_iter().map(|source| self.operand_magnitude(source)).fold(0.0, f64::max);
+            let magnitude =
+                self.sources(*input).into_iter().map(|source| self.operand_magnitude(source)).fold(0.0, f64::max);
             return ROUNDING_ERROR * step * magnitude * terms.sqrt();
         }
         if let Some(normalization) = self.normalization(id) {
@@ -699,10 +732,14 @@ impl Emitter<'_> {
                 let steps = self.scales.channel_steps(self.plan, *input);
                 let factors = steps.iter().map(|own| own / step).collect();
                 let scaled = weights.clone().scaled(self.weight_channels(id, steps.len()), factors);
-                let weights: Weights = scaled.load().iter().map(|w| w.round() as i32).collect();
-                let bias: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
+                let offsets: Arc<[i64]> = bias.iter().map(|b| (b / step).round() as i64).collect();
                 let size = conv_size(geometry, &self.plan.node(*input).shape);
                 let shape = vec![bias.len(), size[0], size[1]];
+                if !self.fits(id, step) {
+                    let op = self.layer_in_parts(id, operand, &scaled, offsets, &shape);
+                    return Ok((op, shape, step));
+                }
+                let (bias, weights) = (offsets, scaled.load().iter().map(|w| w.round() as i32).collect());
                 Ok((Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize: None }, shape, step))
             }
             PlanOp::Combine { operands, factors, constant, lattice } => {
@@ -766,6 +803,30 @@ impl Emitter<'_> {
             }
             _ => unreachable!("only accumulating operators come here"),
         }
+    }
+
+    /// A layer whose weights don't fit 32 bits: the sum of one for the upper parts of the weights and one for the lower ones.
+    fn layer_in_parts(
+        &mut self,
+        id: PlanId,
+        input: TensorId,
+        weights: &Kernel,
+        bias: Arc<[i64]>,
+        shape: &[usize],
+    ) -> Op {
+        let PlanOp::Linear { geometry, .. } = self.plan.node(id).op else { unreachable!("it is a convolution") };
+        let whole: Vec<i64> = weights.load().iter().map(|w| w.round() as i64).collect();
+        let half = 1i64 << (LOWER_BITS - 1);
+        let upper = |weight: i64| (weight + half) >> LOWER_BITS;
+        let lower = |weight: i64| weight - (upper(weight) << LOWER_BITS);
+        let none: Arc<[i64]> = vec![0; bias.len()].into();
+        let mut layer = |part: &dyn Fn(i64) -> i64, bias| {
+            let weights: Weights = whole.iter().map(|&weight| part(weight) as i32).collect();
+            let op = Op::Conv { input, geometry, weights, bias, requantize: None };
+            self.auxiliary(id, op, shape.to_vec(), (0, 0))
+        };
+        let operands = [layer(&upper, none), layer(&lower, bias)];
+        Op::Affine { operands, factors: [1 << LOWER_BITS, 1], constant: 0, requantize: None }
     }
 
     /// The sums of many rows as one convolution, whose channels are the columns: an identity, where each term of a sum by

@@ -119,6 +119,15 @@ impl Function {
         (affine.0.is_finite() && affine.1.is_finite()).then_some(affine)
     }
 
+    /// Whether it is the square of its argument, by its form.
+    pub(super) fn is_square(&self) -> bool {
+        match self {
+            Self::Unary(UnaryFunction::Power(exponent), inner) => **inner == Self::Argument && *exponent == 2.0,
+            Self::Binary(BinaryFunction::Mul, a, b) => **a == Self::Argument && **b == Self::Argument,
+            _ => false,
+        }
+    }
+
     /// Whether its table takes arguments of the step of its results.
     pub(super) fn keeps_steps(&self) -> bool {
         self.is_homogeneous() || self.has_unit_slopes()

@@ -8,6 +8,8 @@
 //! An accumulator has a *pre-step*, the step of its shifted value, which is the argument of its table. Functions that are
 //! the same on similar ranges share pre-step and step, hence the table.
 
+use circuits::graph::ConvGeometry;
+
 use super::calibrate::Calibration;
 use super::function::Function;
 use super::narrow;
@@ -28,6 +30,11 @@ const OUTLIER_BITS: u32 = 2;
 const TREE_INPUT_BITS: u32 = 40;
 /// Most bits of other operands of trees; tables have as many entries.
 const TREE_BITS: u32 = 14;
+/// Bounds of trees beyond so many times what calibration saw of their operand are no values of it: some exporters write the largest float
+/// for what always passes.
+const FARTHEST_BOUND: f64 = 1024.0;
+/// How far inputs of trees reach beyond the bounds.
+const BEYOND_BOUNDS: f64 = 1.0 + 1.0 / 64.0;
 /// Most bits of an input.
 const MAX_INPUT_BITS: u32 = 20;
 /// Room beyond the calibrated range of an input that is not known to be bounded.
@@ -261,7 +268,9 @@ impl Scales {
         for &id in order {
             if self.exact_products[id.0] && members[self.root(id)] > 1 {
                 self.exact_products[id.0] = false;
-                self.storage[id.0] = Some(Storage::Raw);
+                if plan.node(id).op.accumulates() {
+                    self.storage[id.0] = Some(Storage::Raw);
+                }
             }
         }
     }
@@ -288,6 +297,13 @@ impl Scales {
                 let ends = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi];
                 let (lo, hi) = ends.iter().fold((0, 0), |(lo, hi), &end| (end.min(lo), end.max(hi)));
                 self.classes[root] = Some(Class { step: a.step * b.step, lo, hi, on_grid: false });
+                continue;
+            }
+            // So does that of an exact square.
+            if let (PlanOp::Map { input, .. }, true) = (&plan.node(id).op, self.exact_products[id.0]) {
+                let Class { step, lo, hi, .. } = self.class(*input);
+                let most = lo.abs().max(hi.abs()).pow(2);
+                self.classes[root] = Some(Class { step: step * step, lo: 0, hi: most, on_grid: false });
                 continue;
             }
             // So does that of a reciprocal.
@@ -585,9 +601,16 @@ const MAX_EXACT_SUMS: usize = 256;
 
 /// Most bits of a product that stays exact.
 const EXACT_PRODUCT_BITS: u32 = 40;
+/// Those of a square, whose table has an entry for each operand.
+const EXACT_SQUARE_BITS: u32 = 28;
 
-/// Products of few bits that nothing reads but layers that go straight to outputs, directly, by views, or as factors of further ones: the layer
-/// takes in exactly what they are, without a rounding, a range or a table between.
+/// Error of a layer's result by rounded products, in steps of the result, from which on they stay exact.
+const FELT: f64 = 8.0;
+/// Standard deviation of a rounding error.
+const ROUNDING_ERROR: f64 = 0.289;
+
+/// Products of few bits that nothing reads but layers that go straight to outputs, or that would feel their rounding, directly, by views, or as
+/// factors of further ones: the layer takes in exactly what they are, without a rounding, a range or a table between.
 fn exact_products(
     plan: &Plan,
     calibration: &Calibration,
@@ -602,6 +625,7 @@ fn exact_products(
     let widest = |width: u32| width.min(u32::from(u8::MAX));
     for &id in order {
         widths[id.0] = match &plan.node(id).op {
+            PlanOp::Map { input, .. } if is_square(plan, id) => widest(2 * widths[input.0]),
             // An input may spread without a bound.
             PlanOp::Input { port, .. } => {
                 widest(bits.saturating_add(calibration.inputs[*port].spread_bits.max(OUTLIER_BITS)))
@@ -622,12 +646,16 @@ fn exact_products(
         let takes = match op {
             PlanOp::Linear { .. } => {
                 let own = &reads.0[id.0];
-                own.ports > 0 && own.only_ports()
+                own.ports > 0 && own.only_ports() || feels_products(plan, id, own, loose_views, bits)
             }
             PlanOp::View { sources, .. } => fits && (sources.len() == 1 || loose_views[id.0]),
             PlanOp::Product { .. } => {
                 exact[id.0] = fits && widths[id.0] <= EXACT_PRODUCT_BITS && !plan.node(id).integer;
                 exact[id.0]
+            }
+            PlanOp::Map { .. } if is_square(plan, id) => {
+                exact[id.0] = fits && widths[id.0] <= EXACT_SQUARE_BITS && !plan.node(id).integer;
+                false
             }
             _ => false,
         };
@@ -637,6 +665,61 @@ fn exact_products(
         }
     }
     exact
+}
+
+/// Whether rounding products to so many bits would be felt in the result of a layer that reads some.
+fn feels_products(plan: &Plan, id: PlanId, read: &Read, loose_views: &[bool], bits: u32) -> bool {
+    let PlanOp::Linear { input, geometry, weights, bias } = &plan.node(id).op else { return false };
+    let sources = repeated::channel_sources(plan, *input, loose_views[input.0]);
+    if *geometry != ConvGeometry::POINTWISE || sources.is_empty() {
+        return false;
+    }
+    let product = |source: Option<PlanId>| source.map(|id| behind_views(plan, id)).filter(|&id| is_product(plan, id));
+    let rounding = |id: PlanId| ROUNDING_ERROR * plan.node(id).range.magnitude() / f64::from(bits - 1).exp2();
+    let errors: Vec<f64> = sources.iter().map(|&source| product(source).map_or(0.0, rounding)).collect();
+    if errors.iter().all(|&error| error == 0.0) {
+        return false;
+    }
+    // What clamps the result says how much of its range matters.
+    let clamped = |&map: &PlanId| match &plan.node(map).op {
+        PlanOp::Map { function, .. } if function.keeps_steps() => Some(plan.node(map).range.magnitude()),
+        _ => None,
+    };
+    let maps = (read.raw + read.ports + read.exactable == 0).then(|| read.maps.iter().map(clamped));
+    let clamped = maps.and_then(|maps| maps.collect::<Option<Vec<f64>>>());
+    let range = clamped.and_then(|ranges| ranges.into_iter().reduce(f64::max));
+    let step = range.unwrap_or(plan.node(id).range.magnitude()) / f64::from(bits - 1).exp2();
+    let weights = weights.load();
+    let square = |output: usize| {
+        let first = output * errors.len();
+        errors.iter().enumerate().map(|(i, error)| (weights.get(first + i) * error).powi(2)).sum::<f64>()
+    };
+    (0..bias.len()).map(square).fold(0.0, f64::max).sqrt() > FELT * step
+}
+
+/// What views of one source look at.
+fn behind_views(plan: &Plan, mut id: PlanId) -> PlanId {
+    while let PlanOp::View { sources, .. } = &plan.node(id).op {
+        match sources[..] {
+            [source] => id = source,
+            _ => break,
+        }
+    }
+    id
+}
+
+fn is_product(plan: &Plan, id: PlanId) -> bool {
+    matches!(plan.node(id).op, PlanOp::Product { .. }) || is_square(plan, id)
+}
+
+/// Whether a table gives the squares of small integers.
+fn is_square(plan: &Plan, id: PlanId) -> bool {
+    match &plan.node(id).op {
+        PlanOp::Map { input, function, rules } => {
+            *rules == MapRules::default() && !plan.node(*input).op.accumulates() && function.is_square()
+        }
+        _ => false,
+    }
 }
 
 fn order_storage(plan: &Plan, order: &[PlanId], reads: &Reads, exact_products: &[bool]) -> Vec<Option<Storage>> {
@@ -690,10 +773,14 @@ struct ClassFacts {
     forced: Option<f64>,
     integer: bool,
     fine: bool,
+    /// Whether it has up to twice the range that calibration saw.
+    roomy: bool,
     /// Written by tables alone and read by outputs alone.
     leaves: bool,
     /// The widest step that serves the trees that read it, and its narrowest feature.
     resolution: f64,
+    /// The largest magnitude that the trees that read it compare with, but for [those too far](FARTHEST_BOUND).
+    compared: f64,
     /// Whether it consists of inputs, and only views, trees and convolutions read them: then no table has its values.
     plain: bool,
     /// Whether elements of some of its inputs may be missing.
@@ -718,7 +805,8 @@ impl ClassFacts {
         let free = |facts: &Self| facts.forced.is_none() && facts.input.is_none();
         free(self)
             && free(other)
-            && (self.nonnegative, self.fine, self.leaves) == (other.nonnegative, other.fine, other.leaves)
+            && (self.nonnegative, self.fine, self.leaves, self.roomy)
+                == (other.nonnegative, other.fine, other.leaves, other.roomy)
             && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
     }
 
@@ -735,10 +823,12 @@ impl ClassFacts {
         let bits = match self.input {
             Some(input) => input.bits.max(bits + u32::from(self.fine) * FINE_BITS),
             None if self.leaves => bits.max(OUTPUT_BITS),
-            None if self.fine => bits + FINE_BITS,
-            None => bits,
+            // Room beyond what calibration saw costs no resolution: a bit more is twice the range.
+            None => bits + u32::from(self.fine) * FINE_BITS + u32::from(self.roomy),
         };
-        let bits = bits.max(self.resolution_bits(range));
+        // What trees compare with is a value that inputs have, or near one; what is larger must be told from it.
+        let compared = self.input.map_or(0.0, |_| BEYOND_BOUNDS * self.compared);
+        let bits = bits.max(self.resolution_bits(range.magnitude().max(compared)));
         // The integer below all others stands for what is missing: with it they are as many.
         let reserved = i64::from(self.nullable);
         let (lo, hi) = match self.nonnegative {
@@ -749,6 +839,7 @@ impl ClassFacts {
             Some(input) => (range.magnitude() * INPUT_HEADROOM).max(input.reach),
             None => range.magnitude(),
         };
+        let largest = largest.max(compared);
         let (step, on_grid) = match self.input.and_then(|input| input.grid) {
             // As fine as the levels allow while every value of the grid stays exact.
             Some(grid) if hi as f64 * grid >= range.magnitude() * (1.0 - 1e-9) => {
@@ -771,8 +862,10 @@ impl Facts {
             forced: None,
             integer: false,
             fine: false,
+            roomy: false,
             leaves: true,
             resolution: f64::INFINITY,
+            compared: 0.0,
             plain: true,
             nullable: false,
             input: None,
@@ -788,7 +881,9 @@ impl Facts {
             let lattice = matches!(node.op, PlanOp::Combine { lattice: true, .. });
             // The difference itself may be larger than what it is a difference of.
             if !lattice {
-                class.range = Some(class.range.map_or(node.range, |range| range.union(node.range)));
+                let own = room_behind(plan, id);
+                class.roomy |= own != node.range;
+                class.range = Some(class.range.map_or(own, |range| range.union(own)));
                 class.nonnegative &= nonnegative[id.0];
             }
             class.fine |= lattice || read.fine || is_share(plan, id);
@@ -830,8 +925,14 @@ impl Facts {
             for operand in op.operands() {
                 let class = &mut facts[scales.root(operand)];
                 class.plain &= plain;
-                if let PlanOp::Leaves { resolution, .. } = op {
+                if let PlanOp::Leaves { resolution, trees, .. } = op {
                     class.resolution = resolution.iter().copied().fold(class.resolution, f64::min);
+                    let farthest = FARTHEST_BOUND * class.range.map_or(0.0, |range| range.magnitude());
+                    let bounds = || trees.branches.iter().flat_map(|branch| branch.test.bounds());
+                    let bounds = || bounds().filter(|bound| bound.abs() <= farthest);
+                    class.compared = bounds().fold(class.compared, |largest, bound| largest.max(bound.abs()));
+                    // Values below zero that few samples did not show are compared too.
+                    class.nonnegative &= bounds().all(|&bound| bound >= 0.0);
                 }
                 if let PlanOp::Narrow { resolution, .. } = op {
                     class.resolution = class.resolution.min(*resolution);
@@ -843,15 +944,15 @@ impl Facts {
 }
 
 impl ClassFacts {
-    /// Bits that the trees ask for that read the class.
-    fn resolution_bits(&self, range: Range) -> u32 {
+    /// Bits that the trees ask for that read the class, whose values reach so far.
+    fn resolution_bits(&self, magnitude: f64) -> u32 {
         // The levels of a grid are told apart as they are.
         let grid = self.input.is_some_and(|input| input.grid.is_some());
         if grid || !self.resolution.is_finite() || self.resolution <= 0.0 {
             return 0;
         }
         let room = if self.input.is_some_and(|input| !input.bounded) { INPUT_HEADROOM } else { 1.0 };
-        let levels = (room * range.magnitude() / self.resolution + 1.0).log2().ceil().max(0.0);
+        let levels = (room * magnitude / self.resolution + 1.0).log2().ceil().max(0.0);
         let most = if self.plain { TREE_INPUT_BITS } else { TREE_BITS };
         (levels as u32 + u32::from(!self.nonnegative)).min(most)
     }
@@ -875,6 +976,27 @@ impl ClassFacts {
             },
         });
     }
+}
+
+/// How much a range must grow where the argument grows by a quarter; powers above the second and exponentials do.
+const LEAST_GROWTH: f64 = 1.75;
+/// Most that the range of a function's results grows beyond what calibration saw: a bit of it.
+const MOST_GROWTH: f64 = 2.0;
+
+/// The range of a node; that of a function that grows faster than its argument has room for the results on what the argument has room for.
+fn room_behind(plan: &Plan, id: PlanId) -> Range {
+    let Range { lo, hi } = plan.node(id).range;
+    let PlanOp::Map { input, function, .. } = &plan.node(id).op else { return Range { lo, hi } };
+    if function.keeps_steps() || !plan.node(*input).op.accumulates() {
+        return Range { lo, hi };
+    }
+    let arguments = widened(plan.node(*input).range);
+    let ends = [arguments.lo, arguments.hi].map(|end| function.evaluate(end)).into_iter().filter(|end| end.is_finite());
+    let grown = ends.fold(Range { lo, hi }, |range, end| range.union(Range { lo: end, hi: end }));
+    if grown.width() < LEAST_GROWTH * (hi - lo) {
+        return Range { lo, hi };
+    }
+    Range { lo: grown.lo.max(lo.min(MOST_GROWTH * lo)), hi: grown.hi.min(hi.max(MOST_GROWTH * hi)) }
 }
 
 /// Whether a node holds shares of sums, as a softmax does: most of them are small beside the largest.
