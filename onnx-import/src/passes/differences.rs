@@ -8,6 +8,8 @@
 //! softmax(L) = softmax(r)        r_c = −max(0, max_k clip(L_k − L_c, −W, W))        W = 16: e^−16 is nothing beside 1
 //! ```
 //!
+//! Where more is seen of the scores (their values, or a logarithm of the softmax) they stay as they are.
+//!
 //! A difference of two scores is one layer on `x²` and `x`, whose weights are differences too: features of equal weights fall away.
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,9 +53,9 @@ pub(super) fn take(graph: FloatGraph) -> FloatGraph {
 /// What an operator looks at, and along which axis, where differences from the largest element are all that it sees.
 fn contest(op: &FloatOp) -> Option<(ValueId, usize)> {
     match op {
-        FloatOp::Softmax { input, axis }
-        | FloatOp::LogSoftmax { input, axis }
-        | FloatOp::ArgExtremum { input, axis, smallest: false, .. } => Some((*input, *axis)),
+        FloatOp::Softmax { input, axis } | FloatOp::ArgExtremum { input, axis, smallest: false, .. } => {
+            Some((*input, *axis))
+        }
         _ => None,
     }
 }
@@ -365,6 +367,14 @@ mod tests {
         assert!(found.nodes.iter().any(|node| matches!(node.op, FloatOp::Reduce { kind: ReduceKind::Max, .. })));
         let product = found.nodes.iter().find(|node| matches!(node.op, FloatOp::MatMul(..))).unwrap();
         assert_eq!(product.shape, [1, 3]);
+    }
+
+    #[test]
+    fn logarithms_of_a_softmax_see_how_far_scores_are() {
+        let mut nodes = scores(1e-8, 1.0);
+        nodes.last_mut().unwrap().0 = FloatOp::LogSoftmax { input: ValueId(9), axis: 1 };
+        let same = check(graph(&[1, 2], nodes), take);
+        assert!(!same.nodes.iter().any(|node| matches!(node.op, FloatOp::MatMul(..))));
     }
 
     #[test]
