@@ -64,6 +64,13 @@ impl Folder {
 }
 
 impl Folder {
+    /// Whether a file of that name, or one that a file system may take for it, belongs to what a command leaves in the folder.
+    pub(crate) fn has_file_named(&self, name: &OsStr) -> bool {
+        let Self { proofs: _, program, proving_key, verifying_key, proof, salt, opening, link, result } = self;
+        let files = [program, proving_key, verifying_key, proof, salt, opening, link, result];
+        files.iter().any(|file| file.file_name().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+    }
+
     /// The same keys and program, with a folder in this one for a proof and what belongs to it.
     ///
     /// # Errors

@@ -85,6 +85,12 @@ fn several_inputs_have_proofs_of_their_own_under_one_key() {
     let salt = file("seven/proof.zkp.salt");
     zkinfer(&[&both[..], &["--salt", &salt]].concat()).fails(2, &["--salt"]);
     zkinfer(&[&prove[..], &["--input", &three]].concat()).fails(2, &["three", "different names"]);
+    // A folder for the proof can't have the name of a file that the command writes.
+    for name in ["program.zki", "proof.zkp.salt", "RESULT.json"] {
+        let taken = folder.path().join(format!("{name}.json"));
+        std::fs::copy(&seven, &taken).expect("it is copied");
+        zkinfer(&[&prove[..], &["--input", &text(&taken)]].concat()).fails(2, &[name, "rename the input"]);
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use verifier::Digest;
 
 use crate::engine::{Column, CpuEngine, CpuOptions, Dividend, Engine, EngineError, Values};
 use crate::plonk::randomness::Randomness;
-use crate::secret::{wipe, Key, Tails};
+use crate::secret::{wipe, Key, SecretBytes, Tails};
 use crate::srs::Srs;
 
 /// Why there is no commitment or link. No message holds a private value.
@@ -115,6 +115,13 @@ struct PortFile {
     blinding: Vec<Bytes>,
 }
 
+impl Drop for PortFile {
+    fn drop(&mut self) {
+        wipe(&mut self.values);
+        wipe_encoded(&mut self.blinding);
+    }
+}
+
 /// Why a file holds no openings.
 #[derive(Debug, Error)]
 pub enum OpeningsError {
@@ -135,11 +142,11 @@ impl Openings {
     /// # Errors
     /// The file can't be read or holds none.
     pub fn read(path: &Path) -> Result<Self, OpeningsError> {
-        let file = container::read_file(Kind::Opening, path)?;
-        let content: OpeningsFile = container::decode(Kind::Opening, &file)?;
-        let ports = content.ports.into_iter().map(|PortFile { port, values, blinding }| {
-            let blinding = decode_tails(&blinding).ok_or(OpeningsError::Blinding { port })?;
-            Ok((port, Opening { values, blinding: blinding.into() }))
+        let file = SecretBytes(container::read_file(Kind::Opening, path)?);
+        let content: OpeningsFile = container::decode(Kind::Opening, &file.0)?;
+        let ports = content.ports.into_iter().map(|mut port| {
+            let blinding = decode_tails(&port.blinding).ok_or(OpeningsError::Blinding { port: port.port })?;
+            Ok((port.port, Opening { values: std::mem::take(&mut port.values), blinding }))
         });
         Ok(Self { artifact: content.artifact, ports: ports.collect::<Result<_, OpeningsError>>()? })
     }
@@ -155,7 +162,7 @@ impl Openings {
             blinding: encode_tails(&opening.blinding),
         };
         let content = OpeningsFile { artifact: self.artifact, ports: self.ports.iter().map(port).collect() };
-        container::write_private(path, &container::encode(Kind::Opening, &content)?)
+        container::write_private(path, &SecretBytes(container::encode(Kind::Opening, &content)?).0)
     }
 
     /// The opening of a port.
@@ -170,9 +177,14 @@ pub(crate) fn encode_tails(tails: &[Vec<Fr>]) -> Vec<Bytes> {
 }
 
 /// What [`encode_tails`] was given; `None` where bytes are no scalars.
-pub(crate) fn decode_tails(tails: &[Bytes]) -> Option<Vec<Vec<Fr>>> {
+pub(crate) fn decode_tails(tails: &[Bytes]) -> Option<Tails> {
     let scalar = |bytes: &[u8]| decode_scalar(bytes.try_into().ok()?);
     tails.iter().map(|bytes| bytes.0.chunks(SCALAR_BYTES).map(scalar).collect()).collect()
+}
+
+/// Writes over what [`encode_tails`] gave.
+pub(crate) fn wipe_encoded(tails: &mut [Bytes]) {
+    tails.iter_mut().for_each(|tail| wipe(&mut tail.0));
 }
 
 /// The columns of `2^k` rows that values are committed to in, one for each tail.

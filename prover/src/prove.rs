@@ -305,7 +305,7 @@ trait MachineProver: Send + Sync {
         &self,
         assignment: Assignment,
         instances: &[Fr],
-        seed: [u8; 32],
+        seed: &[u8; 32],
         weights: Option<&RegisteredWeights>,
         check: bool,
         progress: &dyn Progress,
@@ -340,14 +340,14 @@ struct Made {
 }
 
 impl Stock {
-    fn prove(&self, assignment: Assignment, instances: &[Fr], seed: [u8; 32]) -> Result<Vec<u8>, ProveError> {
+    fn prove(&self, assignment: Assignment, instances: &[Fr], seed: &[u8; 32]) -> Result<Vec<u8>, ProveError> {
         let mut transcript = KeccakTranscript::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<Bn256>, _, _, _, _>(
             &self.srs,
             &self.key,
             &[MachineCircuit::with_witness(assignment)],
             &[&[instances]],
-            ChaCha20Rng::from_seed(seed),
+            ChaCha20Rng::from_seed(*seed),
             &mut transcript,
         )?;
         Ok(transcript.finalize())
@@ -382,13 +382,13 @@ impl<E: engine::Engine + Send> MachineProver for Native<E> {
         &self,
         assignment: Assignment,
         instances: &[Fr],
-        seed: [u8; 32],
+        seed: &[u8; 32],
         weights: Option<&RegisteredWeights>,
         check: bool,
         progress: &dyn Progress,
     ) -> Result<Made, ProveError> {
         let mut transcript: KeccakTranscript<_> = TranscriptWriterBuffer::init(Vec::new());
-        let mut randomness = Randomness::new(seed);
+        let mut randomness = Randomness::new(*seed);
         let params = assignment.skeleton.params;
         let placement = Placement::new(&params);
         let mut draw = || randomness.elements(params.blinded_rows());
@@ -593,10 +593,10 @@ impl<'a> Prover<'a> {
         let seed = self.seed(&inputs, salts, options.entropy)?;
         let Made { words, rounds, ports, weights } = stages.run(Stage::Prove, || match &self.backend {
             Backend::Native(native) => {
-                native.prove(assignment, &instances, seed, self.weights.as_ref(), options.check, progress)
+                native.prove(assignment, &instances, &seed.0, self.weights.as_ref(), options.check, progress)
             }
             Backend::Stock(stock) => {
-                let words = stock.prove(assignment, &instances, seed)?;
+                let words = stock.prove(assignment, &instances, &seed.0)?;
                 Ok(Made { words, rounds: Vec::new(), ports: Tails::default(), weights: Tails::default() })
             }
         })?;
@@ -666,14 +666,14 @@ impl<'a> Prover<'a> {
         }
     }
 
-    fn seed(&self, inputs: &[&[i64]], salts: &[Salt], entropy: Entropy) -> Result<[u8; 32], ProveError> {
+    fn seed(&self, inputs: &[&[i64]], salts: &[Salt], entropy: Entropy) -> Result<Key, ProveError> {
         match entropy {
-            Entropy::Seed(seed) => Ok(seed),
+            Entropy::Seed(seed) => Ok(Key(seed)),
             Entropy::System => {
                 let mut system = Key([0; 32]);
                 OsRng.try_fill_bytes(&mut system.0).map_err(ProveError::Entropy)?;
                 let key = self.key.verifying_key().digest();
-                Ok(hedged(&system.0, self.engine(), key, self.weights_digest(), inputs, salts))
+                Ok(Key(hedged(&system.0, self.engine(), key, self.weights_digest(), inputs, salts)))
             }
         }
     }

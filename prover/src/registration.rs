@@ -16,11 +16,11 @@ use verifier::registration::{registration_key, RegistrationTerms};
 use verifier::{DegreeOverride, Digest, Registration, RegistrationError};
 
 use crate::engine::{Column, CpuEngine, CpuOptions, KnownCommitment};
-use crate::link::{decode_tails, encode_tails, randomness, LinkError};
+use crate::link::{decode_tails, encode_tails, randomness, wipe_encoded, LinkError};
 use crate::plonk::key::{CircuitError, CircuitKey, Preprocessed};
 use crate::plonk::prove::{prove, Job, PlonkError, Take, Witness};
 use crate::plonk::randomness::Randomness;
-use crate::secret::Tails;
+use crate::secret::{SecretBytes, Tails};
 use crate::srs::Srs;
 
 /// Why weights are not registered. No message holds a weight.
@@ -72,6 +72,12 @@ struct WeightsFile {
     blinding: Vec<Bytes>,
 }
 
+impl Drop for WeightsFile {
+    fn drop(&mut self) {
+        wipe_encoded(&mut self.blinding);
+    }
+}
+
 /// Why a file opens no registration.
 #[derive(Debug, Error)]
 pub enum RegisteredWeightsError {
@@ -98,14 +104,14 @@ impl RegisteredWeights {
     /// # Errors
     /// The file can't be read or opens no registration.
     pub fn read(path: &Path) -> Result<Self, RegisteredWeightsError> {
-        let file = container::read_file(Kind::Weights, path)?;
-        let WeightsFile { registration, columns, blinding } = container::decode(Kind::Weights, &file)?;
-        let registration = Registration::from_file(registration.0)?;
-        let fits = |blinding: &Vec<Vec<Fr>>| {
+        let file = SecretBytes(container::read_file(Kind::Weights, path)?);
+        let mut content: WeightsFile = container::decode(Kind::Weights, &file.0)?;
+        let registration = Registration::from_file(std::mem::take(&mut content.registration.0))?;
+        let fits = |blinding: &Tails| {
             blinding.len() == registration.points().len() && blinding.iter().all(|tail| tail.len() == BLINDED_ROWS)
         };
-        let blinding = decode_tails(&blinding).filter(fits).ok_or(RegisteredWeightsError::Blinding)?;
-        Ok(Self { registration, columns, blinding: blinding.into() })
+        let blinding = decode_tails(&content.blinding).filter(fits).ok_or(RegisteredWeightsError::Blinding)?;
+        Ok(Self { registration, columns: content.columns, blinding })
     }
 
     /// Writes the file, for its owner alone.
@@ -118,7 +124,7 @@ impl RegisteredWeights {
             columns: self.columns,
             blinding: encode_tails(&self.blinding),
         };
-        container::write_private(path, &container::encode(Kind::Weights, &content)?)
+        container::write_private(path, &SecretBytes(container::encode(Kind::Weights, &content)?).0)
     }
 
     /// The registration.
@@ -184,7 +190,7 @@ pub fn register(
     let engine = CpuEngine::new(srs.lagrange(), srs.powers()[1], CpuOptions::default());
     let next_power = srs.next_power().ok_or(RegisterError::NextPower { k: srs.k() })?;
     let digest = columns_digest(columns);
-    let (mut proofs, mut blinding) = (Vec::new(), Vec::new());
+    let (mut proofs, mut blinding) = (Vec::new(), Tails::default());
     for (index, params) in terms.params().enumerate() {
         let part = columns[blinding.len()..][..params.columns as usize].to_vec();
         let witness = RegistrationWitness::new(params, part)?;
@@ -200,12 +206,12 @@ pub fn register(
         let mut transcript = terms.transcript(index, Vec::new());
         prove(&job, &mut columns, &mut randomness, &mut transcript, &mut ())?;
         proofs.push(transcript.finalize());
-        blinding.extend(columns.tails);
+        blinding.append(&mut columns.tails);
         proved(blinding.len());
     }
     let registration = Registration::new(terms, proofs)?;
     registration.verify(srs.mark())?;
-    Ok(RegisteredWeights { registration, columns: digest, blinding: blinding.into() })
+    Ok(RegisteredWeights { registration, columns: digest, blinding })
 }
 
 /// What the randomness of a registration's proof is hedged with: the terms, the place among the proofs, and the weights by
@@ -223,7 +229,7 @@ fn hash_context(hash: &mut Sha256, terms: &RegistrationTerms, index: usize, colu
 /// The witness of a registration's proof, whose weight columns bring their last rows along.
 struct RegistrationColumns {
     witness: RegistrationWitness,
-    tails: Vec<Vec<Fr>>,
+    tails: Tails,
 }
 
 impl RegistrationColumns {

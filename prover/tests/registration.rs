@@ -89,7 +89,7 @@ fn known_commitments_are_those_of_the_columns() {
     use prover::engine::{Column, CpuEngine, CpuOptions, Engine};
     let engine = CpuEngine::new(srs().lagrange(), srs().powers()[1], CpuOptions::default());
     for (known, column) in registered().known().zip(columns(18)) {
-        let column = Column { tail: known.tail, ..Column::integers(column) };
+        let column = Column { tail: known.tail.clone(), ..Column::integers(column) };
         let point = engine.commit(&[&engine.column(column).expect("it fits")]).expect("a point")[0];
         assert_eq!(point, known.point);
     }

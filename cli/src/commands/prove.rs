@@ -127,6 +127,11 @@ fn places(args: &ProveArgs, folder: &Folder) -> Outcome<Vec<Folder>> {
     }
     let mut known = BTreeSet::new();
     let place = |path: &PathBuf| match path.file_stem() {
+        Some(name) if folder.has_file_named(name) => {
+            let (path, place) = (path.display(), args.out.join(name));
+            let fault = anyhow!("{path}: its proof would be left in {}, where the command has a file", place.display());
+            Err(Failure::misuse(fault).remedy("rename the input"))
+        }
         Some(name) if name != "." && name != ".." && known.insert(name.to_owned()) => folder.with_proofs_in(name),
         name => {
             let name = name.unwrap_or(path.as_os_str()).display();

@@ -7,6 +7,8 @@ use circuits::machine::Integers;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::halo2curves::ff::Field;
 
+use crate::secret::wipe;
+
 /// The values of a column's first rows; the rows behind them are zero. They may be a witness: `Debug` tells their form only.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Values {
@@ -63,6 +65,13 @@ pub struct KnownCommitment {
     pub point: G1Affine,
     /// The last rows of the column that it is to.
     pub tail: Vec<Fr>,
+}
+
+/// The tail is that of a commitment that others hold, and is written over.
+impl Drop for KnownCommitment {
+    fn drop(&mut self) {
+        wipe(&mut self.tail);
+    }
 }
 
 impl KnownCommitment {

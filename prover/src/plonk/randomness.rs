@@ -6,20 +6,22 @@ use halo2_proofs::halo2curves::ff::FromUniformBytes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+use crate::secret::{replace, Key};
+
 /// Draws field elements, uniform up to a bias below `2^−250`. The state is written over when it is dropped.
 pub struct Randomness(ChaCha20Rng);
 
 impl Drop for Randomness {
     fn drop(&mut self) {
-        self.0 = ChaCha20Rng::from_seed([0; 32]);
-        std::hint::black_box(&mut self.0);
+        replace(&mut self.0, ChaCha20Rng::from_seed([0; 32]));
     }
 }
 
 impl Randomness {
     /// The randomness of a seed. Whoever knows the seed can undo the hiding.
     pub fn new(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+        let seed = Key(seed);
+        Self(ChaCha20Rng::from_seed(seed.0))
     }
 
     /// The next elements.
