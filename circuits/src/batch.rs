@@ -199,6 +199,14 @@ impl<'a> Batch<'a> {
             &Op::Lookup { input, table } => Op::Lookup { input: self.all(node, input), table },
             &Op::Reciprocal { input, numerator } => Op::Reciprocal { input: self.all(node, input), numerator },
             &Op::SquareRoot { input } => Op::SquareRoot { input: self.all(node, input) },
+            &Op::RoundSignificant { input, bits } => Op::RoundSignificant { input: self.all(node, input), bits },
+            &Op::Steps { operands, first, shift, ref steps } => Op::Steps {
+                operands: operands.map(|operand| self.all(node, operand)),
+                first,
+                shift,
+                steps: steps.clone(),
+            },
+            &Op::Quotient { operands } => Op::Quotient { operands: operands.map(|operand| self.all(node, operand)) },
             &Op::Gather { input, ref entries } => Op::Gather { input: self.all(node, input), entries: entries.clone() },
         };
         let shape = self.shape_of_all(&node.shape);

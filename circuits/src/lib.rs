@@ -27,3 +27,4 @@ mod products;
 pub mod recipe;
 pub mod reference;
 pub mod registration;
+mod significant;

@@ -834,6 +834,15 @@ fn remainder_of_another_division() -> Violations {
     division.refuses()
 }
 
+/// The quotient of the number behind, by the same divisor.
+fn quotient_of_another_dividend() -> Violations {
+    let mut division = Division::of(Victim::new(targets::quotient(), &[&[33, 40, 0], &[5, 3, 7]]));
+    assert_eq!((division.quotient, division.divisor), (6, 5));
+    division.assignment.set(A::Value(0), division.first, 40);
+    division.claim_quotient(40, 8);
+    division.refuses()
+}
+
 /// A root that is another number, with the remainder that belongs to it.
 fn root(claimed: i64) -> Violations {
     let mut root = Division::root();
@@ -892,6 +901,14 @@ fn all_small_quotients_and_roots() {
             let mut division = Division::of(Victim::new(targets::reciprocal(), &[&[divisor, 3, 7]]));
             division.claim_quotient(64, claimed);
             outcome(division, claimed == 64 / divisor);
+        }
+        for dividend in [0, 1, divisor - 1, divisor, 3 * divisor - 1, 40] {
+            for claimed in -1..=41 {
+                let victim = Victim::new(targets::quotient(), &[&[dividend, 40, 0], &[divisor, 3, 7]]);
+                let mut division = Division::of(victim);
+                division.claim_quotient(dividend, claimed);
+                outcome(division, claimed == dividend / divisor);
+            }
         }
     }
     for square in 0i64..=30 {
@@ -1353,6 +1370,7 @@ attacks! {
     quotient_too_large => ["M-SUM-END"],
     remainder_as_large_as_the_divisor => ["M-POINT"],
     remainder_of_another_division => ["COPY-ELEMENT"],
+    quotient_of_another_dividend => ["COPY-ELEMENT"],
     root_too_small => ["M-SUM-END"],
     root_too_large => ["M-SUM-END"],
     root_is_negative => ["M-SUM-END"],

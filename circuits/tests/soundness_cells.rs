@@ -45,7 +45,7 @@ const SHAPES: [Shape; 6] = [
 fn shapes_of(name: &str) -> usize {
     match name {
         "wide" | "wide input" | "tree" => 2,
-        "reciprocal" => 3,
+        "reciprocal" | "quotient" => 3,
         _ => SHAPES.len(),
     }
 }

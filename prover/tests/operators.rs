@@ -125,7 +125,7 @@ fn each_operator_of_the_node_suite_is_proved() {
 }
 
 /// The integer operators, and for each a target of the suites that attack every cell (`docs/soundness.md`, section 11).
-const ATTACKED: [(&str, &str); 13] = [
+const ATTACKED: [(&str, &str); 14] = [
     ("Affine", "pointwise"),
     ("ArgMax", "arg max"),
     ("Conv", "dense"),
@@ -135,6 +135,7 @@ const ATTACKED: [(&str, &str); 13] = [
     ("MatMul", "matrices"),
     ("Max", "pool"),
     ("Product", "pointwise"),
+    ("Quotient", "quotient"),
     ("Reciprocal", "reciprocal"),
     ("SquareRoot", "square root"),
     ("Sum", "pointwise"),

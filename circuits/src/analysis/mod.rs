@@ -16,10 +16,11 @@ use thiserror::Error;
 
 use self::quotients::Quotients;
 use crate::graph::{
-    fits, largest_of_limbs, ConvGeometry, Limits, Node, Op, Program, Requantize, TensorId, WeightDeclaration, Weights,
-    LIMB_BITS,
+    fits, largest_of_limbs, ConvGeometry, Limits, Node, Op, Program, Requantize, Step, TensorId, ViewElement,
+    WeightDeclaration, Weights, LIMB_BITS,
 };
 use crate::reference::shift_half_up;
+use crate::significant::round_significant;
 
 /// A closed interval of integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +129,18 @@ pub enum AnalysisError {
         bits: u32,
         /// Bits it may take at most.
         limit: u32,
+    },
+    /// An operand of a division that may be smaller than the division is defined for.
+    #[error("node {node:?}: {what} may be {lo}, and has to be proven to be at least {least}; take the larger of it and {least}")]
+    Least {
+        /// The node.
+        node: String,
+        /// Which operand.
+        what: &'static str,
+        /// Least value that is admitted.
+        least: i64,
+        /// Smallest value that it may have.
+        lo: i128,
     },
     /// An index that may be no row of the matrix that it picks from.
     #[error("node {node:?}: its indices may be from {lo} to {hi}, and its matrix has {rows} rows; bound the indices")]
@@ -294,20 +307,21 @@ fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, Analysis
     Ok(ranges)
 }
 
+fn check_bits(node: &str, interval: Interval, what: &'static str, limit: u32) -> Result<(), AnalysisError> {
+    let bits = 128 - interval.hi.unsigned_abs().max(interval.lo.unsigned_abs()).leading_zeros();
+    match bits <= limit {
+        true => Ok(()),
+        false => Err(AnalysisError::TooWide { node: node.to_owned(), what, bits, limit }),
+    }
+}
+
 fn check_width(node: &str, range: &NodeRange, trust: Trust) -> Result<(), AnalysisError> {
-    let wide = |interval: Interval, what, limit| {
-        let bits = 128 - interval.hi.unsigned_abs().max(interval.lo.unsigned_abs()).leading_zeros();
-        match bits <= limit {
-            true => Ok(()),
-            false => Err(AnalysisError::TooWide { node: node.to_owned(), what, bits, limit }),
-        }
-    };
     if let Some(accumulator) = range.accumulator {
-        wide(accumulator, "the accumulator", Limits::MAX_VALUE_BITS)?;
+        check_bits(node, accumulator, "the accumulator", Limits::MAX_VALUE_BITS)?;
     }
     // What no honest run holds need not fit its arithmetic.
     let limit = if trust == Trust::Declared { ELEMENT_BITS } else { Limits::MAX_VALUE_BITS };
-    wide(range.value, "an element", limit)
+    check_bits(node, range.value, "an element", limit)
 }
 
 /// Bits of a signed integer that holds all of an interval.
@@ -347,8 +361,8 @@ impl Analysis<'_> {
                 };
                 for element in map.iter() {
                     match *element {
-                        crate::graph::ViewElement::Zero => join(Interval::new(0, 0)),
-                        crate::graph::ViewElement::Element { source, .. } => {
+                        ViewElement::Zero => join(Interval::new(0, 0)),
+                        ViewElement::Element { source, .. } => {
                             if !std::mem::replace(&mut used[source as usize], true) {
                                 join(self.value(sources[source as usize]));
                             }
@@ -398,7 +412,7 @@ impl Analysis<'_> {
                 let terms = *self.program.node(*input).shape.last().expect("validated operands have an axis") as i64;
                 self.finish(self.value(*input).scaled(terms).scaled(*factor), requantize)
             }
-            Op::Max { input } => NodeRange::plain(self.value(*input)),
+            Op::Max { input } => NodeRange::plain(self.maximum(*input)),
             Op::ArgMax { input } => {
                 let count = *self.program.node(*input).shape.last().expect("validated operands have an axis") as i128;
                 NodeRange::plain(Interval::new(0, count - 1))
@@ -413,11 +427,93 @@ impl Analysis<'_> {
                 NodeRange::plain(Interval::new(numerator / operand.hi.max(1), numerator / operand.lo.max(1)))
             }
             Op::Gather { input, entries } => self.gather(node, *input, entries)?,
+            Op::RoundSignificant { input, bits } => {
+                let operand = self.value(*input);
+                NodeRange::plain(Interval::new(
+                    round_significant(operand.lo, *bits),
+                    round_significant(operand.hi, *bits),
+                ))
+            }
+            Op::Steps { operands, first, shift, steps } => self.steps(node, *operands, *first, *shift, steps)?,
+            Op::Quotient { operands } => self.quotient(node, *operands)?,
             Op::SquareRoot { input } => {
                 let operand = self.value(*input);
                 NodeRange::plain(Interval::new(operand.lo.max(0).isqrt(), operand.hi.max(0).isqrt()))
             }
         })
+    }
+
+    /// The interval of an operand that is divided by: at least 1, where all weights are what the program says.
+    fn divisor(&self, node: &Node, operand: TensorId) -> Result<Interval, AnalysisError> {
+        let Interval { lo, hi } = self.value(operand);
+        match lo < 1 && self.trust == Trust::Declared {
+            true => Err(AnalysisError::Least { node: node.name.clone(), what: "a divisor", least: 1, lo }),
+            false => Ok(Interval::new(lo.max(1), hi.max(1))),
+        }
+    }
+
+    fn quotient(&self, node: &Node, [a, b]: [TensorId; 2]) -> Result<NodeRange, AnalysisError> {
+        let (dividend, divisor) = (self.value(a), self.divisor(node, b)?);
+        if dividend.lo < 0 && self.trust == Trust::Declared {
+            let (what, lo) = ("a dividend", dividend.lo);
+            return Err(AnalysisError::Least { node: node.name.clone(), what, least: 0, lo });
+        }
+        let [lo, hi] = [dividend.lo / divisor.hi, dividend.hi / divisor.lo].map(|end| end.max(0));
+        Ok(NodeRange::plain(Interval::new(lo, hi)))
+    }
+
+    /// The steps that are reached wherever the operands lie, and those that are reached somewhere.
+    fn steps(
+        &self,
+        node: &Node,
+        [a, b]: [TensorId; 2],
+        first: i64,
+        shift: u32,
+        steps: &[Step],
+    ) -> Result<NodeRange, AnalysisError> {
+        if self.trust == Trust::Limbs {
+            // The results are looked up, whatever the operands are.
+            return Ok(NodeRange::plain(Interval::new(first, first + steps.len() as i64)));
+        }
+        let (dividend, divisor) = (self.value(a).scaled(1 << shift), self.divisor(node, b)?);
+        let bounds = Interval::new(steps[0].factor, steps[steps.len() - 1].factor).times(divisor);
+        check_bits(&node.name, dividend, "a dividend", Limits::MAX_VALUE_BITS)?;
+        check_bits(&node.name, bounds, "a bound", Limits::MAX_VALUE_BITS)?;
+        let bound = |step: &Step| {
+            let strict = Interval::new(step.strict, step.strict);
+            Interval::new(step.factor, step.factor).times(divisor).plus(strict)
+        };
+        let always = steps.partition_point(|step| bound(step).hi <= dividend.lo);
+        let somewhere = steps.partition_point(|step| bound(step).lo <= dividend.hi);
+        Ok(NodeRange::plain(Interval::new(first + always as i64, first + somewhere as i64)))
+    }
+
+    /// The interval of an element: views are seen through.
+    fn element(&self, mut tensor: TensorId, mut index: usize) -> Interval {
+        while let Op::View { sources, map } = &self.program.node(tensor).op {
+            match map[index] {
+                ViewElement::Zero => return Interval::new(0, 0),
+                ViewElement::Element { source, index: next } => {
+                    (tensor, index) = (sources[source as usize], next as usize);
+                }
+            }
+        }
+        self.value(tensor)
+    }
+
+    /// The interval of maxima over the last axis: each is at least the least that any of its operands can be.
+    fn maximum(&self, input: TensorId) -> Interval {
+        let operand = self.program.node(input);
+        if !matches!(operand.op, Op::View { .. }) {
+            return self.value(input);
+        }
+        let length = *operand.shape.last().expect("validated operands have an axis");
+        let window = |first: usize| {
+            let elements = (first..first + length).map(|index| self.element(input, index));
+            elements.reduce(|a, b| Interval::new(a.lo.max(b.lo), a.hi.max(b.hi))).expect("windows are not empty")
+        };
+        let windows = (0..operand.elements()).step_by(length).map(window);
+        windows.reduce(Interval::union).expect("validated operands have elements")
     }
 
     fn gather(&self, node: &Node, input: TensorId, entries: &Weights) -> Result<NodeRange, AnalysisError> {

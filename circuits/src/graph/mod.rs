@@ -193,6 +193,41 @@ pub enum Op {
         /// `[rows, columns]`, row-major, each of at most [`Limits::ENTRY_BITS`] bits; the last axis of the result has the columns.
         entries: Weights,
     },
+    /// Elementwise the nearest integer of so many significant bits: `q·2^e`, where `e` is the least exponent with `|v| < 2^(bits + e)` and `q` is
+    /// `v / 2^e`, rounded to the nearest integer and of two equally near ones to the even one. That is IEEE 754's roundTiesToEven for a
+    /// significand of `bits` bits and exponents without bounds; with 24 bits it is float32's rounding of an exact result.
+    RoundSignificant {
+        /// The operand.
+        input: TensorId,
+        /// Significant bits that are kept, 1 to [`Limits::MAX_SIGNIFICANT_BITS`].
+        bits: u32,
+    },
+    /// Elementwise `first + #{k : factor_k·b + strict_k ≤ a·2^shift}`: the quotient `a / b` quantized with any bounds
+    /// `factor_k / 2^shift`, for `b` proven by the interval analysis to be at least 1 (the maximum of it and 1 is).
+    Steps {
+        /// `a` and `b`, of the shape of the result.
+        operands: [TensorId; 2],
+        /// The result below all bounds, at most `2^40` in magnitude.
+        first: i64,
+        /// `a` is compared as `a·2^shift`; at most [`Limits::MAX_SHIFT`].
+        shift: u32,
+        /// The bounds, their factors strictly increasing; 1 to [`Limits::MAX_STEPS`].
+        steps: Arc<[Step]>,
+    },
+    /// `floor(a / b)`, elementwise, for `a` proven by the interval analysis not to be negative and `b` to be at least 1.
+    Quotient {
+        /// `a` and `b`, of the shape of the result.
+        operands: [TensorId; 2],
+    },
+}
+
+/// A bound of [`Op::Steps`], which counts where `factor·b + strict ≤ a·2^shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Step {
+    /// The bound of `a·2^shift / b`, at most [`Limits::MAX_FACTOR`] in magnitude.
+    pub factor: i64,
+    /// Whether the bound itself lies below the step.
+    pub strict: bool,
 }
 
 impl Op {
@@ -212,6 +247,9 @@ impl Op {
             Op::SquareRoot { .. } => "SquareRoot",
             Op::MatMul { .. } => "MatMul",
             Op::Gather { .. } => "Gather",
+            Op::RoundSignificant { .. } => "RoundSignificant",
+            Op::Steps { .. } => "Steps",
+            Op::Quotient { .. } => "Quotient",
         }
     }
 

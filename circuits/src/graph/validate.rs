@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, TableId, TensorId, ViewElement, Weights};
+use super::{ConvGeometry, Node, Op, PortKind, Program, Requantize, Step, TableId, TensorId, ViewElement, Weights};
 
 /// Bounds on programs, so that a hostile file can't make later stages overflow or exhaust memory.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,12 @@ impl Limits {
     pub const MAX_SHIFT: u32 = 40;
     /// An input takes fewer than `2^MAX_INPUT_BITS` values.
     pub const MAX_INPUT_BITS: u32 = 42;
+    /// Most significant bits that a rounding keeps.
+    pub const MAX_SIGNIFICANT_BITS: u32 = 31;
+    /// Most bounds of [`Op::Steps`].
+    pub const MAX_STEPS: usize = 1 << 12;
+    /// Largest magnitude of their factors.
+    pub const MAX_FACTOR: i64 = 1 << 60;
     /// Largest numerator of a reciprocal.
     pub const MAX_NUMERATOR: i64 = 1 << 60;
     /// Every value and accumulator stays below `2^MAX_VALUE_BITS` in magnitude.
@@ -294,6 +300,17 @@ impl NodeCheck<'_> {
             }
             Op::SquareRoot { input } => self.pointwise(&[*input], elements),
             Op::Gather { input, entries } => self.gather(*input, entries, elements),
+            Op::RoundSignificant { input, bits } => {
+                if !(1..=Limits::MAX_SIGNIFICANT_BITS).contains(bits) {
+                    return Err(self.bounds("the number of significant bits"));
+                }
+                self.pointwise(&[*input], elements)
+            }
+            Op::Steps { operands, first, shift, steps } => {
+                self.steps(*first, *shift, steps)?;
+                self.pointwise(operands, elements)
+            }
+            Op::Quotient { operands } => self.pointwise(operands, elements),
         }
     }
 
@@ -372,6 +389,22 @@ impl NodeCheck<'_> {
             true => Err(self.bounds("the number of entries")),
             false => Ok(()),
         }
+    }
+
+    fn steps(&self, first: i64, shift: u32, steps: &[Step]) -> Result<(), ProgramError> {
+        let factors = steps.iter().map(|step| step.factor);
+        for (what, holds) in [
+            ("the first value", first.unsigned_abs() <= 1 << 40),
+            ("the shift", shift <= Limits::MAX_SHIFT),
+            ("the number of steps", (1..=Limits::MAX_STEPS).contains(&steps.len())),
+            ("a factor", factors.clone().all(|factor| factor.unsigned_abs() <= Limits::MAX_FACTOR.unsigned_abs())),
+            ("the order of the factors", factors.clone().zip(factors.skip(1)).all(|(factor, next)| factor < next)),
+        ] {
+            if !holds {
+                return Err(self.bounds(what));
+            }
+        }
+        Ok(())
     }
 
     fn view(&self, sources: &[TensorId], map: &[ViewElement], elements: usize) -> Result<(), ProgramError> {

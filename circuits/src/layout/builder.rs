@@ -202,6 +202,10 @@ impl<'a> Builder<'a> {
             Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator),
             Op::SquareRoot { input } => self.square_root(tensor, *input),
             Op::Gather { input, .. } => self.gather(tensor, *input),
+            Op::RoundSignificant { .. } | Op::Steps { .. } => {
+                return Err(LayoutError::Operator { node: node.name.clone(), operator: node.op.name() });
+            }
+            Op::Quotient { operands } => self.quotient(tensor, *operands),
         }
         Ok(())
     }

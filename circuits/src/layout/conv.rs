@@ -375,7 +375,12 @@ impl Builder<'_> {
     pub(super) fn arrange_source(&mut self, planes: &Planes<'_>, pitch: usize, ends: bool) {
         let Some(source) = planes.only_tensor() else { return };
         let free = match self.program.node(source).op {
-            Op::Conv { .. } | Op::Reciprocal { .. } | Op::SquareRoot { .. } => false,
+            Op::Conv { .. }
+            | Op::Reciprocal { .. }
+            | Op::SquareRoot { .. }
+            | Op::RoundSignificant { .. }
+            | Op::Steps { .. }
+            | Op::Quotient { .. } => false,
             Op::MatMul { .. } => self.is_wide_product(source),
             _ => true,
         };

@@ -87,8 +87,8 @@ pub(super) enum Fill {
     Maximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
     /// Bits and distances of an arg max, from the row above the first operand down.
     ArgMaximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
-    /// Quotients of a numerator, their remainders and limbs.
-    Reciprocal { operands: Vec<Element>, numerator: i64, chain: u32, places: Vec<Place> },
+    /// Quotients, their remainders and limbs.
+    Quotient { dividends: Dividends, divisors: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Square roots, their remainders and limbs.
     SquareRoot { operands: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
@@ -99,6 +99,15 @@ pub(super) enum Fill {
     Salt { index: usize, places: Vec<Place> },
     /// Cells that make up for the constant of their row's form.
     Borders { places: Vec<Place>, constant: i64 },
+}
+
+/// What is divided.
+#[derive(Clone, Debug)]
+pub(super) enum Dividends {
+    /// The same number everywhere.
+    Constant(i64),
+    /// An element for each divisor.
+    Elements(Vec<Element>),
 }
 
 /// An element of a tensor, or zero.
@@ -234,11 +243,15 @@ impl Filler<'_> {
                     self.arg_maximum(window, place);
                 }
             }
-            Fill::Reciprocal { operands, numerator, chain, places } => {
-                for (&operand, &place) in operands.iter().zip(places) {
-                    let divisor = self.element(operand);
-                    let quotient = numerator / divisor;
-                    let remainder = numerator - quotient * divisor;
+            Fill::Quotient { dividends, divisors, chain, places } => {
+                for (index, (&divisor, &place)) in divisors.iter().zip(places).enumerate() {
+                    let dividend = match dividends {
+                        Dividends::Constant(numerator) => *numerator,
+                        Dividends::Elements(elements) => self.element(elements[index]),
+                    };
+                    let divisor = self.element(divisor);
+                    let quotient = dividend / divisor;
+                    let remainder = dividend - quotient * divisor;
                     self.quotient(quotient, remainder, divisor - 1 - remainder, *chain, place);
                 }
             }

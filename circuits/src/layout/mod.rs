@@ -101,6 +101,14 @@ pub enum LayoutError {
         /// Bits admitted.
         limit: u32,
     },
+    /// An operator that has no layout yet.
+    #[error("node {node:?}: {operator} has no layout yet")]
+    Operator {
+        /// The node.
+        node: String,
+        /// Name of the operator.
+        operator: &'static str,
+    },
     /// More rows than the largest machine has.
     #[error("the program takes {rows} rows, the largest machine has {limit}")]
     TooLarge {

@@ -1,7 +1,7 @@
 //! Quotients and square roots with their remainders, by products and range chains.
 
 use super::builder::{range_rows, Builder};
-use super::fill::Fill;
+use super::fill::{Dividends, Fill};
 use super::rows::{Lane, Place, RowForm};
 use crate::graph::TensorId;
 
@@ -29,20 +29,46 @@ impl Builder<'_> {
     /// | 3 | `d`, `r` | |
     /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chains`] |
     pub(super) fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator: i64) {
-        let largest = self.ranges[input.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
-        let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
-        let forms = Forms {
-            division: RowForm { constant: -numerator, product: 1, ..form },
-            room: RowForm { constant: 1, next_value: -1, next_pre: 1, ..form },
-        };
-        let operands = self.elements(input);
-        let (chain, places) = self.quotient_rows(operands.len(), largest, &forms);
-        for (&place, &operand) in places.iter().zip(&operands) {
-            let divisor = self.element_cell(operand);
+        let division =
+            RowForm { pre: 1, low: 1, constant: -numerator, product: 1, pointwise: true, ..RowForm::default() };
+        let (chain, places) = self.divisions(tensor, input, division);
+        let (dividends, divisors) = (Dividends::Constant(numerator), self.elements(input));
+        self.fills.push(Fill::Quotient { dividends, divisors, chain, places });
+    }
+
+    /// M-QUOTIENT: `q·d + r = v` with `q`, `r` and `d − 1 − r` in range.
+    ///
+    /// | row | `value`, `pre` | form |
+    /// | --- | --- | --- |
+    /// | 0 | `v`, `r` | `r + q·d = v` |
+    /// | 1 | `q`, `d` | |
+    /// | 2 | –, `t` | `t = d − 1 − r` |
+    /// | 3 | `d`, `r` | |
+    /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chains`] |
+    pub(super) fn quotient(&mut self, tensor: TensorId, [dividend, divisor]: [TensorId; 2]) {
+        let form = RowForm { value: -1, pre: 1, low: 1, product: 1, pointwise: true, ..RowForm::default() };
+        let operands = [dividend, divisor].map(|operand| self.elements(operand));
+        let (chain, places) = self.divisions(tensor, divisor, form);
+        for (&place, &dividend) in places.iter().zip(&operands[0]) {
+            self.copies.push((self.element_cell(dividend), place.value()));
+        }
+        let [dividends, divisors] = operands;
+        self.fills.push(Fill::Quotient { dividends: Dividends::Elements(dividends), divisors, chain, places });
+    }
+
+    /// Rows of divisions by the elements of a tensor, whose first row has this form; returns the rows of a chain, and the first place of each.
+    fn divisions(&mut self, tensor: TensorId, divisor: TensorId, division: RowForm) -> (u32, Vec<Place>) {
+        let largest = self.ranges[divisor.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
+        let room =
+            RowForm { pre: 1, low: 1, constant: 1, next_value: -1, next_pre: 1, pointwise: true, ..RowForm::default() };
+        let divisors = self.elements(divisor);
+        let (chain, places) = self.quotient_rows(divisors.len(), largest, &Forms { division, room });
+        for (&place, &divisor) in places.iter().zip(&divisors) {
+            let divisor = self.element_cell(divisor);
             self.copies.extend([(divisor, place.below(1).pre()), (divisor, place.below(3).value())]);
         }
         self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
-        self.fills.push(Fill::Reciprocal { operands, numerator, chain, places });
+        (chain, places)
     }
 
     /// M-ROOT: `s² + r = v` with `s`, `r` and `2·s − r` in range.

@@ -8,7 +8,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, TensorId, ViewElement, Weights};
+use crate::graph::{ConvGeometry, Limits, Op, Program, Requantize, Step, TensorId, ViewElement, Weights};
+use crate::significant::round_significant;
 
 /// All tensors of one run, in the order of the program's nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +68,15 @@ pub enum RunError {
         /// Largest admissible value.
         hi: i64,
     },
-    /// A reciprocal of a value below 1.
+    /// A division by a value below 1.
     #[error("node {node:?} divides by a value below 1")]
     Divisor {
+        /// Name of the node.
+        node: String,
+    },
+    /// A quotient of a value below 0.
+    #[error("node {node:?} divides a value below 0")]
+    Dividend {
         /// Name of the node.
         node: String,
     },
@@ -96,7 +103,7 @@ pub enum RunError {
 /// Runs a validated program on the values of its input ports, row-major, in order.
 ///
 /// # Errors
-/// Inputs of the wrong number, length or range; a divisor below 1, a square root of less than 0.
+/// Inputs of the wrong number, length or range; a divisor below 1, a dividend or square root of less than 0.
 pub fn run(program: &Program, inputs: &[Vec<i64>]) -> Result<Trace, RunError> {
     check_inputs(program, inputs)?;
     let mut trace = Trace { tensors: Vec::with_capacity(program.nodes.len()) };
@@ -182,6 +189,27 @@ impl Evaluator<'_> {
             Op::Gather { input, entries } => {
                 self.gather(*input, entries, *shape.last().expect("validated results have columns"))
             }
+            Op::RoundSignificant { input, bits } => {
+                let round = |&v: &i64| i64::try_from(round_significant(v.into(), *bits)).map_err(|_| self.overflow());
+                self.trace.tensor(*input).iter().map(round).collect()
+            }
+            Op::Steps { operands, first, shift, steps } => {
+                let [a, b] = operands.map(|operand| self.trace.tensor(operand));
+                let step = |(&a, &b): (&i64, &i64)| match b >= 1 {
+                    true => Ok(first + steps_below(steps, *shift, a.into(), b.into()) as i64),
+                    false => Err(self.divisor()),
+                };
+                a.iter().zip(b).map(step).collect()
+            }
+            Op::Quotient { operands } => {
+                let [a, b] = operands.map(|operand| self.trace.tensor(operand));
+                let divide = |(&a, &b): (&i64, &i64)| match (a, b) {
+                    (_, ..1) => Err(self.divisor()),
+                    (..0, _) => Err(RunError::Dividend { node: self.node.into() }),
+                    _ => Ok(a / b),
+                };
+                a.iter().zip(b).map(divide).collect()
+            }
             Op::SquareRoot { input } => {
                 let root = |&v: &i64| v.checked_isqrt().ok_or_else(|| self.root());
                 self.trace.tensor(*input).iter().map(root).collect()
@@ -189,12 +217,15 @@ impl Evaluator<'_> {
         }
     }
 
+    fn overflow(&self) -> RunError {
+        RunError::Overflow { node: self.node.into() }
+    }
+
     fn divisor(&self) -> RunError {
         RunError::Divisor { node: self.node.into() }
     }
 
     fn matmul(&self, operands: [TensorId; 2]) -> Result<Vec<i128>, RunError> {
-        let overflow = || RunError::Overflow { node: self.node.into() };
         let [a, b] = operands.map(|operand| self.trace.tensor(operand));
         let [a_shape, b_shape] = operands.map(|operand| &self.program.node(operand).shape);
         let (rows, inner, columns) = (a_shape[1], a_shape[2], b_shape[2]);
@@ -205,7 +236,7 @@ impl Evaluator<'_> {
                     let terms = row.iter().zip(b[column..].iter().step_by(columns));
                     let mut products = terms.map(|(&a, &b)| i128::from(a) * i128::from(b));
                     let sum = products.try_fold(0, |sum: i128, product| sum.checked_add(product));
-                    sums.push(sum.ok_or_else(overflow)?);
+                    sums.push(sum.ok_or_else(|| self.overflow())?);
                 }
             }
         }
@@ -244,9 +275,8 @@ impl Evaluator<'_> {
     }
 
     fn finish(&self, sums: impl Iterator<Item = i128>, requantize: &Option<Requantize>) -> Result<Vec<i64>, RunError> {
-        let overflow = || RunError::Overflow { node: self.node.into() };
         sums.map(|sum| match requantize {
-            None => i64::try_from(sum).map_err(|_| overflow()),
+            None => i64::try_from(sum).map_err(|_| self.overflow()),
             Some(requantize) => {
                 let shifted = shift_half_up(sum, requantize.shift);
                 let bound = i128::from(i64::MAX);
@@ -265,6 +295,12 @@ pub fn shift_half_up(sum: i128, shift: u32) -> i128 {
     } else {
         sum.saturating_add(1 << (shift - 1)) >> shift
     }
+}
+
+/// How many of some steps `a·2^shift` reaches: those with `factor·b + strict ≤ a·2^shift`, for `b ≥ 1`. Their left sides increase.
+pub(crate) fn steps_below(steps: &[Step], shift: u32, a: i128, b: i128) -> usize {
+    let reached = |step: &Step| i128::from(step.factor) * b + i128::from(step.strict) <= a << shift;
+    steps.partition_point(reached)
 }
 
 fn largest(window: &[i64]) -> i64 {

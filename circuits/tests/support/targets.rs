@@ -114,6 +114,16 @@ pub fn reciprocal() -> ProgramBuilder {
     b
 }
 
+/// Quotients of three pairs of numbers.
+pub fn quotient() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(21);
+    let x = input(&mut b, &[3], [0, 40], Visibility::Private);
+    let y = input(&mut b, &[3], [1, 7], Visibility::Private);
+    let z = b.node(Op::Quotient { operands: [x, y] }, &[3]);
+    b.output(z, Visibility::Public);
+    b
+}
+
 /// Square roots of three numbers.
 pub fn square_root() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(16);
@@ -360,6 +370,7 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("arg max", arg_maximum(Visibility::Private)),
         ("pointwise", pointwise()),
         ("reciprocal", reciprocal()),
+        ("quotient", quotient()),
         ("square root", square_root()),
         ("normalized", normalized()),
         ("deviations", deviations()),

@@ -158,6 +158,7 @@ fn public_numbers(program: &Program) -> Vec<(&str, &'static str)> {
     let of_node = |(tensor, node): (TensorId, &Node)| match &node.op {
         Op::Lookup { table, .. } => of_table(*table),
         Op::Gather { .. } => Some("the entries of its matrix"),
+        Op::Steps { .. } => Some("the bounds of its steps"),
         Op::Affine { constant, .. } if *constant != 0 => Some("the constant that is added"),
         Op::Conv { bias, .. }
             if program.private_weights_of(tensor).is_none() && bias.iter().any(|&offset| offset != 0) =>
