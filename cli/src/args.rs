@@ -8,7 +8,7 @@ use circuits::graph::Visibility;
 use circuits::layout::Objective;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onnx_import::accuracy::Metric;
-use onnx_import::quantize::Ranges;
+use onnx_import::quantize::{DynamicScales, Ranges};
 use prover::{Engine, EngineOptions};
 
 use crate::exit::{Failure, Outcome};
@@ -116,6 +116,10 @@ pub(crate) struct ModelOptions {
     /// as 99.9 at which both ends are cut
     #[arg(long, value_name = "RULE")]
     pub(crate) ranges: Option<Ranges>,
+    /// How scales that depend on the data (DynamicQuantizeLinear) are computed; without it as the runtime does where that is possible
+    /// and not too large
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub(crate) dynamic: Option<DynamicChoice>,
     /// What the layout is chosen for
     #[arg(long, value_enum, value_name = "OBJECTIVE")]
     pub(crate) optimize: Option<ObjectiveChoice>,
@@ -199,6 +203,24 @@ impl FromStr for Dimension {
         let (name, size) = text.rsplit_once('=').ok_or_else(fault)?;
         let size = size.parse().ok().filter(|size| *size > 0).ok_or_else(fault)?;
         Ok(Self { name: name.to_owned(), size })
+    }
+}
+
+/// How dynamic scales are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DynamicChoice {
+    /// In float32 arithmetic: outputs are the runtime's to the bit
+    Exact,
+    /// In fixed point with scales fitted to the calibration samples
+    Calibrated,
+}
+
+impl From<DynamicChoice> for DynamicScales {
+    fn from(choice: DynamicChoice) -> Self {
+        match choice {
+            DynamicChoice::Exact => DynamicScales::Exact,
+            DynamicChoice::Calibrated => DynamicScales::Calibrated,
+        }
     }
 }
 

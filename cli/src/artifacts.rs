@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use circuits::graph::{Port, Program, FILE_OPTIONS};
 use circuits::layout::{LayoutOptions, Objective};
-use onnx_import::quantize::{Bits, InputStep, Ranges};
+use onnx_import::quantize::{Bits, DynamicScales, InputStep, Ranges};
 use prover::program::ProgramFile;
 use verifier::container::{self, ContainerError, EncodedFile, Header, Kind, HEADER_BYTES};
 use verifier::Digest;
@@ -112,6 +112,8 @@ pub(crate) struct Recipe {
     pub(crate) bits: Bits,
     /// How the ranges of inner values are found.
     pub(crate) ranges: Ranges,
+    /// How dynamic scales are computed.
+    pub(crate) dynamic: DynamicScales,
     /// Sizes given to dynamic dimensions.
     pub(crate) dims: BTreeMap<String, usize>,
     /// How the program is laid out.
@@ -136,6 +138,7 @@ const RANDOM: &str = "random";
 const AUTOMATIC: &str = "auto";
 const KEEPING: &str = "keeping ";
 const RANGES: &str = "ranges";
+const DYNAMIC: &str = "dynamic";
 const CHOSEN_BITS: &str = "chosen bits";
 const DIMENSION: &str = "dim ";
 const ROWS: &str = "rows";
@@ -175,6 +178,12 @@ impl Recipe {
         let dims = self.dims.iter().map(|(name, size)| (format!("{DIMENSION}{name}"), size.to_string()));
         // Left out where it is the default, as programs had it before there was a choice.
         let ranges = (self.ranges != Ranges::default()).then(|| (RANGES.to_owned(), self.ranges.to_string()));
+        let dynamic = match self.dynamic {
+            DynamicScales::Auto => None,
+            DynamicScales::Exact => Some("exact"),
+            DynamicScales::Calibrated => Some("calibrated"),
+        };
+        let dynamic = dynamic.map(|way| (DYNAMIC.to_owned(), way.to_owned()));
         let rows = self.layout.k.map(|k| (ROWS.to_owned(), k.to_string()));
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
         let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
@@ -184,6 +193,7 @@ impl Recipe {
             .into_iter()
             .chain(calibration)
             .chain(ranges)
+            .chain(dynamic)
             .chain(dims)
             .chain(rows)
             .chain(steps)
@@ -218,6 +228,12 @@ impl Recipe {
             ranges: match options.get(RANGES) {
                 None => Ranges::default(),
                 Some(rule) => rule.parse().map_err(|_| unknown(RANGES, rule))?,
+            },
+            dynamic: match options.get(DYNAMIC).map(String::as_str) {
+                None => DynamicScales::Auto,
+                Some("exact") => DynamicScales::Exact,
+                Some("calibrated") => DynamicScales::Calibrated,
+                Some(other) => return Err(unknown(DYNAMIC, other)),
             },
             dims: options
                 .iter()
@@ -468,6 +484,7 @@ mod tests {
         let recipe = Recipe {
             bits: Bits::Keeping(0.999),
             ranges: Ranges::Percentile(99.9),
+            dynamic: DynamicScales::Exact,
             dims: [("batch size".to_owned(), 3)].into(),
             layout: LayoutOptions { objective: Objective::Gas, k: Some(12), ..LayoutOptions::default() },
             calibration: Calibration::Samples(Digest::of(b"samples")),
@@ -481,6 +498,7 @@ mod tests {
             ("bits", "09"),
             ("bits", "keeping 0.9990"),
             ("ranges", "all"),
+            ("dynamic", "auto"),
             ("objective", "fame"),
             ("calibration", "ff"),
             ("dim n", "x"),

@@ -53,6 +53,7 @@ impl Builder {
             inputs: vec![],
             outputs: vec![],
             remarks: vec![],
+            float32: None,
             integers: Default::default(),
         };
         Self { graph, numbers: Numbers(7) }

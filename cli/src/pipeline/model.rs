@@ -10,7 +10,8 @@ use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
 use onnx_import::float::graph::{FloatGraph, FloatPort};
 use onnx_import::quantize::{
-    self, Bits, CompileReport, Compiled as Compilation, InputStep, NarrowerTable, QuantizeError, QuantizeOptions,
+    self, Bits, CompileReport, Compiled as Compilation, DynamicScales, InputStep, NarrowerTable, QuantizeError,
+    QuantizeOptions,
 };
 use onnx_import::samples::{SampleError, Samples};
 use onnx_import::{import_file, ImportError, ImportOptions, ModelSource, NodeError};
@@ -262,6 +263,7 @@ impl Recipe {
         Ok(Self {
             bits,
             ranges: options.ranges.unwrap_or_default(),
+            dynamic: options.dynamic.map_or_else(DynamicScales::default, DynamicScales::from),
             dims,
             layout: LayoutOptions {
                 objective: options.optimize.map_or_else(Objective::default, Objective::from),
@@ -338,6 +340,7 @@ fn compile_with(
     let options = QuantizeOptions {
         bits: recipe.bits,
         ranges: recipe.ranges,
+        dynamic: recipe.dynamic,
         input: audience.input,
         output: audience.output,
         ports: audience.ports.clone(),
@@ -599,6 +602,7 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--bits", options.bits.is_some()),
         ("--accuracy", options.accuracy.is_some()),
         ("--ranges", options.ranges.is_some()),
+        ("--dynamic", options.dynamic.is_some()),
         ("--optimize", options.optimize.is_some()),
         ("--dim", !options.dims.is_empty()),
         ("--rows", options.rows.is_some()),

@@ -1,6 +1,7 @@
 //! The float graph: what a model means before quantization.
 
 pub mod evaluate;
+pub mod float32;
 mod functions;
 pub mod graph;
 mod operands;

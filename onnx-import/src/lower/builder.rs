@@ -4,10 +4,12 @@
 //! what does not depend on an input never becomes a node. Each folded value is rounded to its ONNX type, so that a
 //! chain of float32 arithmetic that ends in an integer (a size, an index) gives the integer that a runtime gets.
 
+use super::float32;
 use super::texts::Texts;
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::apply;
+use crate::float::float32::Float32Graph;
 use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
 use crate::float::typed::{Bounds, Rule, Step, TypedIntegers};
 use crate::parse::tensor::Literal;
@@ -96,6 +98,8 @@ pub(crate) struct Builder {
     /// Dequantized matrices that others are the transposes of.
     transposed: HashMap<ValueId, ValueId>,
     dynamic: HashMap<ValueId, Dynamic>,
+    /// What float32 arithmetic has in the place of a real product by dynamic scales.
+    exact: HashMap<ValueId, ValueId>,
     /// The reals, scale and zero point of tensors that were quantized to more than 8 bits.
     wide: HashMap<ValueId, (ValueId, f32, i32)>,
     /// Which reals are integers by the way they are computed, as far as that was asked.
@@ -133,6 +137,7 @@ impl Builder {
             plane_averages: HashSet::new(),
             transposed: HashMap::new(),
             dynamic: HashMap::new(),
+            exact: HashMap::new(),
             wide: HashMap::new(),
             integral: HashMap::new(),
             integers: HashMap::new(),
@@ -211,6 +216,32 @@ impl Builder {
     /// What a tensor stands for, where dynamic scales are in it.
     pub(crate) fn dynamic(&self, value: ValueId) -> Option<&Dynamic> {
         self.dynamic.get(&value)
+    }
+
+    /// Remembers what float32 arithmetic has in the place of a real product by dynamic scales.
+    pub(crate) fn note_exact(&mut self, real: ValueId, exact: ValueId) {
+        self.exact.insert(real, exact);
+    }
+
+    /// What float32 arithmetic has in the place of a value: another one, or the same.
+    pub(crate) fn exact(&self, value: ValueId) -> ValueId {
+        self.exact.get(&value).copied().unwrap_or(value)
+    }
+
+    /// Each tensor of dynamically quantized integers with the reals, the scale and the zero point, in order.
+    pub(crate) fn dynamic_integers(&self) -> Vec<[ValueId; 4]> {
+        let of = |(&integers, meaning): (&ValueId, &Dynamic)| match *meaning {
+            Dynamic::Integers { real, scale, zero_point } => Some([integers, real, scale, zero_point]),
+            _ => None,
+        };
+        let mut found: Vec<_> = self.dynamic.iter().filter_map(of).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The form in float32 arithmetic of the values that `outputs` are, or why they have none; nothing without dynamic scales.
+    pub(crate) fn float32(&self, outputs: &[FloatPort]) -> Option<Result<Arc<Float32Graph>, String>> {
+        (self.approximated > 0).then(|| float32::form(self, outputs).map(Arc::new))
     }
 
     /// Whether every element of a value is an integer by the way it is computed. Each value is looked at once, however many read it.
@@ -310,7 +341,7 @@ impl Builder {
     }
 
     /// The node, or the tensor, that a value comes from.
-    fn label_of(&self, value: ValueId) -> String {
+    pub(super) fn label_of(&self, value: ValueId) -> String {
         self.nodes[value.0].provenance.first().cloned().unwrap_or_default()
     }
 

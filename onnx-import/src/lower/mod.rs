@@ -4,6 +4,7 @@ pub(crate) mod attributes;
 pub(crate) mod builder;
 pub(crate) mod call;
 pub(crate) mod emit;
+mod float32;
 mod scope;
 mod texts;
 mod walk;

@@ -8,8 +8,9 @@
 //!
 //! The product of `q − zero` by integer weights is multiplied by that scale and the weights' later on, so that the scale
 //! divides and multiplies the same sum: `scale·Σ (q − zero)·w ≈ Σ x·w`. Where all of that is found, `x` takes the place of
-//! its approximation, with the weights exactly as they are; the chain that ends there is no longer read. A model in which
-//! it is still read is refused: it would depend on how float32 rounds. Constants are folded as the formulas say.
+//! its approximation, with the weights exactly as they are; the chain that ends there is read no longer but by the form in float32
+//! arithmetic (`lower/float32.rs`), which follows it to the bit. A model in which it is still read otherwise is refused: it would depend
+//! on how float32 rounds. Constants are folded as the formulas say.
 
 use super::quantized::{scales, zeros};
 use super::{conv, matrix, recurrent};
@@ -35,6 +36,11 @@ const LARGEST: f64 = 255.0;
 
 fn dynamic_quantize_linear(call: &mut Call) -> Result {
     let x = call.input(0)?;
+    Ok(quantize(call, x)?.into())
+}
+
+/// The integers, the scale and the zero point of a tensor.
+fn quantize(call: &mut Call, x: ValueId) -> Result<[ValueId; 3]> {
     if call.dtype(x) != DType::Float32 {
         return Err(NodeError::data_type(format!("its operand is {}, not float32", call.dtype(x).name())));
     }
@@ -65,7 +71,7 @@ fn dynamic_quantize_linear(call: &mut Call) -> Result {
     let (integers, zero_point) = (integers?, zero_point?);
     builder.note_dynamic(integers, Dynamic::Integers { real: x, scale, zero_point });
     builder.note_dynamic(scale, Dynamic::Scales { scales: vec![scale], factor: None });
-    Ok(vec![integers, scale, zero_point])
+    Ok([integers, scale, zero_point])
 }
 
 /// An operand of a product of integers.
@@ -80,6 +86,16 @@ impl Factor {
     /// Operand `value` with the zero point that operand `zero` holds, brought to the shape that `place` makes of its own.
     fn read(call: &mut Call, value: usize, zero: usize, place: impl Fn(Vec<usize>) -> Vec<usize>) -> Result<Self> {
         let (value, zero) = (call.input(value)?, call.optional(zero));
+        Self::of(call, value, zero, place)
+    }
+
+    /// [`read`](Self::read) of values.
+    fn of(
+        call: &mut Call,
+        value: ValueId,
+        zero: Option<ValueId>,
+        place: impl Fn(Vec<usize>) -> Vec<usize>,
+    ) -> Result<Self> {
         let dtype = call.dtype(value);
         if !matches!(dtype, DType::Int8 | DType::Uint8) {
             return Err(NodeError::data_type(format!("its operand is {}, not a type of 8 bits", dtype.name())));
@@ -166,33 +182,39 @@ fn conv_integer(call: &mut Call) -> Result {
 /// `(A − a)·(B − b)` by the scales of both.
 fn matmul_integer_to_float(call: &mut Call) -> Result {
     let factors = [Factor::read(call, 0, 4, of_rows)?, Factor::read(call, 1, 5, |shape| shape)?];
-    let sum = product_of(call, factors, matrix::product)?;
     let scales = [call.input(2)?, call.input(3)?];
-    let mut result = call.builder.retype(sum, DType::Float32)?;
-    pass(call.builder, sum, result);
-    for scale in scales {
-        result = match product(call, result, scale)? {
-            Some(result) => result,
-            None => call.builder.binary(BinaryFunction::Mul, result, scale)?,
-        };
-    }
-    add_bias(call, result, 6)
+    scaled_product(call, factors, scales, 6)
 }
 
-/// `A·scale·(B − b)` with `A` as it is.
+/// The product of two factors by the product of two scales, with a bias; the order is that of the runtime's roundings.
+fn scaled_product(call: &mut Call, factors: [Factor; 2], scales: [ValueId; 2], bias: usize) -> Result {
+    let sum = product_of(call, factors, matrix::product)?;
+    let result = call.builder.retype(sum, DType::Float32)?;
+    pass(call.builder, sum, result);
+    let scale = times(call, scales[0], scales[1])?;
+    let result = times(call, result, scale)?;
+    add_bias(call, result, bias)
+}
+
+/// A product, by what dynamic scales mean where they are in it.
+fn times(call: &mut Call, a: ValueId, b: ValueId) -> Result<ValueId> {
+    match product(call, a, b)? {
+        Some(result) => Ok(result),
+        None => call.builder.binary(BinaryFunction::Mul, a, b),
+    }
+}
+
+/// `A·scale·(B − b)`, `A` quantized dynamically.
 fn dynamic_quantize_matmul(call: &mut Call) -> Result {
-    let weights = call.input(1)?;
-    let factor = Factor::read(call, 1, 3, |shape| shape)?;
-    let integers = call.builder.retype(factor.centered, DType::Float32)?;
-    let scale = call.input(2)?;
-    let scaled = call.builder.binary(BinaryFunction::Mul, integers, scale)?;
-    if call.shape(scaled) != call.shape(weights) {
+    let (a, scale) = (call.input(0)?, call.input(2)?);
+    let weights = Factor::read(call, 1, 3, |shape| shape)?;
+    let columns = call.shape(weights.centered).last().copied().unwrap_or(1);
+    if !matches!(call.builder.elements(scale), count if count == 1 || count == columns) {
         return Err(NodeError::shape(format!("scales of shape {:?} do not fit its weights", call.shape(scale))));
     }
-    let a = call.input(0)?;
-    let result = matrix::product(call, a, scaled)?;
-    call.builder.note_approximation();
-    add_bias(call, result, 4)
+    let [integers, own_scale, zero_point] = quantize(call, a)?;
+    let factor = Factor::of(call, integers, Some(zero_point), |shape| shape)?;
+    scaled_product(call, [factor, weights], [own_scale, scale], 4)
 }
 
 fn add_bias(call: &mut Call, value: ValueId, index: usize) -> Result {
@@ -289,6 +311,8 @@ pub(super) fn product(call: &mut Call, a: ValueId, b: ValueId) -> Result<Option<
             };
             if left.is_empty() {
                 builder.note_approximation();
+                let exact = builder.binary(BinaryFunction::Mul, a, b)?;
+                builder.note_exact(real, exact);
                 return Ok(Some(real));
             }
             Dynamic::Quotient { real, scales: left }

@@ -138,7 +138,7 @@ pub(crate) fn settle<'a>(graph: &'a FloatGraph, nullable: &BTreeSet<usize>) -> R
     let FloatGraph { name, source_digest, remarks, .. } = graph;
     let (name, remarks, integers) = (name.clone(), remarks.clone(), graph.integers.clone());
     let (nodes, source_digest) = (output.into_nodes(), *source_digest);
-    let settled = FloatGraph { nodes, inputs, outputs, name, source_digest, remarks, integers };
+    let settled = FloatGraph { nodes, inputs, outputs, name, source_digest, remarks, float32: None, integers };
     Ok(Cow::Owned(super::simplify(settled)))
 }
 

@@ -81,6 +81,7 @@ mod tests {
             outputs: vec![FloatPort { name: "y".into(), value: last, range: None, nullable: false }],
             nodes,
             remarks: vec![],
+            float32: None,
             integers: Default::default(),
         }
     }

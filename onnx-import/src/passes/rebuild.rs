@@ -66,6 +66,7 @@ pub(super) fn rebuild(graph: FloatGraph, mut step: impl FnMut(&mut Output, usize
         name: graph.name,
         source_digest: graph.source_digest,
         remarks: graph.remarks,
+        float32: graph.float32,
         integers: graph.integers,
     }
 }

@@ -156,6 +156,12 @@ pub enum QuantizeError {
         /// What differs.
         what: String,
     },
+    /// A model whose dynamic scales can't be computed exactly, as was asked.
+    #[error("dynamic scales can't be computed as the runtime does: {what}; compile with calibrated scales")]
+    Inexact {
+        /// What stands against it.
+        what: String,
+    },
     /// The calibration file does not fit the model.
     #[error(transparent)]
     Samples(#[from] SampleError),

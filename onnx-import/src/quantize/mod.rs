@@ -20,6 +20,7 @@ mod emit_quantized_normalize;
 mod emit_softmax;
 mod emit_trees;
 mod error;
+mod float32;
 mod function;
 mod fuse;
 mod interface;
@@ -103,6 +104,21 @@ impl Bits {
     }
 }
 
+/// How a model with dynamic scales is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DynamicScales {
+    /// Exactly where that is possible and takes at most [`MAX_EXACT_ROWS`] rows, else calibrated.
+    #[default]
+    Auto,
+    /// In float32 arithmetic, with the runtime's results to the bit.
+    Exact,
+    /// In reals with calibrated scales.
+    Calibrated,
+}
+
+/// Rows, by a rough count of those of operators on wide integers, up to which float32 arithmetic is followed where nothing else is asked for.
+pub const MAX_EXACT_ROWS: usize = 1 << 19;
+
 /// What can be chosen when a model is compiled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizeOptions {
@@ -130,6 +146,8 @@ pub struct QuantizeOptions {
     /// Whether the weights are to be private: the entries of constant tables that are picked from, such as embeddings, then become weights,
     /// which [`Program::with_private_weights`] declares private, rather than tables, which are public.
     pub private_weights: bool,
+    /// How dynamic scales are computed, where the model has some.
+    pub dynamic: DynamicScales,
 }
 
 /// The integers that an input takes, and what they stand for.
@@ -157,6 +175,7 @@ impl Default for QuantizeOptions {
             steps: BTreeMap::new(),
             missing: BTreeSet::new(),
             private_weights: false,
+            dynamic: DynamicScales::Auto,
         }
     }
 }
@@ -239,6 +258,10 @@ fn compile_constants(
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
+    let calibrated_because = match exact(graph, &calibrated, options)? {
+        Exactness::Exact(compiled) => return Ok(*compiled),
+        Exactness::Calibrated(reason) => reason,
+    };
     let Chosen { widths, program, origins, tried, steps } = choose_bits(graph, &calibrated, options)?;
     let worst = worst_nodes(graph, &program, &origins, &calibrated, options.worst_nodes)?;
     let bits = widths.most();
@@ -248,10 +271,73 @@ fn compile_constants(
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: calibrated.samples.len(),
         worst,
-        warnings: warnings(graph, &calibrated, options, &tried),
+        warnings: warnings(graph, &calibrated, options, &tried).into_iter().chain(calibrated_because).collect(),
         tried,
     };
     Ok(Compiled { program, origins, report })
+}
+
+/// Whether a model has a program in float32 arithmetic.
+enum Exactness {
+    /// This one.
+    Exact(Box<Compiled>),
+    /// None is made, and if the model has dynamic scales, why.
+    Calibrated(Option<String>),
+}
+
+/// Significant bits of activations in float32 arithmetic.
+const FLOAT32_BITS: u32 = 24;
+
+/// An exact program, where nobody asked for one only if the circuit has it, in not too many rows.
+fn affordable_exactly(exact: float32::Exact, asked: DynamicScales) -> Result<float32::Exact, String> {
+    if asked == DynamicScales::Exact {
+        return Ok(exact);
+    }
+    let rows = float32::rows(&exact.program);
+    if rows > MAX_EXACT_ROWS {
+        return Err(format!("that would take about {rows} rows, more than {MAX_EXACT_ROWS}; ask for exact dynamic scales if that is worth it"));
+    }
+    circuits::layout::compile(&exact.program, &Default::default()).map_err(|error| error.to_string())?;
+    Ok(exact)
+}
+
+/// The program in float32 arithmetic, for models with dynamic scales.
+fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOptions) -> Result<Exactness, QuantizeError> {
+    let Some(form) = &graph.float32 else { return Ok(Exactness::Calibrated(None)) };
+    if options.dynamic == DynamicScales::Calibrated {
+        return Ok(Exactness::Calibrated(None));
+    }
+    let program = match form {
+        Ok(form) => float32::compile(graph, form, calibration, options),
+        Err(reason) => Err(reason.clone()),
+    };
+    let float32::Exact { program, room } = match program.and_then(|exact| affordable_exactly(exact, options.dynamic)) {
+        Ok(exact) => exact,
+        Err(what) if options.dynamic == DynamicScales::Exact => return Err(QuantizeError::Inexact { what }),
+        Err(reason) => {
+            let reason = format!("dynamic scales are calibrated, not computed as the runtime does: {reason}");
+            return Ok(Exactness::Calibrated(Some(reason)));
+        }
+    };
+    let told = format!(
+        "dynamic scales are computed in float32 arithmetic: outputs are onnxruntime's to the bit, as long as the range of every tensor that \
+         is quantized is at most {} times the largest one on the samples and at least 1/{} of the smallest",
+        float32::ABOVE,
+        1u64 << room
+    );
+    let tried = vec![(FLOAT32_BITS, fidelity(graph, &program, calibration)?)];
+    let remarks = warnings(graph, calibration, options, &tried);
+    let report = CompileReport {
+        bits: FLOAT32_BITS,
+        narrower: Vec::new(),
+        shift: 0,
+        calibration_samples: calibration.samples.len(),
+        worst: Vec::new(),
+        warnings: remarks.into_iter().filter(|remark| !graph.remarks.contains(remark)).chain([told]).collect(),
+        tried,
+    };
+    let origins = vec![None; program.nodes.len()];
+    Ok(Exactness::Exact(Box::new(Compiled { program, origins, report })))
 }
 
 /// The samples of a file that a model is calibrated on; its inputs are those of the graph when it is settled, too.

@@ -141,6 +141,11 @@ pub(crate) fn quantized_cases() -> BTreeMap<String, Case> {
     cases_of(include_bytes!("../quantized_cases.zip"))
 }
 
+/// The cases of `dynamic_cases.zip` by name.
+pub(crate) fn dynamic_cases() -> BTreeMap<String, Case> {
+    cases_of(include_bytes!("../dynamic_cases.zip"))
+}
+
 fn cases_of(bytes: &[u8]) -> BTreeMap<String, Case> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("the selection is a zip archive");
     let mut files: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
