@@ -1,6 +1,7 @@
 //! The ONNX front end: parse, evaluate in float, calibrate, quantize to an integer program.
 
 pub mod accuracy;
+mod decisions;
 mod declared;
 mod dtype;
 mod error;

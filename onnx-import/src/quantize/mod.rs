@@ -61,9 +61,11 @@ use widths::Widths;
 
 /// Widths that are tried, in this order, where none is given; with a target, of those that are left out the one below the first that is
 /// good.
-const WIDTHS: [u32; 6] = [8, 9, 10, 12, 14, 16];
-/// The width that is taken where none is good: wider ones cost more than they help.
+const WIDTHS: [u32; 7] = [8, 9, 10, 11, 12, 14, 16];
+/// The largest width that is taken where none is good: wider ones cost more than they help.
 const FALLBACK: u32 = 12;
+/// How much closer to the float model a wider program must be there to be taken.
+const CLOSER: f64 = 0.8;
 /// Multiply-adds that the choice of a width may take; large models are judged on fewer samples.
 const AUTO_WORK: u64 = 1 << 29;
 /// Fewest samples that a width is judged on.
@@ -75,12 +77,12 @@ const WORST_SAMPLES: usize = 4;
 /// How many bits activations have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Bits {
-    /// The fewest of 8, 9, 10, 12, 14 and 16 that agree with the float model on the calibration samples ([`Fidelity::is_good`]), whose
-    /// labels have no say; 12 if none does.
+    /// The fewest of 8 to 12, 14 and 16 that agree with the float model on the calibration samples ([`Fidelity::is_good`]), whose
+    /// labels have no say; if none does, the fewest up to 12 that come about as close as any.
     #[default]
     Auto,
-    /// The fewest of 8 to 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; 12 if for none. Where they are more
-    /// than 8, tables lose the bits that this does not take.
+    /// The fewest of 8 to 16 for which [`Fidelity::kept`] is at least this, above 0 and at most 1; if for none, as above. Where they are
+    /// more than 8, tables lose the bits that this does not take.
     Keeping(f64),
     /// So many for all, 8 to 16.
     Fixed(u32),
@@ -100,6 +102,14 @@ impl Bits {
             Self::Auto => fidelity.is_good(),
             Self::Keeping(target) => fidelity.kept() >= target,
             Self::Fixed(_) => true,
+        }
+    }
+
+    /// How far from the float model a program is that is not good.
+    fn distance(self, fidelity: &Fidelity) -> f64 {
+        match self {
+            Self::Auto => fidelity.excess(),
+            Self::Keeping(_) | Self::Fixed(_) => 1.0 - fidelity.kept(),
         }
     }
 }
@@ -370,14 +380,14 @@ struct Steps {
     entries: Vec<(TableId, emit::EntriesOf)>,
 }
 
-/// The first width that is good enough, or else the [fallback](FALLBACK).
+/// The first width that is good enough, or else the narrowest up to the [fallback](FALLBACK) beside which wider ones are hardly closer.
 fn choose_bits(
     graph: &FloatGraph,
     calibration: &Calibration,
     options: &QuantizeOptions,
 ) -> Result<Chosen, QuantizeError> {
     let mut tried: Vec<(u32, Fidelity)> = Vec::new();
-    let mut fallback = None;
+    let mut fallback: Option<(f64, Chosen)> = None;
     for (number, bits) in options.bits.candidates().into_iter().enumerate() {
         let (chosen, fidelity) = match at_width(graph, calibration, options, bits) {
             // Wider integers may not fit where narrower ones did.
@@ -385,7 +395,7 @@ fn choose_bits(
             Ok((chosen, _)) if fallback.is_some() && !accumulators_fit(&chosen.program) => break,
             compiled => compiled?,
         };
-        let good = options.bits.is_good(&fidelity);
+        let (good, distance) = (options.bits.is_good(&fidelity), options.bits.distance(&fidelity));
         tried.push((bits, fidelity));
         if good {
             // Where the narrowest width is good, tables are short. Without a target it stays at one width: of many programs that are
@@ -395,11 +405,11 @@ fn choose_bits(
                 _ => Ok(Chosen { tried, ..chosen }),
             };
         }
-        if bits <= FALLBACK {
-            fallback = Some(chosen);
+        if fallback.as_ref().is_none_or(|(least, _)| bits <= FALLBACK && distance <= CLOSER * least) {
+            fallback = Some((distance, chosen));
         }
     }
-    let fallback = fallback.expect("the narrowest width is tried, and good or a fallback");
+    let (_, fallback) = fallback.expect("the narrowest width is tried, and good or a fallback");
     let chosen = tried.iter().position(|(width, _)| *width == fallback.widths.most()).expect("it was tried");
     tried[chosen..].rotate_left(1);
     Ok(Chosen { tried, ..fallback })

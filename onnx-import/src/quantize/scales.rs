@@ -24,6 +24,9 @@ const FINE_BITS: u32 = 2;
 const OUTPUT_BITS: u32 = 16;
 /// Extra bits of the argument of a table that is no mere clamp.
 const TABLE_BITS: u32 = 2;
+/// Extra bits of what functions that grow faster than their argument give to layers: most results are small beside the largest ones, and
+/// entries of a table cost nothing by their size. One of them is for room.
+const STEEP_BITS: u32 = 5;
 /// Extra bits of inputs that are neither bounded nor on a grid.
 const OUTLIER_BITS: u32 = 2;
 /// Most bits of an input of trees: features that differ in size by some orders of magnitude keep their resolution.
@@ -775,6 +778,8 @@ struct ClassFacts {
     fine: bool,
     /// Whether it has up to twice the range that calibration saw.
     roomy: bool,
+    /// Whether layers alone read it.
+    layers: bool,
     /// Written by tables alone and read by outputs alone.
     leaves: bool,
     /// The widest step that serves the trees that read it, and its narrowest feature.
@@ -805,8 +810,8 @@ impl ClassFacts {
         let free = |facts: &Self| facts.forced.is_none() && facts.input.is_none();
         free(self)
             && free(other)
-            && (self.nonnegative, self.fine, self.leaves, self.roomy)
-                == (other.nonnegative, other.fine, other.leaves, other.roomy)
+            && (self.nonnegative, self.fine, self.leaves, self.roomy, self.layers)
+                == (other.nonnegative, other.fine, other.leaves, other.roomy, other.layers)
             && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
     }
 
@@ -824,6 +829,7 @@ impl ClassFacts {
             Some(input) => input.bits.max(bits + u32::from(self.fine) * FINE_BITS),
             None if self.leaves => bits.max(OUTPUT_BITS),
             // Room beyond what calibration saw costs no resolution: a bit more is twice the range.
+            None if self.roomy && self.layers => bits + u32::from(self.fine) * FINE_BITS + STEEP_BITS,
             None => bits + u32::from(self.fine) * FINE_BITS + u32::from(self.roomy),
         };
         // What trees compare with is a value that inputs have, or near one; what is larger must be told from it.
@@ -863,6 +869,7 @@ impl Facts {
             integer: false,
             fine: false,
             roomy: false,
+            layers: true,
             leaves: true,
             resolution: f64::INFINITY,
             compared: 0.0,
@@ -925,6 +932,7 @@ impl Facts {
             for operand in op.operands() {
                 let class = &mut facts[scales.root(operand)];
                 class.plain &= plain;
+                class.layers &= matches!(op, PlanOp::Linear { .. } | PlanOp::View { .. });
                 if let PlanOp::Leaves { resolution, trees, .. } = op {
                     class.resolution = resolution.iter().copied().fold(class.resolution, f64::min);
                     let farthest = FARTHEST_BOUND * class.range.map_or(0.0, |range| range.magnitude());
@@ -939,6 +947,7 @@ impl Facts {
                 }
             }
         }
+        plan.outputs.iter().for_each(|&output| facts[scales.root(output)].layers = false);
         Self(facts)
     }
 }
