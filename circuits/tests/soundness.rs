@@ -6,6 +6,8 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/float_claims.rs"]
+mod float_claims;
 mod support;
 #[path = "support/targets.rs"]
 mod targets;
@@ -19,6 +21,7 @@ use circuits::graph::{Op, Requantize, Visibility};
 use circuits::machine::{AdviceColumn as A, Assignment, Cell, FixedColumn as F};
 use circuits::reference::run;
 use ff::Field;
+use float_claims::{Rounding, Stepping};
 use halo2_proofs::halo2curves::bn256::Fr;
 use support::ProgramBuilder;
 
@@ -888,6 +891,189 @@ fn root_of_another_operand() -> Violations {
     root.refuses()
 }
 
+// --- roundings and steps ------------------------------------------------------------------------------------------
+
+/// Who claims that a number is rounded so, to two significant bits; 11 becomes 12, `3·2^2`.
+struct Rounded {
+    victim: Victim,
+    assignment: Assignment,
+    first: usize,
+}
+
+impl Rounded {
+    fn new(operand: i64, claim: Rounding) -> Self {
+        let victim = Victim::new(targets::rounded(), &[&[operand, 3, -7]]);
+        let (mut assignment, first) = (victim.assignment(), victim.public()[0] - Rounding::HOME);
+        claim.write(&mut assignment, first, operand);
+        Self { victim, assignment, first }
+    }
+
+    fn refuses(self) -> Violations {
+        self.victim.refuses(self.assignment)
+    }
+}
+
+fn rounding_of_a_larger_exponent() -> Violations {
+    Rounded::new(11, Rounding::new(1, 3, 1)).refuses()
+}
+
+fn rounding_of_a_smaller_exponent() -> Violations {
+    Rounded::new(11, Rounding::new(1, 1, 6)).refuses()
+}
+
+fn rounding_to_the_farther_one() -> Violations {
+    Rounded::new(11, Rounding::new(1, 2, 2)).refuses()
+}
+
+/// 10 lies between `2·4` and `3·4`.
+fn tie_to_the_odd_one() -> Violations {
+    Rounded::new(10, Rounding::new(1, 2, 3)).refuses()
+}
+
+/// The same, and the prover says that three is even.
+fn tie_to_an_odd_one_called_even() -> Violations {
+    Rounded::new(10, Rounding { odd: 0, ..Rounding::new(1, 2, 3) }).refuses()
+}
+
+fn rounding_of_the_other_sign() -> Violations {
+    Rounded::new(11, Rounding::new(-1, 2, 3)).refuses()
+}
+
+/// The sign is 3, of a limb that is no bit, so that 4 is rounded to 12.
+fn sign_that_is_none() -> Violations {
+    Rounded::new(11, Rounding::new(3, 2, 1)).refuses()
+}
+
+/// The power is not that of the exponent.
+fn power_of_another_exponent() -> Violations {
+    let mut rounded = Rounded::new(11, Rounding::new(1, 2, 3));
+    rounded.assignment.set(A::Pre(0), rounded.first, 3);
+    rounded.assignment.set(A::Pre(0), rounded.first + 1, 3);
+    rounded.refuses()
+}
+
+/// The least magnitude is that of a smaller exponent than the power.
+fn binade_of_another_exponent() -> Violations {
+    let claim = Rounding::new(1, 3, 1);
+    let mut rounded = Rounded::new(11, claim);
+    let (assignment, first) = (&mut rounded.assignment, rounded.first);
+    assignment.set(A::Pre(0), first + 1, 2);
+    for (column, row, value) in [(A::Value(0), 1, 8), (A::Pre(0), 5, 8), (A::Value(0), 5, 3), (A::Pre(0), 14, 3)] {
+        assignment.set(column, first + row, value);
+    }
+    assignment.set(A::Low(0), first + 14, 3);
+    assignment.set(A::High(0), first + 14, 0);
+    rounded.refuses()
+}
+
+/// The number behind, rounded.
+fn rounding_of_another_operand() -> Violations {
+    let mut rounded = Rounded::new(11, Rounding::new(1, 2, 3));
+    Rounding::new(1, 0, 3).write(&mut rounded.assignment, rounded.first, 3);
+    rounded.refuses()
+}
+
+/// Who claims that twice a quotient is so many steps up.
+struct Stepped {
+    victim: Victim,
+    assignment: Assignment,
+    first: usize,
+}
+
+impl Stepped {
+    fn new([dividend, divisor]: [i64; 2], claim: Stepping) -> Self {
+        let victim = Victim::new(targets::stepped(), &[&[dividend, 3, -7], &[divisor, 2, 5]]);
+        let (mut assignment, first) = (victim.assignment(), victim.public()[0] - Stepping::HOME);
+        claim.write(&mut assignment, first, [dividend, divisor], &targets::stepped_steps());
+        Self { victim, assignment, first }
+    }
+
+    fn refuses(self) -> Violations {
+        self.victim.refuses(self.assignment)
+    }
+}
+
+/// `2·5 / 3` lies between 3 and 4: three steps are reached.
+fn step(reached: usize, overflows: [i64; 2]) -> Violations {
+    Stepped::new([5, 3], Stepping { reached, overflows }).refuses()
+}
+
+fn one_step_too_few() -> Violations {
+    step(2, [0, 0])
+}
+
+fn one_step_too_many() -> Violations {
+    step(4, [0, 9])
+}
+
+fn no_step_at_all() -> Violations {
+    step(0, [0, 0])
+}
+
+/// The distance from a step that is not reached is made up for where there is one.
+fn step_too_many_made_up_for() -> Violations {
+    step(4, [5, 9])
+}
+
+fn step_too_few_made_up_for() -> Violations {
+    step(2, [0, 5])
+}
+
+/// `2·6 / 4` is 3, and that step is strict.
+fn strict_step_called_reached() -> Violations {
+    Stepped::new([6, 4], Stepping { reached: 3, overflows: [0, 0] }).refuses()
+}
+
+/// The strictness is that of another step.
+fn strictness_of_another_step() -> Violations {
+    let mut stepped = Stepped::new([6, 4], Stepping { reached: 3, overflows: [0, 0] });
+    let (assignment, first) = (&mut stepped.assignment, stepped.first);
+    let result = assignment.get(A::Pre(0), first);
+    // That of the last step but one, with which the bound is reached.
+    for (row, key, strict) in [(4, result + 1, 0), (5, result + 2, 0)] {
+        assignment.set(A::Pre(0), first + row, key);
+        assignment.set(A::Value(0), first + row, strict);
+    }
+    for (row, strict) in [(8, 0), (14, 0)] {
+        assignment.set(A::Pre(0), first + row, strict);
+    }
+    for (column, row, value) in
+        [(A::Value(0), 6, 6), (A::Pre(0), 10, 6), (A::Pre(0), 6, 0), (A::Value(0), 8, 0), (A::Pre(0), 11, 0)]
+    {
+        assignment.set(column, first + row, value);
+    }
+    for row in [9, 11] {
+        assignment.set(A::Pre(0), first + row, 0);
+        assignment.set(A::Low(0), first + row, 0);
+        assignment.set(A::High(0), first + row, 0);
+    }
+    stepped.refuses()
+}
+
+/// The next step but one is not reached, nor is that.
+fn steps_that_are_no_neighbours() -> Violations {
+    let (few, many) = (Stepping { reached: 2, overflows: [0, 0] }, Stepping { reached: 3, overflows: [0, 0] });
+    let mut stepped = Stepped::new([5, 3], few);
+    let lower = stepped.assignment.clone();
+    let first = stepped.first;
+    many.write(&mut stepped.assignment, first, [5, 3], &targets::stepped_steps());
+    // The upper step of the larger claim, and the lower one and the result of the smaller.
+    for row in [0, 2, 3, 4].into_iter().chain(6..12) {
+        for column in [A::Value(0), A::Pre(0), A::Low(0), A::High(0)] {
+            stepped.assignment.set(column, first + row, lower.get(column, first + row));
+        }
+    }
+    stepped.refuses()
+}
+
+/// The quotient of another pair of numbers.
+fn steps_of_other_operands() -> Violations {
+    let mut stepped = Stepped::new([5, 3], Stepping { reached: 3, overflows: [0, 0] });
+    let first = stepped.first;
+    Stepping { reached: 2, overflows: [0, 0] }.write(&mut stepped.assignment, first, [3, 2], &targets::stepped_steps());
+    stepped.refuses()
+}
+
 /// Of all quotients and roots of small numbers, each with the remainder that belongs to it, the right one alone passes.
 #[test]
 fn all_small_quotients_and_roots() {
@@ -1377,6 +1563,25 @@ attacks! {
     remainder_larger_than_twice_the_root => ["M-POINT"],
     root_of_two_factors => ["COPY-ELEMENT"],
     root_of_another_operand => ["COPY-ELEMENT"],
+    rounding_of_a_larger_exponent => ["M-SUM-END"],
+    rounding_of_a_smaller_exponent => ["M-SUM-END"],
+    rounding_to_the_farther_one => ["M-SUM-END"],
+    tie_to_the_odd_one => ["M-SUM-END"],
+    tie_to_an_odd_one_called_even => ["M-POINT"],
+    rounding_of_the_other_sign => ["M-SUM-END"],
+    sign_that_is_none => ["M-SUM-END"],
+    power_of_another_exponent => ["M-SUM-END"],
+    binade_of_another_exponent => ["M-POINT"],
+    rounding_of_another_operand => ["COPY-ELEMENT"],
+    one_step_too_few => ["M-SUM-END"],
+    one_step_too_many => ["M-SUM-END"],
+    no_step_at_all => ["M-SUM-END"],
+    step_too_many_made_up_for => ["M-POINT"],
+    step_too_few_made_up_for => ["M-POINT"],
+    strict_step_called_reached => ["M-SUM-END"],
+    strictness_of_another_step => ["COPY-ELEMENT"],
+    steps_that_are_no_neighbours => ["M-POINT"],
+    steps_of_other_operands => ["COPY-ELEMENT"],
     maximum_below_an_operand => ["M-MAX-OPERAND"],
     maximum_below_the_running_one => ["M-MAX-RUNNING"],
     maximum_not_attained => ["M-MAX-ATTAINED"],

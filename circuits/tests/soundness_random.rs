@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use check::{refuses_changes, Case};
-use circuits::graph::{ConvGeometry, Op, Requantize, Table, TensorId, ViewElement, Visibility, Weights};
+use circuits::graph::{ConvGeometry, Op, Requantize, Step, Table, TensorId, ViewElement, Visibility, Weights};
 use circuits::layout::{compile, Fold, LayoutError, LayoutOptions};
 use circuits::machine::FixedColumn;
 use proptest::prelude::*;
@@ -276,11 +276,40 @@ fn requantize(b: &mut ProgramBuilder) -> Option<Requantize> {
     Some(Requantize { shift, table })
 }
 
+/// Adds an operator of exact floating-point arithmetic.
+fn float_operator(b: &mut ProgramBuilder, tensors: &[TensorId], shape: &[usize]) -> TensorId {
+    let input = gather(b, tensors, shape);
+    let values = (0..b.random(1, 9)).map(|_| b.random(1, 30) as i32).collect();
+    let table = b.table(Table::new("positive", -4, values).expect("not empty"));
+    let divisor = b.node(Op::Lookup { input, table }, shape);
+    let dividend = gather(b, tensors, shape);
+    match b.random(0, 2) {
+        0 => {
+            let bits = b.random(1, 6) as u32;
+            b.node(Op::RoundSignificant { input: dividend, bits }, shape)
+        }
+        1 => {
+            let mut factor = b.random(-9, 0);
+            let mut step = || {
+                factor += b.random(1, 9);
+                Step { factor, strict: b.random(0, 1) == 1 }
+            };
+            let steps = (0..4).map(|_| step()).collect();
+            let (first, shift) = (b.random(-3, 3), b.random(0, 4) as u32);
+            b.node(Op::Steps { operands: [dividend, divisor], first, shift, steps }, shape)
+        }
+        _ => {
+            let square = b.node(Op::Product { operands: [dividend; 2], requantize: None }, shape);
+            b.node(Op::Quotient { operands: [square, divisor] }, shape)
+        }
+    }
+}
+
 /// Adds a random operator on some of the tensors; every result is small.
 fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
     let shape = [b.random(1, 3) as usize, b.random(1, 4) as usize];
     let window = [shape[0], shape[1], b.random(1, 5) as usize];
-    let kind = b.random(0, 8);
+    let kind = b.random(0, 9);
     let exact = b.random(0, 3) == 0;
     let finish = |b: &mut ProgramBuilder| if exact { None } else { requantize(b) };
     match kind {
@@ -333,6 +362,7 @@ fn operator(b: &mut ProgramBuilder, tensors: &[TensorId]) -> TensorId {
             let requantize = finish(b);
             b.node(Op::MatMul { operands, requantize }, &[stack, rows, columns])
         }
+        8 => float_operator(b, tensors, &shape),
         _ => {
             let image = [b.random(1, 2) as usize, b.random(1, 4) as usize, b.random(1, 4) as usize];
             let input = gather(b, tensors, &image);

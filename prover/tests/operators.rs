@@ -125,7 +125,7 @@ fn each_operator_of_the_node_suite_is_proved() {
 }
 
 /// The integer operators, and for each a target of the suites that attack every cell (`docs/soundness.md`, section 11).
-const ATTACKED: [(&str, &str); 14] = [
+const ATTACKED: [(&str, &str); 16] = [
     ("Affine", "pointwise"),
     ("ArgMax", "arg max"),
     ("Conv", "dense"),
@@ -137,7 +137,9 @@ const ATTACKED: [(&str, &str); 14] = [
     ("Product", "pointwise"),
     ("Quotient", "quotient"),
     ("Reciprocal", "reciprocal"),
+    ("RoundSignificant", "rounded"),
     ("SquareRoot", "square root"),
+    ("Steps", "stepped"),
     ("Sum", "pointwise"),
     ("View", "deviations"),
 ];

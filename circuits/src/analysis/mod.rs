@@ -443,21 +443,23 @@ impl Analysis<'_> {
         })
     }
 
-    /// The interval of an operand that is divided by: at least 1, where all weights are what the program says.
-    fn divisor(&self, node: &Node, operand: TensorId) -> Result<Interval, AnalysisError> {
-        let Interval { lo, hi } = self.value(operand);
-        match lo < 1 && self.trust == Trust::Declared {
-            true => Err(AnalysisError::Least { node: node.name.clone(), what: "a divisor", least: 1, lo }),
-            false => Ok(Interval::new(lo.max(1), hi.max(1))),
+    /// Refuses an operand of a division that may be too small for it.
+    fn check_least(&self, node: &Node, what: &'static str, operand: TensorId, least: i64) -> Result<(), AnalysisError> {
+        let Interval { lo, .. } = self.value(operand);
+        match lo < least.into() {
+            true => Err(AnalysisError::Least { node: node.name.clone(), what, least, lo }),
+            false => Ok(()),
         }
     }
 
     fn quotient(&self, node: &Node, [a, b]: [TensorId; 2]) -> Result<NodeRange, AnalysisError> {
-        let (dividend, divisor) = (self.value(a), self.divisor(node, b)?);
-        if dividend.lo < 0 && self.trust == Trust::Declared {
-            let (what, lo) = ("a dividend", dividend.lo);
-            return Err(AnalysisError::Least { node: node.name.clone(), what, least: 0, lo });
+        if self.trust == Trust::Declared {
+            // With other weights the proof itself says so.
+            self.check_least(node, "a dividend", a, 0)?;
+            self.check_least(node, "a divisor", b, 1)?;
         }
+        let (dividend, Interval { lo, hi }) = (self.value(a), self.value(b));
+        let divisor = Interval::new(lo.max(1), hi.max(1));
         let [lo, hi] = [dividend.lo / divisor.hi, dividend.hi / divisor.lo].map(|end| end.max(0));
         Ok(NodeRange::plain(Interval::new(lo, hi)))
     }
@@ -471,11 +473,12 @@ impl Analysis<'_> {
         shift: u32,
         steps: &[Step],
     ) -> Result<NodeRange, AnalysisError> {
+        self.check_least(node, "a divisor", b, 1)?;
         if self.trust == Trust::Limbs {
             // The results are looked up, whatever the operands are.
             return Ok(NodeRange::plain(Interval::new(first, first + steps.len() as i64)));
         }
-        let (dividend, divisor) = (self.value(a).scaled(1 << shift), self.divisor(node, b)?);
+        let (dividend, divisor) = (self.value(a).scaled(1 << shift), self.value(b));
         let bounds = Interval::new(steps[0].factor, steps[steps.len() - 1].factor).times(divisor);
         check_bits(&node.name, dividend, "a dividend", Limits::MAX_VALUE_BITS)?;
         check_bits(&node.name, bounds, "a bound", Limits::MAX_VALUE_BITS)?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::audit::LaidGather;
+use super::audit::{LaidFunction, LaidGather};
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
@@ -82,6 +82,8 @@ pub(super) struct Builder<'a> {
     pub(super) identities: Vec<IdentityCheck>,
     /// Where the groups of gathered rows are looked up.
     pub(super) gathers: Vec<LaidGather>,
+    /// Where functions are looked up that are no tables of the program.
+    pub(super) functions: Vec<LaidFunction>,
     /// Scalars that are copied to instance rows, in order.
     pub(super) instances: Vec<ScalarRef>,
     /// Where the limbs of each hashed port's salt are.
@@ -136,6 +138,7 @@ impl<'a> Builder<'a> {
             fills: Vec::new(),
             identities: Vec::new(),
             gathers: Vec::new(),
+            functions: Vec::new(),
             instances: Vec::new(),
             salts: Vec::new(),
             origins: &subject.origins,
@@ -202,9 +205,8 @@ impl<'a> Builder<'a> {
             Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator),
             Op::SquareRoot { input } => self.square_root(tensor, *input),
             Op::Gather { input, .. } => self.gather(tensor, *input),
-            Op::RoundSignificant { .. } | Op::Steps { .. } => {
-                return Err(LayoutError::Operator { node: node.name.clone(), operator: node.op.name() });
-            }
+            Op::RoundSignificant { input, bits } => self.round_significant(tensor, *input, *bits),
+            Op::Steps { .. } => self.steps(tensor)?,
             Op::Quotient { operands } => self.quotient(tensor, *operands),
         }
         Ok(())

@@ -6,12 +6,15 @@ use rayon::prelude::*;
 use super::builder::RANGE_LIMB;
 use super::conv::Window;
 use super::rows::{Block, Place};
+use super::significant::RoundingRows;
+use super::steps::StepRows;
 use super::tables::GatherPlan;
 use crate::digest::Salt;
-use crate::graph::{Op, Program, TableId, TensorId};
+use crate::graph::{Op, Program, Step, TableId, TensorId};
 use crate::machine::{AdviceColumn, Cell, Integers, Region, Skeleton};
 use crate::products::{self, Narrow, Numbers, Wide};
-use crate::reference::{shift_half_up, Trace};
+use crate::reference::{shift_half_up, steps_below, Trace};
+use crate::significant::Significand;
 
 /// How an accumulator becomes an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,10 @@ pub(super) enum Fill {
     ArgMaximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
     /// Quotients, their remainders and limbs.
     Quotient { dividends: Dividends, divisors: Vec<Element>, chain: u32, places: Vec<Place> },
+    /// Roundings to significant bits.
+    RoundSignificant { operands: Vec<Element>, rows: RoundingRows, places: Vec<Place> },
+    /// Results of [`Op::Steps`] and the steps beside them.
+    Steps { tensor: TensorId, operands: [Vec<Element>; 2], rows: StepRows, places: Vec<Place> },
     /// Square roots, their remainders and limbs.
     SquareRoot { operands: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
@@ -255,6 +262,21 @@ impl Filler<'_> {
                     self.quotient(quotient, remainder, divisor - 1 - remainder, *chain, place);
                 }
             }
+            Fill::RoundSignificant { operands, rows, places } => {
+                for (&operand, &place) in operands.iter().zip(places) {
+                    let operand = self.element(operand);
+                    self.rounding(operand, rows, place);
+                }
+            }
+            Fill::Steps { tensor, operands: [dividends, divisors], rows, places } => {
+                let Op::Steps { steps, .. } = &self.program.node(*tensor).op else {
+                    unreachable!("the node counts steps")
+                };
+                for ((&dividend, divisor), &place) in dividends.iter().zip(divisors).zip(places) {
+                    let divisor = divisor.map_or(1, |element| self.element(Some(element)));
+                    self.step(self.element(dividend), divisor, steps, rows, place);
+                }
+            }
             Fill::SquareRoot { operands, chain, places } => {
                 for (&operand, &place) in operands.iter().zip(places) {
                     let operand = self.element(operand);
@@ -375,6 +397,69 @@ impl Filler<'_> {
         self.pre(place.below(2), room);
         for (index, ranged) in (0..).zip([room, remainder, quotient]) {
             self.range_chain(place.below(4 + index * chain), ranged, chain);
+        }
+    }
+
+    /// See [`RoundingRows`] for the rows; what is a copy is left to the copies.
+    fn rounding(&mut self, operand: i64, rows: &RoundingRows, place: Place) {
+        let magnitude = operand.unsigned_abs();
+        let Significand { exponent, integer } = Significand::of(magnitude.into(), rows.bits);
+        let (power, integer) = (1i64 << exponent, integer as i64);
+        let sign = if operand < 0 { -1 } else { 1 };
+        let binade = if exponent == 0 { 0 } else { power << (rows.bits - 1) };
+        let above = magnitude as i64 - binade;
+        let odd = integer & 1;
+        let rounded = sign * (integer << exponent);
+        for step in 0..2 {
+            self.pre(place.below(step), exponent.into());
+        }
+        self.value(place, power);
+        self.value(place.below(1), binade);
+        self.value(place.below(2), rounded);
+        self.pre(place.below(3), sign * power);
+        self.value(place.below(4), sign);
+        self.low(place.below(4), i64::from(sign > 0));
+        self.value(place.below(5), above);
+        self.value(place.below(7), power - odd);
+        self.low(place.below(7), odd);
+        self.pre(place.below(8), integer);
+        self.range_chain(place.below(rows.rest_at()), ((1 << rows.bits) - integer) / 2, rows.rest);
+        let excess = 2 * (operand - rounded);
+        for (first, excess) in rows.rooms_at().into_iter().zip([-excess, excess]) {
+            self.range_chain(place.below(first), power - odd + excess, rows.room);
+        }
+        self.range_chain(place.below(rows.above_at()), above, rows.above);
+    }
+
+    /// See [`StepRows`] for the rows; what is a copy is left to the copies, but for a divisor, which may be that of a constant.
+    fn step(&mut self, dividend: i64, divisor: i64, steps: &[Step], rows: &StepRows, place: Place) {
+        let reached = steps_below(steps, rows.shift, dividend.into(), divisor.into());
+        let result = rows.first + reached as i64;
+        let step = |index: Option<usize>| index.and_then(|index| steps.get(index)).copied();
+        for (index, (side, step)) in
+            (0..).zip(rows.sides.iter().zip([step(reached.checked_sub(1)), step(Some(reached))]))
+        {
+            let Step { factor, strict } = step.unwrap_or(Step { factor: 0, strict: false });
+            let strict = i64::from(strict);
+            self.pre(place.below(index), result + i64::from(index));
+            self.value(place.below(index), factor);
+            self.pre(place.below(4 + index), result + i64::from(index));
+            self.value(place.below(4 + index), strict);
+            self.pre(place.below(side.at + 1), divisor);
+            // The least multiple of `2^shift` that is not below the step, and of the other one the largest below it.
+            let bound = i128::from(factor) * i128::from(divisor);
+            let is_next = index == 1;
+            let least = bound + i128::from(strict) - i128::from(is_next);
+            let multiple = if is_next { least >> rows.shift } else { -(-least >> rows.shift) };
+            let difference = ((multiple << rows.shift) - bound) as i64;
+            let (multiple, rest) = (multiple as i64, ((multiple << rows.shift) - least).unsigned_abs() as i64);
+            let distance = if is_next { multiple - dividend } else { dividend - multiple };
+            let overflow = if step.is_none() { (-distance).max(0) } else { 0 };
+            self.value(place.below(side.at), multiple);
+            self.pre(place.below(side.at), difference);
+            self.range_chain(place.below(side.rest_at()), rest, side.rest);
+            self.value(place.below(side.overflow_at()), overflow);
+            self.range_chain(place.below(side.distance_at()), distance + overflow, side.distance);
         }
     }
 

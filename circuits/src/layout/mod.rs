@@ -16,6 +16,8 @@ mod poseidon;
 mod quotients;
 mod rows;
 mod scalar;
+mod significant;
+mod steps;
 mod tables;
 mod weights;
 
@@ -100,14 +102,6 @@ pub enum LayoutError {
         bits: u32,
         /// Bits admitted.
         limit: u32,
-    },
-    /// An operator that has no layout yet.
-    #[error("node {node:?}: {operator} has no layout yet")]
-    Operator {
-        /// The node.
-        node: String,
-        /// Name of the operator.
-        operator: &'static str,
     },
     /// More rows than the largest machine has.
     #[error("the program takes {rows} rows, the largest machine has {limit}")]
@@ -230,6 +224,8 @@ pub struct Layout {
     identities: Arc<[audit::LaidIdentity]>,
     /// Where the groups of gathered rows are looked up.
     gathers: Arc<[audit::LaidGather]>,
+    /// Where functions are looked up that are no tables of the program.
+    functions: Arc<[audit::LaidFunction]>,
     /// Tag and domain of each function's table.
     function_tags: BTreeMap<TableId, (i64, i64, i64)>,
 }
@@ -571,6 +567,7 @@ impl<'a> Draft<'a> {
             salts: builder.salts.into(),
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
             gathers: builder.gathers.into(),
+            functions: builder.functions.into(),
             function_tags: builder.tables.functions(),
             rows,
         }

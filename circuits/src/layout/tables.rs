@@ -6,6 +6,7 @@
 //! | `w` in 1 … 30 | `(v, 0)`, `0 ≤ v < 2^w` | limbs of exactly `w` bits |
 //! | from 32 | `(y, f(y))` | functions, and ranges of inputs and of entries (the identity) |
 //! | then | `(groups·r + g, digits)` | rows of a matrix that are gathered, several entries an image |
+//! | then | see [`OwnFunction`] | what operators look up besides the program's tables |
 //!
 //! A function's table covers every argument that interval analysis finds possible, with the saturated values spelled out
 //! beyond the function's own domain, as far as the plan allows: it covers the uses with the fewest arguments as long as it stays
@@ -18,6 +19,7 @@ use std::ops::Range;
 
 use crate::analysis::{Interval, NodeRange};
 use crate::graph::{Op, Program, Requantize, TableId, TensorId, Weights};
+use crate::significant::exponent;
 
 /// First tag of a function.
 pub(super) const FIRST_FUNCTION: i64 = 32;
@@ -134,6 +136,64 @@ impl<'a> Matrices<'a> {
     }
 }
 
+/// A function that operators look up though the program has no table of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum OwnFunction {
+    /// `2^e` for exponents from 0 on.
+    Power,
+    /// The least magnitude of exponent `e` where so many bits are kept: `2^(bits − 1 + e)`, and 0 for `e = 0`.
+    Binade {
+        /// Bits that are kept.
+        bits: u32,
+    },
+    /// The factor of the step that leads to a result of [`Op::Steps`], and 0 for the first one and for what is one above the last.
+    Factor(TensorId),
+    /// Whether that step is strict, 1 or 0.
+    Strict(TensorId),
+}
+
+impl OwnFunction {
+    /// Whether a key may be in its table.
+    pub(super) fn has_key(self, program: &Program, key: i64) -> bool {
+        match self {
+            Self::Power => (0..62).contains(&key),
+            Self::Binade { bits } => (0..62 - i64::from(bits)).contains(&key),
+            Self::Factor(tensor) | Self::Strict(tensor) => match &program.node(tensor).op {
+                Op::Steps { first, steps, .. } => (*first..=first + steps.len() as i64 + 1).contains(&key),
+                _ => false,
+            },
+        }
+    }
+
+    /// The image of a key of its table.
+    pub(super) fn image(self, program: &Program, key: i64) -> i64 {
+        let step = |tensor| match &program.node(tensor).op {
+            Op::Steps { first, steps, .. } => steps.get(usize::try_from(key - first - 1).ok()?),
+            _ => None,
+        };
+        match self {
+            Self::Power => 1 << key,
+            Self::Binade { bits } => {
+                if key == 0 {
+                    0
+                } else {
+                    1 << (i64::from(bits) - 1 + key)
+                }
+            }
+            Self::Factor(tensor) => step(tensor).map_or(0, |step| step.factor),
+            Self::Strict(tensor) => step(tensor).map_or(0, |step| i64::from(step.strict)),
+        }
+    }
+}
+
+/// The tag of a function and the ends of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OwnPlan {
+    tag: i64,
+    lo: i64,
+    hi: i64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FunctionPlan {
     tag: i64,
@@ -180,6 +240,10 @@ pub(super) struct TablePlan {
     gathers: BTreeMap<TensorId, GatherPlan>,
     /// Entries of their tables.
     gathered: usize,
+    /// What operators look up besides.
+    own: BTreeMap<OwnFunction, OwnPlan>,
+    /// By operators that count steps, the first one with the same.
+    steps: BTreeMap<TensorId, TensorId>,
 }
 
 /// Bits up to which an overflow takes one limb, however short tables are to be.
@@ -237,6 +301,8 @@ impl TablePlan {
             overflow_bits,
             gathers: BTreeMap::new(),
             gathered: 0,
+            own: BTreeMap::new(),
+            steps: BTreeMap::new(),
         };
         let range = |plan: &mut Self, next_tag: &mut i64, lo, hi| {
             plan.ranges.entry((lo, hi)).or_insert_with(|| {
@@ -265,7 +331,46 @@ impl TablePlan {
                 plan.gathers.insert(tensor, gather);
             }
         }
+        plan.plan_own(program, ranges, next_tag);
         plan
+    }
+
+    /// Plans the tables of [`OwnFunction`], from this tag on.
+    fn plan_own(&mut self, program: &Program, ranges: &[NodeRange], first_tag: i64) {
+        let mut known = HashMap::new();
+        let mut domains: BTreeMap<OwnFunction, (i64, i64)> = BTreeMap::new();
+        for (tensor, node) in (0..).map(TensorId).zip(&program.nodes) {
+            match &node.op {
+                Op::RoundSignificant { input, bits } => {
+                    let largest = ranges[input.0 as usize].value.magnitude().unsigned_abs();
+                    let most = i64::from(exponent(largest, *bits));
+                    for function in [OwnFunction::Power, OwnFunction::Binade { bits: *bits }] {
+                        let (_, hi) = domains.entry(function).or_insert((0, most));
+                        *hi = most.max(*hi);
+                    }
+                }
+                Op::Steps { first, steps, .. } => {
+                    let same = *known.entry((first, steps)).or_insert(tensor);
+                    self.steps.insert(tensor, same);
+                    let domain = (*first, first + steps.len() as i64 + 1);
+                    domains.extend([(OwnFunction::Factor(same), domain), (OwnFunction::Strict(same), domain)]);
+                }
+                _ => {}
+            }
+        }
+        let plans = (first_tag..).zip(domains).map(|(tag, (function, (lo, hi)))| (function, OwnPlan { tag, lo, hi }));
+        self.own = plans.collect();
+    }
+
+    /// The tag of a function of its operators.
+    pub(super) fn own(&self, function: OwnFunction) -> i64 {
+        self.own[&function].tag
+    }
+
+    /// The functions that say what the steps of an operator are: their factors, and which are strict.
+    pub(super) fn steps(&self, tensor: TensorId) -> [OwnFunction; 2] {
+        let same = self.steps[&tensor];
+        [OwnFunction::Factor(same), OwnFunction::Strict(same)]
     }
 
     /// How the rows of a gathered matrix stand in their table.
@@ -315,6 +420,9 @@ impl TablePlan {
             let Op::Gather { entries: own, .. } = &program.node(tensor).op else { continue };
             entries.extend((0..gather.len(own)).map(|key| (key as i64, gather.entry(own, key), gather.tag)));
         }
+        for (function, &OwnPlan { tag, lo, hi }) in &self.own {
+            entries.extend((lo..=hi).map(|key| (key, function.image(program, key), tag)));
+        }
         entries
     }
 
@@ -328,7 +436,8 @@ impl TablePlan {
         let limbs: usize = self.limbs.iter().map(|&width| 1usize << width).sum();
         let functions: i64 = self.functions.values().map(|function| function.hi - function.lo + 1).sum();
         let ranges: i64 = self.ranges.keys().map(|(lo, hi)| hi - lo + 1).sum();
-        1 + limbs + functions as usize + ranges as usize + self.gathered
+        let own: i64 = self.own.values().map(|own| own.hi - own.lo + 1).sum();
+        1 + limbs + functions as usize + ranges as usize + own as usize + self.gathered
     }
 }
 

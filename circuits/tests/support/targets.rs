@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use circuits::analysis::declare_private as declare;
 use circuits::batch::Merging;
-use circuits::graph::{ConvGeometry, Op, PortKind, Requantize, Table, TableId, TensorId, ViewElement, Visibility};
+use circuits::graph::{
+    ConvGeometry, Op, PortKind, Requantize, Step, Table, TableId, TensorId, ViewElement, Visibility,
+};
 
 use crate::support::{geometry, ProgramBuilder};
 
@@ -120,6 +122,38 @@ pub fn quotient() -> ProgramBuilder {
     let x = input(&mut b, &[3], [0, 40], Visibility::Private);
     let y = input(&mut b, &[3], [1, 7], Visibility::Private);
     let z = b.node(Op::Quotient { operands: [x, y] }, &[3]);
+    b.output(z, Visibility::Public);
+    b
+}
+
+/// Significant bits that [`rounded`] keeps.
+pub const ROUNDED_BITS: u32 = 2;
+/// The result of [`stepped`] below all steps.
+pub const STEPPED_FIRST: i64 = -2;
+/// Its shift.
+pub const STEPPED_SHIFT: u32 = 1;
+
+/// Numbers rounded to two significant bits.
+pub fn rounded() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(22);
+    let x = input(&mut b, &[3], [-20, 20], Visibility::Private);
+    let y = b.node(Op::RoundSignificant { input: x, bits: ROUNDED_BITS }, &[3]);
+    b.output(y, Visibility::Public);
+    b
+}
+
+/// The steps of [`stepped`].
+pub fn stepped_steps() -> [Step; 4] {
+    [(-5, true), (-1, false), (3, true), (4, false)].map(|(factor, strict)| Step { factor, strict })
+}
+
+/// Quotients of three pairs of numbers by halves, quantized by four steps, of which two are strict.
+pub fn stepped() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(23);
+    let x = input(&mut b, &[3], [-20, 20], Visibility::Private);
+    let y = input(&mut b, &[3], [1, 5], Visibility::Private);
+    let steps = stepped_steps().into();
+    let z = b.node(Op::Steps { operands: [x, y], first: STEPPED_FIRST, shift: STEPPED_SHIFT, steps }, &[3]);
     b.output(z, Visibility::Public);
     b
 }
@@ -371,6 +405,8 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("pointwise", pointwise()),
         ("reciprocal", reciprocal()),
         ("quotient", quotient()),
+        ("rounded", rounded()),
+        ("stepped", stepped()),
         ("square root", square_root()),
         ("normalized", normalized()),
         ("deviations", deviations()),

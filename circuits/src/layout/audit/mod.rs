@@ -1,6 +1,6 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Eight things are established for every program, independently of the code that laid it out:
+//! Nine things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
 //!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
@@ -21,11 +21,14 @@
 //!    nothing is copied from there.
 //! 8. **Gathered rows** ([`AuditError::Gather`]): every element of one is looked up in the range of the entries, every group of a row
 //!    as the key and the image that the operator asks for, and the table holds the matrix.
+//! 9. **Functions of operators** ([`AuditError::Table`]): where an operator looks up powers of two or its steps, the tag's table has these
+//!    images and no keys besides.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
 mod columns;
 mod frame;
+mod functions;
 mod gathers;
 mod identities;
 mod lanes;
@@ -42,7 +45,7 @@ use self::columns::Columns;
 use self::identities::Identities;
 use self::lanes::Lanes;
 use super::rows::Place;
-use super::tables::{GatherPlan, ZERO_TAG};
+use super::tables::{GatherPlan, OwnFunction, ZERO_TAG};
 use super::Layout;
 use crate::graph::{Program, TensorId};
 use crate::machine::{FixedColumn, Region, Skeleton};
@@ -144,6 +147,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     report.words = words::audit(&run)?;
     words::audit_ports(&run)?;
     gathers::audit(&run)?;
+    functions::audit(program, layout)?;
     Ok(report)
 }
 
@@ -188,6 +192,15 @@ pub(super) struct LaidIdentity {
     pub(super) accumulators: Option<Vec<Place>>,
     pub(super) left: u32,
     pub(super) right: u32,
+}
+
+/// Where a function is looked up that is no table of the program, for the audit.
+#[derive(Clone, Debug)]
+pub(super) struct LaidFunction {
+    /// Who looks it up.
+    pub(super) tensor: TensorId,
+    pub(super) function: OwnFunction,
+    pub(super) places: Vec<Place>,
 }
 
 /// Where the groups of gathered rows are looked up, for the audit.

@@ -1,0 +1,68 @@
+//! What operators look up besides the tables of the program: powers of two, and steps.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::tables::OwnFunction;
+use super::super::Layout;
+use super::{AuditError, LaidFunction};
+use crate::graph::{Node, Op, Program, TensorId};
+use crate::machine::{FixedColumn, Region};
+
+/// Checks that every operator looks up the functions that it asks for, under tags whose tables have their images and no keys besides.
+///
+/// # Errors
+/// The first that is otherwise.
+pub(super) fn audit(program: &Program, layout: &Layout) -> Result<(), AuditError> {
+    let skeleton = layout.skeleton();
+    let mut tags: BTreeMap<i64, OwnFunction> = BTreeMap::new();
+    let mut asked = HashSet::new();
+    for LaidFunction { tensor, function, places } in layout.functions.iter() {
+        for place in places {
+            let fixed = |column| skeleton.fixed(column, place.row as usize);
+            let tag = fixed(FixedColumn::ValueTag(place.lane));
+            let looked_up = fixed(FixedColumn::ValueSwitch(place.lane)) == 1;
+            if !looked_up || *tags.entry(tag).or_insert(*function) != *function {
+                return Err(AuditError::Table { tag });
+            }
+        }
+        if !asks_for(program, *tensor, *function) || places.len() < program.node(*tensor).elements() {
+            return Err(AuditError::Frame { what: "operators look up the functions that they ask for" });
+        }
+        asked.insert((*tensor, std::mem::discriminant(function)));
+    }
+    let asking = |node: &&Node| matches!(node.op, Op::RoundSignificant { .. } | Op::Steps { .. });
+    if asked.len() != 2 * program.nodes.iter().filter(asking).count() {
+        return Err(AuditError::Frame { what: "operators look up all functions that they ask for" });
+    }
+    match tags.is_empty() {
+        true => Ok(()),
+        false => audit_tables(program, layout, &tags),
+    }
+}
+
+/// Whether the operator of a tensor asks for a function.
+fn asks_for(program: &Program, tensor: TensorId, function: OwnFunction) -> bool {
+    match (&program.node(tensor).op, function) {
+        (Op::RoundSignificant { .. }, OwnFunction::Power) => true,
+        (Op::RoundSignificant { bits, .. }, OwnFunction::Binade { bits: own }) => *bits == own,
+        (Op::Steps { first, steps, .. }, OwnFunction::Factor(same) | OwnFunction::Strict(same)) => {
+            matches!(&program.node(same).op, Op::Steps { first: f, steps: s, .. } if (f, s) == (first, steps))
+        }
+        _ => false,
+    }
+}
+
+fn audit_tables(program: &Program, layout: &Layout, tags: &BTreeMap<i64, OwnFunction>) -> Result<(), AuditError> {
+    let skeleton = layout.skeleton();
+    for table in 0..skeleton.params.tables {
+        let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
+        for row in 0..skeleton.regions.rows(Region::Tables) {
+            let [key, image, tag] = columns.map(|column| skeleton.fixed(column, row));
+            let Some(function) = tags.get(&tag) else { continue };
+            if !function.has_key(program, key) || function.image(program, key) != image {
+                return Err(AuditError::Table { tag });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Operators of exact floating-point arithmetic: honest runs over all sizes of numbers, and every claim about small ones.
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/float_claims.rs"]
+mod float_claims;
+mod support;
+#[path = "support/targets.rs"]
+mod targets;
+
+use check::{Case, Shape};
+use circuits::graph::{Op, Step, TensorId, Visibility};
+use circuits::machine::{AdviceColumn as A, Assignment, Cell};
+use float_claims::{Rounding, Stepping};
+use support::ProgramBuilder;
+
+/// Every gate and copy holds for an honest run.
+fn satisfied(name: &str, builder: ProgramBuilder, inputs: Vec<Vec<i64>>, shape: Shape) {
+    let case = Case::with_inputs(name, builder, inputs, shape);
+    let system = case.system(7);
+    let violations = system.violations(&system.derived(&case.assignment));
+    assert!(violations.none(), "{name}: {violations:?}");
+}
+
+/// `x·2^20 + y` of two inputs, up to 60 bits.
+fn wide_numbers(b: &mut ProgramBuilder, values: &[i64]) -> (TensorId, Vec<Vec<i64>>) {
+    let count = values.len();
+    let x = b.wide_input(&[count], -(1 << 40), (1 << 40) - 1);
+    let y = b.wide_input(&[count], 0, (1 << 20) - 1);
+    let factors = [1 << 20, 1];
+    let all = b.node(Op::Affine { operands: [x, y], factors, constant: 0, requantize: None }, &[count]);
+    let inputs = vec![
+        values.iter().map(|value| value >> 20).collect(),
+        values.iter().map(|value| value & ((1 << 20) - 1)).collect(),
+    ];
+    (all, inputs)
+}
+
+/// Numbers of fewer than so many bits, in magnitude: powers of two, halves between what 24 bits hold, and their neighbours.
+fn numbers(bits: u32) -> Vec<i64> {
+    let near = (0..bits).flat_map(|bit| [-1, 0, 1].map(|by| (1i64 << bit) + by));
+    let halves = (25..bits).flat_map(|bit| {
+        let half = 1i64 << (bit - 24);
+        [0, 1].into_iter().flat_map(move |odd| [-1, 0, 1].map(|by| (1i64 << bit) + odd * 2 * half + half + by))
+    });
+    let carries = (25..bits).map(|bit| (1i64 << bit) - (1 << (bit - 25)));
+    let all = near.chain(halves).chain(carries).flat_map(|value| [value, -value]);
+    all.filter(|value| value.unsigned_abs() < 1 << bits).collect()
+}
+
+#[test]
+fn roundings_of_all_sizes() {
+    let mut b = ProgramBuilder::new(1);
+    let values = numbers(60);
+    let (x, inputs) = wide_numbers(&mut b, &values);
+    let y = b.node(Op::RoundSignificant { input: x, bits: 24 }, &[values.len()]);
+    let z = b.node(Op::RoundSignificant { input: x, bits: 31 }, &[values.len()]);
+    let one = b.node(Op::RoundSignificant { input: x, bits: 1 }, &[values.len()]);
+    for tensor in [y, z, one] {
+        b.output(tensor, Visibility::Private);
+    }
+    satisfied("roundings", b, inputs, Shape::parallel(5, None));
+}
+
+/// Quotients of numbers of up to 45 bits, times `2^shift`, by such of up to 34 bits, with bounds of up to 34 bits around them.
+#[test]
+fn steps_of_all_sizes() {
+    for shift in [0, 1, 17, 26, 39] {
+        let mut b = ProgramBuilder::new(2);
+        let halves = (-20i64..=20).map(|k| ((2 * k - 1) << shift >> 1) - (1 << shift >> 20));
+        let step = |(k, half)| Step { factor: half + if shift > 1 { k % 2 } else { 0 }, strict: k % 3 == 0 };
+        let steps: Vec<_> = (0i64..).zip(halves).map(step).collect();
+        let divisors = [1, 2, 3, 255, (1 << 20) + 7, (1 << 34) - 1];
+        let mut pairs = vec![(0, 1), (0, 9), ((1 << 60) - 1, 1), (1 - (1 << 60), 1), ((1 << 60) - 1, (1 << 34) - 1)];
+        for divisor in divisors {
+            for Step { factor, .. } in &steps {
+                let exact = (i128::from(*factor) * i128::from(divisor)) >> shift;
+                pairs.extend([-1, 0, 1].map(|by| (exact as i64 + by, divisor)));
+            }
+        }
+        let values: Vec<i64> = pairs.iter().map(|pair| pair.0).collect();
+        let (x, mut inputs) = wide_numbers(&mut b, &values);
+        let divisor = b.wide_input(&[values.len()], 1, (1 << 34) - 1);
+        inputs.push(pairs.iter().map(|pair| pair.1).collect());
+        let y = b.node(Op::Steps { operands: [x, divisor], first: -20, shift, steps: steps.into() }, &[values.len()]);
+        b.output(y, Visibility::Private);
+        satisfied("steps", b, inputs, Shape::parallel(5, None));
+    }
+}
+
+/// Whether a claim about the first element of a case is accepted; the first phase is what `write` makes of it from the first row on.
+fn accepts(case: &Case, home: usize, write: impl FnOnce(&mut Assignment, usize)) -> bool {
+    let system = case.system(9);
+    let output = case.builder.program.outputs[0].tensor;
+    let value = case.trace.tensor(output)[0];
+    let mut assignment = case.assignment.clone();
+    let first = first_row(case, home);
+    assert_eq!(assignment.get(A::Value(0), first + home), value);
+    write(&mut assignment, first);
+    assignment.count_lookups();
+    system.violations(&system.derived(&assignment)).none()
+}
+
+/// The first row of the first element of the only output, from which its home is so many rows away.
+fn first_row(case: &Case, home: usize) -> usize {
+    let skeleton = case.layout.skeleton();
+    let word = skeleton.copies.iter().find_map(|copy| match copy {
+        (Cell::Advice(A::ScalarC, row), Cell::Instance(0)) => Some(*row),
+        _ => None,
+    });
+    let first = Cell::Advice(A::ScalarA, word.expect("the output is public"));
+    let copy = skeleton.copies.iter().find(|(_, to)| *to == first).expect("every operand is copied");
+    match copy.0 {
+        Cell::Advice(A::Value(0), row) => row as usize - home,
+        other => panic!("a public value at {other:?}"),
+    }
+}
+
+/// Of all signs, exponents and integers of small numbers, those that make the rounded number alone pass.
+#[test]
+fn all_small_roundings() {
+    for operand in -20i64..=20 {
+        let case = Case::with_inputs("rounded", targets::rounded(), vec![vec![operand, 3, -7]], Shape::from(1));
+        let right = case.trace.tensor(case.builder.program.outputs[0].tensor)[0];
+        let mut accepted = 0;
+        for (sign, exponent, integer) in
+            [-1, 1].into_iter().flat_map(|sign| (0..=3).flat_map(move |e| (-3..=9).map(move |q| (sign, e, q))))
+        {
+            let mut claim = Rounding::new(sign, exponent, integer);
+            for odd in [0, 1] {
+                claim.odd = odd;
+                let passes = accepts(&case, Rounding::HOME, |cells, first| claim.write(cells, first, operand));
+                assert!(!passes || claim.result() == right, "{operand}: {claim:?}");
+                accepted += usize::from(passes);
+            }
+        }
+        assert!((1..=2).contains(&accepted), "{operand}: the right one, or two that are the same number");
+    }
+}
+
+/// Of all numbers of steps the right one alone passes, whatever is added to the distances.
+#[test]
+fn all_small_steps() {
+    let steps = targets::stepped_steps();
+    for (dividend, divisor) in (-20i64..=20).flat_map(|a| (1i64..=5).map(move |b| (a, b))) {
+        let inputs = vec![vec![dividend, 3, -7], vec![divisor, 2, 5]];
+        let case = Case::with_inputs("stepped", targets::stepped(), inputs, Shape::from(1));
+        let right = case.trace.tensor(case.builder.program.outputs[0].tensor)[0] - targets::STEPPED_FIRST;
+        for reached in 0..=steps.len() {
+            let passes = [[0, 0], [20, 0], [0, 21], [20, 21]].map(|overflows| {
+                let claim = Stepping { reached, overflows };
+                accepts(&case, Stepping::HOME, |cells, first| claim.write(cells, first, [dividend, divisor], &steps))
+            });
+            assert_eq!(passes.contains(&true), reached as i64 == right, "{dividend}/{divisor}: {reached}");
+        }
+    }
+}
