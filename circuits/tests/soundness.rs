@@ -1137,6 +1137,38 @@ fn maximum_with_a_negative_difference() -> Violations {
     maximum([1, 3, 2], [2, 2], [[1, 0], [-1, 0]])
 }
 
+/// Claims that the largest of three numbers, as many times `2^20` and 1, is so much, with the differences from these that follow.
+fn wide_maximum(window: [i64; 3], maximum: i64, operands: [i64; 3]) -> Violations {
+    let far = |value: i64| (value << 20) + 1;
+    let row: Vec<_> = window.iter().chain(&[0, 1, 2]).copied().collect();
+    let victim = Victim::new(targets::wide_maximum(), &[&row]);
+    let mut assignment = victim.assignment();
+    let first = victim.public()[0];
+    for (head, operand) in (first..).step_by(3).zip(operands) {
+        assignment.set(A::Value(0), head, far(maximum));
+        assignment.set(A::Pre(0), head, far(operand));
+        let difference = far(maximum) - far(operand);
+        for (row, value) in [(head + 1, difference), (head + 2, difference >> 16)] {
+            assignment.set(A::Pre(0), row, value);
+            assignment.set(A::Low(0), row, value & 0xff);
+            assignment.set(A::High(0), row, (value >> 8) & 0xff);
+        }
+    }
+    victim.refuses(assignment)
+}
+
+fn wide_maximum_below_an_operand() -> Violations {
+    wide_maximum([1, 3, 2], 2, [1, 3, 2])
+}
+
+fn wide_maximum_not_attained() -> Violations {
+    wide_maximum([1, 3, 2], 4, [1, 3, 2])
+}
+
+fn wide_maximum_of_another_operand() -> Violations {
+    wide_maximum([1, 3, 2], 2, [1, 0, 2])
+}
+
 /// Claims that the largest of five scores is `maximum`, with these bits; distances follow unless given.
 fn arg_maximum(scores_: [i64; 5], maximum: i64, bits: [i64; 5], distances: &[(usize, i64)]) -> Violations {
     let victim = scores(scores_);
@@ -1586,6 +1618,9 @@ attacks! {
     maximum_below_the_running_one => ["M-MAX-RUNNING"],
     maximum_not_attained => ["M-MAX-ATTAINED"],
     maximum_with_a_negative_difference => ["M-SUM-END"],
+    wide_maximum_below_an_operand => ["M-POINT"],
+    wide_maximum_not_attained => ["COPY-SCALAR"],
+    wide_maximum_of_another_operand => ["COPY-ELEMENT"],
     second_largest => ["M-ARG-SAME"],
     second_largest_with_a_negative_distance => ["M-SUM-END"],
     tie_to_the_later => ["M-SUM-END"],

@@ -45,7 +45,7 @@ const SHAPES: [Shape; 6] = [
 fn shapes_of(name: &str) -> usize {
     match name {
         "wide" | "wide input" | "tree" => 2,
-        "reciprocal" | "quotient" | "rounded" | "stepped" => 3,
+        "reciprocal" | "quotient" | "rounded" | "stepped" | "wide maximum" => 3,
         _ => SHAPES.len(),
     }
 }

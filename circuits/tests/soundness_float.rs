@@ -88,6 +88,24 @@ fn steps_of_all_sizes() {
     }
 }
 
+#[test]
+fn maxima_of_all_sizes() {
+    let mut b = ProgramBuilder::new(3);
+    let mut values = numbers(60);
+    values.truncate(values.len() / 3 * 3);
+    let (x, inputs) = wide_numbers(&mut b, &values);
+    let windows = b.reshape(x, &[values.len() / 3, 3]);
+    let y = b.node(Op::Max { input: windows }, &[values.len() / 3]);
+    let rows = b.reshape(x, &[1, values.len()]);
+    let all = b.node(Op::Max { input: rows }, &[1]);
+    let alone = b.reshape(x, &[values.len(), 1]);
+    let same = b.node(Op::Max { input: alone }, &[values.len()]);
+    for tensor in [y, all, same] {
+        b.output(tensor, Visibility::Private);
+    }
+    satisfied("maxima", b, inputs, Shape::parallel(5, None));
+}
+
 /// Whether a claim about the first element of a case is accepted; the first phase is what `write` makes of it from the first row on.
 fn accepts(case: &Case, home: usize, write: impl FnOnce(&mut Assignment, usize)) -> bool {
     let system = case.system(9);

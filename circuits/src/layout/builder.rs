@@ -454,7 +454,12 @@ impl<'a> Builder<'a> {
         let node = self.program.node(tensor);
         let windows = self.windows(input);
         let length = windows[0].len();
-        let bits = self.difference_bits(node, self.ranges[input.0 as usize].value)?;
+        let interval = self.ranges[input.0 as usize].value;
+        if self.is_wide_maximum(input) {
+            self.wide_maximum(tensor, windows, 128 - interval.width().leading_zeros());
+            return Ok(());
+        }
+        let bits = self.difference_bits(node, interval)?;
         let tag = self.tables.limb(bits);
         let (block, places, _) = self.allocate(tensor, length);
         for logical in 0..block.logical {

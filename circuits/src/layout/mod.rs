@@ -12,6 +12,7 @@ mod fill;
 mod folding;
 mod hash;
 mod matmul;
+mod maxima;
 mod poseidon;
 mod quotients;
 mod rows;

@@ -80,6 +80,17 @@ pub fn pool() -> ProgramBuilder {
     b
 }
 
+/// Maxima of windows of three numbers that lie far apart.
+pub fn wide_maximum() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(24);
+    let x = input(&mut b, &[2, 3], [-4, 3], Visibility::Private);
+    let far = Op::Affine { operands: [x, x], factors: [1 << 20, 0], constant: 1, requantize: None };
+    let far = b.node(far, &[2, 3]);
+    let y = b.node(Op::Max { input: far }, &[2]);
+    b.output(y, Visibility::Public);
+    b
+}
+
 /// Index of the largest of five.
 pub fn arg_maximum(visibility: Visibility) -> ProgramBuilder {
     let mut b = ProgramBuilder::new(5);
@@ -401,6 +412,7 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("borders", borders()),
         ("strided", strided()),
         ("pool", pool()),
+        ("wide maximum", wide_maximum()),
         ("arg max", arg_maximum(Visibility::Private)),
         ("pointwise", pointwise()),
         ("reciprocal", reciprocal()),
