@@ -9,7 +9,7 @@ mod support;
 mod targets;
 
 use check::{Case, Shape};
-use circuits::graph::{Op, Step, TensorId, Visibility};
+use circuits::graph::{ConvGeometry, Op, Step, TensorId, ViewElement, Visibility};
 use circuits::machine::{AdviceColumn as A, Assignment, Cell};
 use float_claims::{Rounding, Stepping};
 use support::ProgramBuilder;
@@ -104,6 +104,49 @@ fn maxima_of_all_sizes() {
         b.output(tensor, Visibility::Private);
     }
     satisfied("maxima", b, inputs, Shape::parallel(5, None));
+}
+
+/// Layers, products and affine forms on operands of 45 bits are exact up to 60 bits; so are those of what was rounded.
+#[test]
+fn exact_layers_of_wide_operands() {
+    let mut b = ProgramBuilder::new(4);
+    let values: Vec<i64> = numbers(44).into_iter().rev().step_by(3).take(18).collect();
+    let (x, mut inputs) = wide_numbers(&mut b, &values);
+    let top = b.wide_input(&[18], -(1 << 15), (1 << 15) - 1);
+    inputs.push((0..18).map(|i| (i * 3641) % (1 << 15) - (1 << 14)).collect());
+    let small = b.node(Op::RoundSignificant { input: top, bits: 11 }, &[18]);
+    // The larger of `−v` and `−2^44 + 1`, twice, is known to have 45 bits.
+    let affine = |operand, factor, constant| Op::Affine {
+        operands: [operand; 2],
+        factors: [factor, 0],
+        constant,
+        requantize: None,
+    };
+    let least = b.node(affine(x, 0, 1 - (1 << 44)), &[18]);
+    let mut bounded = |v| {
+        let negated = b.node(affine(v, -1, 0), &[18]);
+        let pairs = (0..18).flat_map(|index| [0, 1].map(|source| ViewElement::Element { source, index })).collect();
+        let pairs = b.view(&[negated, least], pairs, &[18, 2]);
+        b.node(Op::Max { input: pairs }, &[18])
+    };
+    let above = bounded(x);
+    let within = bounded(above);
+    let product = b.node(Op::Product { operands: [within, small], requantize: None }, &[18]);
+    let sum = Op::Affine { operands: [product, within], factors: [1, -3], constant: 5, requantize: None };
+    let sum = b.node(sum, &[18]);
+    let picture = b.reshape(within, &[2, 3, 3]);
+    let geometry = ConvGeometry { kernel: [2, 2], padding: [1, 0, 0, 1], ..ConvGeometry::POINTWISE };
+    let weights = (0..24).map(|i| (i * 577) % 1021 - 510).collect();
+    let bias = vec![1 << 44, -5, 0].into();
+    let layer = b.node(Op::Conv { input: picture, geometry, weights, bias, requantize: None }, &[3, 3, 3]);
+    let flat = b.reshape(layer, &[27]);
+    let rounded = b.node(Op::RoundSignificant { input: flat, bits: 24 }, &[27]);
+    for tensor in [sum, rounded] {
+        b.output(tensor, Visibility::Private);
+    }
+    let found = circuits::analysis::ranges(&b.program).expect("the numbers are small enough");
+    assert_eq!(found[within.0 as usize].value.magnitude(), (1 << 44) - 1);
+    satisfied("layers", b, inputs, Shape::parallel(5, None));
 }
 
 /// Whether a claim about the first element of a case is accepted; the first phase is what `write` makes of it from the first row on.

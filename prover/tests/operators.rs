@@ -124,6 +124,21 @@ fn each_operator_of_the_node_suite_is_proved() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// Those that no case of the suite is made of.
+#[test]
+fn operators_of_float_arithmetic_are_proved() {
+    let srs = Srs::development(MOST_ROWS_BY_CELL).expect("a possible size");
+    for (builder, inputs) in [
+        (targets::rounded(), vec![vec![11, -10, 0]]),
+        (targets::stepped(), vec![vec![5, -20, 6], vec![3, 1, 4]]),
+        (targets::quotient(), vec![vec![33, 40, 0], vec![5, 3, 7]]),
+        (targets::wide_maximum(), vec![vec![1, 3, 2, -4, -4, -1]]),
+    ] {
+        let plan = Plan::new(builder.program.clone(), LayoutOptions::default()).expect("it has a layout");
+        is_proved(&builder.program, &inputs, &plan, &srs);
+    }
+}
+
 /// The integer operators, and for each a target of the suites that attack every cell (`docs/soundness.md`, section 11).
 const ATTACKED: [(&str, &str); 16] = [
     ("Affine", "pointwise"),
