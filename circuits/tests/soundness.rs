@@ -525,6 +525,155 @@ fn wide_overflow_is_negative() -> Violations {
     wide_saturation(|_| 1, |operand| [operand - 1, 0])
 }
 
+// --- clamps without tables ----------------------------------------------------------------------------------------
+
+/// What stands in the rows of an element of [`targets::clamped`]'s lookup, clamped to `[0, 1200]`, which a prover chooses.
+struct ClampedElement {
+    victim: Victim,
+    home: usize,
+    operand: i64,
+    factor: i64,
+}
+
+/// A result, its overflows, and the two ranges.
+#[derive(Clone, Copy)]
+struct Claim {
+    result: i64,
+    over: i64,
+    under: i64,
+    below: i64,
+    above: i64,
+}
+
+impl ClampedElement {
+    const ENDS: [i64; 2] = [0, 1200];
+
+    /// The first element of the lookup, which is of 38 or of 1499.
+    fn new(inputs: [i64; 3]) -> Self {
+        let victim = Victim::new(targets::clamped(), &[&inputs]);
+        assert!(victim.case.layout.widths().max_clamp.is_some());
+        let home = victim.public()[11];
+        let skeleton = &victim.system.skeleton;
+        let factor = skeleton.fixed(F::LowCoefficient, home + 1);
+        let ends = [F::SaturateLow, F::SaturateHigh].map(|end| skeleton.fixed(end, home));
+        assert_eq!(ends, Self::ENDS, "the clamp of the lookup");
+        let operand = victim.assignment().get(A::Value(0), home + 1);
+        Self { victim, home, operand, factor }
+    }
+
+    fn inside() -> Self {
+        Self::new([2, 3, 1])
+    }
+
+    fn beyond() -> Self {
+        Self::new([49, -50, 49])
+    }
+
+    /// A claim that its forms admit.
+    fn claim(result: i64, over: i64, under: i64) -> Claim {
+        let [lo, hi] = Self::ENDS;
+        Claim { result, over, under, below: result - lo + under, above: hi - result + over }
+    }
+
+    fn with(&self, claim: Claim) -> Assignment {
+        let mut assignment = self.victim.assignment();
+        let (home, Claim { result, over, under, below, above }) = (self.home, claim);
+        let joint = result + under + self.factor * (Self::ENDS[1] - result + over);
+        for (column, row, value) in [
+            (A::Value(0), 0, result),
+            (A::Pre(0), 0, result),
+            (A::Low(0), 1, over),
+            (A::High(0), 1, under),
+            (A::Value(0), 2, result),
+            (A::Pre(0), 2, joint),
+            (A::Low(0), 2, below & 0xff),
+            (A::High(0), 2, below >> 8),
+            (A::Value(0), 3, above),
+            (A::Pre(0), 3, above),
+            (A::Low(0), 3, above & 0xff),
+            (A::High(0), 3, above >> 8),
+        ] {
+            assignment.set(column, home + row, value);
+        }
+        assignment
+    }
+
+    fn refuses(&self, claim: Claim) -> Violations {
+        self.victim.refuses(self.with(claim))
+    }
+}
+
+fn clamp_overflow_claimed_inside() -> Violations {
+    let element = ClampedElement::inside();
+    let result = element.operand - 1;
+    element.refuses(ClampedElement::claim(result, 1, 0))
+}
+
+fn clamp_underflow_claimed_inside() -> Violations {
+    let element = ClampedElement::inside();
+    let result = element.operand + 1;
+    element.refuses(ClampedElement::claim(result, 0, 1))
+}
+
+fn clamp_at_its_end_inside() -> Violations {
+    let element = ClampedElement::inside();
+    let [_, hi] = ClampedElement::ENDS;
+    element.refuses(ClampedElement::claim(hi, element.operand - hi, 0))
+}
+
+fn clamp_left_beyond_its_end() -> Violations {
+    let element = ClampedElement::beyond();
+    assert!(element.operand > ClampedElement::ENDS[1]);
+    element.refuses(ClampedElement::claim(element.operand, 0, 0))
+}
+
+fn clamp_at_the_wrong_end() -> Violations {
+    let element = ClampedElement::beyond();
+    let [lo, _] = ClampedElement::ENDS;
+    element.refuses(ClampedElement::claim(lo, 0, lo - element.operand))
+}
+
+/// Both overflows are one larger.
+fn clamp_with_both_overflows() -> Violations {
+    let element = ClampedElement::beyond();
+    let [_, hi] = ClampedElement::ENDS;
+    element.refuses(ClampedElement::claim(hi, element.operand - hi + 1, 1))
+}
+
+fn clamp_off_by_one() -> Violations {
+    let element = ClampedElement::inside();
+    element.refuses(ClampedElement::claim(element.operand + 1, 0, 0))
+}
+
+/// The joint range falls apart another way.
+fn clamp_with_a_borrowed_range() -> Violations {
+    let element = ClampedElement::inside();
+    let claim = ClampedElement::claim(element.operand, 0, 0);
+    let (below, above) = (claim.below + element.factor, claim.above - 1);
+    element.refuses(Claim { below, above, ..claim })
+}
+
+fn clamp_with_a_range_of_another_result() -> Violations {
+    let element = ClampedElement::inside();
+    let mut assignment = element.with(ClampedElement::claim(element.operand + 1, 0, 0));
+    for column in [A::Value(0), A::Pre(0)] {
+        assignment.set(column, element.home, element.operand);
+    }
+    element.victim.refuses(assignment)
+}
+
+/// The joint range takes up another number than the one that is shown to be in range.
+fn clamp_with_a_range_of_another_number() -> Violations {
+    let element = ClampedElement::beyond();
+    let [_, hi] = ClampedElement::ENDS;
+    let mut assignment = element.with(ClampedElement::claim(element.operand, 0, 0));
+    for (column, value) in [(A::Pre(0), 0), (A::Low(0), 0), (A::High(0), 0)] {
+        assignment.set(column, element.home + 3, value);
+    }
+    assert!(element.operand > hi);
+    element.victim.refuses(assignment)
+}
+
 // --- pointwise operators ------------------------------------------------------------------------------------------
 
 fn affine() -> Victim {
@@ -1571,6 +1720,16 @@ attacks! {
     wide_overflow_claimed_inside => ["M-POINT"],
     wide_underflow_claimed_inside => ["M-POINT"],
     wide_overflow_is_negative => ["M-SUM-END"],
+    clamp_overflow_claimed_inside => ["M-SAT-HIGH"],
+    clamp_underflow_claimed_inside => ["M-SAT-LOW"],
+    clamp_at_its_end_inside => ["M-SUM-END"],
+    clamp_left_beyond_its_end => ["M-SUM-END"],
+    clamp_at_the_wrong_end => ["M-SUM-END"],
+    clamp_with_both_overflows => ["M-SAT-LOW"],
+    clamp_off_by_one => ["M-POINT"],
+    clamp_with_a_borrowed_range => ["M-SUM-END"],
+    clamp_with_a_range_of_another_result => ["COPY-ELEMENT"],
+    clamp_with_a_range_of_another_number => ["COPY-ELEMENT"],
     affine_off_by_one => ["M-POINT"],
     affine_of_another_operand => ["COPY-ELEMENT"],
     product_off_by_one => ["M-POINT"],

@@ -44,7 +44,7 @@ const SHAPES: [Shape; 6] = [
 /// alike.
 fn shapes_of(name: &str) -> usize {
     match name {
-        "wide" | "wide input" | "tree" => 2,
+        "wide" | "wide input" | "clamped" | "tree" => 2,
         "reciprocal" | "quotient" | "rounded" | "stepped" | "wide maximum" => 3,
         _ => SHAPES.len(),
     }

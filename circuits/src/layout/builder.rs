@@ -1,9 +1,10 @@
 //! Builds the machine's cells for a program, operator by operator.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::audit::{LaidFunction, LaidGather};
+use super::clamp::{ClampUse, LaidClamp};
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
@@ -84,6 +85,8 @@ pub(super) struct Builder<'a> {
     pub(super) gathers: Vec<LaidGather>,
     /// Where functions are looked up that are no tables of the program.
     pub(super) functions: Vec<LaidFunction>,
+    /// Where the results of clamps without tables are shown to be in range.
+    pub(super) clamps: BTreeMap<TensorId, LaidClamp>,
     /// Scalars that are copied to instance rows, in order.
     pub(super) instances: Vec<ScalarRef>,
     /// Where the limbs of each hashed port's salt are.
@@ -111,6 +114,24 @@ pub(super) struct Accumulated {
     pub(super) finish: Finish,
     /// The elements are still to be requantized by [`Builder::finish_wide`]; these rows hold exact accumulators.
     pub(super) wide: Option<Wide>,
+    /// The function is a clamp without a table; the rows below show it, see [`Builder::clamp_rows`].
+    pub(super) clamp: Option<ClampUse>,
+}
+
+impl Accumulated {
+    /// Rows for exact accumulators.
+    fn exact() -> Self {
+        let form = RowForm { value: 1, low: 1, ..RowForm::default() };
+        let finish = Finish { requantize: None, constant: 0 };
+        Self { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None, clamp: None }
+    }
+
+    /// Physical rows of a logical row, where operands stand in the row below or not.
+    pub(super) fn stride(&self, operands: bool) -> usize {
+        let overflows = self.overflow_tag.is_some() || self.clamp.is_some_and(|clamp| clamp.saturates);
+        let chain = self.clamp.map_or(0, |clamp| clamp.chain() as usize);
+        1 + usize::from(operands || overflows) + chain
+    }
 }
 
 /// A requantization that may saturate by more than one limb.
@@ -139,6 +160,7 @@ impl<'a> Builder<'a> {
             identities: Vec::new(),
             gathers: Vec::new(),
             functions: Vec::new(),
+            clamps: BTreeMap::new(),
             instances: Vec::new(),
             salts: Vec::new(),
             origins: &subject.origins,
@@ -162,6 +184,7 @@ impl<'a> Builder<'a> {
                 return Ok(false);
             }
         }
+        self.clamp_fills();
         self.pack(interface);
         Ok(true)
     }
@@ -290,37 +313,48 @@ impl<'a> Builder<'a> {
 
     /// The rows of accumulators of a node: their form, what their lanes are, and how a witness finishes them.
     pub(super) fn accumulated(&mut self, requantize: &Option<Requantize>, range: &NodeRange) -> Accumulated {
-        let Some(Requantize { shift, table }) = *requantize else {
-            let form = RowForm { value: 1, low: 1, ..RowForm::default() };
-            let finish = Finish { requantize: None, constant: 0 };
-            return Accumulated { form, lane: Lane::Pinned, overflow_tag: None, finish, wide: None };
-        };
+        let Some(Requantize { shift, table }) = *requantize else { return Accumulated::exact() };
         let argument = range.argument.expect("a requantized accumulator has an argument");
+        if let Some(clamp) = self.tables.clamp(table, shift, argument) {
+            let form = RowForm { saturate: clamp.saturation(), ..self.shifted(shift) };
+            return self.requantized(table, shift, form, Lane::Pinned, Some(clamp));
+        }
         let function = self.tables.function(table, argument);
         if let Some(wide) = Wide::new(table, shift, function) {
-            let exact = self.accumulated(&None, range);
-            return Accumulated { wide: Some(wide), ..exact };
+            return Accumulated { wide: Some(wide), ..Accumulated::exact() };
         }
-        let low_bits = shift.div_ceil(2);
-        let constant = if shift == 0 { 0 } else { -(1i64 << (shift - 1)) };
         let saturation = function.saturation.map(|Saturation { lo, hi, .. }| (lo, hi));
-        let form = RowForm {
+        let form = RowForm { saturate: saturation, ..self.shifted(shift) };
+        let overflow_tag = function.saturation.map(|saturation| self.tables.limb(saturation.bits));
+        let rows = self.requantized(table, shift, form, Lane::Function(function.tag), None);
+        Accumulated { overflow_tag, ..rows }
+    }
+
+    /// The form of a shifted accumulator, `2^s·pre + r − 2^(s−1)` with the limbs of `r`.
+    fn shifted(&mut self, shift: u32) -> RowForm {
+        let low_bits = shift.div_ceil(2);
+        RowForm {
             pre: 1 << shift,
             low: 1,
             high: 1 << low_bits,
-            constant,
+            constant: if shift == 0 { 0 } else { -(1i64 << (shift - 1)) },
             low_tag: self.tables.limb(low_bits),
             high_tag: self.tables.limb(shift - low_bits),
-            saturate: saturation,
             ..RowForm::default()
-        };
-        Accumulated {
-            form,
-            lane: Lane::Function(function.tag),
-            overflow_tag: function.saturation.map(|saturation| self.tables.limb(saturation.bits)),
-            finish: Finish { requantize: Some(FinishRequantize { table, shift, low_bits, saturation }), constant },
-            wide: None,
         }
+    }
+
+    fn requantized(
+        &self,
+        table: TableId,
+        shift: u32,
+        form: RowForm,
+        lane: Lane,
+        clamp: Option<ClampUse>,
+    ) -> Accumulated {
+        let requantize = FinishRequantize { table, shift, low_bits: shift.div_ceil(2), saturation: form.saturate };
+        let finish = Finish { requantize: Some(requantize), constant: form.constant };
+        Accumulated { form, lane, overflow_tag: None, finish, wide: None, clamp }
     }
 
     fn input(&mut self, tensor: TensorId, lo: i64, hi: i64) {
@@ -369,8 +403,8 @@ impl<'a> Builder<'a> {
 
     /// Rows in pairs: the element above, its two operands (copies) below, tied by the row's form.
     fn pointwise(&mut self, tensor: TensorId, rows: &Accumulated, operands: &[Vec<Element>; 2]) -> Vec<Place> {
-        let (block, places, spare) = self.allocate_accumulators(tensor, rows, 2);
-        self.pointwise_rows(block, rows, &places, &spare);
+        let (block, places, spare) = self.allocate_accumulators(tensor, rows);
+        self.pointwise_rows(tensor, block, rows, &places, &spare);
         for (index, place) in places.iter().enumerate() {
             let below = place.below(1);
             self.copies.push((self.element_cell(operands[0][index]), below.value()));
@@ -380,19 +414,22 @@ impl<'a> Builder<'a> {
     }
 
     /// Rows for the elements of a tensor, or for exact accumulators that are still to be requantized.
-    fn allocate_accumulators(
-        &mut self,
-        tensor: TensorId,
-        rows: &Accumulated,
-        stride: usize,
-    ) -> (Block, Vec<Place>, Vec<Place>) {
+    fn allocate_accumulators(&mut self, tensor: TensorId, rows: &Accumulated) -> (Block, Vec<Place>, Vec<Place>) {
+        let stride = rows.stride(true);
         match rows.wide {
             None => self.allocate(tensor, stride),
             Some(_) => self.allocate_at((0..self.program.node(tensor).elements()).collect(), stride),
         }
     }
 
-    fn pointwise_rows(&mut self, block: Block, rows: &Accumulated, places: &[Place], spare: &[Place]) {
+    fn pointwise_rows(
+        &mut self,
+        tensor: TensorId,
+        block: Block,
+        rows: &Accumulated,
+        places: &[Place],
+        spare: &[Place],
+    ) {
         let form = RowForm { pointwise: true, ..rows.form };
         self.rows.set_forms(block.rows(0), &form);
         let tag = rows.overflow_tag.unwrap_or(0);
@@ -405,6 +442,7 @@ impl<'a> Builder<'a> {
             self.rows.set_lane(place, Lane::Border);
         }
         self.fills.push(Fill::Borders { places: spare.to_vec(), constant: form.constant });
+        self.clamp_rows(tensor, block, rows, places);
     }
 
     fn windows(&self, input: TensorId) -> Vec<Vec<Element>> {
@@ -417,8 +455,8 @@ impl<'a> Builder<'a> {
         rows.form.next_value = -factor;
         let windows = self.windows(input);
         let sums: Vec<Cell> = windows.iter().map(|window| self.scalar_sum(window).cell()).collect();
-        let (block, places, spare) = self.allocate_accumulators(tensor, &rows, 2);
-        self.pointwise_rows(block, &rows, &places, &spare);
+        let (block, places, spare) = self.allocate_accumulators(tensor, &rows);
+        self.pointwise_rows(tensor, block, &rows, &places, &spare);
         for (place, &sum) in places.iter().zip(&sums) {
             // The operand below is first-phase: it equals a sum of first-phase cells in which no challenge occurs.
             self.copies.push((sum, place.below(1).value()));
@@ -571,8 +609,17 @@ impl<'a> Builder<'a> {
 
     fn lookup(&mut self, tensor: TensorId, input: TensorId, table: TableId) {
         let argument = self.ranges[tensor.0 as usize].argument.expect("a lookup has an argument");
-        let function = self.tables.function(table, argument);
         let operands = self.elements(input);
+        if self.tables.clamp(table, 0, argument).is_some() {
+            let mut rows = self.accumulated(&Some(Requantize { shift: 0, table }), &self.ranges[tensor.0 as usize]);
+            rows.form.next_value = -1;
+            let operands = [operands.clone(), vec![None; operands.len()]];
+            let places = self.pointwise(tensor, &rows, &operands);
+            let finish = rows.finish;
+            self.fills.push(Fill::Affine { operands, factors: [1, 0], constant: 0, places, finish });
+            return;
+        }
+        let function = self.tables.function(table, argument);
         if let Some(wide) = Wide::new(table, 0, function) {
             let sources: Vec<_> = operands.iter().map(|&operand| self.element_cell(operand)).collect();
             self.requantize_wide(tensor, &wide, &sources);
@@ -595,6 +642,7 @@ impl<'a> Builder<'a> {
                     overflow_tag: Some(self.tables.limb(bits)),
                     finish: Finish { requantize: None, constant: 0 },
                     wide: None,
+                    clamp: None,
                 };
                 let zeros = vec![None; operands.len()];
                 self.pointwise(tensor, &rows, &[operands.clone(), zeros])

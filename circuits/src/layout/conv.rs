@@ -455,14 +455,6 @@ impl Builder<'_> {
         BlockShape { outputs: job.outputs, limbs, one_of_several: job.groups.len() > 1 }
     }
 
-    pub(super) fn stride_of(rows: &Accumulated) -> usize {
-        if rows.overflow_tag.is_some() {
-            2
-        } else {
-            1
-        }
-    }
-
     fn set_accumulated_rows(&mut self, block: Block, rows: &Accumulated) {
         self.rows.set_forms(block.rows(0), &rows.form);
         if let Some(tag) = rows.overflow_tag {
@@ -477,7 +469,7 @@ impl Builder<'_> {
         let outputs = bias.len();
         let units = self.rows.units();
         let logical = outputs.div_ceil(units);
-        let block = self.rows.block(logical, Self::stride_of(&rows));
+        let block = self.rows.block(logical, rows.stride(false));
         let padding = logical * units - outputs;
         let places: Vec<_> = (0..outputs).map(|o| self.rows.place(block, padding + o)).collect();
         for &place in &places {
@@ -493,6 +485,7 @@ impl Builder<'_> {
         self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: true });
         self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
         self.fills.push(Fill::Dense { tensor, places: places.clone(), finish: rows.finish });
+        self.clamp_rows(tensor, block, &rows, &places);
         self.finish_wide(tensor, &rows, &places);
     }
 
@@ -604,11 +597,11 @@ impl Builder<'_> {
         let planes = job.reading();
         self.check_room(planes.origins.len().saturating_mul(planes.cells(pitch, self.rows.units())))?;
         let placed = match self.find_planes(&planes) {
-            Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, Self::stride_of(&rows)) => placed,
+            Some(placed) if self.is_worth_reading_in_place(job, &placed, pitch, rows.stride(false)) => placed,
             _ => self.copy_planes(&planes, pitch, false),
         };
         let shape = ProductShape::new(job, &placed, self.rows.units());
-        self.check_room((job.groups.len() * job.outputs * Self::stride_of(&rows)).saturating_mul(shape.cells))?;
+        self.check_room((job.groups.len() * job.outputs * rows.stride(false)).saturating_mul(shape.cells))?;
         let (block, homes) = self.output_block(job, &shape, &rows);
         let accumulators = self.settle_accumulators(tensor, &rows, &homes);
         let last = self.read_channels(block, job.groups.len() * job.outputs, &rows);
@@ -616,6 +609,7 @@ impl Builder<'_> {
         self.identities.push(IdentityCheck { tensor, accumulators, row: last, right, flat: false });
         let conv = self.plane_fill(tensor, job, &placed, &shape, block);
         self.fills.push(Fill::Planes { conv, finish: rows.finish });
+        self.clamp_rows(tensor, block, &rows, &homes);
         self.finish_wide(tensor, &rows, &homes);
         Ok(())
     }
@@ -735,7 +729,7 @@ impl Builder<'_> {
     fn output_block(&mut self, job: &Job, shape: &ProductShape, rows: &Accumulated) -> (Block, Vec<Place>) {
         let units = self.rows.units();
         let channels = job.groups.len() * job.outputs;
-        let block = self.rows.block(channels * shape.cells / units, Self::stride_of(rows));
+        let block = self.rows.block(channels * shape.cells / units, rows.stride(false));
         let mut homes = Vec::with_capacity(channels * job.out_height * job.out_width);
         for address in 0..channels * shape.cells {
             let place = self.rows.place(block, address);

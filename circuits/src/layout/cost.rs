@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::folding::Folding;
-use super::tables::TablePlan;
+use super::tables::{clamp_entries, TablePlan, TableSizes};
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
 use crate::machine::{
     Arrangement, ColumnCounts, ColumnSet, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
@@ -183,12 +183,18 @@ const FOLDS: [u32; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
 const UNITS: [u32; 9] = [1, 2, 3, 4, 5, 6, 8, 12, 16];
 /// Sizes up to which a function's table may grow before its uses saturate by the gadget.
 pub(super) const TABLE_SIZES: [i64; 4] = [1, 1 << 12, 1 << 14, 1 << 16];
+/// Entries of the longest clamp with a table that are tried, besides having tables for all.
+pub(super) const CLAMP_SIZES: [u32; 2] = [1 << 11, 1 << 9];
+/// Clamps with fewer entries for an element than one in so many have tables: those don't decide the rows.
+const ELEMENTS_PER_ENTRY: u64 = 4;
 /// Elements beyond which not every number of units per row is drafted.
 const DRAFTED_ELEMENTS: usize = 1 << 18;
 /// Units per row of the drafts that the others are predicted from.
 const SURVEY_UNITS: u32 = 4;
 /// Predicted layouts that are drafted.
 const PROMISING: usize = 3;
+/// Sizes of tables where rows are given.
+const ANY_SIZES: TableSizes = TableSizes { max_table: 1, max_clamp: None };
 /// How far beyond the least `k` fewer columns are looked for.
 pub(super) const K_SLACK: u32 = 2;
 
@@ -238,7 +244,7 @@ fn tried<'a>(
     large: bool,
 ) -> Result<Vec<Candidates<'a>>, LayoutError> {
     Ok(match options.units {
-        Some(units) => vec![candidates(subject, options, units, &TABLE_SIZES, gas)],
+        Some(units) => vec![candidates(subject, options, units, &table_sizes(subject), gas)],
         None if large => {
             // One after the other: a draft takes memory in proportion to the cells. That of the cheapest is kept.
             let mut tried: Vec<Candidates<'a>> = Vec::new();
@@ -254,9 +260,26 @@ fn tried<'a>(
         }
         None => UNITS
             .into_par_iter()
-            .map(|units| Candidates { draft: None, ..candidates(subject, options, units, &TABLE_SIZES, gas) })
+            .map(|units| Candidates { draft: None, ..candidates(subject, options, units, &table_sizes(subject), gas) })
             .collect(),
     })
+}
+
+/// Whether two choices come of the same draft.
+fn drafted_alike(a: &Widths, b: &Widths) -> bool {
+    (a.units, a.table_sizes()) == (b.units, b.table_sizes())
+}
+
+/// The sizes of tables that are tried: with tables for all clamps, and without for the longest where those may decide the rows.
+fn table_sizes(subject: &Subject<'_>) -> Vec<TableSizes> {
+    let elements = subject.elements() as u64;
+    let clamps = clamp_entries(subject.program, &subject.ranges);
+    let decides = |most: u32| {
+        let longer: u64 = clamps.iter().filter(|&&entries| entries > most.into()).sum();
+        longer * ELEMENTS_PER_ENTRY > elements
+    };
+    let longest = [None].into_iter().chain(CLAMP_SIZES.into_iter().filter(|&most| decides(most)).map(Some));
+    longest.flat_map(|max_clamp| TABLE_SIZES.map(|max_table| TableSizes { max_table, max_clamp })).collect()
 }
 
 fn cheapest(candidates: Vec<Candidates<'_>>) -> Result<Choice<'_>, LayoutError> {
@@ -268,7 +291,7 @@ fn cheapest(candidates: Vec<Candidates<'_>>) -> Result<Choice<'_>, LayoutError> 
         for (cost, widths) in choices? {
             match &mut best {
                 Some(best) if cost >= best.cost => {}
-                Some(best) if (best.widths.units, best.widths.max_table) == (widths.units, widths.max_table) => {
+                Some(best) if drafted_alike(&best.widths, &widths) => {
                     (best.cost, best.widths) = (cost, widths);
                 }
                 _ => best = Some(Choice { cost, widths, draft: kept.take() }),
@@ -281,12 +304,17 @@ fn cheapest(candidates: Vec<Candidates<'_>>) -> Result<Choice<'_>, LayoutError> 
 /// Units per row and sizes of tables that are worth drafts for a large program: the cheapest by a prediction from drafts with
 /// [`SURVEY_UNITS`] units. A draft takes time and memory in proportion to the cells, and rows of units are nearly as many as
 /// the elements ask for, whatever their number per row.
-fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> Result<Vec<(u32, i64)>, LayoutError> {
-    let mut predicted: Vec<(f64, u32, i64)> = Vec::new();
+fn promising(
+    subject: &Subject<'_>,
+    options: &LayoutOptions,
+    gas: GasModel,
+) -> Result<Vec<(u32, TableSizes)>, LayoutError> {
+    let mut predicted: Vec<(f64, u32, TableSizes)> = Vec::new();
     let mut failure = None;
     let mut most = usize::MAX;
     // Large tables first: they leave the fewest rows, and small ones may take many times as many.
-    for (max_table, tables) in table_plans(subject, &TABLE_SIZES).collect::<Vec<_>>().into_iter().rev() {
+    let sizes = table_sizes(subject);
+    for (sizes, tables) in table_plans(subject, &sizes).collect::<Vec<_>>().into_iter().rev() {
         let draft = match Draft::within(subject, SURVEY_UNITS, tables, most) {
             Ok(Some(draft)) => draft,
             Ok(None) => continue,
@@ -301,10 +329,10 @@ fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> R
                 let rows = draft.rows(weights, tables);
                 RowUse { units: surveyed(rows.units, units), ..rows }
             };
-            let plans = plans(subject, &rows, draft.widest(), options, units, max_table)?;
+            let plans = plans(subject, &rows, draft.widest(), options, units, sizes)?;
             let least =
                 plans.iter().map(|widths| options.objective.cost(&bound(&draft, widths), 0, gas)).reduce(f64::min);
-            of_size.extend(least.map(|cost| (cost, units, max_table)));
+            of_size.extend(least.map(|cost| (cost, units, sizes)));
         }
         predicted.splice(0..0, of_size);
         most = most.min(hopeless(&draft, options, gas, &predicted)?);
@@ -314,7 +342,7 @@ fn promising(subject: &Subject<'_>, options: &LayoutOptions, gas: GasModel) -> R
         return Err(failure.unwrap_or(LayoutError::TooLarge { rows: subject.elements(), limit }));
     }
     predicted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(predicted.into_iter().take(PROMISING).map(|(_, units, max_table)| (units, max_table)).collect())
+    Ok(predicted.into_iter().take(PROMISING).map(|(_, units, sizes)| (units, sizes)).collect())
 }
 
 /// Rows of units for so many of them in a row, where there are `rows` with [`SURVEY_UNITS`].
@@ -328,7 +356,7 @@ fn hopeless(
     draft: &Draft<'_>,
     options: &LayoutOptions,
     gas: GasModel,
-    predicted: &[(f64, u32, i64)],
+    predicted: &[(f64, u32, TableSizes)],
 ) -> Result<usize, LayoutError> {
     let mut costs: Vec<_> = predicted.iter().map(|&(cost, ..)| cost).collect();
     costs.sort_by(f64::total_cmp);
@@ -341,7 +369,7 @@ fn hopeless(
         let mut least = f64::INFINITY;
         for units in UNITS {
             let of_units = |_, _| RowUse { units: surveyed(rows, units), ..RowUse::default() };
-            for widths in plans(draft.subject, &of_units, 1, options, units, 1)? {
+            for widths in plans(draft.subject, &of_units, 1, options, units, ANY_SIZES)? {
                 let port_columns = draft.subject.port_columns(widths.k);
                 let params = MachineParams { optional, weight_lanes, port_columns, ..widths.params() };
                 least = least.min(options.objective.cost(&params, 0, gas));
@@ -355,11 +383,14 @@ fn hopeless(
 }
 
 /// The tables for each size that gives other ones than the size before.
-fn table_plans<'a>(subject: &'a Subject<'a>, sizes: &'a [i64]) -> impl Iterator<Item = (i64, TablePlan)> + 'a {
+fn table_plans<'a>(
+    subject: &'a Subject<'a>,
+    sizes: &'a [TableSizes],
+) -> impl Iterator<Item = (TableSizes, TablePlan)> + 'a {
     let mut last = None;
-    sizes.iter().filter_map(move |&max_table| {
-        let tables = subject.tables(max_table);
-        (last.replace(tables.clone()).as_ref() != Some(&tables)).then_some((max_table, tables))
+    sizes.iter().filter_map(move |&sizes| {
+        let tables = subject.tables(sizes);
+        (last.replace(tables.clone()).as_ref() != Some(&tables)).then_some((sizes, tables))
     })
 }
 
@@ -385,12 +416,12 @@ fn candidates<'a>(
     subject: &'a Subject<'a>,
     options: &LayoutOptions,
     units: u32,
-    table_sizes: &[i64],
+    table_sizes: &[TableSizes],
     gas: GasModel,
 ) -> Candidates<'a> {
     let mut found = Candidates { choices: Ok(Vec::new()), failure: None, draft: None };
     let mut last_rows = None;
-    for (max_table, tables) in table_plans(subject, table_sizes) {
+    for (sizes, tables) in table_plans(subject, table_sizes) {
         let draft = match Draft::new(subject, units, tables) {
             Ok(draft) => draft,
             Err(error) => {
@@ -402,7 +433,7 @@ fn candidates<'a>(
         if last_rows.replace(shape) == Some(shape) {
             continue;
         }
-        match choices(&draft, options, units, max_table, gas) {
+        match choices(&draft, options, units, sizes, gas) {
             Ok(choices) if choices.is_empty() => {
                 let rows =
                     draft.rows(MachineParams::MAX_WEIGHTS, MachineParams::MAX_TABLES).used(Arrangement::Parallel);
@@ -422,7 +453,7 @@ fn choices(
     draft: &Draft<'_>,
     options: &LayoutOptions,
     units: u32,
-    max_table: i64,
+    sizes: TableSizes,
     gas_model: GasModel,
 ) -> Result<Vec<(f64, Widths)>, LayoutError> {
     let gas = options.objective == Objective::Gas;
@@ -436,10 +467,10 @@ fn choices(
         Some(Fold::Rows(_)) => Vec::new(),
         _ => {
             let rows = |weights, tables| draft.rows(weights, tables);
-            plans(draft.subject, &rows, draft.widest(), options, units, max_table)?
+            plans(draft.subject, &rows, draft.widest(), options, units, sizes)?
         }
     };
-    widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, max_table, rows }.plans()));
+    widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, sizes, rows }.plans()));
     let words = draft.builder.instances.len();
     let cost = |widths: Widths| {
         // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
@@ -471,7 +502,7 @@ fn plans(
     widest: usize,
     options: &LayoutOptions,
     units: u32,
-    max_table: i64,
+    sizes: TableSizes,
 ) -> Result<Vec<Widths>, LayoutError> {
     let fits = |rows: RowUse, k: u32| {
         // One row stays free behind the last block.
@@ -490,7 +521,8 @@ fn plans(
         let Some(weights) = weights else { continue };
         let tables = least(MachineParams::MAX_TABLES, |t| fits(draft_rows(weights, t), k));
         let Some(tables) = tables else { continue };
-        let widths = Widths { k, units, weights, tables, max_table, arrangement: Arrangement::Parallel };
+        let TableSizes { max_table, max_clamp } = sizes;
+        let widths = Widths { k, units, weights, tables, max_table, max_clamp, arrangement: Arrangement::Parallel };
         widths.params().validate()?;
         plans.push(widths);
         if plans.len() as u32 > K_SLACK {
@@ -566,25 +598,26 @@ mod tests {
             let program = program(channels);
             let subject = Subject::new(&program).expect("the program is well formed");
             let options = LayoutOptions::default();
-            let tables = subject.tables(TABLE_SIZES[3]);
+            let tables = subject.tables(TableSizes { max_table: TABLE_SIZES[3], max_clamp: None });
             let draft = Draft::new(&subject, SURVEY_UNITS, tables).expect("the program has a draft");
             let costs = |rows: usize| {
                 let cost = |units| {
                     let of_units =
                         |weights, tables| RowUse { units: surveyed(rows, units), ..draft.rows(weights, tables) };
-                    let plans = plans(&subject, &of_units, draft.widest(), &options, units, 1).expect("plans");
+                    let plans = plans(&subject, &of_units, draft.widest(), &options, units, ANY_SIZES).expect("plans");
                     let cost = |widths| options.objective.cost(&bound(&draft, widths), 0, least_gas);
                     plans.iter().map(cost).fold(f64::INFINITY, f64::min)
                 };
                 UNITS.map(cost)
             };
-            let predicted = costs(draft.builder.rows.len()).map(|cost| (cost, 1, 1));
+            let predicted = costs(draft.builder.rows.len()).map(|cost| (cost, 1, ANY_SIZES));
             let most = hopeless(&draft, &options, least_gas, &predicted).expect("plans");
             let mut best = predicted.map(|(cost, ..)| cost);
             best.sort_by(f64::total_cmp);
             assert!(most < 32 * draft.builder.rows.len());
             assert!(costs(most + 1).iter().all(|cost| *cost > best[PROMISING - 1]));
-            let given_up = Draft::within(&subject, SURVEY_UNITS, subject.tables(1), draft.builder.rows.len() / 2);
+            let given_up =
+                Draft::within(&subject, SURVEY_UNITS, subject.tables(ANY_SIZES), draft.builder.rows.len() / 2);
             assert!(given_up.expect("nothing is refused").is_none());
         }
     }

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::builder::RANGE_LIMB;
+use super::clamp::ClampUse;
 use super::conv::Window;
 use super::rows::{Block, Place};
 use super::significant::RoundingRows;
@@ -102,6 +103,8 @@ pub(super) enum Fill {
     SquareRoot { operands: Vec<Element>, chain: u32, places: Vec<Place> },
     /// Requantization of accumulators that are there already, with overflows of several limbs.
     Wide { sources: Vec<Cell>, places: Vec<Place>, requantize: FinishRequantize, chain: u32 },
+    /// Chains of clamps without tables: `places` hold elements, `spare` lanes do not; the chains begin `first` rows below.
+    Clamp { places: Vec<Place>, spare: Vec<Place>, clamp: ClampUse, first: u32 },
     /// Keys and images of the groups of gathered rows.
     Gather { tensor: TensorId, indices: Vec<Element>, keys: Vec<Place>, plan: GatherPlan },
     /// The limbs of the salt of hashed port `index`.
@@ -303,6 +306,10 @@ impl Filler<'_> {
                     self.wide(accumulator, requantize, *chain, place);
                 }
             }
+            Fill::Clamp { places, spare, clamp, first } => {
+                places.iter().for_each(|&place| self.clamp(place, clamp, *first));
+                spare.iter().for_each(|&place| self.clamp_chains(place.below(*first), clamp.idle(), [0, 0], clamp));
+            }
             Fill::Salt { index, places } => {
                 for (&place, limb) in places.iter().zip(self.salts[*index].limbs()) {
                     self.range_chain(place, limb, 1);
@@ -486,6 +493,32 @@ impl Filler<'_> {
         self.pre(place.below(1), shifted - kept);
         self.range_chain(place.below(5), (shifted - kept).max(0), chain);
         self.range_chain(place.below(5 + chain), (kept - shifted).max(0), chain);
+    }
+
+    /// The chains of an element that is there already, with its overflows in the row below.
+    fn clamp(&mut self, place: Place, clamp: &ClampUse, first: u32) {
+        let (lane, below) = (place.lane as usize, place.below(1).row as usize);
+        let overflows = match clamp.saturates {
+            true => [self.columns.low[lane].get(below), self.columns.high[lane].get(below)],
+            false => [0, 0],
+        };
+        let result = self.columns.pre[lane].get(place.row as usize);
+        self.clamp_chains(place.below(first), result, overflows, clamp);
+    }
+
+    /// See `Builder::clamp_rows` for the rows.
+    fn clamp_chains(&mut self, place: Place, result: i64, [over, under]: [i64; 2], clamp: &ClampUse) {
+        let below = result - clamp.lo + under;
+        self.range_chain(place, below, clamp.below);
+        if !clamp.saturates {
+            self.pre(place, result);
+            return;
+        }
+        let above = clamp.hi - result + over;
+        self.range_chain(place.below(clamp.below), above, clamp.above);
+        self.value(place, result);
+        self.pre(place, below + clamp.factor() * above);
+        self.value(place.below(1), above);
     }
 
     /// See `Builder::range_chain` for the rows.

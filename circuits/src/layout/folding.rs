@@ -6,6 +6,7 @@
 //! is then made as small as it can be, because every cell of a logical row is an evaluation in the proof.
 
 use super::cost::least;
+use super::tables::TableSizes;
 use super::{Draft, LayoutOptions, Widths};
 use crate::machine::{AdviceColumn, Arrangement, FixedColumn, MachineParams, Region, Strides};
 
@@ -19,7 +20,7 @@ pub(super) struct Folding<'a> {
     pub(super) draft: &'a Draft<'a>,
     pub(super) options: &'a LayoutOptions,
     pub(super) units: u32,
-    pub(super) max_table: i64,
+    pub(super) sizes: TableSizes,
     pub(super) rows: u32,
 }
 
@@ -71,7 +72,8 @@ impl Folding<'_> {
             units: self.units,
             weights: weights.entries,
             tables: tables.entries,
-            max_table: self.max_table,
+            max_table: self.sizes.max_table,
+            max_clamp: self.sizes.max_clamp,
             arrangement: Arrangement::Folded(Strides([self.rows, tables.stride, weights.stride, scalars])),
         };
         let fewest = |choices: &[Choice]| choices.iter().copied().min_by_key(|choice| (choice.rows, choice.stride));

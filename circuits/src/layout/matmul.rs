@@ -242,14 +242,15 @@ impl Builder<'_> {
             return false;
         };
         let argument = self.ranges[tensor.0 as usize].argument.expect("a requantized accumulator has an argument");
-        Wide::new(table, shift, self.tables.function(table, argument)).is_some()
+        let by_table = || Wide::new(table, shift, self.tables.function(table, argument)).is_some();
+        self.tables.clamp(table, shift, argument).is_none() && by_table()
     }
 
     /// Lays out a stack of products of matrices and its identity.
     pub(super) fn matmul(&mut self, tensor: TensorId, requantize: &Option<Requantize>) -> Result<(), LayoutError> {
         let rows = self.accumulated(requantize, &self.ranges[tensor.0 as usize]);
         let product = Product::new(self, tensor);
-        let stride = Self::stride_of(&rows);
+        let stride = rows.stride(false);
         let units = self.rows.units();
         self.check_room(Shape::new(&product, [0, 0], units).rows(stride, units).saturating_mul(units))?;
         let (channel_operands, tail) =
@@ -268,6 +269,7 @@ impl Builder<'_> {
         self.identities.push(IdentityCheck { tensor, accumulators, row, right, flat: shape.flat });
         self.fills.push(Fill::Borders { places: borders, constant: rows.form.constant });
         self.fills.push(Fill::MatMul { tensor, places: places.clone(), finish: rows.finish });
+        self.clamp_rows(tensor, block, &rows, &places);
         self.finish_wide(tensor, &rows, &places);
         Ok(())
     }
@@ -342,7 +344,7 @@ impl Builder<'_> {
         rows: &Accumulated,
     ) -> (Block, Vec<Place>, Vec<Place>) {
         let units = self.rows.units();
-        let block = self.rows.block(shape.runs * shape.cells / units, Self::stride_of(rows));
+        let block = self.rows.block(shape.runs * shape.cells / units, rows.stride(false));
         let mut places = vec![Place { row: 0, lane: 0 }; product.all_channels() * product.all_positions()];
         let mut borders = Vec::new();
         for address in 0..shape.runs * shape.cells {

@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod builder;
+mod clamp;
 mod conv;
 pub mod cost;
 mod fill;
@@ -42,7 +43,7 @@ use crate::origin::{self, Origin};
 use crate::reference::Trace;
 use builder::Builder;
 use fill::{Fill, Filler, UnitColumns};
-use tables::TablePlan;
+use tables::{TablePlan, TableSizes};
 use weights::{PrivateWeights, Strips};
 
 pub use builder::ACCUMULATOR_BITS;
@@ -227,6 +228,8 @@ pub struct Layout {
     gathers: Arc<[audit::LaidGather]>,
     /// Where functions are looked up that are no tables of the program.
     functions: Arc<[audit::LaidFunction]>,
+    /// Where the results of clamps without tables are shown to be in range.
+    clamps: Arc<BTreeMap<TensorId, clamp::LaidClamp>>,
     /// Tag and domain of each function's table.
     function_tags: BTreeMap<TableId, (i64, i64, i64)>,
 }
@@ -332,8 +335,8 @@ impl<'a> Subject<'a> {
         computed.map(|(node, _)| node.elements()).sum()
     }
 
-    fn tables(&self, max_table: i64) -> TablePlan {
-        TablePlan::new(self.program, &self.ranges, max_table.into())
+    fn tables(&self, sizes: TableSizes) -> TablePlan {
+        TablePlan::new(self.program, &self.ranges, sizes)
     }
 
     /// Columns of `2^k` rows for committed ports.
@@ -342,7 +345,7 @@ impl<'a> Subject<'a> {
     }
 
     fn lay_out(&self, options: &LayoutOptions, widths: Widths) -> Result<Layout, LayoutError> {
-        self.finish(Draft::new(self, widths.units, self.tables(widths.max_table))?, options, widths)
+        self.finish(Draft::new(self, widths.units, self.tables(widths.table_sizes()))?, options, widths)
     }
 
     /// The layout that a draft becomes with the widths for which it is one.
@@ -409,6 +412,7 @@ fn interface(program: &Program, ranges: &[NodeRange]) -> Result<Interface, Layou
 
 /// What is chosen for a program: with it, the program is laid out the same way again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WidthsFile", into = "WidthsFile")]
 pub struct Widths {
     /// The machine has `2^k` rows.
     pub k: u32,
@@ -420,8 +424,44 @@ pub struct Widths {
     pub tables: u32,
     /// Entries up to which a function's table may grow before its uses saturate by a gadget.
     pub max_table: i64,
+    /// Entries of the longest clamp that has a table; longer ones are shown by limbs. `None` where all clamps have tables.
+    pub max_clamp: Option<u32>,
     /// How the columns are placed.
     pub arrangement: Arrangement,
+}
+
+/// Bits of the size of tables in files; the longest clamp stands above.
+const MAX_TABLE_BITS: u32 = 32;
+
+/// [`Widths`] in files: the longest clamp that has a table stands above the size of tables, and is zero where all have tables.
+#[derive(Serialize, Deserialize)]
+struct WidthsFile {
+    k: u32,
+    units: u32,
+    weights: u32,
+    tables: u32,
+    max_table: i64,
+    arrangement: Arrangement,
+}
+
+impl From<Widths> for WidthsFile {
+    fn from(widths: Widths) -> Self {
+        let Widths { k, units, weights, tables, max_table, max_clamp, arrangement } = widths;
+        let max_table = max_table | i64::from(max_clamp.unwrap_or(0)) << MAX_TABLE_BITS;
+        Self { k, units, weights, tables, max_table, arrangement }
+    }
+}
+
+impl From<WidthsFile> for Widths {
+    fn from(file: WidthsFile) -> Self {
+        let WidthsFile { k, units, weights, tables, max_table, arrangement } = file;
+        // What is no size keeps its upper half in the size of tables, which is then one that no layout has.
+        let (max_table, max_clamp) = match u32::try_from(max_table >> MAX_TABLE_BITS) {
+            Ok(0) | Err(_) => (max_table, None),
+            Ok(max_clamp) => (max_table & ((1 << MAX_TABLE_BITS) - 1), Some(max_clamp)),
+        };
+        Self { k, units, weights, tables, max_table, max_clamp, arrangement }
+    }
 }
 
 /// A layout whose units per row are chosen and whose other widths are not.
@@ -569,6 +609,7 @@ impl<'a> Draft<'a> {
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
             gathers: builder.gathers.into(),
             functions: builder.functions.into(),
+            clamps: Arc::new(builder.clamps),
             function_tags: builder.tables.functions(),
             rows,
         }
@@ -579,12 +620,18 @@ impl Widths {
     /// Checks that the widths can have been chosen.
     fn validate(&self) -> Result<(), ParamsError> {
         self.params().validate()?;
-        match cost::TABLE_SIZES.contains(&self.max_table) {
-            true => Ok(()),
-            false => {
-                Err(ParamsError { what: "the size of tables", found: self.max_table.try_into().unwrap_or(u32::MAX) })
-            }
+        if !cost::TABLE_SIZES.contains(&self.max_table) {
+            let found = self.max_table.try_into().unwrap_or(u32::MAX);
+            return Err(ParamsError { what: "the size of tables", found });
         }
+        match self.max_clamp.filter(|entries| !cost::CLAMP_SIZES.contains(entries)) {
+            None => Ok(()),
+            Some(found) => Err(ParamsError { what: "the longest clamp with a table", found }),
+        }
+    }
+
+    fn table_sizes(&self) -> TableSizes {
+        TableSizes { max_table: self.max_table, max_clamp: self.max_clamp }
     }
 
     /// The member of the machine's family, without optional columns and those of committed ports, as if all weights were public.

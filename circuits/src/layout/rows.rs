@@ -43,6 +43,8 @@ pub(super) enum Lane {
     Pinned,
     /// `value` and `pre` are zero by the ZERO table; `low` is free and read by one identity, in a monomial of its own.
     Border,
+    /// `value` and `pre` are pinned by copies or gates, `low` and `high` by the forms and gates of their row and the one above.
+    Overflow,
 }
 
 impl Lane {
@@ -52,7 +54,8 @@ impl Lane {
             Lane::Zero => 0,
             Lane::Pinned => 1,
             Lane::Border => 2,
-            Lane::Function(tag) => 3 + u32::try_from(tag).expect("a program has few tables"),
+            Lane::Overflow => 3,
+            Lane::Function(tag) => 4 + u32::try_from(tag).expect("a program has few tables"),
         }
     }
 
@@ -61,7 +64,8 @@ impl Lane {
             0 => Lane::Zero,
             1 => Lane::Pinned,
             2 => Lane::Border,
-            _ => Lane::Function(i64::from(code - 3)),
+            3 => Lane::Overflow,
+            _ => Lane::Function(i64::from(code - 4)),
         }
     }
 
@@ -69,18 +73,18 @@ impl Lane {
     fn tag(self) -> i64 {
         match self {
             Lane::Function(tag) => tag,
-            Lane::Zero | Lane::Pinned | Lane::Border => 0,
+            Lane::Zero | Lane::Pinned | Lane::Border | Lane::Overflow => 0,
         }
     }
 
     /// Whether `(pre, value)` is looked up.
     fn value_switch(self) -> i64 {
-        i64::from(self != Lane::Pinned)
+        i64::from(!matches!(self, Lane::Pinned | Lane::Overflow))
     }
 
     /// Whether `low` and `high` are looked up.
     fn limb_switch(self) -> i64 {
-        i64::from(self != Lane::Border)
+        i64::from(!matches!(self, Lane::Border | Lane::Overflow))
     }
 }
 

@@ -11,14 +11,18 @@
 //! A function's table covers every argument that interval analysis finds possible, with the saturated values spelled out
 //! beyond the function's own domain, as far as the plan allows: it covers the uses with the fewest arguments as long as it stays
 //! short enough, and its own domain. The other uses saturate by the gadget.
+//!
+//! A function that is a clamp, the identity between two ends and constant beyond them, needs no table: where the plan says so, its
+//! results are shown to be in range by limbs (M-CLAMP, [`ClampUse`]).
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
+use super::clamp::ClampUse;
 use crate::analysis::{Interval, NodeRange};
-use crate::graph::{Op, Program, Requantize, TableId, TensorId, Weights};
+use crate::graph::{Op, Program, Requantize, Table, TableId, TensorId, Weights};
 use crate::significant::exponent;
 
 /// First tag of a function.
@@ -228,10 +232,21 @@ impl FunctionPlan {
     }
 }
 
+/// Which functions are spelled out how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TableSizes {
+    /// Entries up to which a function's table may grow before its uses saturate by a gadget.
+    pub(super) max_table: i64,
+    /// Entries of the longest clamp that has a table; `None` where all have.
+    pub(super) max_clamp: Option<u32>,
+}
+
 /// The tables of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TablePlan {
     functions: BTreeMap<TableId, FunctionPlan>,
+    /// The ends of the clamps that have no table.
+    clamps: BTreeMap<TableId, (i64, i64)>,
     ranges: BTreeMap<(i64, i64), i64>,
     limbs: BTreeSet<u32>,
     /// Bits of the largest overflow that takes one limb.
@@ -260,7 +275,20 @@ fn tabled_input(op: &Op) -> Option<(i64, i64)> {
     }
 }
 
-/// The table and shift of a node that applies a function.
+/// The shift of a node that applies a function.
+pub(super) fn shift_of(op: &Op) -> Option<u32> {
+    match op {
+        Op::Conv { requantize, .. }
+        | Op::Affine { requantize, .. }
+        | Op::Product { requantize, .. }
+        | Op::MatMul { requantize, .. }
+        | Op::Sum { requantize, .. } => requantize.map(|Requantize { shift, .. }| shift),
+        Op::Lookup { .. } => Some(0),
+        _ => None,
+    }
+}
+
+/// The table of a node that applies a function.
 pub(super) fn function_of(op: &Op) -> Option<TableId> {
     match op {
         Op::Conv { requantize, .. }
@@ -273,20 +301,51 @@ pub(super) fn function_of(op: &Op) -> Option<TableId> {
     }
 }
 
-impl TablePlan {
-    /// Plans the tables of a program; a function's table may grow to `max_entries` before its uses saturate by the gadget.
-    pub(super) fn new(program: &Program, ranges: &[NodeRange], max_entries: i128) -> Self {
-        let mut uses: BTreeMap<TableId, Vec<Interval>> = BTreeMap::new();
-        for (node, range) in program.nodes.iter().zip(ranges) {
-            if let (Some(table), Some(argument)) = (function_of(&node.op), range.argument) {
-                uses.entry(table).or_default().push(argument);
-            }
+/// The uses of each function: the shifts and arguments of their nodes.
+fn uses(program: &Program, ranges: &[NodeRange]) -> BTreeMap<TableId, Vec<(u32, Interval)>> {
+    let mut uses: BTreeMap<TableId, Vec<_>> = BTreeMap::new();
+    for (node, range) in program.nodes.iter().zip(ranges) {
+        if let (Some((table, shift)), Some(argument)) = (function_of(&node.op).zip(shift_of(&node.op)), range.argument)
+        {
+            uses.entry(table).or_default().push((shift, argument));
         }
+    }
+    uses
+}
+
+/// The ends of a function that may be shown by limbs. With private weights accumulators may be larger than what is laid out for, and
+/// only tables hold for all.
+fn clamp_ends(program: &Program, table: &Table, uses: &[(u32, Interval)]) -> Option<(i64, i64)> {
+    ClampUse::ends(table, uses).filter(|_| !program.has_private_weights())
+}
+
+/// The entries of the clamps of a program that may be shown by limbs, each by its own domain: what their tables take at least.
+pub(super) fn clamp_entries(program: &Program, ranges: &[NodeRange]) -> Vec<u64> {
+    let mut entries = Vec::new();
+    for (id, uses) in uses(program, ranges) {
+        let table = program.table(id);
+        entries.extend(clamp_ends(program, table, &uses).map(|_| table.hi().abs_diff(table.lo()) + 1));
+    }
+    entries
+}
+
+impl TablePlan {
+    /// Plans the tables of a program. A function's table may grow to so many entries before its uses saturate by the gadget; a clamp
+    /// whose own domain is longer than so many is shown by limbs.
+    pub(super) fn new(program: &Program, ranges: &[NodeRange], sizes: TableSizes) -> Self {
+        let max_entries = i128::from(sizes.max_table);
         let mut functions = BTreeMap::new();
+        let mut clamps = BTreeMap::new();
         let mut next_tag = FIRST_FUNCTION;
-        for (id, arguments) in uses {
+        for (id, uses) in uses(program, ranges) {
             let table = program.table(id);
+            let is_long = |most: u32| table.hi().abs_diff(table.lo()) >= most.into();
+            if let Some(ends) = clamp_ends(program, table, &uses).filter(|_| sizes.max_clamp.is_some_and(is_long)) {
+                clamps.insert(id, ends);
+                continue;
+            }
             let own = Interval::new(table.lo(), table.hi());
+            let arguments = uses.into_iter().map(|(_, argument)| argument).collect();
             functions.insert(id, FunctionPlan::new(next_tag, own, arguments, max_entries));
             next_tag += 1;
         }
@@ -296,6 +355,7 @@ impl TablePlan {
         };
         let mut plan = Self {
             functions,
+            clamps,
             ranges: BTreeMap::new(),
             limbs: Default::default(),
             overflow_bits,
@@ -389,6 +449,12 @@ impl TablePlan {
             self.limbs.insert(width);
         }
         i64::from(width)
+    }
+
+    /// How a function without a table is shown for accumulators with a shift and arguments in `argument`; `None` for others.
+    pub(super) fn clamp(&self, table: TableId, shift: u32, argument: Interval) -> Option<ClampUse> {
+        let &ends = self.clamps.get(&table)?;
+        Some(ClampUse::new(ends, shift, argument).expect("clamps are planned where all uses have room"))
     }
 
     /// How a function is looked up for arguments in `argument`.

@@ -274,6 +274,35 @@ pub fn wide() -> ProgramBuilder {
     b
 }
 
+/// Clamps that are longer than what shows their results by limbs, by every operator that has a function: a dense layer, a product and a
+/// lookup whose arguments leave the clamp, sums of two and a convolution whose arguments don't.
+pub fn clamped() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(22);
+    let clamp = b.table(Table::new("clamp", -1500, (-1500..=1499).collect()).expect("not empty"));
+    let ramp = b.relu(-700, 1200);
+    let by = |shift, table| Some(Requantize { shift, table });
+    let x = input(&mut b, &[3, 1, 1], [-50, 49], Visibility::Private);
+    let weights = [90, -20, 30, 120, 10, -10, -30, 200, 20];
+    let hidden = conv(&mut b, x, ConvGeometry::POINTWISE, &weights, &[3, 1, 1], by(2, clamp));
+    let affine = |factors, table| Op::Affine { operands: [x, hidden], factors, constant: 1, requantize: by(1, table) };
+    let within = b.node(affine([1, 1], clamp), &[3, 1, 1]);
+    let mixed = b.node(Op::Product { operands: [x, hidden], requantize: by(5, clamp) }, &[3, 1, 1]);
+    let row = b.reshape(within, &[1, 1, 3]);
+    let pairs = ConvGeometry { kernel: [1, 2], ..ConvGeometry::POINTWISE };
+    let differences = conv(&mut b, row, pairs, &[1, -1], &[1, 1, 2], by(1, clamp));
+    let above_zero = b.node(Op::Lookup { input: hidden, table: ramp }, &[3, 1, 1]);
+    let all = b.view(
+        &[hidden, within],
+        (0..2).flat_map(|source| (0..3).map(move |index| ViewElement::Element { source, index })).collect(),
+        &[2, 3],
+    );
+    let sums = b.node(Op::Sum { input: all, factor: 300, requantize: by(4, ramp) }, &[2]);
+    for tensor in [hidden, within, mixed, differences, above_zero, sums] {
+        b.output(tensor, Visibility::Public);
+    }
+    b
+}
+
 /// Inputs from a range that is proved by limbs.
 pub fn wide_input() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(14);
@@ -426,6 +455,7 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("saturating", saturating()),
         ("wide", wide()),
         ("wide input", wide_input()),
+        ("clamped", clamped()),
         ("matrices", matrices()),
         ("tree", tree()),
         ("missing", missing()),

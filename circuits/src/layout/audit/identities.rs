@@ -24,6 +24,7 @@ use super::super::rows::Place;
 use super::super::tables::function_of;
 use super::super::weights::Part;
 use super::super::Layout;
+use super::clamps::Clamps;
 use super::columns::Columns;
 use super::residue::{self, Randomness};
 use super::{AuditError, AuditReport, LaidIdentity};
@@ -88,6 +89,7 @@ pub(super) struct Identities<'a> {
     pub(super) layout: &'a Layout,
     pub(super) skeleton: &'a Skeleton,
     columns: &'a Columns<'a>,
+    clamps: &'a Clamps,
     origins: Vec<Option<std::sync::Arc<[Origin]>>>,
     pub(super) randomness: Randomness,
     /// Per unit, row by row: the residue of its `value`.
@@ -142,7 +144,7 @@ const UNKNOWN_KIND: u32 = u32::MAX;
 const POSITION_KIND: u32 = u32::MAX - 2;
 
 impl<'a> Identities<'a> {
-    pub(super) fn new(program: &'a Program, layout: &'a Layout, columns: &'a Columns<'a>) -> Self {
+    pub(super) fn new(program: &'a Program, layout: &'a Layout, columns: &'a Columns<'a>, clamps: &'a Clamps) -> Self {
         let skeleton: &Skeleton = layout.skeleton();
         let mut operands = vec![[None; 2]; skeleton.regions.rows(Region::Scalars)];
         let mut right_sides = HashMap::new();
@@ -161,7 +163,7 @@ impl<'a> Identities<'a> {
         let randomness = Randomness::default();
         let values = values(layout, columns, &randomness);
         let weights = WeightResidues::new(layout);
-        Self { program, layout, skeleton, columns, origins, randomness, values, operands, right_sides, weights }
+        Self { program, layout, skeleton, columns, clamps, origins, randomness, values, operands, right_sides, weights }
     }
 
     /// Compares the two sides of all identities.
@@ -181,13 +183,14 @@ impl<'a> Identities<'a> {
     }
 
     /// Every element's limbs are looked up, so its remainder is ranged; and every element with a function is looked up in
-    /// that function's table.
+    /// that function's table, or shown by a clamp.
     pub(super) fn audit_homes(&self) -> Result<(), AuditError> {
         for (tensor, places) in (0..).map(TensorId).zip(self.layout.homes.iter()) {
             let function = function_of(&self.program.node(tensor).op);
             for &Place { row, lane } in places {
                 let ranged = self.columns.limb_switch(lane, row) == 1;
                 let looked_up = function.is_none()
+                    || self.clamps.shows(row, lane)
                     || self.columns.value_switch(lane, row) == 1 && self.tag_is_function(tensor, row, lane);
                 if !(ranged && looked_up) {
                     return Err(AuditError::Lane { column: "value", lane, row });
@@ -363,11 +366,13 @@ impl<'a> Identities<'a> {
             .collect()
     }
 
-    /// Rows with operands of the row above have no form of their own.
+    /// Rows with operands of the row above have no form of their own. One that a gate makes zero in every lane adds nothing.
     fn has_form(&self, row: u32) -> bool {
-        [FixedColumn::ValueCoefficient, FixedColumn::PreCoefficient, FixedColumn::LowCoefficient]
-            .into_iter()
-            .any(|column| self.on(column, row) != 0)
+        let vanishes = self.on(FixedColumn::Pointwise, row) == 1 && self.on(FixedColumn::Product, row) == 0;
+        !vanishes
+            && [FixedColumn::ValueCoefficient, FixedColumn::PreCoefficient, FixedColumn::LowCoefficient]
+                .into_iter()
+                .any(|column| self.on(column, row) != 0)
     }
 
     /// A free cell: its `value` and `pre` are pinned to zero, its `low` is no limb, and no other gate reads the lane (see
@@ -416,8 +421,9 @@ impl<'a> Identities<'a> {
 
     /// Whether a lane's limbs, and where it is requantized its function, are looked up.
     fn lane_finishes(&self, identity: &LaidIdentity, row: u32, lane: u32) -> bool {
-        let requantized =
+        let looked_up =
             || self.columns.value_switch(lane, row) == 1 && self.tag_is_function(identity.tensor, row, lane);
+        let requantized = || self.clamps.shows(row, lane) || looked_up();
         self.columns.limb_switch(lane, row) == 1 && (self.requantization(identity).is_none() || requantized())
     }
 

@@ -1,5 +1,6 @@
 //! Lane accounting: every cell that something reads is pinned.
 
+use super::clamps::Clamps;
 use super::columns::{mask_of, Columns};
 use super::identities::LeftSide;
 use super::AuditError;
@@ -40,6 +41,7 @@ struct Bits {
 pub(super) struct Lanes<'a> {
     skeleton: &'a Skeleton,
     columns: &'a Columns<'a>,
+    clamps: &'a Clamps,
     bits: Bits,
     masks: Vec<u64>,
     /// Per unit, row by row.
@@ -48,10 +50,11 @@ pub(super) struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    pub(super) fn new(skeleton: &'a Skeleton, columns: &'a Columns<'a>) -> Self {
+    pub(super) fn new(skeleton: &'a Skeleton, columns: &'a Columns<'a>, clamps: &'a Clamps) -> Self {
         Self {
             skeleton,
             columns,
+            clamps,
             bits: Bits {
                 value: mask_of(FixedColumn::ValueCoefficient),
                 pre: mask_of(FixedColumn::PreCoefficient),
@@ -159,14 +162,17 @@ impl<'a> Lanes<'a> {
             }
             UnitCell::Pre => {
                 let unit = || self.columns.shared(FixedColumn::PreCoefficient, row).abs() == 1;
-                looked_up() || self.copied(lane, row, PRE_TO) || (self.here(row, bits.pointwise) && unit())
+                looked_up()
+                    || self.copied(lane, row, PRE_TO)
+                    || (self.here(row, bits.pointwise) && unit())
+                    || self.clamps.shows(row, lane)
             }
             // A cell that is no limb is free: then the row is read by one identity, in a monomial of its own (checked
             // there), or its form or the arg-max gate determines it.
             UnitCell::Low => {
                 limbs() || self.form_holds(row) && self.here(row, bits.low) || self.here(row, bits.arg_maximum)
             }
-            UnitCell::High => limbs() || self.border(lane, row),
+            UnitCell::High => limbs() || self.border(lane, row) || self.clamps.is_overflow(row),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Nine things are established for every program, independently of the code that laid it out:
+//! Ten things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
 //!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
@@ -23,9 +23,12 @@
 //!    as the key and the image that the operator asks for, and the table holds the matrix.
 //! 9. **Functions of operators** ([`AuditError::Table`]): where an operator looks up powers of two or its steps, the tag's table has these
 //!    images and no keys besides.
+//! 10. **Clamps without a table** ([`AuditError::Clamp`]): the rows of each have the forms that show its results to be in range, its
+//!     elements are tied to them, and chains and gap are wide enough for the ends and arguments that the program has.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
+mod clamps;
 mod columns;
 mod frame;
 mod functions;
@@ -97,6 +100,14 @@ pub enum AuditError {
         /// What differs.
         what: &'static str,
     },
+    /// Rows of a clamp without a table that do not show its results.
+    #[error("node {node:?}: {what}")]
+    Clamp {
+        /// The node.
+        node: String,
+        /// What differs.
+        what: &'static str,
+    },
     /// A fixed cell outside the scalar unit that is no small integer, or one that is both.
     #[error("a fixed cell in row {row} is no small integer where only such are read")]
     Element {
@@ -139,8 +150,9 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     words::audit_elements(layout.skeleton())?;
     frame::audit(layout.skeleton())?;
     let columns = Columns::new(layout.skeleton());
-    report.read_cells = Lanes::new(layout.skeleton(), &columns).audit()?;
-    let identities = Identities::new(program, layout, &columns);
+    let clamps = clamps::audit(program, layout, &columns)?;
+    report.read_cells = Lanes::new(layout.skeleton(), &columns, &clamps).audit()?;
+    let identities = Identities::new(program, layout, &columns, &clamps);
     identities.audit_homes()?;
     identities.audit(&mut report)?;
     let run = words::Run::new(&identities);

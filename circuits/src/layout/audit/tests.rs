@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::clamps::Clamps;
 use super::columns::Columns;
 use super::identities::Identities;
 use super::{audit, AuditError};
@@ -183,7 +184,7 @@ fn a_changed_weight() {
 fn quick(program: &Program, mut layout: Layout, change: impl FnOnce(&mut Skeleton)) -> Vec<(Option<usize>, usize)> {
     change(Arc::make_mut(&mut layout.skeleton));
     let columns = Columns::new(layout.skeleton());
-    Identities::new(program, &layout, &columns).quick()
+    Identities::new(program, &layout, &columns, &Clamps::default()).quick()
 }
 
 /// The first convolution read with strides, with dilation, in groups, and with no padding.
@@ -689,5 +690,132 @@ fn gathered_rows_of_other_elements() {
             skeleton.copies.remove(index);
         });
         assert!(found.is_err(), "a copy left out: {found:?}");
+    }
+}
+
+/// A dense layer and a product of it by its input that leave a clamp of a thousand entries, and a sum of two that doesn't.
+fn clamped() -> Program {
+    let mut program = program();
+    let clamp = Table::new("clamp", -1000, (-1000..=999).collect()).expect("not empty");
+    let requantize = Some(Requantize { shift: 3, table: TableId(0) });
+    let dense = Op::Conv {
+        input: TensorId(0),
+        geometry: ConvGeometry::POINTWISE,
+        weights: (0..9).map(|i| i * 37 % 23 * 3 - 31).collect(),
+        bias: vec![5, -9, 30].into(),
+        requantize,
+    };
+    let operands = [TensorId(0), TensorId(1)];
+    let node = |op| Node { name: "node".into(), op, shape: vec![3, 1, 1], scale: 1.0 };
+    program.nodes = vec![
+        node(Op::Input { lo: -400, hi: 399 }),
+        node(dense),
+        node(Op::Product { operands, requantize }),
+        node(Op::Affine { operands: [TensorId(1), TensorId(2)], factors: [1, 2], constant: 0, requantize }),
+    ];
+    program.tables = vec![clamp];
+    program.inputs[0].shape = vec![3, 1, 1];
+    program.outputs[0].tensor = TensorId(3);
+    program.outputs[0].shape = vec![3, 1, 1];
+    program
+}
+
+/// Every shared cell of a clamp's rows, each a little larger; and those of its lanes turned.
+#[test]
+fn a_changed_row_of_a_clamp() {
+    use FixedColumn::{
+        Constant, HighCoefficient, HighTag, LowCoefficient, LowTag, NextPreCoefficient, NextValueCoefficient,
+        Pointwise, PreCoefficient, Saturate, SaturateHigh, SaturateLow,
+    };
+    let program = clamped();
+    for fold in FOLDS {
+        let layout = arranged(&program, fold);
+        assert_eq!(audit(&program, &layout).map(|_| ()), Ok(()));
+        assert_eq!(layout.clamps.values().map(|laid| laid.clamp.saturates).collect::<Vec<_>>(), [true, true, false]);
+        for (tensor, laid) in layout.clamps.iter() {
+            let place = layout.homes[tensor.0 as usize][1];
+            let rows = place.row..place.row + laid.block.stride;
+            // The operands of the row above have no form.
+            let operands = |row: u32| row == place.row + 1 && !laid.clamp.saturates;
+            for row in rows.filter(|&row| !operands(row)) {
+                let columns = [
+                    Constant,
+                    PreCoefficient,
+                    LowCoefficient,
+                    HighCoefficient,
+                    NextValueCoefficient,
+                    NextPreCoefficient,
+                    Pointwise,
+                    LowTag,
+                    HighTag,
+                    Saturate,
+                    SaturateLow,
+                    SaturateHigh,
+                ];
+                // What the operator's own row has besides is for its identity, or its gate, to say.
+                let own = |column: &FixedColumn| {
+                    row == place.row && [Constant, NextValueCoefficient, NextPreCoefficient, Pointwise].contains(column)
+                };
+                let is_end = |column: &FixedColumn| [SaturateLow, SaturateHigh].contains(column);
+                let read = |column: &FixedColumn| {
+                    !own(column)
+                        && !(is_end(column) && (row != place.row || !laid.clamp.saturates))
+                        // Overflows are no limbs, whatever their tags.
+                        && !([LowTag, HighTag].contains(column) && row == place.row + 1 && laid.clamp.saturates)
+                };
+                for column in columns.into_iter().filter(read) {
+                    let found = verdict(&program, &layout, |skeleton| {
+                        let cells = skeleton.fixed.get_mut(&column).expect("every column of a clamp is there");
+                        cells.set(row as usize, cells.get(row as usize) + 1);
+                    });
+                    assert!(found.is_err(), "{column:?} of row {} of {tensor:?}, {fold:?}", row - place.row);
+                }
+                let switch = FixedColumn::LimbSwitch(place.lane);
+                let found = verdict(&program, &layout, |skeleton| {
+                    skeleton.fixed.get_mut(&switch).expect("every member has it").set(row as usize, 0);
+                });
+                let is_overflow = laid.clamp.saturates && row == place.row + 1;
+                assert_eq!(found.is_err(), !is_overflow, "the limbs of row {}, {fold:?}", row - place.row);
+            }
+        }
+    }
+}
+
+/// Chains that tell results apart no longer, elements that are tied to another range, and a clamp that nothing is said of.
+#[test]
+fn a_clamp_that_does_not_show_its_results() {
+    let program = clamped();
+    let layout = layout(&program);
+    let changed = |change: &dyn Fn(&mut crate::layout::clamp::LaidClamp)| {
+        let mut changed = layout.clone();
+        Arc::make_mut(&mut changed.clamps).values_mut().for_each(change);
+        audit(&program, &changed).map(|_| ())
+    };
+    assert_eq!(changed(&|_| {}), Ok(()));
+    assert!(changed(&|laid| laid.clamp.gap += 1).is_err());
+    assert!(changed(&|laid| laid.clamp.below += 1).is_err());
+    assert!(changed(&|laid| laid.clamp.hi += 1).is_err());
+    assert!(changed(&|laid| laid.first += 1).is_err());
+    assert!(changed(&|laid| laid.clamp.saturates = false).is_err());
+    let mut unknown = layout.clone();
+    Arc::make_mut(&mut unknown.clamps).clear();
+    assert!(audit(&program, &unknown).is_err());
+    for laid in layout.clamps.values() {
+        let within = laid.block.first..laid.block.row(laid.block.logical, 0);
+        let ties = |copy: &(Cell, Cell)| match copy {
+            (Cell::Advice(AdviceColumn::Pre(_), from), Cell::Advice(_, to)) => {
+                within.contains(from) && within.contains(to)
+            }
+            _ => false,
+        };
+        let copies: Vec<usize> =
+            (0..).zip(&layout.skeleton().copies).filter(|(_, copy)| ties(copy)).map(|(i, _)| i).collect();
+        assert!(copies.len() >= if laid.clamp.saturates { 9 } else { 6 });
+        for copy in copies {
+            let found = verdict(&program, &layout, |skeleton| {
+                skeleton.copies.remove(copy);
+            });
+            assert!(found.is_err(), "{:?} left out", layout.skeleton().copies[copy]);
+        }
     }
 }
