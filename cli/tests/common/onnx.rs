@@ -134,3 +134,40 @@ pub fn layers(count: usize, size: usize, weight: impl Fn(usize, usize) -> f32) -
     graph.extend(bytes(12, &port(&value(count), &[1, size])));
     model(&[graph])
 }
+
+/// A layer of weights of 8 bits, whose input is quantized dynamically: name, sizes, integers, scale and bias.
+pub struct DynamicLayer<'a> {
+    pub sizes: [usize; 2],
+    pub weights: &'a [i8],
+    pub scale: f32,
+    pub bias: &'a [f32],
+}
+
+/// `y = layer₂(max(0, layer₁(x)))`, each a DynamicQuantizeMatMul.
+pub fn dynamic(layers: &[DynamicLayer; 2]) -> Vec<u8> {
+    let product = |inputs: &[&str], output: &str| {
+        [node("DynamicQuantizeMatMul", inputs, output), bytes(7, b"com.microsoft")].concat()
+    };
+    let integers = |name: &str, sizes: [usize; 2], values: &[i8]| {
+        let sizes: Vec<u8> = sizes.iter().flat_map(|&size| number(1, size)).collect();
+        let raw: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+        [sizes, number(2, 3), bytes(8, name.as_bytes()), bytes(9, &raw)].concat()
+    };
+    let [first, second] = layers;
+    let graph = [
+        bytes(1, &product(&["x", "w1", "s1", "", "b1"], "a")),
+        bytes(1, &node("Relu", &["a"], "r")),
+        bytes(1, &product(&["r", "w2", "s2", "", "b2"], "y")),
+        bytes(2, b"dynamic"),
+        bytes(5, &integers("w1", first.sizes, first.weights)),
+        bytes(5, &integers("w2", second.sizes, second.weights)),
+        bytes(5, &floats("s1", &[1], &[first.scale])),
+        bytes(5, &floats("s2", &[1], &[second.scale])),
+        bytes(5, &floats("b1", &[first.sizes[1]], first.bias)),
+        bytes(5, &floats("b2", &[second.sizes[1]], second.bias)),
+        bytes(11, &port("x", &[1, first.sizes[0]])),
+        bytes(12, &port("y", &[1, second.sizes[1]])),
+    ];
+    let microsoft = [bytes(1, b"com.microsoft"), number(2, 1)].concat();
+    [model(&graph), bytes(8, &microsoft)].concat()
+}

@@ -8,7 +8,7 @@ use circuits::graph::ViewElement;
 use super::builder::Builder;
 use crate::dtype::DType;
 use crate::float::evaluate::{strides_for, window_taps};
-use crate::float::float32::{Float32Graph, Float32Id, Float32Node, Float32Op};
+use crate::float::float32::{take_early, Float32Graph, Float32Id, Float32Node, Float32Op};
 use crate::float::graph::{BinaryFunction, FloatOp, FloatPort, UnaryFunction, ValueId, Window};
 
 /// Most elements of its constants, views and values together; larger models are beyond what is proved so anyway.
@@ -56,7 +56,7 @@ pub(super) fn form(builder: &Builder, outputs: &[FloatPort]) -> Result<Float32Gr
             _ => return Err(format!("output {:?} has integers", port.name)),
         }
     }
-    Ok(former.graph)
+    Ok(take_early(former.graph))
 }
 
 /// The results of dynamic quantization, with the value that was quantized.

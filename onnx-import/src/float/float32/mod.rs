@@ -12,11 +12,15 @@
 //! Source: `GetQuantizationParameter` and `MlasQuantizeLinear` of onnxruntime 1.32; its `MatMulIntegerToFloat` and `DynamicQuantizeMatMul`
 //! multiply the scales first, then the sum, and add the bias last, as the operators do that they replace.
 
+mod maxima;
+
 use std::sync::Arc;
 
 use circuits::graph::ViewElement;
 
 use super::graph::{Tensor, Window};
+
+pub(crate) use maxima::take_early;
 
 /// Names a value of a [`Float32Graph`]: the index of its node.
 pub type Float32Id = usize;
@@ -79,7 +83,7 @@ pub enum Float32Op {
         /// Upper bound.
         hi: f32,
     },
-    /// The largest of each `size` elements that follow one another in `windows`, which names elements of the operand.
+    /// The largest of each `size` elements that follow one another in `windows`, which names elements of the operand: numbers or sums.
     Largest {
         /// The operand.
         input: Float32Id,
@@ -105,6 +109,26 @@ impl Float32Op {
             | Self::Clip { input, .. }
             | Self::Largest { input, .. } => vec![*input],
         }
+    }
+}
+
+impl Float32Op {
+    /// The operator with other operands.
+    fn renamed(&self, rename: impl Fn(Float32Id) -> Float32Id) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Input(_) | Self::Constant(_) => {}
+            Self::View { sources, .. } => sources.iter_mut().for_each(|source| *source = rename(*source)),
+            Self::Sum { operands, .. } | Self::Product(operands) => *operands = operands.map(rename),
+            Self::Centered(input)
+            | Self::Scale(input)
+            | Self::Convolution { input, .. }
+            | Self::Float(input)
+            | Self::Relu(input)
+            | Self::Clip { input, .. }
+            | Self::Largest { input, .. } => *input = rename(*input),
+        }
+        op
     }
 }
 
@@ -160,6 +184,26 @@ impl Values {
 }
 
 impl Float32Graph {
+    /// Without the nodes that no output needs.
+    fn without_dead(self) -> Self {
+        let mut live = vec![false; self.nodes.len()];
+        self.outputs.iter().for_each(|&output| live[output] = true);
+        for id in (0..self.nodes.len()).rev() {
+            if live[id] {
+                self.nodes[id].op.operands().into_iter().for_each(|operand| live[operand] = true);
+            }
+        }
+        let mut renamed = Vec::with_capacity(self.nodes.len());
+        let mut nodes = Vec::new();
+        for (node, live) in self.nodes.into_iter().zip(live) {
+            renamed.push(nodes.len());
+            if live {
+                nodes.push(Float32Node { op: node.op.renamed(|operand| renamed[operand]), ..node });
+            }
+        }
+        Self { nodes, outputs: self.outputs.into_iter().map(|output| renamed[output]).collect() }
+    }
+
     /// The outputs of the model for its inputs, each as float32 numbers; `observe` sees the numbers of every node that has some.
     ///
     /// # Panics
@@ -215,14 +259,10 @@ impl Float32Node {
             Float32Op::Product(operands) => both(*operands, |a, b| a * b),
             Float32Op::Relu(input) => each(*input, &|x| if x > 0.0 { x } else { 0.0 }),
             Float32Op::Clip { input, lo, hi } => each(*input, &|x| x.max(*lo).min(*hi)),
-            Float32Op::Largest { input, windows, size } => {
-                let numbers = of(*input).floats();
-                let largest = |window: &[u32]| {
-                    let elements = window.iter().map(|&index| numbers[index as usize]);
-                    elements.reduce(f32::max).expect("windows are not empty")
-                };
-                Values::Floats(windows.chunks_exact(*size).map(largest).collect())
-            }
+            Float32Op::Largest { input, windows, size } => match of(*input) {
+                Values::Floats(numbers) => Values::Floats(largest(numbers, windows, *size, f32::max)),
+                Values::Integers(sums) => Values::Integers(largest(sums, windows, *size, i64::max)),
+            },
         }
     }
 
@@ -268,4 +308,13 @@ fn viewed<'a, T: Copy + Default + 'a>(map: &[ViewElement], of: impl Fn(usize) ->
         ViewElement::Element { source, index } => of(source as usize)[index as usize],
     };
     map.iter().map(element).collect()
+}
+
+/// The largest of each window of elements.
+fn largest<T: Copy>(values: &[T], windows: &[u32], size: usize, larger: fn(T, T) -> T) -> Vec<T> {
+    let of = |window: &[u32]| {
+        let elements = window.iter().map(|&index| values[index as usize]);
+        elements.reduce(larger).expect("windows are not empty")
+    };
+    windows.chunks_exact(size).map(of).collect()
 }
