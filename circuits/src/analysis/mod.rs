@@ -8,6 +8,7 @@
 //! (tables, limbs, saturation), and one for what every accepted proof guarantees ([`NodeRange::proven`]).
 
 mod quotients;
+mod segments;
 
 use std::collections::BTreeMap;
 
@@ -391,6 +392,9 @@ impl Analysis<'_> {
                 if let Some(least) = self.quotients.least_variance(TensorId(index as u32)) {
                     sum.lo = sum.lo.max(least);
                 }
+                if let Some(bound) = segments::line(self.program, *operands, *factors, *constant, |t| self.value(t)) {
+                    sum = sum.intersection(bound);
+                }
                 self.finish(sum, requantize)
             }
             Op::Product { operands: [a, b], requantize } => {
@@ -398,7 +402,8 @@ impl Analysis<'_> {
                     true => self.value(*a).squared(),
                     false => self.value(*a).times(self.value(*b)),
                 };
-                let bound = self.quotients.bound([*a, *b], |tensor| self.value(tensor));
+                let by_segments = segments::product(self.program, [*a, *b], |tensor| self.value(tensor));
+                let bound = self.quotients.bound([*a, *b], |tensor| self.value(tensor)).or(by_segments);
                 self.finish(bound.map_or(product, |bound| product.intersection(bound)), requantize)
             }
             Op::MatMul { operands, requantize } => {

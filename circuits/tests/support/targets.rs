@@ -303,6 +303,28 @@ pub fn clamped() -> ProgramBuilder {
     b
 }
 
+/// A function by segments of an exact dense layer: a slope and an offset of its upper bits, and the requantized line, which leaves its
+/// table where the interval of the line does not.
+pub fn segments() -> ProgramBuilder {
+    let mut b = ProgramBuilder::new(23);
+    let x = input(&mut b, &[2, 1, 1], [-4, 3], Visibility::Private);
+    let v = conv(&mut b, x, ConvGeometry::POINTWISE, &[5, -3, 2, 7], &[2, 1, 1], None);
+    let upper = |b: &mut ProgramBuilder, name: &str, values: Vec<i32>| {
+        let table = b.table(Table::new(name, -2, values).expect("it is not empty"));
+        let requantize = Some(Requantize { shift: 3, table });
+        b.node(Op::Affine { operands: [v, v], factors: [1, 0], constant: 0, requantize }, &[2, 1, 1])
+    };
+    let slope = upper(&mut b, "slopes", vec![0, 2, 3, 1, 0]);
+    let offset = upper(&mut b, "offsets", vec![-3, 1, 2, 4, 7]);
+    let product = b.node(Op::Product { operands: [slope, v], requantize: None }, &[2, 1, 1]);
+    let clamp = doubled(&mut b, -1, 3);
+    let requantize = Some(Requantize { shift: 4, table: clamp });
+    let line = Op::Affine { operands: [product, offset], factors: [1, 4], constant: 0, requantize };
+    let y = b.node(line, &[2, 1, 1]);
+    b.output(y, Visibility::Public);
+    b
+}
+
 /// Inputs from a range that is proved by limbs.
 pub fn wide_input() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(14);
@@ -454,6 +476,7 @@ pub fn all() -> Vec<(&'static str, ProgramBuilder)> {
         ("gathered", gathered()),
         ("saturating", saturating()),
         ("wide", wide()),
+        ("segments", segments()),
         ("wide input", wide_input()),
         ("clamped", clamped()),
         ("matrices", matrices()),

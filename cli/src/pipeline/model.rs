@@ -11,7 +11,7 @@ use onnx_import::accuracy::{Difference, Fidelity};
 use onnx_import::float::graph::{FloatGraph, FloatPort};
 use onnx_import::quantize::{
     self, Bits, CompileReport, Compiled as Compilation, DynamicScales, InputStep, NarrowerTable, QuantizeError,
-    QuantizeOptions,
+    QuantizeOptions, SegmentedFunction,
 };
 use onnx_import::samples::{SampleError, Samples};
 use onnx_import::{import_file, ImportError, ImportOptions, ModelSource, NodeError};
@@ -393,6 +393,9 @@ fn print_accuracy(printer: Printer, report: &CompileReport) -> Outcome {
     for table in &report.narrower {
         printer.field("narrower", narrower(table))?;
     }
+    for SegmentedFunction { function, segments, entries } in &report.segmented {
+        printer.field("segments", format_args!("{function}: {segments} in the place of {entries} entries"))?;
+    }
     Ok(())
 }
 
@@ -434,6 +437,11 @@ pub(crate) fn accuracy(report: &CompileReport) -> Value {
             "nodes": table.nodes,
             "fewer_bits": table.fewer_bits,
             "entries": table.entries,
+        })).collect::<Vec<_>>(),
+        "segmented": report.segmented.iter().map(|own| json!({
+            "function": own.function,
+            "segments": own.segments,
+            "entries": own.entries,
         })).collect::<Vec<_>>(),
         "calibration_samples": report.calibration_samples,
         "metric": score.map(|(metric, ..)| metric.name()),

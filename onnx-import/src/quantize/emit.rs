@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
@@ -14,8 +15,9 @@ use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId
 use super::error::QuantizeError;
 use super::function::Function;
 use super::kernel::{Channels, Kernel};
-use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp};
+use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
 use super::scales::{Class, Scales, Storage};
+use super::segments::{Operand, Operands, Segmented, Segments};
 use crate::float::graph::ValueId;
 use crate::float::quantized::QuantizedTable;
 
@@ -32,6 +34,9 @@ const MAX_WIDE_WEIGHT: f64 = (1u64 << 46) as f64;
 const MAX_WIDE_ACCUMULATOR: f64 = (1u64 << 58) as f64;
 /// Largest magnitude of factors and biases.
 pub(super) const MAX_FACTOR: f64 = (1u64 << 48) as f64;
+
+/// Fewest bits of an accumulator behind the point of an argument, where its function is computed by segments.
+const LEAST_SEGMENT_SHIFT: u32 = 8;
 
 /// Entries up to which rows of a table are picked by lookups of its entries, each of which takes a row of the circuit; beyond
 /// that several entries share one, or there is an indicator for each row of the table.
@@ -59,6 +64,8 @@ pub(super) struct Emitted {
     pub shifts: Vec<Option<u32>>,
     /// The tables whose entries are as many as bits say, and whose bits these are.
     pub entries: Vec<(TableId, EntriesOf)>,
+    /// The functions that are computed by segments.
+    pub segmented: Vec<Segmented>,
 }
 
 /// Whose bits the number of entries of a table follows from.
@@ -97,6 +104,7 @@ pub(super) fn emit(
         reshaped: BTreeMap::new(),
         present: BTreeMap::new(),
         views: HashMap::new(),
+        segments: Vec::new(),
         out: Emitted {
             nodes: Vec::new(),
             tables: Vec::new(),
@@ -105,6 +113,7 @@ pub(super) fn emit(
             outputs: Vec::new(),
             shifts: Vec::new(),
             entries: Vec::new(),
+            segmented: Vec::new(),
         },
     };
     if let Some(id) = plan.unsettled() {
@@ -138,6 +147,18 @@ fn table_of(op: &mut Op) -> Option<&mut TableId> {
         | Op::MatMul { requantize, .. } => requantize.as_mut().map(|requantize| &mut requantize.table),
         Op::Lookup { table, .. } => Some(table),
         _ => None,
+    }
+}
+
+/// Requantizes the results of an operator that accumulates.
+fn requantized(op: &mut Op, with: Requantize) {
+    match op {
+        Op::Conv { requantize, .. }
+        | Op::Affine { requantize, .. }
+        | Op::Product { requantize, .. }
+        | Op::MatMul { requantize, .. }
+        | Op::Sum { requantize, .. } => *requantize = Some(with),
+        _ => unreachable!("only accumulating operators are requantized"),
     }
 }
 
@@ -190,7 +211,20 @@ pub(super) struct Emitter<'a> {
     pub(super) present: BTreeMap<TensorId, TensorId>,
     /// Views that were emitted, by sources and shape.
     views: HashMap<(Vec<TensorId>, Vec<usize>), Vec<TensorId>>,
+    /// The functions that were asked whether they can be computed by segments, and the answers.
+    segments: Vec<KnownSegments>,
     out: Emitted,
+}
+
+/// Whether equal functions of equal arguments are computed by segments.
+struct KnownSegments {
+    /// One of them.
+    map: PlanId,
+    pre_step: f64,
+    domain: (i64, i64),
+    segments: Option<Rc<Segments>>,
+    /// Its place in [`Emitted::segmented`], once it is used.
+    used: Option<usize>,
 }
 
 // Shifts and accumulator steps.
@@ -218,7 +252,13 @@ impl Emitter<'_> {
                 self.set_step(id, step(shift));
                 continue;
             }
-            let mut shift = default;
+            let segments = self.segments_behind(id);
+            // The limbs of a segment are those of an argument and of the shift together.
+            let most = Limits::MAX_SHIFT - segments.as_ref().map_or(0, |segments| segments.shift(1));
+            let mut shift = match &segments {
+                Some(segments) => default.min(LEAST_SEGMENT_SHIFT + (segments.bits + 1) % 2),
+                None => default,
+            };
             while shift > 0 && !self.fits(id, step(shift)) {
                 shift -= shift.min(2);
             }
@@ -230,10 +270,10 @@ impl Emitter<'_> {
             match known.filter(|&known| self.fits(id, step(known))) {
                 Some(known) => shift = known,
                 None => {
-                    while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits(id, step(shift + 2)) {
+                    while coarse(shift) && shift + 2 <= most && self.fits(id, step(shift + 2)) {
                         shift += 2;
                     }
-                    while coarse(shift) && shift + 2 <= Limits::MAX_SHIFT && self.fits_in_parts(id, step(shift + 2)) {
+                    while coarse(shift) && shift + 2 <= most && self.fits_in_parts(id, step(shift + 2)) {
                         shift += 2;
                     }
                 }
@@ -540,12 +580,15 @@ impl Emitter<'_> {
     fn lookup(&mut self, id: PlanId, input: PlanId, function: &Function, rules: MapRules) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let bounds = self.bounds[operand.0 as usize];
-        let request =
-            TableRequest { map: id, function, rules, pre_step: self.scales.class(input).step, domain: bounds };
+        let pre_step = self.scales.class(input).step;
+        let shape = self.out.nodes[operand.0 as usize].shape.clone();
+        if let Some(known) = self.known_segments(id, pre_step, bounds) {
+            return self.by_segments(id, known, operand, 0, shape);
+        }
+        let request = TableRequest { map: id, function, rules, pre_step, domain: bounds };
         let table = self.function_table(&request)?;
         self.out.entries.push((table, EntriesOf::Class(self.scales.class_of(input))));
         let image = self.out.tables[table.0 as usize].image(bounds.0, bounds.1);
-        let shape = self.out.nodes[operand.0 as usize].shape.clone();
         self.emit_small(id, Op::Lookup { input: operand, table }, shape, image);
         Ok(())
     }
@@ -704,17 +747,36 @@ impl Emitter<'_> {
                 self.emit_requantized(id, id, op, shape, requantize);
             }
             Storage::Fused(map) => {
+                let shift = self.argument_shift(id, natural);
+                if let Some(known) = self.known_segments_of(id, map, natural, shift) {
+                    if self.scales.segments(map) == Some(Operand::Argument) {
+                        let tensor = self.argument(id, known, op, shape.clone(), shift);
+                        return self.by_segments(map, known, tensor, 0, shape);
+                    }
+                    let tensor = self.emit(node, op, shape.clone(), natural, (0, 0));
+                    return self.by_segments(map, known, tensor, shift, shape);
+                }
                 let requantize = self.requantize(id, Some(map), natural)?;
                 self.emit_requantized(id, map, op, shape, requantize);
             }
             Storage::ExactAnd { raw, maps } => {
                 let tensor = self.emit(node, op, shape.clone(), natural, (0, 0));
                 self.exact[id.0] = Some(Stored { tensor, step: natural });
+                let shift = self.argument_shift(id, natural);
                 // With a plain value at hand, functions look that up.
                 let targets = if raw { vec![None] } else { maps.into_iter().map(Some).collect() };
                 for map in targets {
-                    let requantize = self.requantize(id, map, natural)?;
+                    let segments = map.and_then(|map| Some((map, self.known_segments_of(id, map, natural, shift)?)));
                     let again = Op::Affine { operands: [tensor; 2], factors: [1, 0], constant: 0, requantize: None };
+                    if let Some((map, known)) = segments {
+                        let (operand, finer) = match self.scales.segments(map) {
+                            Some(Operand::Argument) => (self.argument(id, known, again, shape.clone(), shift), 0),
+                            _ => (tensor, shift),
+                        };
+                        self.by_segments(map, known, operand, finer, shape.clone())?;
+                        continue;
+                    }
+                    let requantize = self.requantize(id, map, natural)?;
                     self.emit_requantized(id, map.unwrap_or(id), again, shape.clone(), requantize);
                 }
             }
@@ -860,10 +922,10 @@ impl Emitter<'_> {
         (a.0.saturating_add(b.0).saturating_add(*constant), a.1.saturating_add(b.1).saturating_add(*constant))
     }
 
-    /// How accumulator `id` of step `natural` becomes the argument of the table of `map`, or of its own clamp.
-    fn requantize(&mut self, id: PlanId, map: Option<PlanId>, natural: f64) -> Result<Requantize, QuantizeError> {
+    /// Bits of accumulator `id` of step `natural` behind the point of its table's argument.
+    fn argument_shift(&self, id: PlanId, natural: f64) -> u32 {
         let wanted = self.scales.pre_step(id);
-        let shift = match (self.shifts[id.0], &self.plan.node(id).op) {
+        match (self.shifts[id.0], &self.plan.node(id).op) {
             (Some(shift), _) => shift,
             (None, PlanOp::Combine { .. }) => 0,
             // Neither has a product of matrices, whose table is long where the shift is even for the sake of few limbs.
@@ -873,11 +935,26 @@ impl Emitter<'_> {
             // A product has no factor to adjust: the largest even shift that does not lose precision.
             // The tolerance is for steps that were chosen to make it a power of two.
             (None, _) => (((wanted / natural).log2().max(0.0) + 1e-9) as u32 / 2 * 2).min(Limits::MAX_SHIFT),
+        }
+    }
+
+    /// The arguments of step `pre_step` that accumulator `id` has for a function with a table of its own steps.
+    fn argument_domain(&self, id: PlanId, pre_step: f64) -> (i64, i64) {
+        let Range { lo, hi } = match self.plan.node(id).op {
+            PlanOp::Combine { lattice: true, .. } => self.plan.node(id).range,
+            _ => self.scales.arguments(id),
         };
+        let (lo, hi) = ((lo / pre_step).floor() as i64, (hi / pre_step).ceil() as i64);
+        match self.plan.node(id).op {
+            PlanOp::Combine { lattice: true, .. } => (lo - 1, hi.max(0)),
+            _ => (lo, hi),
+        }
+    }
+
+    /// How accumulator `id` of step `natural` becomes the argument of the table of `map`, or of its own clamp.
+    fn requantize(&mut self, id: PlanId, map: Option<PlanId>, natural: f64) -> Result<Requantize, QuantizeError> {
+        let shift = self.argument_shift(id, natural);
         let pre_step = natural * f64::from(shift).exp2();
-        let range = self.scales.arguments(id);
-        let to_steps =
-            |range: super::plan::Range| ((range.lo / pre_step).floor() as i64, (range.hi / pre_step).ceil() as i64);
         let Some(map) = map else {
             let class = self.scales.class(id);
             // One more step on both sides: the ends of the clamp must be reached. Integers have no clamp but what
@@ -896,13 +973,12 @@ impl Emitter<'_> {
         let class = self.scales.class(map);
         let mut entries = EntriesOf::Class(self.scales.class_of(map));
         let domain = if matches!(self.plan.node(id).op, PlanOp::Combine { lattice: true, .. }) {
-            let (lo, hi) = to_steps(self.plan.node(id).range);
             entries = EntriesOf::Class(self.scales.class_of(id));
-            (lo - 1, hi.max(0))
+            self.argument_domain(id, pre_step)
         } else if function.keeps_steps() {
             // Powers of two, so that layers of different ranges still share the table.
             let limit = 1i64 << (self.scales.bits(map) + 3);
-            let (lo, hi) = to_steps(range);
+            let (lo, hi) = self.argument_domain(id, pre_step);
             let round = |v: i64| (v.unsigned_abs().next_power_of_two() as i64).min(limit);
             // Integers are not clamped to a class.
             let integer = self.plan.node(map).integer;
@@ -910,7 +986,7 @@ impl Emitter<'_> {
             (if lo < 0 { -round(lo) } else { 0 }.min(least), round(hi.max(1)).max(most))
         } else {
             entries = EntriesOf::Argument(map);
-            to_steps(range)
+            self.argument_domain(id, pre_step)
         };
         let table = self.function_table(&TableRequest { map, function, rules: *rules, pre_step, domain })?;
         self.out.entries.push((table, entries));
@@ -918,14 +994,7 @@ impl Emitter<'_> {
     }
 
     fn emit_requantized(&mut self, id: PlanId, result: PlanId, mut op: Op, shape: Vec<usize>, with: Requantize) {
-        match &mut op {
-            Op::Conv { requantize, .. }
-            | Op::Affine { requantize, .. }
-            | Op::Product { requantize, .. }
-            | Op::MatMul { requantize, .. }
-            | Op::Sum { requantize, .. } => *requantize = Some(with),
-            _ => unreachable!("only accumulating operators are requantized"),
-        }
+        requantized(&mut op, with);
         let bounds = self.out.tables[with.table.0 as usize].image(i64::MIN, i64::MAX);
         let step = self.scales.class(result).step;
         let mut node = self.plan.node(result).clone();
@@ -1063,6 +1132,114 @@ impl Emitter<'_> {
     }
 }
 
+// Functions by segments.
+impl Emitter<'_> {
+    /// The segments of the functions of an accumulator itself that alone read it.
+    fn segments_behind(&mut self, id: PlanId) -> Option<Rc<Segments>> {
+        let maps = match self.scales.storage(id).clone() {
+            Storage::Fused(map) => vec![map],
+            Storage::ExactAnd { raw: false, maps } => maps,
+            _ => return None,
+        };
+        let pre_step = self.scales.pre_step(id);
+        let own = maps.into_iter().map(|map| match self.scales.segments(map) {
+            Some(Operand::Accumulator) => self.known_segments_of(id, map, pre_step, 0),
+            _ => None,
+        });
+        let own: Option<Vec<usize>> = own.collect();
+        own?.into_iter().filter_map(|known| self.segments[known].segments.clone()).max_by_key(|own| own.bits)
+    }
+
+    /// Which segments serve a function of an accumulator of step `natural`, which has `2^shift` of it to an argument.
+    fn known_segments_of(&mut self, id: PlanId, map: PlanId, natural: f64, shift: u32) -> Option<usize> {
+        let pre_step = natural * f64::from(shift).exp2();
+        let domain = self.argument_domain(id, pre_step);
+        let known = self.known_segments(map, pre_step, domain)?;
+        let segments = self.segments[known].segments.as_ref().expect("it has segments");
+        (segments.shift(shift) < Limits::MAX_SHIFT).then_some(known)
+    }
+
+    /// Which segments serve a function of arguments of step `pre_step` in a domain, if it is to be computed by some and can be. What keeps
+    /// the steps of its argument has corners, and integers are exact.
+    fn known_segments(&mut self, map: PlanId, pre_step: f64, (lo, hi): (i64, i64)) -> Option<usize> {
+        let PlanOp::Map { function, .. } = &self.plan.node(map).op else { unreachable!("maps are maps") };
+        let free = !function.keeps_steps() && !self.plan.node(map).integer && !self.scales.is_exact_product(map);
+        let class = self.scales.class(map);
+        let long = |lo: i64, hi: i64| hi.abs_diff(lo) >= Limits::MAX_TABLE as u64 || i32::try_from(lo).is_err();
+        if self.scales.segments(map).is_none() || !free || long(lo, hi) || long(class.lo, class.hi) {
+            return None;
+        }
+        let same = |known: &KnownSegments| {
+            let PlanOp::Map { function: other, .. } = &self.plan.node(known.map).op else { return false };
+            let steps = (known.pre_step, known.domain) == (pre_step, (lo, hi));
+            steps && other == function && self.scales.class(known.map).step == class.step
+        };
+        let found = self.segments.iter().position(same).unwrap_or_else(|| {
+            let value = |argument: i64| function.evaluate(argument as f64 * pre_step) / class.step;
+            let segments = Segments::choose(value, lo, hi).map(Rc::new);
+            self.segments.push(KnownSegments { map, pre_step, domain: (lo, hi), segments, used: None });
+            self.segments.len() - 1
+        });
+        self.segments[found].segments.is_some().then_some(found)
+    }
+
+    /// The argument that a table would have: an accumulator less `shift` bits, in the domain of its segments.
+    fn argument(&mut self, id: PlanId, known: usize, mut op: Op, shape: Vec<usize>, shift: u32) -> TensorId {
+        let (lo, hi) = self.segments[known].domain;
+        let table = Table::new("clamp", lo, (lo..=hi).map(|argument| argument as i32).collect());
+        let table = self.store(table.expect("domains are not empty"));
+        requantized(&mut op, Requantize { shift, table });
+        self.auxiliary(id, op, shape, (lo, hi))
+    }
+
+    /// The small integers of a function: of an operand with `2^finer` integers to an argument, by segments.
+    fn by_segments(
+        &mut self,
+        map: PlanId,
+        known: usize,
+        operand: TensorId,
+        finer: u32,
+        shape: Vec<usize>,
+    ) -> Result<(), QuantizeError> {
+        let PlanOp::Map { function, rules, .. } = &self.plan.node(map).op else { unreachable!("maps are maps") };
+        let KnownSegments { domain, segments, used, .. } = &mut self.segments[known];
+        let segments = segments.clone().expect("it has segments");
+        let used = *used.get_or_insert_with(|| {
+            self.out.segmented.push(Segmented {
+                function: function.name(),
+                maps: Default::default(),
+                entries: domain.1.abs_diff(domain.0) as usize + 1,
+                segments: segments.count(),
+            });
+            self.out.segmented.len() - 1
+        });
+        self.out.segmented[used].maps.insert(map);
+        let [slope, offset] = segments.tables(&function.name()).map(|table| {
+            let bounds = table.image(i64::MIN, i64::MAX);
+            let table = self.store(table);
+            let requantize = Some(Requantize { shift: segments.shift(finer), table });
+            let op = Op::Affine { operands: [operand; 2], factors: [1, 0], constant: 0, requantize };
+            self.auxiliary(map, op, shape.clone(), bounds)
+        });
+        let product = Op::Product { operands: [slope, operand], requantize: None };
+        let product = self.auxiliary(map, product, shape.clone(), (0, 0));
+        let class = self.scales.class(map);
+        let (step, domain) = (class.step, (self.smallest(map, *rules), class.hi));
+        let request = TableRequest { map, function: &Function::Argument, rules: *rules, pre_step: step, domain };
+        let clamp = self.function_table(&request)?;
+        self.out.entries.push((clamp, EntriesOf::Class(self.scales.class_of(map))));
+        let op = segments.operators(finer, Operands { product, offset }, clamp);
+        self.emit_small(map, op, shape, domain);
+        Ok(())
+    }
+
+    /// The smallest integer that the table of a function may have.
+    fn smallest(&self, map: PlanId, rules: MapRules) -> i64 {
+        let class = self.scales.class(map);
+        rules.floor.map_or(class.lo, |floor| class.lo.max(i64::from(floor)))
+    }
+}
+
 /// A table to make: `function` of arguments of step `pre_step` in `domain`, for the result of `map`.
 struct TableRequest<'a> {
     map: PlanId,
@@ -1083,7 +1260,7 @@ impl Emitter<'_> {
             let remedy = if integer { "give integers of fewer bits" } else { "use fewer --bits" };
             return Err(self.too_large(map, "the domain of a table", remedy));
         }
-        let floor = rules.floor.map_or(class.lo, |floor| class.lo.max(i64::from(floor)));
+        let floor = self.smallest(map, rules);
         let value = |y: i64| {
             let value = function.evaluate(y as f64 * pre_step) / class.step;
             // Half up, as everywhere else; the clamp takes infinities in.

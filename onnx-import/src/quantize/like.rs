@@ -6,7 +6,8 @@
 use circuits::graph::{Op, Program};
 
 use super::{
-    calibrate, choose_bits, compile_at, fidelity, warnings, widths, Chosen, CompileReport, Compiled, QuantizeError,
+    calibrate, choose_bits, compile_at, fidelity, segments, warnings, widths, Chosen, CompileReport, Compiled,
+    QuantizeError,
 };
 use super::{check_options, default_shift, take, worst_nodes, QuantizeOptions};
 use crate::float::graph::{FloatGraph, FloatOp};
@@ -57,6 +58,7 @@ fn compile_constants_like(
     let report = CompileReport {
         bits,
         narrower: widths::report(&widths, &program, &steps.entries),
+        segmented: segments::report(&steps.segmented),
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: own.samples.len(),
         worst: worst_nodes(graph, &program, &origins, &own, options.worst_nodes)?,

@@ -33,6 +33,7 @@ mod ranges;
 mod repeated;
 mod rewrite;
 mod scales;
+mod segments;
 mod thresholds;
 mod widths;
 
@@ -215,6 +216,17 @@ pub struct NarrowerTable {
     pub entries: usize,
 }
 
+/// A function that is computed by segments, since its table would weigh more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentedFunction {
+    /// Name of the function.
+    pub function: String,
+    /// Number of the segments, each with a slope and an offset.
+    pub segments: usize,
+    /// Entries of the table that they take the place of.
+    pub entries: usize,
+}
+
 /// What the compiler chose and how well it does.
 #[derive(Clone, Debug)]
 pub struct CompileReport {
@@ -222,6 +234,8 @@ pub struct CompileReport {
     pub bits: u32,
     /// The tables that have fewer entries than so many bits ask for.
     pub narrower: Vec<NarrowerTable>,
+    /// The functions that are computed by segments.
+    pub segmented: Vec<SegmentedFunction>,
     /// The common shift.
     pub shift: u32,
     /// Samples used for calibration.
@@ -278,6 +292,7 @@ fn compile_constants(
     let report = CompileReport {
         bits,
         narrower: widths::report(&widths, &program, &steps.entries),
+        segmented: segments::report(&steps.segmented),
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: calibrated.samples.len(),
         worst,
@@ -340,6 +355,7 @@ fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOption
     let report = CompileReport {
         bits: FLOAT32_BITS,
         narrower: Vec::new(),
+        segmented: Vec::new(),
         shift: 0,
         calibration_samples: calibration.samples.len(),
         worst: Vec::new(),
@@ -378,6 +394,8 @@ struct Steps {
     shifts: Vec<Option<u32>>,
     /// What the entries of tables follow from.
     entries: Vec<(TableId, emit::EntriesOf)>,
+    /// What is computed by segments.
+    segmented: Vec<segments::Segmented>,
 }
 
 /// The first width that is good enough, or else the narrowest up to the [fallback](FALLBACK) beside which wider ones are hardly closer.
@@ -402,7 +420,7 @@ fn choose_bits(
             // good on a few samples, the cheapest is good by chance.
             return match (number, options.bits) {
                 (1.., Bits::Keeping(_)) => narrower(graph, calibration, options, chosen, tried),
-                _ => Ok(Chosen { tried, ..chosen }),
+                _ => by_segments(graph, calibration, options, Chosen { tried, ..chosen }),
             };
         }
         if fallback.as_ref().is_none_or(|(least, _)| bits <= FALLBACK && distance <= CLOSER * least) {
@@ -412,7 +430,20 @@ fn choose_bits(
     let (_, fallback) = fallback.expect("the narrowest width is tried, and good or a fallback");
     let chosen = tried.iter().position(|(width, _)| *width == fallback.widths.most()).expect("it was tried");
     tried[chosen..].rotate_left(1);
-    Ok(Chosen { tried, ..fallback })
+    by_segments(graph, calibration, options, Chosen { tried, ..fallback })
+}
+
+/// A program, with functions by segments where that is cheaper.
+fn by_segments(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+    chosen: Chosen,
+) -> Result<Chosen, QuantizeError> {
+    Ok(match segments::cheaper(graph, calibration, options, &chosen)? {
+        Some(cheaper) => Chosen { tried: chosen.tried.into_iter().chain(cheaper.tried).collect(), ..cheaper },
+        None => chosen,
+    })
 }
 
 /// The program of one width, and how close it is to the float model.
@@ -428,8 +459,8 @@ fn at_width(
     Ok((Chosen { widths, program, origins, steps, tried: Vec::new() }, fidelity))
 }
 
-/// The cheapest of the first good program and those that become of it: of one bit less, where that was left out, and where tables lose
-/// bits, from these widths on or from one bit more.
+/// The cheapest of the first good program and those that become of it: of one bit less, where that was left out, with functions by segments, and
+/// where tables lose bits, from these widths on or from one bit more.
 fn narrower(
     graph: &FloatGraph,
     calibration: &Calibration,
@@ -453,10 +484,20 @@ fn narrower(
         let more = at_width(graph, calibration, options, bits + 1).ok();
         wider = more.map(|(more, _)| more).filter(|more| accumulators_fit(&more.program));
     }
-    let starts = [Some(chosen.clone()), wider].into_iter().flatten().collect();
-    Ok(match widths::cheapest(graph, calibration, options, starts)? {
-        Some(cheaper) => Chosen { tried: tried.into_iter().chain(cheaper.tried).collect(), ..cheaper },
-        None => Chosen { tried, ..chosen },
+    let segmented = |chosen: &Chosen| segments::cheaper(graph, calibration, options, chosen);
+    let by_segments = segmented(&chosen)?;
+    let wider = match wider {
+        Some(wider) => Some(segmented(&wider)?.unwrap_or(wider)),
+        None => None,
+    };
+    let chosen = Chosen { tried, ..chosen };
+    let starts = [Some(chosen.clone()), by_segments.clone(), wider].into_iter().flatten().collect();
+    let narrowed = widths::cheapest(graph, calibration, options, starts)?;
+    let of = |chosen: &Chosen| widths::cost_of(&chosen.program);
+    let cheapest = narrowed.into_iter().chain(by_segments).min_by(|a, b| of(a).total_cmp(&of(b)));
+    Ok(match cheapest {
+        Some(cheaper) => Chosen { tried: chosen.tried.into_iter().chain(cheaper.tried).collect(), ..cheaper },
+        None => chosen,
     })
 }
 
@@ -537,8 +578,12 @@ fn compile_at(
         let Op::Input { lo, hi } = node.op else { unreachable!("ports of inputs name input nodes") };
         Bounds { lo: lo as f64 * node.scale, hi: hi as f64 * node.scale }
     })?;
-    let steps =
-        Steps { scales, shifts: std::mem::take(&mut emitted.shifts), entries: std::mem::take(&mut emitted.entries) };
+    let steps = Steps {
+        scales,
+        shifts: std::mem::take(&mut emitted.shifts),
+        entries: std::mem::take(&mut emitted.entries),
+        segmented: std::mem::take(&mut emitted.segmented),
+    };
     let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
     let input = |(number, port): (usize, &crate::float::graph::FloatPort)| {
         let tensor = emitted.inputs[&number];

@@ -15,6 +15,7 @@ use super::function::Function;
 use super::narrow;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
 use super::repeated::{self, Group};
+use super::segments::Operand;
 use super::widths::Widths;
 use super::InputStep;
 
@@ -173,6 +174,11 @@ impl Scales {
     pub(super) fn channel_steps(&self, plan: &Plan, input: PlanId) -> Vec<f64> {
         let sources = repeated::channel_sources(plan, input, self.is_loose_view(input));
         sources.into_iter().map(|source| source.map_or(1.0, |source| self.class(source).step)).collect()
+    }
+
+    /// What a function is computed by segments of, if it can be.
+    pub(super) fn segments(&self, map: PlanId) -> Option<Operand> {
+        self.widths.segments(map)
     }
 
     /// The step of the argument of an accumulator's table.

@@ -12,6 +12,7 @@ use circuits::layout::{cost, least_cost, LayoutOptions};
 use super::calibrate::Calibration;
 use super::emit::EntriesOf;
 use super::plan::PlanId;
+use super::segments::Operand;
 use super::{
     accumulators_fit, affordable, compile_at, fidelity, work, Chosen, NarrowerTable, QuantizeError, QuantizeOptions,
 };
@@ -35,6 +36,10 @@ pub(super) struct Widths {
     most: u32,
     fewer: BTreeMap<PlanId, u32>,
     coarser: BTreeMap<PlanId, u32>,
+    /// What functions are computed by segments of, where they can be.
+    segments: Option<Operand>,
+    /// The functions that are not.
+    spelled_out: BTreeSet<PlanId>,
 }
 
 impl Widths {
@@ -61,6 +66,23 @@ impl Widths {
     /// How many bits coarser the arguments of a function are than others.
     pub(super) fn coarser(&self, map: PlanId) -> u32 {
         self.coarser.get(&map).copied().unwrap_or(0)
+    }
+
+    /// What a function is computed by segments of, if it can be.
+    pub(super) fn segments(&self, map: PlanId) -> Option<Operand> {
+        self.segments.filter(|_| !self.spelled_out.contains(&map))
+    }
+
+    /// These with all functions by segments that can be computed so.
+    pub(super) fn by_segments(&self, of: Operand) -> Self {
+        Self { segments: Some(of), spelled_out: BTreeSet::new(), ..self.clone() }
+    }
+
+    /// These with tables for some functions.
+    pub(super) fn spelled_out(&self, maps: &BTreeSet<PlanId>) -> Self {
+        let mut widths = self.clone();
+        widths.spelled_out.extend(maps);
+        widths
     }
 
     /// These with one bit less for a group; `None` where it has no bits to lose.
@@ -112,16 +134,18 @@ fn groups(entries: &[(TableId, EntriesOf)]) -> Vec<Group> {
     groups
 }
 
-fn entries(program: &Program) -> usize {
+/// Entries of all tables of a program.
+pub(super) fn entries(program: &Program) -> usize {
     program.tables.iter().map(|table| table.values().len()).sum()
 }
 
-fn elements(program: &Program) -> usize {
+/// Elements of all tensors of a program.
+pub(super) fn elements(program: &Program) -> usize {
     program.nodes.iter().map(|node| node.elements()).sum()
 }
 
 /// What a proof of a program is expected to cost; infinitely much without a layout.
-fn cost_of(program: &Program) -> f64 {
+pub(super) fn cost_of(program: &Program) -> f64 {
     least_cost(program, &LayoutOptions::default(), cost::least_gas).unwrap_or(f64::INFINITY)
 }
 
