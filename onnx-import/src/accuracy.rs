@@ -48,6 +48,19 @@ impl Metric {
         }
     }
 
+    /// What it is, for people.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Argmax => "right classes (largest score)",
+            Self::Tokens => "right tokens (largest score)",
+            Self::Label => "right labels",
+            Self::Sigmoid => "right answers (score above 0.5)",
+            Self::Logit => "right answers (score above 0)",
+            Self::RSquared => "R²",
+            Self::MeanSquaredError => "mean squared error",
+        }
+    }
+
     /// The metric of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Argmax, Self::Tokens, Self::Label, Self::Sigmoid, Self::Logit, Self::RSquared, Self::MeanSquaredError]
@@ -268,6 +281,18 @@ impl Fidelity {
         measures.map(|measure| if measure.is_nan() { f64::INFINITY } else { measure }).fold(0.0, f64::max)
     }
 
+    /// The share of samples with the same decision: the same label, where outputs are labels, or else the same largest element.
+    pub fn same_decisions(&self) -> Option<f64> {
+        let labels = self.differences.iter().zip(&self.indices).filter(|(_, &index)| index);
+        labels.map(|(difference, _)| 1.0 - difference.wrong).reduce(f64::min).or(self.agreement)
+    }
+
+    /// The largest difference of an output that is neither a label nor an index, if there is one.
+    pub fn largest(&self) -> Option<f64> {
+        let reals = self.differences.iter().zip(&self.indices).filter(|(_, &index)| !index);
+        reals.map(|(difference, _)| difference.largest).reduce(f64::max)
+    }
+
     /// How much of the float model's accuracy the program keeps, 1 for all of it: the least of what is kept of the score and of
     /// every output. Of a share of right answers and of the inverse of a mean squared error that is the ratio, of R² what is
     /// not lost, of the outputs what the root mean square of the differences leaves of the range, and of labels the share
@@ -291,10 +316,21 @@ impl Fidelity {
 impl fmt::Display for Fidelity {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         if let Some((metric, float, integer)) = self.scores {
-            write!(f, "{} {float:.5} in float, {integer:.5} in integers; ", metric.name())?;
+            write!(f, "{}: {float:.5} in float, {integer:.5} in integers; ", metric.description())?;
         }
-        let largest = self.differences.iter().map(|difference| difference.largest).fold(0.0, f64::max);
-        write!(f, "largest difference {largest:.3e} on {} samples", self.samples)
+        if let Some(same) = self.same_decisions() {
+            write!(f, "{:.1} % of decisions are the same", 100.0 * same)?;
+            match self.flips {
+                Some(flips) => write!(f, ", {:.2} % of others are expected to differ; ", 100.0 * flips)?,
+                None => f.write_str("; ")?,
+            }
+        } else if let Some(explained) = self.explained {
+            write!(f, "{:.2} % of the variance of outputs is kept; ", 100.0 * explained)?;
+        }
+        match self.largest() {
+            Some(largest) => write!(f, "largest difference {largest:.3e} on {} samples", self.samples),
+            None => write!(f, "{} samples", self.samples),
+        }
     }
 }
 
@@ -647,6 +683,27 @@ mod tests {
             assert!(fidelity_of(scores, Some(0.995), 0.01, 0.0).is_good());
             assert!(!fidelity_of(scores, Some(0.99), 0.01, 0.0).is_good());
         }
+    }
+
+    #[test]
+    fn differences_of_labels_are_none_of_numbers() {
+        let scores = Some((Metric::Label, 0.8, 0.75));
+        let mut fidelity = Fidelity { flips: Some(0.001), ..fidelity_of(scores, None, 0.5, 0.125) };
+        fidelity.differences[1].largest = 7.0;
+        assert_eq!(fidelity.largest(), Some(0.5));
+        assert_eq!(
+            fidelity.to_string(),
+            "right labels: 0.80000 in float, 0.75000 in integers; 87.5 % of decisions are the same, 0.10 % of others are expected \
+             to differ; largest difference 5.000e-1 on 10 samples"
+        );
+        fidelity.indices = vec![true, true];
+        assert!(fidelity.largest().is_none() && fidelity.to_string().ends_with("; 10 samples"), "{fidelity}");
+        let real = Fidelity { explained: Some(0.999), ..fidelity_of(None, None, 0.5, 0.0) };
+        let real = Fidelity { indices: vec![false, false], ..real };
+        assert_eq!(
+            real.to_string(),
+            "99.90 % of the variance of outputs is kept; largest difference 5.000e-1 on 10 samples"
+        );
     }
 
     #[test]

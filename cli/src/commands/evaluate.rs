@@ -60,13 +60,14 @@ fn print_scores(printer: Printer, scored: &AccuracyReport) -> Outcome {
     let fidelity = &scored.fidelity;
     printer.field("samples", fidelity.samples)?;
     if let Some((metric, float, integer)) = fidelity.scores {
-        printer.field("float", format_args!("{float:.4} ({})", metric.name()))?;
+        printer.field("float", format_args!("{float:.4} ({})", metric.description()))?;
         printer.field("integer", format_args!("{integer:.4}"))?;
     }
-    if let Some(agreement) = fidelity.agreement {
-        printer.field("agreement", format_args!("{:.1} % have the same largest output", 100.0 * agreement))?;
+    if let Some(same) = fidelity.same_decisions() {
+        printer.field("agreement", format_args!("{:.1} % of decisions are those of the float model", 100.0 * same))?;
     }
-    for (output, difference) in fidelity.differences.iter().enumerate() {
+    let reals = fidelity.differences.iter().enumerate().filter(|(output, _)| !fidelity.indices[*output]);
+    for (output, difference) in reals {
         printer.field(
             "difference",
             format_args!(
@@ -83,15 +84,14 @@ fn print_scores(printer: Printer, scored: &AccuracyReport) -> Outcome {
 
 fn with_scores(report: Report, scored: &AccuracyReport) -> Report {
     let fidelity = &scored.fidelity;
-    let largest = fidelity.differences.iter().map(|difference| difference.largest).fold(0.0, f64::max);
     let scores = fidelity.scores;
     report
         .with("samples", fidelity.samples)
         .with("metric", scores.map(|(metric, ..)| metric.name()))
         .with("float_score", scores.map(|(_, float, _)| float))
         .with("integer_score", scores.map(|(.., integer)| integer))
-        .with("agreement", fidelity.agreement)
-        .with("largest_difference", largest)
+        .with("agreement", fidelity.same_decisions())
+        .with("largest_difference", fidelity.largest().unwrap_or(0.0))
         .with("clamped", scored.clamped)
 }
 

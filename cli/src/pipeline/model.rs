@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
-use circuits::graph::{Port, Program, ProgramError, Visibility};
+use circuits::graph::{Port, PortKind, Program, ProgramError, Visibility};
 use circuits::interface::{Direction, InterfacePort};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
@@ -417,7 +417,13 @@ pub(crate) fn print_differences(printer: Printer, compiled: &Compiled) -> Outcom
     let (program, report) = (&compiled.artifact.program, &compiled.report);
     let differences = report.tried.last().map_or(&[][..], |(_, fidelity)| &fidelity.differences);
     for (port, difference) in program.outputs.iter().zip(differences) {
-        printer.field("output", format_args!("{}: {difference}", port.name))?;
+        match port.kind {
+            PortKind::Index => {
+                let same = 100.0 * (1.0 - difference.wrong);
+                printer.field("output", format_args!("{}: {same:.1} % are the same", port.name))?;
+            }
+            _ => printer.field("output", format_args!("{}: {difference}", port.name))?,
+        }
     }
     for node in &report.worst {
         printer.field("worst node", format_args!("{}: {}", node.name, node.difference))?;

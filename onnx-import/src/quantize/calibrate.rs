@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::QuantizeError;
 use super::plan::Range;
-use super::ranges::{Observer, Ranges};
+use super::ranges::{Observer, Presumed, Ranges};
 use super::{InputStep, QuantizeOptions};
 use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{BinaryFunction, Element, FloatGraph, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
@@ -32,6 +32,8 @@ pub(super) struct Calibration {
     pub labels: Vec<Tensor>,
     /// Whether the samples are random because no file was given.
     pub random: bool,
+    /// Whether there is a single sample, of which ranges are presumed that reach further.
+    pub presumes: bool,
 }
 
 impl Calibration {
@@ -41,6 +43,9 @@ impl Calibration {
         for (node, observer) in graph.nodes.iter().zip(&self.observers) {
             let range = match node.op {
                 FloatOp::Input(_) | FloatOp::Constant(_) => observer.extremes(),
+                // One sample shows neither the rows that others pick nor how far a function goes that has bounds.
+                FloatOp::Gather { input, .. } if self.presumes && graph.constant(input).is_some() => ranges[input.0],
+                FloatOp::Unary { function, .. } if self.presumes && saturates(function) => image(&node.op),
                 _ if node.element != Element::Real => observer.extremes(),
                 // Where a square is cut off and the same value elsewhere is not, distances would shrink for far points.
                 FloatOp::Binary { function: BinaryFunction::Mul, operands: [a, b] } if a == b => {
@@ -55,9 +60,67 @@ impl Calibration {
     }
 }
 
+/// Which values are sums of products with weights, which may have any sign whatever one sample shows; but for those that something reads
+/// which is not defined for both signs.
+fn of_any_sign(graph: &FloatGraph) -> Vec<bool> {
+    let mut signed = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let constant = |value: ValueId| graph.constant(value).is_some();
+        signed[index] = match node.op {
+            FloatOp::MatMul(_, weights) | FloatOp::Conv { weights, .. } => constant(weights),
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } => signed[input.0],
+            FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => {
+                (signed[a.0] || signed[b.0]) && [a, b].iter().all(|&value| signed[value.0] || constant(value))
+            }
+            _ => false,
+        };
+    }
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        match node.op {
+            FloatOp::Binary { function: BinaryFunction::Div, operands: [_, divisor] } => signed[divisor.0] = false,
+            FloatOp::Binary { function: BinaryFunction::Pow, operands: [base, _] } => signed[base.0] = false,
+            FloatOp::Unary { input, function } if is_of_one_sign(function) => signed[input.0] = false,
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } => signed[input.0] &= signed[index],
+            _ => {}
+        }
+    }
+    signed
+}
+
+/// Whether an operator computes with the integers of a quantized model.
+fn is_quantized(op: &FloatOp) -> bool {
+    matches!(
+        op,
+        FloatOp::Quantize { .. }
+            | FloatOp::Dequantize { .. }
+            | FloatOp::QuantizedConv { .. }
+            | FloatOp::QuantizedConvTranspose { .. }
+            | FloatOp::QuantizedSoftmax { .. }
+            | FloatOp::QuantizedAverage { .. }
+            | FloatOp::QuantizedNormalize { .. }
+            | FloatOp::QuantizedAdd { .. }
+            | FloatOp::QuantizedMul { .. }
+            | FloatOp::QuantizedMatMul { .. }
+            | FloatOp::QuantizedMap { .. }
+            | FloatOp::QuantizedPairs { .. }
+    )
+}
+
+/// Whether a function is not defined for all numbers.
+fn is_of_one_sign(function: UnaryFunction) -> bool {
+    use UnaryFunction::{Acosh, Log, Power, Quotient, Reciprocal, Sqrt};
+    matches!(function, Log | Sqrt | Reciprocal | Quotient(_) | Power(_) | Acosh)
+}
+
 /// A range cut to what an operator can give.
 fn within(range: Range, image: Range) -> Range {
     Range { lo: range.lo.max(image.lo), hi: range.hi.min(image.hi) }
+}
+
+/// Whether a function has bounds by its nature.
+fn saturates(function: UnaryFunction) -> bool {
+    use UnaryFunction::{Erf, HardSigmoid, Sigmoid, Softsign, Tanh};
+    matches!(function, Sigmoid | HardSigmoid { .. } | Tanh | Erf | Softsign)
 }
 
 /// The values that an operator can give whatever its operands, where its form says so.
@@ -128,7 +191,8 @@ impl Taken {
     }
 }
 
-/// Runs the float model on the samples, or on random ones where no file was given.
+/// Runs the float model on the samples, or on random ones where no file was given. With `room` a single sample is no measure of what others
+/// may bring.
 ///
 /// # Errors
 /// Indices beyond what they select from; NaN computed by the model.
@@ -136,6 +200,7 @@ pub(super) fn calibrate(
     graph: &FloatGraph,
     samples: Option<Taken>,
     rule: Ranges,
+    room: bool,
 ) -> Result<Calibration, QuantizeError> {
     let random = samples.is_none();
     let random_samples = || Taken { inputs: random_inputs(graph, &InputSpec::of_graph(graph)), labels: vec![] };
@@ -167,16 +232,21 @@ pub(super) fn calibrate(
             return Err(failure);
         }
     }
+    // The ranges of quantized models are their own, whatever samples show.
+    let presumes = room && inputs.len() == 1 && !graph.nodes.iter().any(|node| is_quantized(&node.op));
+    if presumes {
+        for (observer, signed) in observers.iter_mut().zip(of_any_sign(graph)) {
+            observer.presume(if signed { Presumed::AnySign } else { Presumed::SameSign });
+        }
+    }
     let statistics = (0..graph.inputs.len())
         .map(|j| {
             let nullable = graph.inputs[j].nullable;
-            InputStatistics {
-                nullable,
-                ..InputStatistics::of(&inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>())
-            }
+            let samples = inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>();
+            InputStatistics { nullable, ..InputStatistics::of(&samples, presumes) }
         })
         .collect();
-    Ok(Calibration { observers, features, inputs: statistics, samples: inputs, outputs, labels, random })
+    Ok(Calibration { observers, features, inputs: statistics, samples: inputs, outputs, labels, random, presumes })
 }
 
 /// The graph, settled for the inputs whose elements may be missing: those that are named, and those of which samples have NaN.
@@ -275,9 +345,12 @@ impl InputStatistics {
         Range { lo: lo.min(seen.lo), hi: hi.max(seen.hi) }
     }
 
-    fn of(samples: &[&Tensor]) -> Self {
+    fn of(samples: &[&Tensor], presumes: bool) -> Self {
         let mut observer = Observer::default();
         samples.iter().for_each(|tensor| observer.observe(&tensor.data, Ranges::Extremes));
+        if presumes {
+            observer.presume(Presumed::SameSign);
+        }
         let range = observer.extremes();
         let largest = range.magnitude();
         let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();

@@ -43,7 +43,7 @@ fn compile_constants_like(
     let first = &*calibrate::settled(first, samples.as_ref(), options)?;
     let graph = &*calibrate::settled(graph, own_samples.as_ref(), options)?;
     check_form(first, graph)?;
-    let mut calibrated = calibrate::calibrate(first, samples, options.ranges)?;
+    let mut calibrated = calibrate::calibrate(first, samples, options.ranges, options.room)?;
     for (port, statistics) in first.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
@@ -52,7 +52,7 @@ fn compile_constants_like(
     let mut program = graft(program, &rounded)?;
     program.source_digest = graph.source_digest;
     // How good it is, is seen beside its own float model.
-    let own = calibrate::calibrate(graph, own_samples, options.ranges)?;
+    let own = calibrate::calibrate(graph, own_samples, options.ranges, options.room)?;
     let bits = widths.most();
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
     let report = CompileReport {

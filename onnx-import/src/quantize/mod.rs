@@ -145,6 +145,8 @@ pub struct QuantizeOptions {
     pub ports: BTreeMap<String, Visibility>,
     /// How the ranges of inner values are found.
     pub ranges: Ranges,
+    /// Whether ranges that a single sample shows reach further, for other samples; without it they fit that sample alone.
+    pub room: bool,
     /// Most samples of the calibration file that are used.
     pub calibration_limit: usize,
     /// How many of the worst nodes are reported; finding them takes further runs of the model and the program.
@@ -181,6 +183,7 @@ impl Default for QuantizeOptions {
             output: Visibility::Public,
             ports: BTreeMap::new(),
             ranges: Ranges::Extremes,
+            room: true,
             calibration_limit: 256,
             worst_nodes: 0,
             steps: BTreeMap::new(),
@@ -278,7 +281,7 @@ fn compile_constants(
     let samples = take(graph, calibration, options)?;
     let settled = calibrate::settled(graph, samples.as_ref(), options)?;
     let graph = &*settled;
-    let mut calibrated = calibrate::calibrate(graph, samples, options.ranges)?;
+    let mut calibrated = calibrate::calibrate(graph, samples, options.ranges, options.room)?;
     for (port, statistics) in graph.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }

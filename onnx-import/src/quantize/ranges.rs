@@ -14,7 +14,8 @@
 //! samples spread: with mean `μ` and deviation `σ` of the largest elements of the samples, a Gumbel distribution of these moments
 //! passes `μ + 4σ` once in about 300 samples. Where a few samples did not reach it, the range goes on to there; the more samples there
 //! are, the less room is added to what they show, and none from 64 on. Samples of many elements have extremes that hardly spread; a
-//! value that saturates by its nature, as a bounded sensor or a sigmoid does, has no spread at all.
+//! value that saturates by its nature, as a bounded sensor or a sigmoid does, has no spread at all. A single sample shows no spread: half of
+//! its extremes, where these are no integers, is [presumed](Observer::presume) to be one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,6 +76,8 @@ const CUTS_PER_HALVING: f64 = 8.0;
 const CUTS: u32 = 48;
 /// Deviations of the extremes of samples from their mean that a range has room for.
 const ROOM: f64 = 4.0;
+/// The deviation of the extremes of which there is one sample, as a part of them.
+const PRESUMED_DEVIATION: f64 = 0.5;
 /// So many samples show how far a value goes.
 const MANY_SAMPLES: f64 = 64.0;
 /// Part of its smallest magnitude that a range without zero keeps off it.
@@ -89,11 +92,23 @@ pub(super) struct Observer {
     ends: [Moments; 2],
     /// How many values fell into each bin; see [`bin`].
     bins: BTreeMap<i64, u64>,
+    /// What is presumed of further samples where there is only one.
+    presumed: Option<Presumed>,
+}
+
+/// What is presumed of the samples that were not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presumed {
+    /// Their values have the sign of those that were seen, if these have but one.
+    SameSign,
+    /// They may have any sign.
+    AnySign,
 }
 
 impl Default for Observer {
     fn default() -> Self {
-        Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY, ends: Default::default(), bins: BTreeMap::new() }
+        let bins = BTreeMap::new();
+        Self { lo: f64::INFINITY, hi: f64::NEG_INFINITY, ends: Default::default(), bins, presumed: None }
     }
 }
 
@@ -163,6 +178,14 @@ impl Observer {
         }
     }
 
+    /// Has ranges reach as if the extremes of samples deviated, of which there is only one.
+    pub(super) fn presume(&mut self, presumed: Presumed) {
+        // Integers, as labels, counts and pixels are, are what they are.
+        if self.lo <= self.hi && !(self.lo.fract() == 0.0 && self.hi.fract() == 0.0) {
+            self.presumed = Some(presumed);
+        }
+    }
+
     /// From the smallest value to the largest; `[0, 0]` where nothing finite was seen.
     pub(super) fn extremes(&self) -> Range {
         match self.lo > self.hi {
@@ -171,12 +194,19 @@ impl Observer {
         }
     }
 
-    /// The extremes, with room for what further samples may bring. The sign of a value that had but one is kept.
+    /// The extremes, with room for what further samples may bring. The sign of a value that had but one is kept, unless it is presumed to
+    /// have both.
     pub(super) fn reach(&self) -> Range {
         let Range { lo, hi } = self.extremes();
         let [lowest, highest] = self.ends;
-        let room = |ends: Moments| ROOM * (1.0 - (ends.count / MANY_SAMPLES).powi(2)).max(0.0) * ends.deviation();
+        let room = |ends: Moments| {
+            let deviation = self.presumed.map_or(ends.deviation(), |_| PRESUMED_DEVIATION * ends.mean.abs());
+            ROOM * (1.0 - (ends.count / MANY_SAMPLES).powi(2)).max(0.0) * deviation
+        };
         let further = Range { lo: lo.min(lowest.mean - room(lowest)), hi: hi.max(highest.mean + room(highest)) };
+        if self.presumed == Some(Presumed::AnySign) {
+            return further;
+        }
         Range {
             lo: if lo >= 0.0 { further.lo.max(LEAST_DISTANCE * lo) } else { further.lo },
             hi: if hi <= 0.0 { further.hi.min(LEAST_DISTANCE * hi) } else { further.hi },
@@ -287,6 +317,21 @@ mod tests {
         assert_eq!(range, seen);
         let (_, positive) = reach(&[&[0.1], &[5.0], &[2.0]]);
         assert!(positive.lo > 0.0 && positive.hi > 5.0, "{positive:?}");
+    }
+
+    #[test]
+    fn a_single_sample_is_presumed_to_deviate() {
+        let reach = |values: &[f64], presumed| {
+            let mut observer = observer(values);
+            observer.presume(presumed);
+            observer.reach()
+        };
+        let same = reach(&[1.5, 4.5], Presumed::SameSign);
+        assert!(same.lo == 0.75 && (13.0..=13.5).contains(&same.hi), "{same:?}");
+        let any = reach(&[4.5], Presumed::AnySign);
+        assert!((-4.5..=-4.0).contains(&any.lo) && (13.0..=13.5).contains(&any.hi), "{any:?}");
+        assert_eq!(reach(&[0.0, 255.0], Presumed::AnySign), Range { lo: 0.0, hi: 255.0 });
+        assert_eq!(reach(&[f64::NAN], Presumed::AnySign), Range { lo: 0.0, hi: 0.0 });
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn compile_graph(case: &Case, model: &[u8], graph: &FloatGraph, bits: u32) -> Re
     let inputs = case.inputs_of(model).ok_or("an input is no tensor")?;
     let batch = |tensor: &Tensor| Tensor::new([&[1], &tensor.shape[..]].concat(), tensor.data.to_vec());
     let samples = Samples::from_batches(inputs.iter().map(batch).collect());
-    let options = QuantizeOptions { bits: Bits::Fixed(bits), ..QuantizeOptions::default() };
+    let options = QuantizeOptions { bits: Bits::Fixed(bits), room: false, ..QuantizeOptions::default() };
     let program = compile(graph, Some(&samples), &options).map_err(|error| error.to_string())?.program;
     circuits::analysis::ranges(&program).map_err(|error| error.to_string())?;
     let inputs = quantize_inputs(&program, &inputs).map_err(|error| error.to_string())?.values;
