@@ -1646,23 +1646,3 @@ fn functions_that_grow_have_room_beyond_the_samples() {
     }
     assert!(difference < 0.02 * largest, "{difference} of {largest}");
 }
-
-#[test]
-fn one_sample_leaves_room_for_others() {
-    let mut b = Builder::new();
-    let x = b.input(&[1, 4], Element::Real);
-    let inner = b.dense(x, 4, 8);
-    let bent = b.unary(inner, UnaryFunction::Relu);
-    let outer = b.dense(bent, 8, 2);
-    let share = b.unary(outer, UnaryFunction::Sigmoid);
-    b.output(outer);
-    let graph = b.finish(share);
-    let one = Samples::from_batches(vec![Tensor::new(vec![1, 1, 4], vec![0.5, -0.5, 0.75, -0.25])]);
-    let others = Samples::from_batches(vec![Numbers(5).tensor(&[SAMPLES, 1, 4])]);
-    let error = |room| {
-        let options = QuantizeOptions { bits: Bits::Fixed(10), room, ..QuantizeOptions::default() };
-        error_of(&graph, &compile(&graph, Some(&one), &options).unwrap(), &others)
-    };
-    let roomy = error(true);
-    assert!(roomy < 0.05, "{roomy}");
-}
