@@ -1292,8 +1292,16 @@ fn wide_maximum(window: [i64; 3], maximum: i64, operands: [i64; 3]) -> Violation
     let row: Vec<_> = window.iter().chain(&[0, 1, 2]).copied().collect();
     let victim = Victim::new(targets::wide_maximum(), &[&row]);
     let mut assignment = victim.assignment();
-    let first = victim.public()[0];
-    for (head, operand) in (first..).step_by(3).zip(operands) {
+    let home = victim.public()[0];
+    assignment.set(A::Value(0), home, far(maximum));
+    let copies = &victim.system.skeleton.copies;
+    let first = copies.iter().find_map(|&(from, to)| match (from, to) {
+        (Cell::Advice(A::Value(0), first), Cell::Advice(A::Value(0), row)) if row as usize == home => {
+            Some(first as usize)
+        }
+        _ => None,
+    });
+    for (head, operand) in (first.expect("it is a copy")..).step_by(3).zip(operands) {
         assignment.set(A::Value(0), head, far(maximum));
         assignment.set(A::Pre(0), head, far(operand));
         let difference = far(maximum) - far(operand);

@@ -284,7 +284,7 @@ impl<'a> Builder<'a> {
 
     /// Rows for the elements of a tensor in the arrangement that its consumer asked for, or one after the other; returns
     /// the block, the places of the elements, and the other places of the block's first physical rows.
-    fn allocate(&mut self, tensor: TensorId, stride: usize) -> (Block, Vec<Place>, Vec<Place>) {
+    pub(super) fn allocate(&mut self, tensor: TensorId, stride: usize) -> (Block, Vec<Place>, Vec<Place>) {
         let elements = self.program.node(tensor).elements();
         let units = self.rows.units();
         let addresses = match self.arrangements.get(&tensor) {
@@ -493,11 +493,10 @@ impl<'a> Builder<'a> {
         let windows = self.windows(input);
         let length = windows[0].len();
         let interval = self.ranges[input.0 as usize].value;
-        if self.is_wide_maximum(input) {
+        let Ok(bits) = self.difference_bits(node, interval) else {
             self.wide_maximum(tensor, windows, 128 - interval.width().leading_zeros());
             return Ok(());
-        }
-        let bits = self.difference_bits(node, interval)?;
+        };
         let tag = self.tables.limb(bits);
         let (block, places, _) = self.allocate(tensor, length);
         for logical in 0..block.logical {

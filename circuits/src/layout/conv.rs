@@ -381,7 +381,6 @@ impl Builder<'_> {
             | Op::RoundSignificant { .. }
             | Op::Steps { .. }
             | Op::Quotient { .. } => false,
-            Op::Max { input } => !self.is_wide_maximum(input),
             Op::MatMul { .. } => self.is_wide_product(source),
             _ => true,
         };

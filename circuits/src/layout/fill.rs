@@ -89,8 +89,8 @@ pub(super) enum Fill {
     Sum { windows: Vec<Vec<Element>>, factor: i64, places: Vec<Place>, finish: Finish },
     /// Running maxima, the last operand at the bottom.
     Maximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
-    /// Maxima, the differences from them and their limbs.
-    WideMaximum { windows: Vec<Vec<Element>>, chain: u32, places: Vec<Place> },
+    /// Maxima and, for each of their operands, the difference and its limbs.
+    WideMaximum { windows: Vec<Vec<Element>>, chain: u32, heads: Vec<Place> },
     /// Bits and distances of an arg max, from the row above the first operand down.
     ArgMaximum { windows: Vec<Vec<Element>>, places: Vec<Place> },
     /// Quotients, their remainders and limbs.
@@ -250,13 +250,13 @@ impl Filler<'_> {
                     self.maximum(window, place);
                 }
             }
-            Fill::WideMaximum { windows, chain, places } => {
-                for (window, &place) in windows.iter().zip(places) {
+            Fill::WideMaximum { windows, chain, heads } => {
+                for (window, heads) in windows.iter().zip(heads.chunks(windows[0].len())) {
                     let values: Vec<i64> = window.iter().map(|&element| self.element(element)).collect();
                     let maximum = *values.iter().max().expect("windows are not empty");
-                    self.value(place.below(1), maximum);
-                    for (first, value) in (2..).step_by(1 + *chain as usize).zip(values) {
-                        self.range_chain(place.below(first), maximum - value, *chain);
+                    for (&head, value) in heads.iter().zip(values) {
+                        self.value(head, maximum);
+                        self.range_chain(head.below(1), maximum - value, *chain);
                     }
                 }
             }

@@ -4,46 +4,40 @@ use super::builder::{range_rows, Builder};
 use super::fill::{Element, Fill};
 use super::rows::{Lane, Place, RowForm};
 use super::scalar::{Operand, Previous, ScalarRef};
-use super::tables::MAX_LIMB;
 use crate::graph::TensorId;
 
 impl Builder<'_> {
-    /// Whether the differences of a tensor's elements take more bits than a limb's table has.
-    pub(super) fn is_wide_maximum(&self, input: TensorId) -> bool {
-        self.ranges[input.0 as usize].value.width() >= 1 << MAX_LIMB
-    }
-
-    /// M-MAX-WIDE: the maximum is not below any operand, and the product of the differences is zero.
+    /// M-MAX-WIDE: the maximum `x` is not below any operand, and the product of the differences is zero. For each operand `v`
     ///
     /// | row | `value`, `pre` | form |
     /// | --- | --- | --- |
-    /// | 0 | the product of all `d`, – | looked up as zero |
-    /// | 1 | `x`, the first operand `v` | `x − v = d` |
-    /// | 2 … | limbs of `d` | see [`Builder::range_chains`] |
-    /// | then … | the same for each further operand; `x` is a copy | |
+    /// | 0 | `x`, `v` | `x − v = d` |
+    /// | 1 … | limbs of `d` | see [`Builder::range_chains`] |
+    ///
+    /// and for the element the row `x`, `Π d`, whose form is `pre = 0`.
     pub(super) fn wide_maximum(&mut self, tensor: TensorId, windows: Vec<Vec<Element>>, bits: u32) {
-        let chain = range_rows(bits);
-        let length = windows[0].len() as u32;
-        let chains = self.chains(windows.len(), (1 + length * (1 + chain)) as usize);
+        let (chain, length) = (range_rows(bits), windows[0].len());
+        let chains = self.chains(windows.len() * length, 1 + chain as usize);
         let block = chains.block();
         let difference = RowForm { value: 1, pre: -1, next_pre: -1, pointwise: true, ..RowForm::default() };
-        for step in (0..length).map(|index| 1 + index * (1 + chain)) {
-            self.rows.set_forms(block.rows(step), &difference);
-            self.range_chains(block, step + 1, chain);
-        }
-        let places: Vec<_> = (0..windows.len()).map(|slot| chains.place(slot)).collect();
-        for (window, &place) in windows.iter().zip(&places) {
-            (1..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
-            let heads = (0..length).map(|index| place.below(1 + index * (1 + chain)));
-            for (&element, head) in window.iter().zip(heads.clone()) {
+        self.rows.set_forms(block.rows(0), &difference);
+        self.range_chains(block, 1, chain);
+        let heads: Vec<_> = (0..windows.len() * length).map(|slot| chains.place(slot)).collect();
+        let (block, places, _) = self.allocate(tensor, 1);
+        self.rows.set_forms(block.rows(0), &RowForm { pre: 1, pointwise: true, ..RowForm::default() });
+        for ((window, heads), &place) in windows.iter().zip(heads.chunks(length)).zip(&places) {
+            for (&element, &head) in window.iter().zip(heads) {
+                (0..=chain).for_each(|step| self.rows.set_lane(head.below(step), Lane::Pinned));
                 self.copies.push((self.element_cell(element), head.pre()));
             }
-            self.copies.extend(heads.clone().skip(1).map(|head| (place.below(1).value(), head.value())));
-            let product = self.product_of(heads.map(|head| head.below(1)));
-            self.copies.push((product.cell(), place.value()));
+            let copies = heads[1..].iter().chain([&place]);
+            self.copies.extend(copies.map(|copy| (heads[0].value(), copy.value())));
+            self.rows.set_lane(place, Lane::Pinned);
+            let product = self.product_of(heads.iter().map(|head| head.below(1)));
+            self.copies.push((product.cell(), place.pre()));
         }
-        self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
-        self.fills.push(Fill::WideMaximum { windows, chain, places });
+        self.fills.push(Fill::WideMaximum { windows, chain, heads });
+        self.fills.push(Fill::Elements { tensor, places, input: false });
     }
 
     /// A chain of scalar rows that multiplies the `pre` of some places.
