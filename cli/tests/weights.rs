@@ -128,6 +128,61 @@ fn published_families_give_the_key() {
     zkinfer(&["verify-key", &program, "--vk", &vk]).done();
 }
 
+/// Tables of which some have fewer bits than others (`--accuracy`) are public, and those of a family are the same for all of its weights.
+#[test]
+fn programs_of_mixed_widths_are_proved_under_one_key() {
+    const SIZE: usize = 8;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| text(&folder.path().join(name));
+    let number = |i: usize| ((i * 7919 + 104_729) * 31 % 997) as f32 / 498.5 - 1.0;
+    let weights = |factor: f32| {
+        [0, 1, 2].map(|layer| (0..SIZE * SIZE).map(|i| factor * number(layer * SIZE * SIZE + i)).collect::<Vec<f32>>())
+    };
+    for (name, factor) in [("first.onnx", 1.0), ("tuned.onnx", 0.96875)] {
+        fs::write(file(name), onnx::powers(SIZE, &weights(factor))).expect("writable");
+    }
+    let rows =
+        (0..64).map(|row| (0..SIZE).map(|i| number(5000 + row * SIZE + i).to_string()).collect::<Vec<_>>().join(","));
+    fs::write(file("samples.csv"), rows.collect::<Vec<_>>().join("\n") + "\n").expect("writable");
+    let [first, tuned, samples, program] = ["first.onnx", "tuned.onnx", "samples.csv", "program.zki"].map(&file);
+    let accuracy = ["--calibration", &samples, "--accuracy", "0.9999"];
+    let narrowed = |arguments: &[&str]| {
+        let report = zkinfer(&[&["compile"], arguments, &accuracy, &["--json"]].concat()).done().json();
+        let report = &report["quantization"];
+        let narrower = report["narrower"].as_array().expect("a list").clone();
+        assert!(!narrower.is_empty() && report["bits"].as_u64() > Some(8), "{report}");
+        narrower
+    };
+    let judged = |proof: &str, more: &[&str]| {
+        let (vk, proof) = (file(&format!("{proof}/model.vk")), file(&format!("{proof}/proof.zkp")));
+        zkinfer(&[&["verify", "--vk", &vk, "--proof", &proof], more].concat()).done();
+    };
+    let proved = |model: &str, out: &str, more: &[&str]| {
+        let out = file(out);
+        zkinfer(&[&["prove", model, "--input", &samples, "-o", &out], more].concat()).done();
+    };
+
+    let of_public = narrowed(&[&first, "-o", &program]);
+    proved(&first, "public", &accuracy);
+    judged("public", &[]);
+    let vk = file("public/model.vk");
+    zkinfer(&[&["verify-key", &first, "--vk", &vk], &accuracy[..]].concat()).done();
+
+    proved(&first, "one", &[&accuracy[..], &["--weights", "private"]].concat());
+    let [pk, own, family, again, secret] =
+        ["one/model.pk", "one/program.zki", "family.zki", "tuned.zkr", "tuned.zkr.weights"].map(&file);
+    zkinfer(&["model", "family", &own, "-o", &family]).done();
+    let of_tuned = narrowed(&[&tuned, "--like", &first, "-o", &program, "--weights", "private"]);
+    assert_eq!(of_tuned, of_public, "the same tables lose bits");
+    zkinfer(&["model", "register", &program, "--key", &pk, "-o", &again]).done();
+    proved(&program, "two", &["--weights", &secret]);
+    let keys = ["one/model.vk", "two/model.vk"].map(|name| fs::read(file(name)).expect("it is there"));
+    assert_eq!(keys[0], keys[1], "one key for all weights");
+    judged("one", &[]);
+    judged("two", &["--model", &again]);
+    zkinfer(&["verify-key", &family, "--vk", &file("two/model.vk")]).done();
+}
+
 /// The digests of a model and of its data would confirm a guess of them.
 #[test]
 fn published_families_name_no_files() {

@@ -93,6 +93,24 @@ pub fn layer(input: &str, output: &str, [rows, columns]: [usize; 2], weights: &[
     ])
 }
 
+/// `y = silu((x · w0)³ · w1) · w2` with square weights: functions of it need more arguments than sums need levels.
+pub fn powers(size: usize, weights: &[Vec<f32>; 3]) -> Vec<u8> {
+    let matrix = |index: usize| bytes(5, &floats(&format!("w{index}"), &[size, size], &weights[index]));
+    model(&[
+        bytes(1, &node("MatMul", &["x", "w0"], "first")),
+        bytes(1, &node("Pow", &["first", "three"], "cubes")),
+        bytes(1, &node("MatMul", &["cubes", "w1"], "second")),
+        bytes(1, &node("Sigmoid", &["second"], "gate")),
+        bytes(1, &node("Mul", &["second", "gate"], "gated")),
+        bytes(1, &node("MatMul", &["gated", "w2"], "y")),
+        bytes(2, b"powers"),
+        (0..3).flat_map(matrix).collect(),
+        bytes(5, &floats("three", &[], &[3.0])),
+        bytes(11, &port("x", &[1, size])),
+        bytes(12, &port("y", &[1, size])),
+    ])
+}
+
 /// `y = max(0, x · weights)` for `x` with axes of which some are left open; the weights `[rows, columns]`.
 pub fn open_layer(axes: &[&str], [rows, columns]: [usize; 2], weights: &[f32]) -> Vec<u8> {
     model(&[
