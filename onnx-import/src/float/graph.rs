@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::curves::Curve;
 use super::float32::Float32Graph;
 use super::quantized::{
     IntegerRule, QuantizedAverage, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum,
@@ -309,6 +310,13 @@ pub enum FloatOp {
         input: ValueId,
         /// function
         function: UnaryFunction,
+    },
+    /// A function of one value that has no short form.
+    Curve {
+        /// operand
+        input: ValueId,
+        /// function of each element
+        curve: Arc<Curve>,
     },
     /// A function of two values, with broadcasting.
     Binary {

@@ -1,5 +1,6 @@
 //! The float graph: what a model means before quantization.
 
+pub mod curves;
 pub mod evaluate;
 pub mod float32;
 mod functions;

@@ -28,6 +28,7 @@ impl FloatOp {
             | Self::MaxPool { input, .. }
             | Self::AveragePool { input, .. }
             | Self::Unary { input, .. }
+            | Self::Curve { input, .. }
             | Self::Reduce { input, .. }
             | Self::ArgExtremum { input, .. }
             | Self::TopIndices { input, .. }

@@ -5,6 +5,7 @@
 
 mod common;
 mod comparisons;
+mod curves;
 mod dead;
 mod differences;
 mod extremum;
@@ -24,6 +25,7 @@ mod views;
 use crate::float::graph::FloatGraph;
 
 pub(crate) use comparisons::{compare_by_trees, compared_inputs};
+pub(crate) use curves::draw;
 pub(crate) use finite::check_finite;
 pub(crate) use mask::NEGLIGIBLE;
 pub(crate) use missing::{may_be_missing, settle, Unsettled};

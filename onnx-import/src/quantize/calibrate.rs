@@ -274,7 +274,10 @@ pub(super) fn settled<'a>(
             return Err(QuantizeError::Missing { input: name.clone() });
         }
     }
-    let settled = passes::settle(graph, &nullable);
+    let settled = match passes::draw(graph, samples.map_or(&[], |samples| &samples.inputs), &nullable) {
+        Cow::Borrowed(graph) => passes::settle(graph, &nullable),
+        Cow::Owned(graph) => passes::settle(&graph, &nullable).map(|settled| Cow::Owned(settled.into_owned())),
+    };
     let settled = settled.map_err(|Unsettled { node, input }| QuantizeError::Unsettled { node, input })?;
     Ok(compared(settled, samples, &nullable, options))
 }

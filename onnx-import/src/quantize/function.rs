@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::float::curves::Curve;
 use crate::float::graph::{BinaryFunction, UnaryFunction};
 
 /// A function of one real, as an expression. Equal functions of a program share one table.
@@ -17,6 +18,8 @@ pub(super) enum Function {
     Binary(BinaryFunction, Arc<Function>, Arc<Function>),
     /// `condition ? then : otherwise`, all functions of the same argument.
     Select(Arc<Function>, Arc<Function>, Arc<Function>),
+    /// A function without a short form of a function.
+    Curve(Arc<Curve>, Arc<Function>),
 }
 
 impl Function {
@@ -44,6 +47,7 @@ impl Function {
                     otherwise.evaluate(v)
                 }
             }
+            Self::Curve(curve, inner) => curve.evaluate(inner.evaluate(v)),
         }
     }
 
@@ -54,6 +58,18 @@ impl Function {
             Self::Unary(_, inner) => 1 + inner.size(),
             Self::Binary(_, a, b) => 1 + a.size() + b.size(),
             Self::Select(a, b, c) => 1 + a.size() + b.size() + c.size(),
+            Self::Curve(_, inner) => 1 + inner.size(),
+        }
+    }
+
+    /// Whether it has no short form, as a function of a feature by the steps of the model.
+    pub(super) fn has_curve(&self) -> bool {
+        match self {
+            Self::Argument | Self::Constant(_) => false,
+            Self::Unary(_, inner) => inner.has_curve(),
+            Self::Binary(_, a, b) => a.has_curve() || b.has_curve(),
+            Self::Select(a, b, c) => [a, b, c].into_iter().any(|part| part.has_curve()),
+            Self::Curve(..) => true,
         }
     }
 
@@ -74,6 +90,7 @@ impl Function {
                 divides || a.divides(floors) || b.divides(floors)
             }
             Self::Select(a, b, c) => [a, b, c].into_iter().any(|part| part.divides(floors)),
+            Self::Curve(_, inner) => inner.divides(floors),
         }
     }
 
@@ -86,6 +103,7 @@ impl Function {
             Self::Unary(function, of) => Self::Unary(*function, wrap(of)),
             Self::Binary(function, a, b) => Self::Binary(*function, wrap(a), wrap(b)),
             Self::Select(condition, then, otherwise) => Self::Select(wrap(condition), wrap(then), wrap(otherwise)),
+            Self::Curve(curve, of) => Self::Curve(Arc::clone(curve), wrap(of)),
         }
     }
 
@@ -114,7 +132,7 @@ impl Function {
                     _ => return None,
                 }
             }
-            Self::Select(..) => return None,
+            Self::Select(..) | Self::Curve(..) => return None,
         };
         (affine.0.is_finite() && affine.1.is_finite()).then_some(affine)
     }
@@ -159,7 +177,7 @@ impl Function {
                 }
                 _ => false,
             },
-            Self::Select(..) => false,
+            Self::Select(..) | Self::Curve(..) => false,
         }
     }
 
@@ -180,7 +198,7 @@ impl Function {
                     && a.has_unit_slopes()
                     && b.has_unit_slopes()
             }
-            Self::Select(..) => false,
+            Self::Select(..) | Self::Curve(..) => false,
         }
     }
 
@@ -228,7 +246,7 @@ impl Function {
                     && a.is_monotone()
                     && b.is_monotone()
             }
-            Self::Select(..) => false,
+            Self::Select(..) | Self::Curve(..) => false,
         }
     }
 
@@ -253,6 +271,7 @@ impl Function {
             Self::Binary(function, a, b) => {
                 format!("{}({},{})", format!("{function:?}").to_lowercase(), a.name(), b.name())
             }
+            Self::Curve(_, inner) => format!("curve({})", inner.name()),
             Self::Select(condition, a, b) => format!("select({},{},{})", condition.name(), a.name(), b.name()),
         }
     }

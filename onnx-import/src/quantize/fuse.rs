@@ -63,7 +63,12 @@ impl Fusion {
 fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Vec<Choice> {
     // Whether something is missing is asked of inputs alone, and no function of numbers.
     let asks = matches!(node.op, FloatOp::Unary { function: UnaryFunction::IsNan, .. });
-    if asks || !matches!(node.op, FloatOp::Unary { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }) {
+    if asks
+        || !matches!(
+            node.op,
+            FloatOp::Unary { .. } | FloatOp::Curve { .. } | FloatOp::Binary { .. } | FloatOp::Select { .. }
+        )
+    {
         return Vec::new();
     }
     let lists = node.op.operands().into_iter().map(|operand| options(graph, node, operand, known));
@@ -75,6 +80,7 @@ fn choices_of(graph: &FloatGraph, node: &FloatNode, known: &[Vec<Choice>]) -> Ve
         let part = |i: usize| Arc::new(parts[i].0.clone());
         let function = match &node.op {
             FloatOp::Unary { function, .. } => Function::Unary(*function, part(0)),
+            FloatOp::Curve { curve, .. } => Function::Curve(Arc::clone(curve), part(0)),
             FloatOp::Binary { function, .. } => Function::Binary(*function, part(0), part(1)),
             _ => Function::Select(part(0), part(1), part(2)),
         };

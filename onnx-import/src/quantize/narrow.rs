@@ -17,6 +17,7 @@ use circuits::graph::{ConvGeometry, Op, Requantize, Table, ViewElement};
 
 use super::calibrate::Calibration;
 use super::emit::Emitter;
+use super::function::Function;
 use super::plan::{element, Plan, PlanId, PlanNode, PlanOp, Range};
 use crate::float::graph::Tensor;
 
@@ -50,9 +51,14 @@ pub(super) fn narrow(plan: &mut Plan, calibration: &Calibration, bits: u32) {
             continue;
         }
         let layers: Vec<_> = order.iter().copied().filter(|&layer| reads_features(plan, layer, id)).collect();
+        let maps: Vec<_> = order.iter().filter_map(|&map| Some((map, feature_of(plan, map, id)?))).collect();
         let samples: Vec<_> = calibration.samples.iter().map(|tensors| &tensors[port]).collect();
-        if let (false, Some(features)) = (layers.is_empty(), Features::of(&samples, fills.as_deref(), bits)) {
+        if layers.is_empty() && maps.is_empty() {
+            continue;
+        }
+        if let Some(features) = Features::of(&samples, fills.as_deref(), bits) {
             features.narrow(plan, id, &layers);
+            maps.into_iter().for_each(|(map, feature)| features.narrow_argument(plan, id, map, feature));
         }
     }
 }
@@ -69,8 +75,26 @@ fn features_of(plan: &Plan, id: PlanId) -> Option<(usize, Option<Vec<f64>>)> {
     }
 }
 
-/// The elements of its operand that each channel of a layer reads, where each reads one element of `input` or a zero.
-fn channels(plan: &Plan, layer: PlanId, input: PlanId) -> Option<Vec<Option<usize>>> {
+/// What a channel of a layer reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Channel {
+    /// An element of the input.
+    Feature(usize),
+    /// An element of another node, such as the leaves of trees beside a linear model, or a zero.
+    Other(ViewElement),
+}
+
+impl Channel {
+    fn feature(&self) -> Option<usize> {
+        match self {
+            Self::Feature(feature) => Some(*feature),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// What each channel of a layer reads, where some read elements of `input`.
+fn channels(plan: &Plan, layer: PlanId, input: PlanId) -> Option<Vec<Channel>> {
     let PlanOp::Linear { input: read, geometry, .. } = &plan.node(layer).op else { return None };
     let operand = plan.node(*read);
     let pointwise = ConvGeometry { groups: 1, ..*geometry } == ConvGeometry::POINTWISE;
@@ -78,11 +102,13 @@ fn channels(plan: &Plan, layer: PlanId, input: PlanId) -> Option<Vec<Option<usiz
         return None;
     }
     match &operand.op {
-        _ if *read == input => Some((0..operand.elements()).map(Some).collect()),
-        PlanOp::View { sources, map } if sources[..] == [input] => {
-            let entry = |entry: &ViewElement| match entry {
-                ViewElement::Zero => None,
-                ViewElement::Element { index, .. } => Some(*index as usize),
+        _ if *read == input => Some((0..operand.elements()).map(Channel::Feature).collect()),
+        PlanOp::View { sources, map } if sources.contains(&input) => {
+            let entry = |entry: &ViewElement| match *entry {
+                ViewElement::Element { source, index } if sources[source as usize] == input => {
+                    Channel::Feature(index as usize)
+                }
+                entry => Channel::Other(entry),
             };
             Some(map.iter().map(entry).collect())
         }
@@ -90,9 +116,21 @@ fn channels(plan: &Plan, layer: PlanId, input: PlanId) -> Option<Vec<Option<usiz
     }
 }
 
+/// The feature that a [curve](Function::has_curve) is a function of.
+fn feature_of(plan: &Plan, map: PlanId, input: PlanId) -> Option<usize> {
+    let PlanOp::Map { input: view, function, .. } = &plan.node(map).op else { return None };
+    match &plan.node(*view).op {
+        PlanOp::View { sources, map } if sources[..] == [input] && function.has_curve() => match map[..] {
+            [ViewElement::Element { index, .. }] => Some(index as usize),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn reads_features(plan: &Plan, layer: PlanId, input: PlanId) -> bool {
     let PlanOp::Linear { input: operand, .. } = plan.node(layer).op else { return false };
-    let reads = operand == input || plan.node(operand).op.operands() == [input];
+    let reads = operand == input || plan.node(operand).op.operands().contains(&input);
     reads && channels(plan, layer, input).is_some()
 }
 
@@ -136,7 +174,7 @@ impl Features {
         let read: Vec<_> =
             layers.iter().map(|&layer| channels(plan, layer, input).expect("layers were chosen so")).collect();
         let mut used = vec![false; self.ranges.len()];
-        read.iter().flatten().flatten().for_each(|&feature| used[feature] = true);
+        read.iter().flatten().filter_map(Channel::feature).for_each(|feature| used[feature] = true);
         let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for feature in (0..used.len()).filter(|&feature| used[feature]) {
             // Positive numbers are ordered as their bits are.
@@ -155,6 +193,17 @@ impl Features {
         }
     }
 
+    /// Makes the function of one feature one of the narrowed feature, whose table has an entry for each of its levels.
+    fn narrow_argument(&self, plan: &mut Plan, input: PlanId, map: PlanId, feature: usize) {
+        let narrowed = self.group(plan, input, &[feature], self.resolutions[feature]);
+        let PlanOp::Map { input: view, function, rules } = plan.node(map).op.clone() else {
+            unreachable!("maps are maps")
+        };
+        let shape = plan.node(view).shape.clone();
+        let function = function.after(&Function::affine(1.0, self.offset(feature)));
+        plan.nodes[map.0].op = PlanOp::Map { input: plan.reshape(narrowed, shape), function, rules };
+    }
+
     /// The node of features with one resolution.
     fn group(&self, plan: &mut Plan, input: PlanId, features: &[usize], resolution: f64) -> PlanId {
         let shape = vec![features.len(), 1, 1];
@@ -171,7 +220,7 @@ impl Features {
         &self,
         plan: &mut Plan,
         layer: PlanId,
-        channels: &[Option<usize>],
+        channels: &[Channel],
         sources: &[PlanId],
         places: &[Option<ViewElement>],
     ) {
@@ -180,7 +229,7 @@ impl Features {
         };
         let groups = geometry.groups as usize;
         let (inputs, outputs) = (channels.len() / groups, bias.len() / groups);
-        let offset = |channel: usize| channels[channel].map_or(0.0, |feature| self.offset(feature));
+        let offset = |channel: usize| channels[channel].feature().map_or(0.0, |feature| self.offset(feature));
         let bias = {
             let weights = weights.load();
             let moved = |(output, bias): (usize, &f64)| {
@@ -189,28 +238,31 @@ impl Features {
             };
             bias.iter().enumerate().map(moved).collect()
         };
-        let place = |channel: &Option<usize>| channel.and_then(|feature| places[feature]).unwrap_or(ViewElement::Zero);
-        let map: Vec<_> = channels.iter().map(place).collect();
+        let of = plan.node(*operand).clone();
         // A view has the sources that it reads.
-        let mut kept = Vec::new();
-        let map = map.into_iter().map(|entry| match entry {
+        let mut kept: Vec<PlanId> = Vec::new();
+        let mut entry = |entry: ViewElement, sources: &[PlanId]| match entry {
             ViewElement::Zero => entry,
             ViewElement::Element { source, index } => {
-                let source = kept.iter().position(|&known| known == source).unwrap_or_else(|| {
-                    kept.push(source);
+                let id = sources[source as usize];
+                let source = kept.iter().position(|&known| known == id).unwrap_or_else(|| {
+                    kept.push(id);
                     kept.len() - 1
                 });
                 ViewElement::Element { source: source as u32, index }
             }
-        });
-        let (map, geometry, weights) = (map.collect(), *geometry, weights.clone());
-        let of = plan.node(*operand).clone();
-        let sources: Vec<_> = kept.iter().map(|&source| sources[source as usize]).collect();
-        if sources.is_empty() {
+        };
+        let place = |channel: &Channel| match *channel {
+            Channel::Feature(feature) => entry(places[feature].unwrap_or(ViewElement::Zero), sources),
+            Channel::Other(other) => entry(other, &of.op.operands()),
+        };
+        let map = channels.iter().map(place).collect();
+        let (geometry, weights) = (*geometry, weights.clone());
+        if kept.is_empty() {
             return;
         }
-        let range = sources.iter().map(|&source| plan.node(source).range).reduce(Range::union).unwrap_or(of.range);
-        let op = PlanOp::View { sources, map };
+        let range = kept.iter().map(|&source| plan.node(source).range).reduce(Range::union).unwrap_or(of.range);
+        let op = PlanOp::View { sources: kept, map };
         let input = plan.push(PlanNode { op, range, integer: false, origin: None, ..of });
         plan.nodes[layer.0].op = PlanOp::Linear { input, geometry, weights, bias };
     }

@@ -12,6 +12,7 @@ use circuits::graph::ConvGeometry;
 
 use super::calibrate::Calibration;
 use super::function::Function;
+use super::kernel::LoadedKernel;
 use super::narrow;
 use super::plan::{MapRules, Plan, PlanId, PlanOp, Range};
 use super::repeated::{self, Group};
@@ -613,8 +614,11 @@ const EXACT_PRODUCT_BITS: u32 = 40;
 /// Those of a square, whose table has an entry for each operand.
 const EXACT_SQUARE_BITS: u32 = 28;
 
-/// Error of a layer's result by rounded products, in steps of the result, from which on they stay exact.
+/// Error of a layer's result by rounded products, in steps of the result, from which on they stay exact; so by rounded values of functions, from
+/// which on these have more bits.
 const FELT: f64 = 8.0;
+/// Most bits more that values of functions have which layers feel.
+const MOST_FELT_BITS: u32 = 10;
 /// Standard deviation of a rounding error.
 const ROUNDING_ERROR: f64 = 0.289;
 
@@ -684,7 +688,7 @@ fn feels_products(plan: &Plan, id: PlanId, read: &Read, loose_views: &[bool], bi
         return false;
     }
     let product = |source: Option<PlanId>| source.map(|id| behind_views(plan, id)).filter(|&id| is_product(plan, id));
-    let rounding = |id: PlanId| ROUNDING_ERROR * plan.node(id).range.magnitude() / f64::from(bits - 1).exp2();
+    let rounding = |id: PlanId| ROUNDING_ERROR * step_of(plan.node(id).range, bits);
     let errors: Vec<f64> = sources.iter().map(|&source| product(source).map_or(0.0, rounding)).collect();
     if errors.iter().all(|&error| error == 0.0) {
         return false;
@@ -698,12 +702,7 @@ fn feels_products(plan: &Plan, id: PlanId, read: &Read, loose_views: &[bool], bi
     let clamped = maps.and_then(|maps| maps.collect::<Option<Vec<f64>>>());
     let range = clamped.and_then(|ranges| ranges.into_iter().reduce(f64::max));
     let step = range.unwrap_or(plan.node(id).range.magnitude()) / f64::from(bits - 1).exp2();
-    let weights = weights.load();
-    let square = |output: usize| {
-        let first = output * errors.len();
-        errors.iter().enumerate().map(|(i, error)| (weights.get(first + i) * error).powi(2)).sum::<f64>()
-    };
-    (0..bias.len()).map(square).fold(0.0, f64::max).sqrt() > FELT * step
+    felt_by(&weights.load(), bias.len(), &errors) > FELT * step
 }
 
 /// What views of one source look at.
@@ -799,6 +798,8 @@ struct ClassFacts {
     input: Option<InputFacts>,
     /// How many bits less than others it has.
     fewer: u32,
+    /// How many bits more it has, since layers would feel its rounding.
+    felt: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -816,8 +817,8 @@ impl ClassFacts {
         let free = |facts: &Self| facts.forced.is_none() && facts.input.is_none();
         free(self)
             && free(other)
-            && (self.nonnegative, self.fine, self.leaves, self.roomy, self.layers)
-                == (other.nonnegative, other.fine, other.leaves, other.roomy, other.layers)
+            && (self.nonnegative, self.fine, self.leaves, self.roomy, self.layers, self.felt)
+                == (other.nonnegative, other.fine, other.leaves, other.roomy, other.layers, other.felt)
             && (1.0 / SHARING_FACTOR..=SHARING_FACTOR).contains(&ratio)
     }
 
@@ -835,8 +836,10 @@ impl ClassFacts {
             Some(input) => input.bits.max(bits + u32::from(self.fine) * FINE_BITS),
             None if self.leaves => bits.max(OUTPUT_BITS),
             // Room beyond what calibration saw costs no resolution: a bit more is twice the range.
-            None if self.roomy && self.layers => bits + u32::from(self.fine) * FINE_BITS + STEEP_BITS,
-            None => bits + u32::from(self.fine) * FINE_BITS + u32::from(self.roomy),
+            None if self.roomy && self.layers => {
+                bits + u32::from(self.fine) * FINE_BITS + STEEP_BITS.max(1 + self.felt)
+            }
+            None => bits + u32::from(self.fine) * FINE_BITS + u32::from(self.roomy) + self.felt,
         };
         // What trees compare with is a value that inputs have, or near one; what is larger must be told from it.
         let compared = self.input.map_or(0.0, |_| BEYOND_BOUNDS * self.compared);
@@ -883,6 +886,7 @@ impl Facts {
             nullable: false,
             input: None,
             fewer: 0,
+            felt: 0,
         };
         let mut facts = vec![empty; plan.nodes.len()];
         let nonnegative = nonnegative(plan, order);
@@ -954,8 +958,65 @@ impl Facts {
             }
         }
         plan.outputs.iter().for_each(|&output| facts[scales.root(output)].layers = false);
-        Self(facts)
+        let mut facts = Self(facts);
+        facts.feel(plan, order, scales);
+        facts
     }
+
+    /// Gives what tables alone write and layers alone read as many bits more as the layers would feel of its rounding: sums of kernels that
+    /// all but cancel. A table has as many entries whatever its values.
+    fn feel(&mut self, plan: &Plan, order: &[PlanId], scales: &Scales) {
+        let mut free = vec![true; plan.nodes.len()];
+        plan.outputs.iter().for_each(|output| free[scales.root(*output)] = false);
+        for &id in order {
+            let op = &plan.node(id).op;
+            free[scales.root(id)] &= match op {
+                PlanOp::Map { input, function, rules } => {
+                    *rules == MapRules::default() && !function.keeps_steps() && plan.node(*input).op.accumulates()
+                }
+                PlanOp::View { .. } => true,
+                _ => false,
+            };
+            let keeps = matches!(op, PlanOp::Linear { .. } | PlanOp::View { .. });
+            op.operands().into_iter().for_each(|operand| free[scales.root(operand)] &= keeps);
+        }
+        let bits = scales.widths.most();
+        for &id in order {
+            let PlanOp::Linear { input, geometry: ConvGeometry::POINTWISE, weights, bias } = &plan.node(id).op else {
+                continue;
+            };
+            let sources = repeated::channel_sources(plan, *input, scales.is_loose_view(*input));
+            let roots: Vec<_> = sources.iter().map(|source| source.map(|source| scales.root(source))).collect();
+            if sources.is_empty() || !roots.iter().flatten().any(|&root| free[root]) {
+                continue;
+            }
+            let rounding = |root: &Option<usize>| {
+                let range = root.filter(|&root| free[root]).and_then(|root| self.0[root].range);
+                range.map_or(0.0, |range| ROUNDING_ERROR * step_of(range, bits))
+            };
+            let errors: Vec<f64> = roots.iter().map(rounding).collect();
+            let felt = felt_by(&weights.load(), bias.len(), &errors) / step_of(plan.node(id).range, bits);
+            if felt > FELT && felt.is_finite() {
+                let more = (felt.log2().ceil() as u32).min(MOST_FELT_BITS);
+                let felt = roots.iter().flatten().filter(|&&root| free[root]);
+                felt.for_each(|&root| self.0[root].felt = self.0[root].felt.max(more));
+            }
+        }
+    }
+}
+
+/// The step of so many bits for a range.
+fn step_of(range: Range, bits: u32) -> f64 {
+    range.magnitude() / f64::from(bits - 1).exp2()
+}
+
+/// The largest error of a layer's results whose operand's channels have these errors, independent of each other.
+fn felt_by(weights: &LoadedKernel, outputs: usize, errors: &[f64]) -> f64 {
+    let square = |output: usize| {
+        let first = output * errors.len();
+        errors.iter().enumerate().map(|(i, error)| (weights.get(first + i) * error).powi(2)).sum::<f64>()
+    };
+    (0..outputs).map(square).fold(0.0, f64::max).sqrt()
 }
 
 impl ClassFacts {

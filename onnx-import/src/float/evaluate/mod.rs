@@ -166,6 +166,7 @@ pub(crate) fn apply(op: &FloatOp, shape: &[usize], operands: &[&Tensor]) -> Tens
         FloatOp::MaxPool { window, .. } => pool::max(operands[0], window, shape),
         FloatOp::AveragePool { window, count_padding, .. } => pool::average(operands[0], window, *count_padding, shape),
         FloatOp::Unary { function, .. } => operands[0].data.iter().map(|&v| function.evaluate(v)).collect(),
+        FloatOp::Curve { curve, .. } => operands[0].data.iter().map(|&v| curve.evaluate(v)).collect(),
         FloatOp::Binary { function, .. } => elementwise::binary(*function, operands[0], operands[1], shape),
         FloatOp::Select { .. } => elementwise::select(operands[0], operands[1], operands[2], shape),
         FloatOp::Reduce { kind, axes, .. } => reduce::reduce(operands[0], *kind, axes),

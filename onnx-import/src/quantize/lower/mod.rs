@@ -167,6 +167,11 @@ impl Lowering<'_> {
                 };
                 Ok(self.map(value, operand, function, self.range(value)))
             }
+            FloatOp::Curve { input, curve } => {
+                let operand = self.data(*input)?;
+                let function = Function::Curve(Arc::clone(curve), Arc::new(Function::Argument));
+                Ok(self.map(value, operand, function, self.range(value)))
+            }
             FloatOp::Binary { function, operands } => self.binary(value, *function, *operands),
             FloatOp::Select { condition, then, otherwise } => self.select(value, *condition, *then, *otherwise),
             FloatOp::Reduce { input, kind, axes } => self.reduce(value, *input, *kind, axes),
