@@ -28,6 +28,70 @@ fn every_run_is_provable() {
     }
 }
 
+/// Clamps whose tables are long.
+fn tables() -> [Table; 3] {
+    [Table::identity(-100_000, 100_000), Table::identity(0, 100_000), Table::identity(-4095, -5)]
+}
+
+/// Two uses of a clamp, in the first of which arguments are in one interval, and in the second in another, are provable in lanes with and
+/// without elements; tells whether they are shown by limbs.
+fn is_shown(table: &Table, intervals: [(i64, i64); 2], shift: u32, units: u32) -> bool {
+    let mut b = ProgramBuilder::new(1);
+    let function = b.table(table.clone());
+    let x = b.wide_input(&[3], 0, 10);
+    let requantize = Some(Requantize { shift, table: function });
+    for (lo, hi) in intervals {
+        let (factors, constant) = ([((hi - lo) / 10) << shift, 0], lo << shift);
+        let y = b.node(Op::Affine { operands: [x; 2], factors, constant, requantize }, &[3]);
+        b.output(y, Visibility::Public);
+    }
+    let case = Case::with_inputs("lanes", b, vec![vec![0, 10, 3]], Shape::parallel(units, None));
+    let system = case.system(7);
+    let violations = system.violations(&system.derived(&case.assignment));
+    assert!(violations.none(), "{} {intervals:?} {shift} {units}: {violations:?}", table.lo());
+    case.layout.widths().max_clamp.is_some()
+}
+
+/// Arguments all positive, all negative, near each end and beyond it, with and without others that saturate.
+#[test]
+fn lanes_without_an_element() {
+    for table in tables() {
+        let (lo, hi) = (table.lo(), table.hi());
+        let near =
+            [(hi - 10, hi + 10), (lo - 10, lo + 10), (lo + 100, lo + 110), (hi - 210, hi - 200), (hi + 900, hi + 910)];
+        let beyond = [(lo - 910, lo - 900), (lo - 350_000, hi + 350_000), (lo + 50, hi - 50)];
+        let mut shown = 0;
+        for (index, interval) in (0..).zip(near.into_iter().chain(beyond)) {
+            for units in [2, 4] {
+                let other = if (index + units / 2) % 2 == 0 { (lo, hi) } else { (lo - 70_000, hi + 70_000) };
+                shown += u32::from(is_shown(&table, [interval, other], index % 3, units));
+            }
+        }
+        assert!(shown > 0, "{}: limbs are cheaper", table.lo());
+    }
+}
+
+/// Arguments anywhere.
+#[test]
+fn lanes_without_an_element_at_random() {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: i64| {
+        (state, _) = state.overflowing_mul(6_364_136_223_846_793_005);
+        state ^= state >> 29;
+        (state >> 20) as i64 % below
+    };
+    for table in tables() {
+        for _ in 0..6 {
+            let mut interval = || {
+                let lo = table.lo() - 20_000 + random(table.hi() - table.lo() + 40_000);
+                (lo, lo + random(4) * random(30_000))
+            };
+            let intervals = [interval(), interval()];
+            is_shown(&table, intervals, random(20) as u32, 4);
+        }
+    }
+}
+
 /// A clamp by every shift and with overflows from one limb to four, at both ends of its arguments.
 #[test]
 fn overflows_of_any_size() {

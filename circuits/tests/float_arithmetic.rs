@@ -133,6 +133,28 @@ fn maxima_prove_divisors() {
     assert_eq!(found[y.0 as usize].value, Interval::new(0, 1));
 }
 
+/// Maxima over views of views of views are gone after for a bounded number of steps: the last have the interval of all elements.
+#[test]
+fn maxima_over_long_chains_of_views_take_bounded_work() {
+    let (length, depth) = (100, 400);
+    let mut b = ProgramBuilder::new(1);
+    let x = b.wide_input(&[length], -5, 9);
+    let one = b.node(Op::Affine { operands: [x; 2], factors: [0, 0], constant: 1, requantize: None }, &[length]);
+    let halves = |index: usize| ViewElement::Element { source: (index % 2) as u32, index: index as u32 };
+    let mut view = b.view(&[x, one], (0..length).map(halves).collect(), &[1, length]);
+    let mut maxima = Vec::new();
+    for _ in 0..depth {
+        maxima.push(b.node(Op::Max { input: view }, &[1]));
+        view = b.reshape(view, &[1, length]);
+    }
+    b.output(maxima[0], Visibility::Public);
+    let found = ranges(&b.program).expect("the numbers are small");
+    let of = |tensor: TensorId| found[tensor.0 as usize].value;
+    assert_eq!(of(maxima[0]), Interval::new(1, 9));
+    assert_eq!(of(maxima[100]), Interval::new(1, 9));
+    assert_eq!(of(maxima[depth - 1]), Interval::new(-5, 9));
+}
+
 #[test]
 fn divisions_that_are_not_defined() {
     let refused = |program: &Program, expected: (&str, i128)| {

@@ -88,6 +88,57 @@ fn steps_of_all_sizes() {
     }
 }
 
+/// Lanes without an element, where neither operand can be zero or one and the distances have no room for such.
+#[test]
+fn spare_lanes_of_steps() {
+    let far = 1i64 << 40;
+    let cases = [
+        ([far - 5, far + 5], [1, 1], vec![far], 0),
+        ([-far, 5 - far], [1, 1], vec![-far], 0),
+        ([far - 5, far + 5], [1, 3], vec![far / 2, far], 3),
+        ([100_000, 200_000], [1000, 1000], vec![100, 110, 150], 0),
+        ([-200_000, -100_000], [1000, 1003], vec![-150, -110, -100], 0),
+        ([7, 7], [far - 1, far], vec![-3, 5], 2),
+    ];
+    for (dividends, divisors, factors, shift) in cases {
+        for units in [1, 2, 4] {
+            for elements in [1, 3] {
+                let mut b = ProgramBuilder::new(1);
+                let operands = [dividends, divisors].map(|[lo, hi]| b.wide_input(&[elements], lo, hi));
+                let steps: Vec<_> = factors.iter().map(|&factor| Step { factor, strict: false }).collect();
+                let y = b.node(Op::Steps { operands, first: -3, shift, steps: steps.into() }, &[elements]);
+                b.output(y, Visibility::Public);
+                let inputs = [dividends, divisors].map(|ends| ends.into_iter().cycle().take(elements).collect());
+                satisfied("spare lanes", b, inputs.to_vec(), Shape::parallel(units, None));
+            }
+        }
+    }
+}
+
+/// Lanes without an element of the other operators with range chains, where operands are far from zero.
+#[test]
+fn spare_lanes_far_from_zero() {
+    for [lo, hi] in [[(1i64 << 40) - 5, 1 << 40], [-(1i64 << 40), 5 - (1 << 40)]] {
+        for units in [1, 2, 4] {
+            let mut b = ProgramBuilder::new(1);
+            let x = b.wide_input(&[3], lo, hi);
+            let z = b.wide_input(&[3], -hi, -lo);
+            let mut outputs = vec![b.node(Op::RoundSignificant { input: x, bits: 5 }, &[3])];
+            let pair = [0, 1].map(|source| ViewElement::Element { source, index: 0 });
+            let both = b.view(&[x, z], pair.to_vec(), &[1, 2]);
+            outputs.push(b.node(Op::Max { input: both }, &[1]));
+            if lo > 0 {
+                outputs.push(b.node(Op::Quotient { operands: [x, x] }, &[3]));
+                outputs.push(b.node(Op::Reciprocal { input: x, numerator: 1 << 41 }, &[3]));
+                outputs.push(b.node(Op::SquareRoot { input: x }, &[3]));
+            }
+            outputs.into_iter().for_each(|tensor| b.output(tensor, Visibility::Public));
+            let inputs = vec![vec![lo, hi, lo], vec![-hi, -lo, -hi]];
+            satisfied("far from zero", b, inputs, Shape::parallel(units, None));
+        }
+    }
+}
+
 #[test]
 fn maxima_of_all_sizes() {
     let mut b = ProgramBuilder::new(3);

@@ -10,6 +10,7 @@
 mod quotients;
 mod segments;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -220,11 +221,12 @@ pub fn declare_private(
         program.private_weights.insert(tensor, declaration);
     }
     // From the first node on: a later one takes in what the earlier ones declare.
-    let quotients = Quotients::of(program);
+    let (quotients, steps) = (Quotients::of(program), Cell::new(view_steps(program)));
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
     let mut declared = program.private_weights.clone();
     for (index, tensor) in (0..program.nodes.len()).map(|index| (index, TensorId(index as u32))) {
-        let analysis = Analysis { program, ranges: &ranges, quotients: &quotients, trust: Trust::Declared };
+        let trust = Trust::Declared;
+        let analysis = Analysis { program, ranges: &ranges, quotients: &quotients, steps: &steps, trust };
         let range = match (&program.nodes[index].op, declared.get_mut(&tensor)) {
             (Op::Conv { input, geometry, weights, bias, requantize }, Some(declaration)) => {
                 let own = conv(analysis.value(*input), geometry, weights, bias);
@@ -299,9 +301,9 @@ fn is_sum(weights: &Weights, bias: &[i64]) -> bool {
 
 fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, AnalysisError> {
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
-    let quotients = Quotients::of(program);
+    let (quotients, steps) = (Quotients::of(program), Cell::new(view_steps(program)));
     for (index, node) in program.nodes.iter().enumerate() {
-        let range = Analysis { program, ranges: &ranges, quotients: &quotients, trust }.node(index)?;
+        let range = Analysis { program, ranges: &ranges, quotients: &quotients, steps: &steps, trust }.node(index)?;
         check_width(&node.name, &range, trust)?;
         ranges.push(range);
     }
@@ -342,10 +344,22 @@ fn limbs_interval(input: Interval, weights: usize, declared: &WeightDeclaration)
     Interval::new(-sum, sum)
 }
 
+/// Steps through views for each element of a program: for a maximum, each of its operands is gone after to where it is computed. A program
+/// with a long chain of views, or with many maxima over one view, could take days otherwise.
+const VIEW_STEPS: usize = 64;
+
+/// Steps through views that may be taken in all.
+fn view_steps(program: &Program) -> usize {
+    let elements = program.nodes.iter().map(|node| node.elements());
+    elements.fold(0, usize::saturating_add).saturating_mul(VIEW_STEPS)
+}
+
 struct Analysis<'a> {
     program: &'a Program,
     ranges: &'a [NodeRange],
     quotients: &'a Quotients<'a>,
+    /// Steps through views that may still be taken.
+    steps: &'a Cell<usize>,
     trust: Trust,
 }
 
@@ -496,32 +510,40 @@ impl Analysis<'_> {
         Ok(NodeRange::plain(Interval::new(first + always as i64, first + somewhere as i64)))
     }
 
-    /// The interval of an element: views are seen through.
-    fn element(&self, mut tensor: TensorId, mut index: usize) -> Interval {
+    /// The interval of an element: views are seen through, as long as steps are left.
+    fn element(&self, mut tensor: TensorId, mut index: usize) -> Option<Interval> {
         while let Op::View { sources, map } = &self.program.node(tensor).op {
+            self.steps.set(self.steps.get().checked_sub(1)?);
             match map[index] {
-                ViewElement::Zero => return Interval::new(0, 0),
+                ViewElement::Zero => return Some(Interval::new(0, 0)),
                 ViewElement::Element { source, index: next } => {
                     (tensor, index) = (sources[source as usize], next as usize);
                 }
             }
         }
-        self.value(tensor)
+        Some(self.value(tensor))
     }
 
-    /// The interval of maxima over the last axis: each is at least the least that any of its operands can be.
+    /// The interval of maxima over the last axis: each is at least the least that any of its operands can be. Where no steps through
+    /// views are left, that of all operands.
     fn maximum(&self, input: TensorId) -> Interval {
+        self.maximum_through_views(input).unwrap_or_else(|| self.value(input))
+    }
+
+    fn maximum_through_views(&self, input: TensorId) -> Option<Interval> {
         let operand = self.program.node(input);
         if !matches!(operand.op, Op::View { .. }) {
-            return self.value(input);
+            return None;
         }
         let length = *operand.shape.last().expect("validated operands have an axis");
         let window = |first: usize| {
-            let elements = (first..first + length).map(|index| self.element(input, index));
-            elements.reduce(|a, b| Interval::new(a.lo.max(b.lo), a.hi.max(b.hi))).expect("windows are not empty")
+            let mut elements = (first..first + length).map(|index| self.element(input, index));
+            let least = elements.next().expect("windows are not empty")?;
+            elements.try_fold(least, |a, b| b.map(|b| Interval::new(a.lo.max(b.lo), a.hi.max(b.hi))))
         };
-        let windows = (0..operand.elements()).step_by(length).map(window);
-        windows.reduce(Interval::union).expect("validated operands have elements")
+        let mut windows = (0..operand.elements()).step_by(length).map(window);
+        let first = windows.next().expect("validated operands have elements")?;
+        windows.try_fold(first, |all, window| window.map(|window| all.union(window)))
     }
 
     fn gather(&self, node: &Node, input: TensorId, entries: &Weights) -> Result<NodeRange, AnalysisError> {

@@ -9,7 +9,7 @@ use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
-use super::tables::{FunctionUse, Saturation, TablePlan};
+use super::tables::{function_of, shift_of, FunctionUse, Saturation, TablePlan};
 use super::weights::{Strips, WeightBlocks};
 use super::{LayoutError, Subject};
 use crate::analysis::{Interval, NodeRange};
@@ -40,6 +40,9 @@ pub(super) struct IdentityCheck {
 }
 
 impl Wide {
+    /// Rows before the range chains.
+    const HEAD: u32 = 5;
+
     /// The requantization of a function's use, if it may saturate by more than one limb.
     pub(super) fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
         let Saturation { lo, hi, bits, .. } = function.saturation.filter(|saturation| saturation.wide)?;
@@ -185,7 +188,7 @@ impl<'a> Builder<'a> {
             }
         }
         self.clamp_fills();
-        self.pack(interface);
+        self.pack(interface)?;
         Ok(true)
     }
 
@@ -194,6 +197,9 @@ impl<'a> Builder<'a> {
         let range = self.ranges[tensor.0 as usize];
         if let Some(accumulator) = range.accumulator {
             self.check_width(node, accumulator)?;
+        }
+        if let Some(rows) = self.wide_rows(&node.op, &range) {
+            self.check_room(node.elements().next_multiple_of(self.rows.units()).saturating_mul(rows))?;
         }
         match &node.op {
             Op::Input { lo, hi } => self.input(tensor, *lo, *hi),
@@ -225,12 +231,12 @@ impl<'a> Builder<'a> {
             Op::Max { input } => self.maximum(tensor, *input)?,
             Op::ArgMax { input } => self.arg_maximum(tensor, *input)?,
             Op::Lookup { input, table } => self.lookup(tensor, *input, *table),
-            Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator),
-            Op::SquareRoot { input } => self.square_root(tensor, *input),
+            Op::Reciprocal { input, numerator } => self.reciprocal(tensor, *input, *numerator)?,
+            Op::SquareRoot { input } => self.square_root(tensor, *input)?,
             Op::Gather { input, .. } => self.gather(tensor, *input),
-            Op::RoundSignificant { input, bits } => self.round_significant(tensor, *input, *bits),
+            Op::RoundSignificant { input, bits } => self.round_significant(tensor, *input, *bits)?,
             Op::Steps { .. } => self.steps(tensor)?,
-            Op::Quotient { operands } => self.quotient(tensor, *operands),
+            Op::Quotient { operands } => self.quotient(tensor, *operands)?,
         }
         Ok(())
     }
@@ -494,8 +500,7 @@ impl<'a> Builder<'a> {
         let length = windows[0].len();
         let interval = self.ranges[input.0 as usize].value;
         let Ok(bits) = self.difference_bits(node, interval) else {
-            self.wide_maximum(tensor, windows, 128 - interval.width().leading_zeros());
-            return Ok(());
+            return self.wide_maximum(tensor, windows, 128 - interval.width().leading_zeros());
         };
         let tag = self.tables.limb(bits);
         let (block, places, _) = self.allocate(tensor, length);
@@ -525,7 +530,7 @@ impl<'a> Builder<'a> {
         let length = windows[0].len() as u32;
         let bits = self.difference_bits(node, self.ranges[input.0 as usize].value)?;
         let tag = self.tables.limb(bits);
-        let chains = self.chains(windows.len(), length as usize + 1);
+        let chains = self.chains(windows.len(), length as usize + 1)?;
         for step in 0..=length {
             for row in chains.block().rows(step) {
                 self.rows.set(FixedColumn::ArgMaximum, row, i64::from(step < length));
@@ -671,7 +676,7 @@ impl<'a> Builder<'a> {
     /// | 5 … | limbs of `o⁺`, then of `o⁻` | see [`Builder::range_chains`] |
     fn requantize_wide(&mut self, tensor: TensorId, wide: &Wide, sources: &[Cell]) {
         let chain = range_rows(wide.overflow_bits);
-        let (block, places, spare) = self.allocate(tensor, 5 + 2 * chain as usize);
+        let (block, places, spare) = self.allocate(tensor, (Wide::HEAD + 2 * chain) as usize);
         let low_bits = wide.shift.div_ceil(2);
         let step = 1i64 << wide.shift;
         let half = step / 2;
@@ -695,12 +700,12 @@ impl<'a> Builder<'a> {
             RowForm { next_value: -lo, ..product },
         ];
         (0..).zip(&forms).for_each(|(step, form)| self.rows.set_forms(block.rows(step), form));
-        self.range_chains(block, 5, chain);
-        self.range_chains(block, 5 + chain, chain);
+        self.range_chains(block, Wide::HEAD, chain);
+        self.range_chains(block, Wide::HEAD + chain, chain);
         for (&place, &source) in places.iter().zip(sources) {
             self.rows.set_lane(place, Lane::Function(wide.tag));
             (1..block.stride).for_each(|step| self.rows.set_lane(place.below(step), Lane::Pinned));
-            let (over, under) = (place.below(5).pre(), place.below(5 + chain).pre());
+            let (over, under) = (place.below(Wide::HEAD).pre(), place.below(Wide::HEAD + chain).pre());
             self.copies.extend([
                 (source, place.below(1).value()),
                 (over, place.below(2).value()),
@@ -739,24 +744,39 @@ impl<'a> Builder<'a> {
     }
 
     /// `count` chains of `length` rows, side by side in the lanes.
-    pub(super) fn chains(&mut self, count: usize, length: usize) -> Chains {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn chains(&mut self, count: usize, length: usize) -> Result<Chains, LayoutError> {
         let units = self.rows.units();
+        self.check_room(count.next_multiple_of(units).saturating_mul(length))?;
         let block = self.rows.block(count.div_ceil(units), length);
-        Chains { block, units }
+        Ok(Chains { block, units })
+    }
+
+    /// Rows that an element of a node takes where its requantization is still to be shown by [`Self::requantize_wide`].
+    fn wide_rows(&self, op: &Op, range: &NodeRange) -> Option<usize> {
+        let (table, shift, argument) = (function_of(op)?, shift_of(op)?, range.argument?);
+        if self.tables.clamp(table, shift, argument).is_some() {
+            return None;
+        }
+        let wide = Wide::new(table, shift, self.tables.function(table, argument))?;
+        Some(Wide::HEAD as usize + 2 * range_rows(wide.overflow_bits) as usize)
     }
 
     /// The instance words of all ports that have any.
-    fn pack(&mut self, interface: &Interface) {
+    fn pack(&mut self, interface: &Interface) -> Result<(), LayoutError> {
         let ports: Vec<TensorId> =
             self.program.inputs.iter().chain(&self.program.outputs).map(|port| port.tensor).collect();
         for (port, &tensor) in interface.ports.iter().zip(&ports) {
             let words = match port.visibility {
                 Visibility::Public => self.words(port, tensor),
-                Visibility::Hashed => vec![self.digest(port, tensor)],
+                Visibility::Hashed => vec![self.digest(port, tensor)?],
                 Visibility::Private | Visibility::Committed => Vec::new(),
             };
             self.instances.extend(words);
         }
+        Ok(())
     }
 
     /// The words that the values of a port are packed into.
@@ -802,5 +822,59 @@ impl Chains {
 
     pub(super) fn block(&self) -> Block {
         self.block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::TableSizes;
+    use super::*;
+    use crate::graph::{Port, PortKind, Table};
+
+    /// An operator of so many elements on positive numbers.
+    fn program(elements: usize, op: Op) -> Program {
+        let input = Op::Input { lo: 1, hi: 9 };
+        let shape = vec![elements];
+        let node = |op| Node { name: "node".into(), op, shape: shape.clone(), scale: 1.0 };
+        let port = |tensor| Port {
+            name: "port".into(),
+            tensor: TensorId(tensor),
+            shape: shape.clone(),
+            scale: 1.0,
+            kind: PortKind::Real,
+            visibility: Visibility::Private,
+        };
+        Program {
+            name: "program".into(),
+            source_digest: [0; 32],
+            options: Default::default(),
+            private_weights: Default::default(),
+            tables: vec![Table::identity(-3, 3)],
+            nodes: vec![node(input), node(op)],
+            inputs: vec![port(0)],
+            outputs: vec![port(1)],
+        }
+    }
+
+    /// Operators of many rows are refused before these take memory.
+    #[test]
+    fn rows_without_room_are_not_made() {
+        let x = TensorId(0);
+        let requantize = Some(Requantize { shift: 0, table: TableId(0) });
+        let ops = [
+            Op::Reciprocal { input: x, numerator: 1 << 20 },
+            Op::RoundSignificant { input: x, bits: 3 },
+            Op::Affine { operands: [x; 2], factors: [1 << 40, 0], constant: 0, requantize },
+        ];
+        let elements = 5 << 20;
+        for op in ops {
+            let program = program(elements, op);
+            let subject = Subject::new(&program).expect("the program is well formed");
+            let tables = subject.tables(TableSizes { max_table: 1 << 10, max_clamp: None });
+            let mut builder = Builder::new(&subject, 1, tables);
+            let built = builder.build(&subject.interface, usize::MAX);
+            assert!(matches!(built, Err(LayoutError::TooLarge { .. })), "{built:?}");
+            assert!(builder.rows.len() <= 2 * elements, "{}", builder.rows.len());
+        }
     }
 }

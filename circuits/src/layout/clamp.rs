@@ -27,6 +27,8 @@ pub(super) struct ClampUse {
     pub(super) above: u32,
     /// The factor that joins the two is `2^gap − 1`.
     pub(super) gap: u32,
+    /// The least argument, which stands in lanes without an element: of others none is known to fit the chains.
+    pub(super) least: i64,
 }
 
 impl ClampUse {
@@ -51,13 +53,13 @@ impl ClampUse {
         }
         if lo <= least && largest <= hi {
             let below = range_rows(bits(&[largest - least]));
-            return Some(Self { lo: least, hi: largest, saturates: false, below, above: 0, gap: 0 });
+            return Some(Self { lo: least, hi: largest, saturates: false, below, above: 0, gap: 0, least });
         }
         let below = range_rows(bits(&[(largest.min(hi) - lo).max(0), (lo - least).max(0)]));
         let above_bits = bits(&[(hi - least.max(lo)).max(0), (largest - hi).max(0)]);
         // What is below, be it as a prover likes, has fewer bits than the gap: see docs/soundness.md, section 5.
         let gap = (CHAIN_ROW_BITS * below).max(bits(&[least, largest, lo, hi]) + 2) + 2;
-        let clamp = Self { lo, hi, saturates: true, below, above: range_rows(above_bits), gap };
+        let clamp = Self { lo, hi, saturates: true, below, above: range_rows(above_bits), gap, least };
         (gap + above_bits.max(bits(&[lo, hi])) <= ROOM).then_some(clamp)
     }
 
@@ -183,9 +185,9 @@ impl Builder<'_> {
 }
 
 impl ClampUse {
-    /// The result that stands in lanes without an element.
+    /// The result that stands in lanes without an element: that for the least argument.
     pub(super) fn idle(&self) -> i64 {
-        0.clamp(self.lo, self.hi)
+        self.least.clamp(self.lo, self.hi)
     }
 }
 

@@ -287,9 +287,8 @@ impl Filler<'_> {
                 let Op::Steps { steps, .. } = &self.program.node(*tensor).op else {
                     unreachable!("the node counts steps")
                 };
-                for ((&dividend, divisor), &place) in dividends.iter().zip(divisors).zip(places) {
-                    let divisor = divisor.map_or(1, |element| self.element(Some(element)));
-                    self.step(self.element(dividend), divisor, steps, rows, place);
+                for ((&dividend, &divisor), &place) in dividends.iter().zip(divisors).zip(places) {
+                    self.step(self.element(dividend), self.element(divisor), steps, rows, place);
                 }
             }
             Fill::SquareRoot { operands, chain, places } => {
@@ -450,7 +449,7 @@ impl Filler<'_> {
         self.range_chain(place.below(rows.above_at()), above, rows.above);
     }
 
-    /// See [`StepRows`] for the rows; what is a copy is left to the copies, but for a divisor, which may be that of a constant.
+    /// See [`StepRows`] for the rows; what is a copy is left to the copies.
     fn step(&mut self, dividend: i64, divisor: i64, steps: &[Step], rows: &StepRows, place: Place) {
         let reached = steps_below(steps, rows.shift, dividend.into(), divisor.into());
         let result = rows.first + reached as i64;
@@ -464,7 +463,6 @@ impl Filler<'_> {
             self.value(place.below(index), factor);
             self.pre(place.below(4 + index), result + i64::from(index));
             self.value(place.below(4 + index), strict);
-            self.pre(place.below(side.at + 1), divisor);
             // The least multiple of `2^shift` that is not below the step, and of the other one the largest below it.
             let bound = i128::from(factor) * i128::from(divisor);
             let is_next = index == 1;

@@ -13,6 +13,7 @@ use super::fill::Fill;
 use super::poseidon::{self, Input};
 use super::rows::{Lane, Place};
 use super::scalar::{Operand, Previous, ScalarRef};
+use super::LayoutError;
 use crate::digest::{self, Salt};
 use crate::graph::TensorId;
 use crate::interface::InterfacePort;
@@ -22,16 +23,20 @@ const _: () = assert!(Salt::LIMB_BITS == 2 * RANGE_LIMB);
 
 impl Builder<'_> {
     /// The digest of a port's values, with the next salt.
-    pub(super) fn digest(&mut self, port: &InterfacePort, tensor: TensorId) -> ScalarRef {
-        let salt = self.salt();
+    ///
+    /// # Errors
+    /// There is no room for its salt.
+    pub(super) fn digest(&mut self, port: &InterfacePort, tensor: TensorId) -> Result<ScalarRef, LayoutError> {
+        let salt = self.salt()?;
         let words = self.words(port, tensor);
         let input = |word| Input::Cell(Operand::Scalar(word), Fr::ZERO);
         let first = poseidon::compress(&mut self.scalar, Input::Constant(digest::header(words.len())), input(salt));
-        words.into_iter().fold(first, |hash, word| poseidon::compress(&mut self.scalar, input(hash), input(word)))
+        let absorb = |hash, word| poseidon::compress(&mut self.scalar, input(hash), input(word));
+        Ok(words.into_iter().fold(first, absorb))
     }
 
-    fn salt(&mut self) -> ScalarRef {
-        let places = self.salt_places();
+    fn salt(&mut self) -> Result<ScalarRef, LayoutError> {
+        let places = self.salt_places()?;
         let mut salt = ScalarRef::ZERO;
         let mut previous = Previous::Drop;
         for place in places.iter().rev() {
@@ -40,15 +45,15 @@ impl Builder<'_> {
         }
         self.fills.push(Fill::Salt { index: self.salts.len(), places: places.clone() });
         self.salts.push(places);
-        salt
+        Ok(salt)
     }
 
     /// Cells for the limbs of a salt, the lowest first.
-    fn salt_places(&mut self) -> Vec<Place> {
-        let chains = self.chains(Salt::LIMBS, 1);
+    fn salt_places(&mut self) -> Result<Vec<Place>, LayoutError> {
+        let chains = self.chains(Salt::LIMBS, 1)?;
         self.range_chains(chains.block(), 0, 1);
         let places: Vec<Place> = (0..Salt::LIMBS).map(|limb| chains.place(limb)).collect();
         places.iter().for_each(|&place| self.rows.set_lane(place, Lane::Pinned));
-        places
+        Ok(places)
     }
 }

@@ -4,6 +4,7 @@ use super::builder::{range_rows, Builder};
 use super::fill::{Element, Fill};
 use super::rows::{Lane, Place, RowForm};
 use super::scalar::{Operand, Previous, ScalarRef};
+use super::LayoutError;
 use crate::graph::TensorId;
 
 impl Builder<'_> {
@@ -15,9 +16,17 @@ impl Builder<'_> {
     /// | 1 … | limbs of `d` | see [`Builder::range_chains`] |
     ///
     /// and for the element the row `x`, `Π d`, whose form is `pre = 0`.
-    pub(super) fn wide_maximum(&mut self, tensor: TensorId, windows: Vec<Vec<Element>>, bits: u32) {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn wide_maximum(
+        &mut self,
+        tensor: TensorId,
+        windows: Vec<Vec<Element>>,
+        bits: u32,
+    ) -> Result<(), LayoutError> {
         let (chain, length) = (range_rows(bits), windows[0].len());
-        let chains = self.chains(windows.len() * length, 1 + chain as usize);
+        let chains = self.chains(windows.len() * length, 1 + chain as usize)?;
         let block = chains.block();
         let difference = RowForm { value: 1, pre: -1, next_pre: -1, pointwise: true, ..RowForm::default() };
         self.rows.set_forms(block.rows(0), &difference);
@@ -38,6 +47,7 @@ impl Builder<'_> {
         }
         self.fills.push(Fill::WideMaximum { windows, chain, heads });
         self.fills.push(Fill::Elements { tensor, places, input: false });
+        Ok(())
     }
 
     /// A chain of scalar rows that multiplies the `pre` of some places.

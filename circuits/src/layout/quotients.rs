@@ -3,6 +3,7 @@
 use super::builder::{range_rows, Builder};
 use super::fill::{Dividends, Fill};
 use super::rows::{Lane, Place, RowForm};
+use super::LayoutError;
 use crate::graph::TensorId;
 
 /// Rows before the range chains.
@@ -28,12 +29,16 @@ impl Builder<'_> {
     /// | 2 | –, `t` | `t = d − 1 − r` |
     /// | 3 | `d`, `r` | |
     /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chains`] |
-    pub(super) fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator: i64) {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn reciprocal(&mut self, tensor: TensorId, input: TensorId, numerator: i64) -> Result<(), LayoutError> {
         let division =
             RowForm { pre: 1, low: 1, constant: -numerator, product: 1, pointwise: true, ..RowForm::default() };
-        let (chain, places) = self.divisions(tensor, input, division);
+        let (chain, places) = self.divisions(tensor, input, division)?;
         let (dividends, divisors) = (Dividends::Constant(numerator), self.elements(input));
         self.fills.push(Fill::Quotient { dividends, divisors, chain, places });
+        Ok(())
     }
 
     /// M-QUOTIENT: `q·d + r = v` with `q`, `r` and `d − 1 − r` in range.
@@ -45,30 +50,39 @@ impl Builder<'_> {
     /// | 2 | –, `t` | `t = d − 1 − r` |
     /// | 3 | `d`, `r` | |
     /// | 4 … | limbs of `t`, of `r`, of `q` | see [`Builder::range_chains`] |
-    pub(super) fn quotient(&mut self, tensor: TensorId, [dividend, divisor]: [TensorId; 2]) {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn quotient(&mut self, tensor: TensorId, [dividend, divisor]: [TensorId; 2]) -> Result<(), LayoutError> {
         let form = RowForm { value: -1, pre: 1, low: 1, product: 1, pointwise: true, ..RowForm::default() };
         let operands = [dividend, divisor].map(|operand| self.elements(operand));
-        let (chain, places) = self.divisions(tensor, divisor, form);
+        let (chain, places) = self.divisions(tensor, divisor, form)?;
         for (&place, &dividend) in places.iter().zip(&operands[0]) {
             self.copies.push((self.element_cell(dividend), place.value()));
         }
         let [dividends, divisors] = operands;
         self.fills.push(Fill::Quotient { dividends: Dividends::Elements(dividends), divisors, chain, places });
+        Ok(())
     }
 
     /// Rows of divisions by the elements of a tensor, whose first row has this form; returns the rows of a chain, and the first place of each.
-    fn divisions(&mut self, tensor: TensorId, divisor: TensorId, division: RowForm) -> (u32, Vec<Place>) {
+    fn divisions(
+        &mut self,
+        tensor: TensorId,
+        divisor: TensorId,
+        division: RowForm,
+    ) -> Result<(u32, Vec<Place>), LayoutError> {
         let largest = self.ranges[divisor.0 as usize].value.hi.max(self.ranges[tensor.0 as usize].value.hi);
         let room =
             RowForm { pre: 1, low: 1, constant: 1, next_value: -1, next_pre: 1, pointwise: true, ..RowForm::default() };
         let divisors = self.elements(divisor);
-        let (chain, places) = self.quotient_rows(divisors.len(), largest, &Forms { division, room });
+        let (chain, places) = self.quotient_rows(divisors.len(), largest, &Forms { division, room })?;
         for (&place, &divisor) in places.iter().zip(&divisors) {
             let divisor = self.element_cell(divisor);
             self.copies.extend([(divisor, place.below(1).pre()), (divisor, place.below(3).value())]);
         }
         self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
-        (chain, places)
+        Ok((chain, places))
     }
 
     /// M-ROOT: `s² + r = v` with `s`, `r` and `2·s − r` in range.
@@ -80,7 +94,10 @@ impl Builder<'_> {
     /// | 2 | –, `t` | `t = 2·s − r` |
     /// | 3 | `s`, `r` | |
     /// | 4 … | limbs of `t`, of `r`, of `s` | see [`Builder::range_chains`] |
-    pub(super) fn square_root(&mut self, tensor: TensorId, input: TensorId) {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn square_root(&mut self, tensor: TensorId, input: TensorId) -> Result<(), LayoutError> {
         let largest = 2 * self.ranges[tensor.0 as usize].value.hi;
         let form = RowForm { pre: 1, low: 1, pointwise: true, ..RowForm::default() };
         let forms = Forms {
@@ -88,7 +105,7 @@ impl Builder<'_> {
             room: RowForm { next_value: -2, next_pre: 1, ..form },
         };
         let operands = self.elements(input);
-        let (chain, places) = self.quotient_rows(operands.len(), largest, &forms);
+        let (chain, places) = self.quotient_rows(operands.len(), largest, &forms)?;
         for (&place, &operand) in places.iter().zip(&operands) {
             let root = place.below(1).value();
             self.copies.extend([
@@ -99,13 +116,14 @@ impl Builder<'_> {
         }
         self.settle(tensor, places.iter().map(|place| place.below(1)).collect());
         self.fills.push(Fill::SquareRoot { operands, chain, places });
+        Ok(())
     }
 
     /// Rows for `count` quotients none of whose ranged numbers exceeds `largest`; returns the rows of a chain, and the
     /// first place of each quotient. Copies of the remainder and to the chains are made.
-    fn quotient_rows(&mut self, count: usize, largest: i128, forms: &Forms) -> (u32, Vec<Place>) {
+    fn quotient_rows(&mut self, count: usize, largest: i128, forms: &Forms) -> Result<(u32, Vec<Place>), LayoutError> {
         let chain = range_rows(128 - largest.leading_zeros());
-        let chains = self.chains(count, (HEAD + CHAINS * chain) as usize);
+        let chains = self.chains(count, (HEAD + CHAINS * chain) as usize)?;
         let forms = [(0, &forms.division), (2, &forms.room)];
         forms.iter().for_each(|&(step, form)| self.rows.set_forms(chains.block().rows(step), form));
         (0..CHAINS).for_each(|index| self.range_chains(chains.block(), HEAD + index * chain, chain));
@@ -127,6 +145,6 @@ impl Builder<'_> {
                 (place.below(1).value(), quotient),
             ]);
         }
-        (chain, places)
+        Ok((chain, places))
     }
 }

@@ -5,6 +5,7 @@ use super::builder::{range_rows, Builder};
 use super::fill::{Element, Fill};
 use super::rows::{Lane, Place, RowForm};
 use super::tables::OwnFunction;
+use super::LayoutError;
 use crate::graph::TensorId;
 use crate::significant::exponent;
 
@@ -98,10 +99,18 @@ impl RoundingRows {
 
 impl Builder<'_> {
     /// M-ROUND: see [`RoundingRows`].
-    pub(super) fn round_significant(&mut self, tensor: TensorId, input: TensorId, bits: u32) {
+    ///
+    /// # Errors
+    /// There is no room for so many rows.
+    pub(super) fn round_significant(
+        &mut self,
+        tensor: TensorId,
+        input: TensorId,
+        bits: u32,
+    ) -> Result<(), LayoutError> {
         let rows = RoundingRows::new(bits, self.ranges[input.0 as usize].value.magnitude().unsigned_abs());
         let mut operands = self.elements(input);
-        let chains = self.chains(operands.len(), rows.len() as usize);
+        let chains = self.chains(operands.len(), rows.len() as usize)?;
         let block = chains.block();
         self.tables.limb(1);
         rows.forms().iter().for_each(|(step, form)| self.rows.set_forms(block.rows(*step), form));
@@ -128,6 +137,7 @@ impl Builder<'_> {
             },
         ]);
         self.fills.push(Fill::RoundSignificant { operands, rows, places });
+        Ok(())
     }
 
     /// The lanes and copies of a rounding.

@@ -134,7 +134,7 @@ impl Builder<'_> {
         }
         let rows = StepRows::new(*first, *shift, distances);
         let mut operands = operands.map(|operand| self.elements(operand));
-        let chains = self.chains(node.elements(), rows.len() as usize);
+        let chains = self.chains(node.elements(), rows.len() as usize)?;
         let block = chains.block();
         let last = first + steps.len() as i64;
         rows.forms(last).iter().for_each(|(step, form)| self.rows.set_forms(block.rows(*step), form));
@@ -142,15 +142,14 @@ impl Builder<'_> {
             self.range_chains(block, side.rest_at(), side.rest);
             self.range_chains(block, side.distance_at(), side.distance);
         }
-        // Lanes without operands compare zero with one.
+        // Lanes without an element repeat the first one: no other operands are known to keep the distances.
         let places: Vec<_> = (0..chains.slots()).map(|slot| chains.place(slot)).collect();
-        operands.iter_mut().for_each(|operand| operand.resize(places.len(), None));
-        let one = self.scalar.constant(1).cell();
+        operands.iter_mut().for_each(|operand| operand.resize(places.len(), operand[0]));
         let functions = self.tables.steps(tensor);
         let tags = functions.map(|function| Lane::Function(self.tables.own(function)));
         for (index, &place) in places.iter().enumerate() {
-            let divisor = operands[1][index].map_or(one, |element| self.element_cell(Some(element)));
-            self.step(place, [self.element_cell(operands[0][index]), divisor], tags, &rows);
+            let cells = [0, 1].map(|side| self.element_cell(operands[side][index]));
+            self.step(place, cells, tags, &rows);
         }
         self.settle(tensor, places[..node.elements()].iter().map(|place| place.below(2)).collect());
         for (function, at) in functions.into_iter().zip([[0, 1], [4, 5]]) {

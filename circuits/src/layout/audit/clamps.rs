@@ -12,7 +12,7 @@ use super::super::Layout;
 use super::columns::Columns;
 use super::AuditError;
 use crate::analysis::{self, Interval};
-use crate::graph::{Program, TensorId};
+use crate::graph::{Program, TableId, TensorId};
 use crate::machine::{Cell, FixedColumn};
 
 /// Bits of a limb, and of a row of a chain.
@@ -69,10 +69,11 @@ pub(super) fn audit(program: &Program, layout: &Layout, columns: &Columns<'_>) -
     }
     let ranges = analysis::ranges(program).map_err(|_| AuditError::Frame { what: "the ranges are known" })?;
     let copies = copies_within(layout);
+    let mut known = HashMap::new();
     for (&tensor, laid) in layout.clamps.iter() {
         let refuse = |what| AuditError::Clamp { node: program.node(tensor).name.clone(), what };
         let argument = ranges[tensor.0 as usize].argument;
-        let asked = argument.and_then(|argument| asked(program, tensor, argument));
+        let asked = argument.and_then(|argument| asked(program, tensor, argument, &mut known));
         let asked = asked.ok_or_else(|| refuse("its function is no clamp"))?;
         if !fits(&asked, laid) {
             return Err(refuse("its chains do not tell its results apart"));
@@ -108,11 +109,15 @@ fn copies_within(layout: &Layout) -> HashMap<Cell, Vec<Cell>> {
     copies
 }
 
-fn asked(program: &Program, tensor: TensorId, argument: Interval) -> Option<Asked> {
+/// What a node asks, where its function is a clamp; `known` tells of which functions that has been seen, table by table.
+fn asked(program: &Program, tensor: TensorId, argument: Interval, known: &mut HashMap<TableId, bool>) -> Option<Asked> {
     let op = &program.node(tensor).op;
-    let table = program.table(function_of(op)?);
+    let id = function_of(op)?;
+    let table = program.table(id);
     let (first, last) = (table.apply(table.lo()), table.apply(table.hi()));
-    let is_clamp = first < last && (table.lo()..=table.hi()).all(|v| table.apply(v) == v.clamp(first, last));
+    let is_clamp = *known
+        .entry(id)
+        .or_insert_with(|| first < last && (table.lo()..=table.hi()).all(|v| table.apply(v) == v.clamp(first, last)));
     let (least, largest) = (i64::try_from(argument.lo).ok()?, i64::try_from(argument.hi).ok()?);
     let bits = |numbers: &[i64]| {
         let largest = numbers.iter().map(|number| number.unsigned_abs()).max().unwrap_or(0);
