@@ -1646,3 +1646,29 @@ fn functions_that_grow_have_room_beyond_the_samples() {
     }
     assert!(difference < 0.02 * largest, "{difference} of {largest}");
 }
+
+#[test]
+fn one_sample_shows_how_far_points_may_be_that_it_is_near() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 3], Element::Real);
+    let corners = [[0.8, -0.7, 0.3], [-0.9, 0.8, -0.2], [-0.1, 0.9, 0.9], [0.7, 0.6, -0.9], [-0.6, -0.8, 0.5]];
+    let distance = |b: &mut Builder, corner: [f64; 3]| {
+        let point = b.constant(Tensor::new(vec![1, 3], corner.to_vec()));
+        let difference = b.binary(BinaryFunction::Sub, [x, point], &[1, 3]);
+        let square = b.binary(BinaryFunction::Mul, [difference, difference], &[1, 3]);
+        b.real(FloatOp::Reduce { input: square, kind: ReduceKind::Sum, axes: vec![1] }, &[1, 1])
+    };
+    let inputs = corners.map(|corner| distance(&mut b, corner)).to_vec();
+    let distances = b.real(FloatOp::Concat { inputs, axis: 1 }, &[1, 5]);
+    let square = b.binary(BinaryFunction::Mul, [x, x], &[1, 3]);
+    let norm = b.real(FloatOp::Reduce { input: square, kind: ReduceKind::Sum, axes: vec![1] }, &[1, 1]);
+    b.output(norm);
+    let graph = b.finish(distances);
+    let others = Samples::from_batches(vec![Numbers(5).tensor(&[SAMPLES, 1, 3])]);
+    // Near the first point, and near the middle, where the norm is small.
+    for sample in [[0.75, -0.72, 0.35], [0.35, -0.34, 0.35]] {
+        let one = Samples::from_batches(vec![Tensor::new(vec![1, 1, 3], sample.to_vec())]);
+        let error = error_of(&graph, &compile_on(&graph, &one, 10), &others);
+        assert!(error < 0.03, "{error} from {sample:?}");
+    }
+}

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::QuantizeError;
 use super::plan::Range;
 use super::ranges::{Observer, Presumed, Ranges};
-use super::{InputStep, QuantizeOptions};
+use super::{siblings, InputStep, QuantizeOptions};
 use crate::float::evaluate::evaluate_with;
-use crate::float::graph::{BinaryFunction, Element, FloatGraph, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
+use crate::float::graph::{
+    BinaryFunction, Element, FloatGraph, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
+};
 use crate::passes::{self, Unsettled};
 use crate::samples::{InputSpec, SampleError, Samples};
 
@@ -46,11 +48,30 @@ impl Calibration {
                 // One sample shows neither the rows that others pick nor how far a function goes that has bounds.
                 FloatOp::Gather { input, .. } if self.presumes && graph.constant(input).is_some() => ranges[input.0],
                 FloatOp::Unary { function, .. } if self.presumes && saturates(function) => image(&node.op),
+                // Nor does it show how many elements others count.
+                FloatOp::Reduce { input, kind: ReduceKind::Sum, .. }
+                    if self.presumes && graph.node(input).element == Element::Bool =>
+                {
+                    Range { lo: 0.0, hi: (graph.node(input).elements() / node.elements().max(1)) as f64 }
+                }
                 _ if node.element != Element::Real => observer.extremes(),
                 // Where a square is cut off and the same value elsewhere is not, distances would shrink for far points.
                 FloatOp::Binary { function: BinaryFunction::Mul, operands: [a, b] } if a == b => {
-                    let (range, base) = (observer.range(rule, bits), ranges[a.0].magnitude());
+                    let base = match graph.node(a).op {
+                        FloatOp::Input(port) if self.presumes => self.inputs[port].reach,
+                        _ => ranges[a.0],
+                    };
+                    let (range, base) = (observer.range(rule, bits), base.magnitude());
                     Range { lo: range.lo.max(0.0), hi: range.hi.max(base * base) }
+                }
+                // A sum of squares grows as its squares do, the faster the further their base reaches.
+                FloatOp::Reduce { input, kind: ReduceKind::Sum | ReduceKind::Mean, .. }
+                    if self.presumes && is_square(&graph.node(input).op) =>
+                {
+                    let (seen, square) = (observer.extremes().hi, self.observers[input.0].extremes().hi);
+                    let growth = if square > 0.0 { ranges[input.0].hi / square } else { 1.0 };
+                    let range = observer.range(rule, bits);
+                    Range { lo: range.lo.max(0.0), hi: range.hi.max(seen * growth) }
                 }
                 _ => within(observer.range(rule, bits), image(&node.op)),
             };
@@ -115,6 +136,28 @@ fn is_of_one_sign(function: UnaryFunction) -> bool {
 /// A range cut to what an operator can give.
 fn within(range: Range, image: Range) -> Range {
     Range { lo: range.lo.max(image.lo), hi: range.hi.min(image.hi) }
+}
+
+/// For each value whose elements index the rows of a constant, their number.
+fn rows_indexed(graph: &FloatGraph) -> Vec<Option<usize>> {
+    let mut indexed: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        let (value, rows) = match node.op {
+            FloatOp::Gather { input, indices, axis } if graph.constant(input).is_some() => {
+                (indices, Some(graph.node(input).shape[axis]))
+            }
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } => (input, indexed[index]),
+            _ => continue,
+        };
+        let own = &mut indexed[value.0];
+        *own = [*own, rows.filter(|&rows| rows > 0)].into_iter().flatten().min();
+    }
+    indexed
+}
+
+/// Whether an operator multiplies a value by itself.
+fn is_square(op: &FloatOp) -> bool {
+    matches!(op, FloatOp::Binary { function: BinaryFunction::Mul, operands: [a, b] } if a == b)
 }
 
 /// Whether a function has bounds by its nature.
@@ -235,6 +278,17 @@ pub(super) fn calibrate(
     // The ranges of quantized models are their own, whatever samples show.
     let presumes = room && inputs.len() == 1 && !graph.nodes.iter().any(|node| is_quantized(&node.op));
     if presumes {
+        for group in siblings::groups(graph) {
+            let union = group.iter().fold(Observer::default(), |union, value| union.or(&observers[value.0]));
+            group.iter().for_each(|value| observers[value.0].share(&union));
+        }
+        for (observer, rows) in observers.iter_mut().zip(rows_indexed(graph)) {
+            let Some(rows) = rows else { continue };
+            let mut every = Observer::default();
+            every.observe(&[0.0, (rows - 1) as f64], Ranges::Extremes);
+            let union = every.or(observer);
+            observer.share(&union);
+        }
         for (observer, signed) in observers.iter_mut().zip(of_any_sign(graph)) {
             observer.presume(if signed { Presumed::AnySign } else { Presumed::SameSign });
         }

@@ -34,6 +34,7 @@ mod repeated;
 mod rewrite;
 mod scales;
 mod segments;
+mod siblings;
 mod thresholds;
 mod widths;
 

@@ -186,6 +186,20 @@ impl Observer {
         }
     }
 
+    /// What either saw, as if in one sample; without the distribution.
+    pub(super) fn or(mut self, other: &Self) -> Self {
+        if other.lo <= other.hi {
+            (self.lo, self.hi) = (self.lo.min(other.lo), self.hi.max(other.hi));
+            self.ends = [self.lo, self.hi].map(|mean| Moments { count: 1.0, mean, squares: 0.0 });
+        }
+        self
+    }
+
+    /// Has the extremes of the `union` of what values of its kind had in a sample.
+    pub(super) fn share(&mut self, union: &Self) {
+        (self.lo, self.hi, self.ends) = (union.lo, union.hi, union.ends);
+    }
+
     /// From the smallest value to the largest; `[0, 0]` where nothing finite was seen.
     pub(super) fn extremes(&self) -> Range {
         match self.lo > self.hi {
