@@ -221,12 +221,14 @@ pub fn declare_private(
         program.private_weights.insert(tensor, declaration);
     }
     // From the first node on: a later one takes in what the earlier ones declare.
-    let (quotients, steps) = (Quotients::of(program), Cell::new(view_steps(program)));
+    let (quotients, steps, segments) =
+        (Quotients::of(program), Cell::new(view_steps(program)), Cell::new(segments::MOST_STEPS));
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
     let mut declared = program.private_weights.clone();
     for (index, tensor) in (0..program.nodes.len()).map(|index| (index, TensorId(index as u32))) {
         let trust = Trust::Declared;
-        let analysis = Analysis { program, ranges: &ranges, quotients: &quotients, steps: &steps, trust };
+        let (quotients, steps, segments) = (&quotients, &steps, &segments);
+        let analysis = Analysis { program, ranges: &ranges, quotients, steps, segments, trust };
         let range = match (&program.nodes[index].op, declared.get_mut(&tensor)) {
             (Op::Conv { input, geometry, weights, bias, requantize }, Some(declaration)) => {
                 let own = conv(analysis.value(*input), geometry, weights, bias);
@@ -301,9 +303,11 @@ fn is_sum(weights: &Weights, bias: &[i64]) -> bool {
 
 fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, AnalysisError> {
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
-    let (quotients, steps) = (Quotients::of(program), Cell::new(view_steps(program)));
+    let (quotients, steps, segments) =
+        (Quotients::of(program), Cell::new(view_steps(program)), Cell::new(segments::MOST_STEPS));
     for (index, node) in program.nodes.iter().enumerate() {
-        let range = Analysis { program, ranges: &ranges, quotients: &quotients, steps: &steps, trust }.node(index)?;
+        let (quotients, steps, segments) = (&quotients, &steps, &segments);
+        let range = Analysis { program, ranges: &ranges, quotients, steps, segments, trust }.node(index)?;
         check_width(&node.name, &range, trust)?;
         ranges.push(range);
     }
@@ -360,6 +364,8 @@ struct Analysis<'a> {
     quotients: &'a Quotients<'a>,
     /// Steps through views that may still be taken.
     steps: &'a Cell<usize>,
+    /// Segments of functions that may still be looked at.
+    segments: &'a Cell<usize>,
     trust: Trust,
 }
 
@@ -406,7 +412,9 @@ impl Analysis<'_> {
                 if let Some(least) = self.quotients.least_variance(TensorId(index as u32)) {
                     sum.lo = sum.lo.max(least);
                 }
-                if let Some(bound) = segments::line(self.program, *operands, *factors, *constant, |t| self.value(t)) {
+                let by_segments =
+                    segments::line(self.program, *operands, *factors, *constant, self.segments, |t| self.value(t));
+                if let Some(bound) = by_segments {
                     sum = sum.intersection(bound);
                 }
                 self.finish(sum, requantize)
@@ -416,7 +424,7 @@ impl Analysis<'_> {
                     true => self.value(*a).squared(),
                     false => self.value(*a).times(self.value(*b)),
                 };
-                let by_segments = segments::product(self.program, [*a, *b], |tensor| self.value(tensor));
+                let by_segments = segments::product(self.program, [*a, *b], self.segments, |tensor| self.value(tensor));
                 let bound = self.quotients.bound([*a, *b], |tensor| self.value(tensor)).or(by_segments);
                 self.finish(bound.map_or(product, |bound| product.intersection(bound)), requantize)
             }

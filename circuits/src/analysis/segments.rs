@@ -5,9 +5,15 @@
 //! has its own arguments, from `2^s·h − 2^(s−1)` to `2^s·h + 2^(s−1) − 1`, and all beyond where a table saturates; a line takes its least and its
 //! largest value at the ends of these.
 
+use std::cell::Cell;
+
 use super::Interval;
 use crate::graph::{Op, Program, Requantize, Table, TensorId};
 use crate::reference::shift_half_up;
+
+/// Segments that one analysis of a program looks at. Those behind them are bounded as other products and sums are: a program of many nodes on
+/// one long table would take hours.
+pub(super) const MOST_STEPS: usize = 1 << 26;
 
 /// A tensor whose elements are a table of the upper bits of another one's.
 #[derive(Clone, Copy)]
@@ -31,22 +37,24 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A bound of all products of two tensors' elements, if one of them is a table of the upper bits of the other.
+/// A bound of all products of two tensors' elements, if one of them is a table of the upper bits of the other, and `steps` suffice.
 pub(super) fn product(
     program: &Program,
     operands: [TensorId; 2],
+    steps: &Cell<usize>,
     value: impl Fn(TensorId) -> Interval,
 ) -> Option<Interval> {
     let slope = slope(program, operands)?;
-    Some(bound(value(slope.of), slope, None, |v, slope, _| slope.saturating_mul(v)))
+    bound(value(slope.of), slope, None, steps, |v, slope, _| slope.saturating_mul(v))
 }
 
-/// A bound of `factors[0]·p + factors[1]·b + constant`, if `p` is such a product and `b` a table of the same bits.
+/// A bound of `factors[0]·p + factors[1]·b + constant`, if `p` is such a product and `b` a table of the same bits, and `steps` suffice.
 pub(super) fn line(
     program: &Program,
     operands: [TensorId; 2],
     factors: [i64; 2],
     constant: i64,
+    steps: &Cell<usize>,
     value: impl Fn(TensorId) -> Interval,
 ) -> Option<Interval> {
     let Op::Product { operands: factored, requantize: None } = program.node(operands[0]).op else { return None };
@@ -58,7 +66,7 @@ pub(super) fn line(
         let product = slope.saturating_mul(v).saturating_mul(of_product);
         product.saturating_add(offset.saturating_mul(of_offset)).saturating_add(constant.into())
     };
-    Some(bound(value(slope.of), slope, Some(offset), at))
+    bound(value(slope.of), slope, Some(offset), steps, at)
 }
 
 /// The operand that is a table of the upper bits of the other one.
@@ -67,13 +75,25 @@ fn slope(program: &Program, [a, b]: [TensorId; 2]) -> Option<Step<'_>> {
     of(a, b).or_else(|| of(b, a))
 }
 
-/// The values of `line(v, slope, offset)`, which never turns within a segment, for all `v` of an interval.
-fn bound(of: Interval, slope: Step<'_>, offset: Option<Step<'_>>, line: impl Fn(i128, i128, i128) -> i128) -> Interval {
+/// The values of `line(v, slope, offset)`, which never turns within a segment, for all `v` of an interval. Nothing is said where segments are
+/// more than the entries of both tables, as between tables that lie far apart, or than there are `steps`.
+fn bound(
+    of: Interval,
+    slope: Step<'_>,
+    offset: Option<Step<'_>>,
+    steps: &Cell<usize>,
+    line: impl Fn(i128, i128, i128) -> i128,
+) -> Option<Interval> {
     let shift = slope.shift;
     let tables = || [Some(slope.table), offset.map(|offset| offset.table)].into_iter().flatten();
     let least = i128::from(tables().map(Table::lo).min().expect("there is a slope"));
     let most = i128::from(tables().map(Table::hi).max().expect("there is a slope"));
     let [first, last] = [of.lo, of.hi].map(|v| shift_half_up(v, shift).clamp(least, most));
+    let segments = usize::try_from(last - first + 1).ok()?;
+    if segments > tables().map(|table| table.values().len()).sum() {
+        return None;
+    }
+    steps.set(steps.get().checked_sub(segments)?);
     let half = (1i128 << shift) / 2;
     let at = |table: &Table, h: i128| i128::from(table.apply(h as i64));
     let segment = |h: i128| {
@@ -84,7 +104,7 @@ fn bound(of: Interval, slope: Step<'_>, offset: Option<Step<'_>>, line: impl Fn(
         let [a, b] = [lo, hi].map(|v| line(v, at(slope.table, h), offset));
         Interval::new(a.min(b), a.max(b))
     };
-    (first..=last).map(segment).reduce(Interval::union).expect("there is a segment")
+    (first..=last).map(segment).reduce(Interval::union)
 }
 
 #[cfg(test)]
@@ -105,9 +125,24 @@ mod tests {
                     line(v.into(), slopes.apply(h).into(), offsets.apply(h).into())
                 });
                 let (least, most) = values.fold((i128::MAX, i128::MIN), |(least, most), v| (least.min(v), most.max(v)));
-                let found = bound(Interval::new(lo, hi), slope, Some(offset), line);
-                assert_eq!(found, Interval::new(least, most), "shift {shift}, arguments {lo} to {hi}");
+                let found = bound(Interval::new(lo, hi), slope, Some(offset), &Cell::new(MOST_STEPS), line);
+                assert_eq!(found, Some(Interval::new(least, most)), "shift {shift}, arguments {lo} to {hi}");
             }
         }
+    }
+
+    /// Neither tables that lie far apart nor many nodes take more than so many steps.
+    #[test]
+    fn work_is_bounded() {
+        let [near, far] = [-(1i64 << 40), 1 << 40].map(|at| Table::new("far", at, vec![1]).expect("it is not empty"));
+        let step = |table| Step { of: TensorId(0), shift: 0, table };
+        let all = Interval::new(-(1i64 << 41), 1i64 << 41);
+        let line = |v: i128, slope: i128, offset: i128| slope * v + offset;
+        let steps = Cell::new(MOST_STEPS);
+        assert_eq!(bound(all, step(&near), Some(step(&far)), &steps, line), None);
+        assert_eq!(steps.get(), MOST_STEPS);
+        steps.set(1);
+        assert!(bound(all, step(&near), None, &steps, line).is_some());
+        assert_eq!(bound(all, step(&near), None, &steps, line), None);
     }
 }

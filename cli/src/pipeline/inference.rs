@@ -26,7 +26,10 @@ use crate::{present, usage};
 const OWN_TABLES: [&str; 2] = ["entries of ", "thresholds of "];
 
 /// Functions with numbers of a model, in the names of their tables.
-const NUMBERED: [&str; 2] = ["affine", "leakyrelu"];
+const NUMBERED: [&str; 3] = ["affine", "leakyrelu", "curve"];
+
+/// How the names of tables begin that serve a function by segments, before its name.
+const OF_SEGMENTS: [&str; 2] = ["slopes of ", "offsets of "];
 
 /// How many nodes are named whose numbers stay public.
 const MOST_NAMED: usize = 16;
@@ -147,6 +150,7 @@ pub(crate) fn show(printer: Printer, program: &Program, outputs: &[NamedTensor])
 fn public_numbers(program: &Program) -> Vec<(&str, &'static str)> {
     let of_table = |table: TableId| {
         let name = program.table(table).name();
+        let name = OF_SEGMENTS.iter().find_map(|of| name.strip_prefix(of)).unwrap_or(name);
         let parts = || name.split(['(', ',']);
         let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         let numbers = parts().any(|part| NUMBERED.contains(&part)) || parts().skip(1).any(is_number);

@@ -139,6 +139,10 @@ impl Former<'_> {
         if data.iter().any(|x| !x.is_finite()) {
             return Err("a constant is not finite".into());
         }
+        // Such as the factors of a BatchNormalization, which the runtime rounds step by step.
+        if tensor.data.iter().zip(&data).any(|(&exact, &rounded)| exact != f64::from(rounded)) {
+            return Err("a constant is computed from others, more finely than float32 has it".into());
+        }
         let (count, op) = (data.len(), Float32Op::Constant(data.into()));
         self.numbers(value, op, count)
     }

@@ -21,18 +21,20 @@ const MOST_ELEMENTS: usize = 1 << 12;
 const MOST_STEPS: usize = 1 << 20;
 
 /// The graph in which values that contain a search or a quotient of a value by itself, and are functions of the elements of one value, are
-/// such functions, where something is no number on the way for one of the samples (the tensors of the inputs). Where all are numbers, operators
-/// that features have in common take fewer rows. What depends on a `nullable` input stays: an element that is missing is no argument.
+/// such functions, where something is no number on the way for one of the samples (the tensors of the inputs), or there are none. Where all are
+/// numbers, operators that features have in common take fewer rows. What depends on a `nullable` input stays: an element that is missing is no
+/// argument. Functions are public, so with `private` tables a search in one stays what it is.
 pub(crate) fn draw<'a>(
     graph: &'a FloatGraph,
     samples: &[Vec<Tensor>],
     nullable: &BTreeSet<usize>,
+    private: bool,
 ) -> Cow<'a, FloatGraph> {
-    let particular = || graph.nodes.iter().any(|node| is_particular(graph, node));
+    let particular = || graph.nodes.iter().any(|node| is_particular(graph, node, private));
     if !particular() || (!samples.is_empty() && samples.iter().all(|inputs| computes_numbers(graph, inputs))) {
         return Cow::Borrowed(graph);
     }
-    let regions = Regions::of(graph);
+    let regions = Regions::of(graph, private);
     let missable = reached(graph, nullable);
     let known = |end: &usize| regions.of[*end].as_ref().is_some_and(|region| !missable[region.root.0]);
     let drawn = regions.ends(graph).filter(known).filter_map(|end| Some((end, regions.drawn(graph, end)?))).collect();
@@ -59,11 +61,14 @@ fn computes_numbers(graph: &FloatGraph, inputs: &[Tensor]) -> bool {
     numbers || evaluated.is_err()
 }
 
-/// Whether a node is what this pass is there for: a quotient of a value by itself, or an entry of a table that is chosen by data.
-fn is_particular(graph: &FloatGraph, node: &FloatNode) -> bool {
+/// Whether a node is what this pass is there for: a quotient of a value by itself, or an entry of a table, if that is not `private`, that is chosen
+/// by data.
+fn is_particular(graph: &FloatGraph, node: &FloatNode, private: bool) -> bool {
     match node.op {
         FloatOp::Binary { function: BinaryFunction::Div, operands: [a, b] } => a == b,
-        FloatOp::Gather { input, axis: 0, .. } => graph.constant(input).is_some_and(|table| table.shape.len() == 1),
+        FloatOp::Gather { input, axis: 0, .. } => {
+            !private && graph.constant(input).is_some_and(|table| table.shape.len() == 1)
+        }
         _ => false,
     }
 }
@@ -82,11 +87,13 @@ struct Region {
 
 struct Regions {
     of: Vec<Option<Region>>,
+    /// Whether entries of tables are private.
+    private: bool,
 }
 
 impl Regions {
-    fn of(graph: &FloatGraph) -> Self {
-        let mut regions = Self { of: Vec::with_capacity(graph.nodes.len()) };
+    fn of(graph: &FloatGraph, private: bool) -> Self {
+        let mut regions = Self { of: Vec::with_capacity(graph.nodes.len()), private };
         for node in &graph.nodes {
             let region = if node.elements() <= MOST_ELEMENTS { regions.region(graph, node) } else { None };
             regions.of.push(region);
@@ -127,7 +134,7 @@ impl Regions {
             {
                 self.read(graph, *then)
             }
-            FloatOp::Gather { input, indices, .. } if is_particular(graph, node) => {
+            FloatOp::Gather { input, indices, .. } if is_particular(graph, node, self.private) => {
                 let region = self.of[indices.0].clone().filter(|region| !region.is_view)?;
                 let of_reals =
                     graph.node(region.root).element == Element::Real && graph.node(*input).element == Element::Real;
@@ -140,7 +147,7 @@ impl Regions {
                     let region = self.read(graph, operand)?;
                     let places = positions(&graph.node(operand).shape, &node.shape);
                     let at: Arc<[u32]> = places.into_iter().map(|place| region.at[place]).collect();
-                    let particular = region.particular || is_particular(graph, node);
+                    let particular = region.particular || is_particular(graph, node, self.private);
                     match &mut found {
                         None => found = Some(Region { root: region.root, at, particular, is_view: false }),
                         Some(first) if first.root == region.root && first.at == at => first.particular |= particular,
@@ -221,7 +228,11 @@ impl Pen<'_> {
                     Tensor::new(shape.clone(), (0..shape.iter().product()).map(|place: usize| place as f64).collect());
                 self.result(*input, apply(&node.op, &node.shape, &[&places]).data[element] as usize)?
             }
-            FloatOp::Select { then, otherwise, .. } if then == otherwise => self.result(*then, element)?,
+            FloatOp::Select { then, otherwise, .. }
+                if then == otherwise && self.graph.node(*then).shape == node.shape =>
+            {
+                self.result(*then, element)?
+            }
             FloatOp::Gather { input, indices, .. } => {
                 let index = self.result(*indices, element)?;
                 let table = self.graph.constant(*input)?;
@@ -305,7 +316,7 @@ mod tests {
     use super::*;
 
     fn drawn(graph: FloatGraph) -> FloatGraph {
-        draw(&graph, &[], &BTreeSet::new()).into_owned()
+        draw(&graph, &[], &BTreeSet::new(), false).into_owned()
     }
 
     fn binary(function: BinaryFunction, a: usize, b: usize) -> FloatOp {
@@ -351,8 +362,24 @@ mod tests {
             (FloatOp::Gather { input: ValueId(5), indices: ValueId(4), axis: 0 }, &[1, 3]),
             (binary(BinaryFunction::Mul, 6, 0), &[1, 3]),
         ];
-        let found = check(graph(&[1, 3], nodes), drawn);
+        let found = check(graph(&[1, 3], nodes.clone()), drawn);
         assert_eq!(curves(&found), 3);
+        let private = |graph: FloatGraph| draw(&graph, &[], &BTreeSet::new(), true).into_owned();
+        assert_eq!(curves(&check(graph(&[1, 3], nodes), private)), 0, "functions would show the entries");
+    }
+
+    #[test]
+    fn choices_of_one_value_that_is_broadcast_are_followed() {
+        let unary = |function, input| FloatOp::Unary { function, input: ValueId(input) };
+        let select = FloatOp::Select { condition: ValueId(2), then: ValueId(3), otherwise: ValueId(3) };
+        let nodes = vec![
+            (binary(BinaryFunction::Div, 0, 0), &[1, 3][..]),
+            (unary(UnaryFunction::IsNan, 1), &[1, 3]),
+            (numbers(&[0.5]), &[1]),
+            (select, &[1, 3]),
+            (binary(BinaryFunction::Add, 4, 0), &[1, 3]),
+        ];
+        assert_eq!(curves(&check(graph(&[1, 3], nodes), drawn)), 1);
     }
 
     #[test]
@@ -364,7 +391,7 @@ mod tests {
             (binary(BinaryFunction::Mul, 1, 2), &[2]),
         ];
         let graph = graph(&[2], nodes);
-        assert!(Regions::of(&graph).of[3].is_none());
+        assert!(Regions::of(&graph, false).of[3].is_none());
         let nodes = vec![(binary(BinaryFunction::Mul, 0, 0), &[2][..]), (binary(BinaryFunction::Add, 1, 0), &[2])];
         assert_eq!(curves(&check(super::super::tests::graph(&[2], nodes), drawn)), 0, "nothing particular");
     }

@@ -328,7 +328,8 @@ pub(super) fn settled<'a>(
             return Err(QuantizeError::Missing { input: name.clone() });
         }
     }
-    let settled = match passes::draw(graph, samples.map_or(&[], |samples| &samples.inputs), &nullable) {
+    let seen = samples.map_or(&[][..], |samples| &samples.inputs);
+    let settled = match passes::draw(graph, seen, &nullable, options.private_weights) {
         Cow::Borrowed(graph) => passes::settle(graph, &nullable),
         Cow::Owned(graph) => passes::settle(&graph, &nullable).map(|settled| Cow::Owned(settled.into_owned())),
     };

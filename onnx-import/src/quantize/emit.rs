@@ -1165,7 +1165,8 @@ impl Emitter<'_> {
         let PlanOp::Map { function, .. } = &self.plan.node(map).op else { unreachable!("maps are maps") };
         let free = !function.keeps_steps() && !self.plan.node(map).integer && !self.scales.is_exact_product(map);
         let class = self.scales.class(map);
-        let long = |lo: i64, hi: i64| hi.abs_diff(lo) >= Limits::MAX_TABLE as u64 || i32::try_from(lo).is_err();
+        let wide = |end: i64| i32::try_from(end).is_err();
+        let long = |lo: i64, hi: i64| hi.abs_diff(lo) >= Limits::MAX_TABLE as u64 || wide(lo) || wide(hi);
         if self.scales.segments(map).is_none() || !free || long(lo, hi) || long(class.lo, class.hi) {
             return None;
         }

@@ -349,8 +349,9 @@ fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOption
         }
     };
     let told = format!(
-        "dynamic scales are computed in float32 arithmetic: outputs are onnxruntime's to the bit, as long as the range of every tensor that \
-         is quantized is at most {} times the largest one on the samples and at least 1/{} of the smallest",
+        "dynamic scales are computed in float32 arithmetic: outputs are onnxruntime's to the bit for inputs that are {}, as long as the \
+         range of every tensor inside that is quantized is at most {} times the largest one on the samples and at least 1/{} of the smallest",
+        admitted(&program),
         float32::ABOVE,
         1u64 << room
     );
@@ -368,6 +369,18 @@ fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOption
     };
     let origins = vec![None; program.nodes.len()];
     Ok(Exactness::Exact(Box::new(Compiled { program, origins, report })))
+}
+
+/// Which inputs a program takes as they are, for people: others are rounded, or set to an end.
+fn admitted(program: &Program) -> String {
+    let of_port = |port: &Port| {
+        let Op::Input { lo, hi } = program.node(port.tensor).op else {
+            unreachable!("ports of inputs name input nodes")
+        };
+        let [lo, hi] = [lo, hi].map(|end| end as f64 * port.scale);
+        format!("multiples of {:e} from {lo} to {hi} ({:?})", port.scale, port.name)
+    };
+    program.inputs.iter().map(of_port).collect::<Vec<_>>().join(" and ")
 }
 
 /// The samples of a file that a model is calibrated on; its inputs are those of the graph when it is settled, too.
