@@ -221,14 +221,12 @@ pub fn declare_private(
         program.private_weights.insert(tensor, declaration);
     }
     // From the first node on: a later one takes in what the earlier ones declare.
-    let (quotients, steps, segments) =
-        (Quotients::of(program), Cell::new(view_steps(program)), Cell::new(segments::MOST_STEPS));
+    let (quotients, budget) = (Quotients::of(program), Budget::of(program));
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
     let mut declared = program.private_weights.clone();
     for (index, tensor) in (0..program.nodes.len()).map(|index| (index, TensorId(index as u32))) {
         let trust = Trust::Declared;
-        let (quotients, steps, segments) = (&quotients, &steps, &segments);
-        let analysis = Analysis { program, ranges: &ranges, quotients, steps, segments, trust };
+        let analysis = Analysis { program, ranges: &ranges, quotients: &quotients, budget: &budget, trust };
         let range = match (&program.nodes[index].op, declared.get_mut(&tensor)) {
             (Op::Conv { input, geometry, weights, bias, requantize }, Some(declaration)) => {
                 let own = conv(analysis.value(*input), geometry, weights, bias);
@@ -303,11 +301,9 @@ fn is_sum(weights: &Weights, bias: &[i64]) -> bool {
 
 fn ranges_by(program: &Program, trust: Trust) -> Result<Vec<NodeRange>, AnalysisError> {
     let mut ranges: Vec<NodeRange> = Vec::with_capacity(program.nodes.len());
-    let (quotients, steps, segments) =
-        (Quotients::of(program), Cell::new(view_steps(program)), Cell::new(segments::MOST_STEPS));
+    let (quotients, budget) = (Quotients::of(program), Budget::of(program));
     for (index, node) in program.nodes.iter().enumerate() {
-        let (quotients, steps, segments) = (&quotients, &steps, &segments);
-        let range = Analysis { program, ranges: &ranges, quotients, steps, segments, trust }.node(index)?;
+        let range = Analysis { program, ranges: &ranges, quotients: &quotients, budget: &budget, trust }.node(index)?;
         check_width(&node.name, &range, trust)?;
         ranges.push(range);
     }
@@ -348,24 +344,39 @@ fn limbs_interval(input: Interval, weights: usize, declared: &WeightDeclaration)
     Interval::new(-sum, sum)
 }
 
-/// Steps through views for each element of a program: for a maximum, each of its operands is gone after to where it is computed. A program
-/// with a long chain of views, or with many maxima over one view, could take days otherwise.
-const VIEW_STEPS: usize = 64;
+/// The work that one analysis may still do where it looks closer than interval arithmetic does; without it bounds are wider, and as true.
+struct Budget {
+    /// Steps through views.
+    view_steps: Cell<usize>,
+    /// Segments of functions.
+    segments: Cell<usize>,
+}
 
-/// Steps through views that may be taken in all.
-fn view_steps(program: &Program) -> usize {
-    let elements = program.nodes.iter().map(|node| node.elements());
-    elements.fold(0, usize::saturating_add).saturating_mul(VIEW_STEPS)
+impl Budget {
+    /// Steps through views for each element of a program: for a maximum, each of its operands is gone after to where it is computed. A
+    /// program with a long chain of views, or with many maxima over one view, could take days otherwise.
+    const VIEW_STEPS: usize = 64;
+    /// Segments in all. A program of many nodes on one long table would take hours.
+    const SEGMENTS: usize = 1 << 26;
+
+    fn of(program: &Program) -> Self {
+        let elements = program.nodes.iter().map(|node| node.elements()).fold(0, usize::saturating_add);
+        let view_steps = elements.saturating_mul(Self::VIEW_STEPS);
+        Self { view_steps: Cell::new(view_steps), segments: Cell::new(Self::SEGMENTS) }
+    }
+
+    /// Takes so much of a part of the budget; `None` where less is left.
+    fn spend(left: &Cell<usize>, work: usize) -> Option<()> {
+        left.set(left.get().checked_sub(work)?);
+        Some(())
+    }
 }
 
 struct Analysis<'a> {
     program: &'a Program,
     ranges: &'a [NodeRange],
     quotients: &'a Quotients<'a>,
-    /// Steps through views that may still be taken.
-    steps: &'a Cell<usize>,
-    /// Segments of functions that may still be looked at.
-    segments: &'a Cell<usize>,
+    budget: &'a Budget,
     trust: Trust,
 }
 
@@ -413,7 +424,9 @@ impl Analysis<'_> {
                     sum.lo = sum.lo.max(least);
                 }
                 let by_segments =
-                    segments::line(self.program, *operands, *factors, *constant, self.segments, |t| self.value(t));
+                    segments::line(self.program, *operands, *factors, *constant, &self.budget.segments, |t| {
+                        self.value(t)
+                    });
                 if let Some(bound) = by_segments {
                     sum = sum.intersection(bound);
                 }
@@ -424,7 +437,8 @@ impl Analysis<'_> {
                     true => self.value(*a).squared(),
                     false => self.value(*a).times(self.value(*b)),
                 };
-                let by_segments = segments::product(self.program, [*a, *b], self.segments, |tensor| self.value(tensor));
+                let by_segments =
+                    segments::product(self.program, [*a, *b], &self.budget.segments, |tensor| self.value(tensor));
                 let bound = self.quotients.bound([*a, *b], |tensor| self.value(tensor)).or(by_segments);
                 self.finish(bound.map_or(product, |bound| product.intersection(bound)), requantize)
             }
@@ -521,7 +535,7 @@ impl Analysis<'_> {
     /// The interval of an element: views are seen through, as long as steps are left.
     fn element(&self, mut tensor: TensorId, mut index: usize) -> Option<Interval> {
         while let Op::View { sources, map } = &self.program.node(tensor).op {
-            self.steps.set(self.steps.get().checked_sub(1)?);
+            Budget::spend(&self.budget.view_steps, 1)?;
             match map[index] {
                 ViewElement::Zero => return Some(Interval::new(0, 0)),
                 ViewElement::Element { source, index: next } => {

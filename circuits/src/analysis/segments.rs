@@ -7,13 +7,9 @@
 
 use std::cell::Cell;
 
-use super::Interval;
+use super::{Budget, Interval};
 use crate::graph::{Op, Program, Requantize, Table, TensorId};
 use crate::reference::shift_half_up;
-
-/// Segments that one analysis of a program looks at. Those behind them are bounded as other products and sums are: a program of many nodes on
-/// one long table would take hours.
-pub(super) const MOST_STEPS: usize = 1 << 26;
 
 /// A tensor whose elements are a table of the upper bits of another one's.
 #[derive(Clone, Copy)]
@@ -37,24 +33,24 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A bound of all products of two tensors' elements, if one of them is a table of the upper bits of the other, and `steps` suffice.
+/// A bound of all products of two tensors' elements, if one of them is a table of the upper bits of the other, and as many segments may be looked at.
 pub(super) fn product(
     program: &Program,
     operands: [TensorId; 2],
-    steps: &Cell<usize>,
+    left: &Cell<usize>,
     value: impl Fn(TensorId) -> Interval,
 ) -> Option<Interval> {
     let slope = slope(program, operands)?;
-    bound(value(slope.of), slope, None, steps, |v, slope, _| slope.saturating_mul(v))
+    bound(value(slope.of), slope, None, left, |v, slope, _| slope.saturating_mul(v))
 }
 
-/// A bound of `factors[0]·p + factors[1]·b + constant`, if `p` is such a product and `b` a table of the same bits, and `steps` suffice.
+/// A bound of `factors[0]·p + factors[1]·b + constant`, if `p` is such a product and `b` a table of the same bits, and as many segments may be looked at.
 pub(super) fn line(
     program: &Program,
     operands: [TensorId; 2],
     factors: [i64; 2],
     constant: i64,
-    steps: &Cell<usize>,
+    left: &Cell<usize>,
     value: impl Fn(TensorId) -> Interval,
 ) -> Option<Interval> {
     let Op::Product { operands: factored, requantize: None } = program.node(operands[0]).op else { return None };
@@ -66,7 +62,7 @@ pub(super) fn line(
         let product = slope.saturating_mul(v).saturating_mul(of_product);
         product.saturating_add(offset.saturating_mul(of_offset)).saturating_add(constant.into())
     };
-    bound(value(slope.of), slope, Some(offset), steps, at)
+    bound(value(slope.of), slope, Some(offset), left, at)
 }
 
 /// The operand that is a table of the upper bits of the other one.
@@ -76,12 +72,12 @@ fn slope(program: &Program, [a, b]: [TensorId; 2]) -> Option<Step<'_>> {
 }
 
 /// The values of `line(v, slope, offset)`, which never turns within a segment, for all `v` of an interval. Nothing is said where segments are
-/// more than the entries of both tables, as between tables that lie far apart, or than there are `steps`.
+/// more than the entries of both tables, as between tables that lie far apart, or than may be looked at.
 fn bound(
     of: Interval,
     slope: Step<'_>,
     offset: Option<Step<'_>>,
-    steps: &Cell<usize>,
+    left: &Cell<usize>,
     line: impl Fn(i128, i128, i128) -> i128,
 ) -> Option<Interval> {
     let shift = slope.shift;
@@ -93,7 +89,7 @@ fn bound(
     if segments > tables().map(|table| table.values().len()).sum() {
         return None;
     }
-    steps.set(steps.get().checked_sub(segments)?);
+    Budget::spend(left, segments)?;
     let half = (1i128 << shift) / 2;
     let at = |table: &Table, h: i128| i128::from(table.apply(h as i64));
     let segment = |h: i128| {
@@ -125,7 +121,7 @@ mod tests {
                     line(v.into(), slopes.apply(h).into(), offsets.apply(h).into())
                 });
                 let (least, most) = values.fold((i128::MAX, i128::MIN), |(least, most), v| (least.min(v), most.max(v)));
-                let found = bound(Interval::new(lo, hi), slope, Some(offset), &Cell::new(MOST_STEPS), line);
+                let found = bound(Interval::new(lo, hi), slope, Some(offset), &Cell::new(Budget::SEGMENTS), line);
                 assert_eq!(found, Some(Interval::new(least, most)), "shift {shift}, arguments {lo} to {hi}");
             }
         }
@@ -138,11 +134,11 @@ mod tests {
         let step = |table| Step { of: TensorId(0), shift: 0, table };
         let all = Interval::new(-(1i64 << 41), 1i64 << 41);
         let line = |v: i128, slope: i128, offset: i128| slope * v + offset;
-        let steps = Cell::new(MOST_STEPS);
-        assert_eq!(bound(all, step(&near), Some(step(&far)), &steps, line), None);
-        assert_eq!(steps.get(), MOST_STEPS);
-        steps.set(1);
-        assert!(bound(all, step(&near), None, &steps, line).is_some());
-        assert_eq!(bound(all, step(&near), None, &steps, line), None);
+        let left = Cell::new(Budget::SEGMENTS);
+        assert_eq!(bound(all, step(&near), Some(step(&far)), &left, line), None);
+        assert_eq!(left.get(), Budget::SEGMENTS);
+        left.set(1);
+        assert!(bound(all, step(&near), None, &left, line).is_some());
+        assert_eq!(bound(all, step(&near), None, &left, line), None);
     }
 }

@@ -9,7 +9,7 @@ use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
-use super::tables::{function_of, shift_of, FunctionUse, Saturation, TablePlan};
+use super::tables::{requantize_of, FunctionUse, Saturation, TablePlan};
 use super::weights::{Strips, WeightBlocks};
 use super::{LayoutError, Subject};
 use crate::analysis::{Interval, NodeRange};
@@ -41,7 +41,7 @@ pub(super) struct IdentityCheck {
 
 impl Wide {
     /// Rows before the range chains.
-    const HEAD: u32 = 5;
+    pub(super) const HEAD: u32 = 5;
 
     /// The requantization of a function's use, if it may saturate by more than one limb.
     pub(super) fn new(table: TableId, shift: u32, function: FunctionUse) -> Option<Self> {
@@ -307,12 +307,8 @@ impl<'a> Builder<'a> {
         let units = self.rows.units();
         let logical = addresses.iter().max().map_or(0, |last| last / units + 1);
         let block = self.rows.block(logical, stride);
-        let mut spare = vec![true; logical * units];
-        for &address in &addresses {
-            spare[address] = false;
-        }
         let places: Vec<_> = addresses.iter().map(|&address| self.rows.place(block, address)).collect();
-        let spare = (0..spare.len()).filter(|&a| spare[a]).map(|address| self.rows.place(block, address)).collect();
+        let spare = self.spare(block, &places);
         places.iter().for_each(|&place| self.rows.take(place));
         (block, places, spare)
     }
@@ -755,8 +751,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Rows that an element of a node takes where its requantization is still to be shown by [`Self::requantize_wide`].
-    fn wide_rows(&self, op: &Op, range: &NodeRange) -> Option<usize> {
-        let (table, shift, argument) = (function_of(op)?, shift_of(op)?, range.argument?);
+    pub(super) fn wide_rows(&self, op: &Op, range: &NodeRange) -> Option<usize> {
+        let (Requantize { shift, table }, argument) = (requantize_of(op)?, range.argument?);
         if self.tables.clamp(table, shift, argument).is_some() {
             return None;
         }

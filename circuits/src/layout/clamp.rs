@@ -168,7 +168,7 @@ impl Builder<'_> {
     }
 
     /// The first places of a block's lanes without an element.
-    fn spare(&self, block: Block, places: &[Place]) -> Vec<Place> {
+    pub(super) fn spare(&self, block: Block, places: &[Place]) -> Vec<Place> {
         let mut spare = vec![true; block.logical as usize * self.rows.units()];
         places.iter().for_each(|&place| spare[self.rows.address(place).1] = false);
         (0..spare.len()).filter(|&address| spare[address]).map(|address| self.rows.place(block, address)).collect()

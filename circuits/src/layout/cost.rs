@@ -258,10 +258,13 @@ fn tried<'a>(
             }
             tried
         }
-        None => UNITS
-            .into_par_iter()
-            .map(|units| Candidates { draft: None, ..candidates(subject, options, units, &table_sizes(subject), gas) })
-            .collect(),
+        None => {
+            let sizes = table_sizes(subject);
+            UNITS
+                .into_par_iter()
+                .map(|units| Candidates { draft: None, ..candidates(subject, options, units, &sizes, gas) })
+                .collect()
+        }
     })
 }
 

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::builder::RANGE_LIMB;
+use super::builder::{self, RANGE_LIMB};
 use super::clamp::ClampUse;
 use super::conv::Window;
 use super::rows::{Block, Place};
@@ -489,8 +489,8 @@ impl Filler<'_> {
         let kept = shifted.clamp(lo, hi);
         self.pre(place, kept);
         self.pre(place.below(1), shifted - kept);
-        self.range_chain(place.below(5), (shifted - kept).max(0), chain);
-        self.range_chain(place.below(5 + chain), (kept - shifted).max(0), chain);
+        self.range_chain(place.below(builder::Wide::HEAD), (shifted - kept).max(0), chain);
+        self.range_chain(place.below(builder::Wide::HEAD + chain), (kept - shifted).max(0), chain);
     }
 
     /// The chains of an element that is there already, with its overflows in the row below.

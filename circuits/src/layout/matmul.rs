@@ -21,7 +21,7 @@
 
 use std::collections::HashMap;
 
-use super::builder::{Accumulated, Builder, IdentityCheck, Wide};
+use super::builder::{Accumulated, Builder, IdentityCheck};
 use super::conv::{PlacedPlanes, Planes};
 use super::fill::Fill;
 use super::rows::{Block, Lane, Place};
@@ -238,12 +238,8 @@ impl Builder<'_> {
 
     /// Whether the elements of a product of matrices are requantized in rows of their own.
     pub(super) fn is_wide_product(&self, tensor: TensorId) -> bool {
-        let Op::MatMul { requantize: Some(Requantize { shift, table }), .. } = self.program.node(tensor).op else {
-            return false;
-        };
-        let argument = self.ranges[tensor.0 as usize].argument.expect("a requantized accumulator has an argument");
-        let by_table = || Wide::new(table, shift, self.tables.function(table, argument)).is_some();
-        self.tables.clamp(table, shift, argument).is_none() && by_table()
+        let op = &self.program.node(tensor).op;
+        matches!(op, Op::MatMul { .. }) && self.wide_rows(op, &self.ranges[tensor.0 as usize]).is_some()
     }
 
     /// Lays out a stack of products of matrices and its identity.

@@ -275,38 +275,29 @@ fn tabled_input(op: &Op) -> Option<(i64, i64)> {
     }
 }
 
-/// The shift of a node that applies a function.
-pub(super) fn shift_of(op: &Op) -> Option<u32> {
+/// How a node that applies a function does it.
+pub(super) fn requantize_of(op: &Op) -> Option<Requantize> {
     match op {
         Op::Conv { requantize, .. }
         | Op::Affine { requantize, .. }
         | Op::Product { requantize, .. }
         | Op::MatMul { requantize, .. }
-        | Op::Sum { requantize, .. } => requantize.map(|Requantize { shift, .. }| shift),
-        Op::Lookup { .. } => Some(0),
+        | Op::Sum { requantize, .. } => *requantize,
+        Op::Lookup { table, .. } => Some(Requantize { shift: 0, table: *table }),
         _ => None,
     }
 }
 
 /// The table of a node that applies a function.
 pub(super) fn function_of(op: &Op) -> Option<TableId> {
-    match op {
-        Op::Conv { requantize, .. }
-        | Op::Affine { requantize, .. }
-        | Op::Product { requantize, .. }
-        | Op::MatMul { requantize, .. }
-        | Op::Sum { requantize, .. } => requantize.map(|Requantize { table, .. }| table),
-        Op::Lookup { table, .. } => Some(*table),
-        _ => None,
-    }
+    requantize_of(op).map(|requantize| requantize.table)
 }
 
 /// The uses of each function: the shifts and arguments of their nodes.
 fn uses(program: &Program, ranges: &[NodeRange]) -> BTreeMap<TableId, Vec<(u32, Interval)>> {
     let mut uses: BTreeMap<TableId, Vec<_>> = BTreeMap::new();
     for (node, range) in program.nodes.iter().zip(ranges) {
-        if let (Some((table, shift)), Some(argument)) = (function_of(&node.op).zip(shift_of(&node.op)), range.argument)
-        {
+        if let (Some(Requantize { shift, table }), Some(argument)) = (requantize_of(&node.op), range.argument) {
             uses.entry(table).or_default().push((shift, argument));
         }
     }
@@ -316,7 +307,10 @@ fn uses(program: &Program, ranges: &[NodeRange]) -> BTreeMap<TableId, Vec<(u32, 
 /// The ends of a function that may be shown by limbs. With private weights accumulators may be larger than what is laid out for, and
 /// only tables hold for all.
 fn clamp_ends(program: &Program, table: &Table, uses: &[(u32, Interval)]) -> Option<(i64, i64)> {
-    ClampUse::ends(table, uses).filter(|_| !program.has_private_weights())
+    match program.has_private_weights() {
+        true => None,
+        false => ClampUse::ends(table, uses),
+    }
 }
 
 /// The entries of the clamps of a program that may be shown by limbs, each by its own domain: what their tables take at least.
@@ -340,7 +334,8 @@ impl TablePlan {
         for (id, uses) in uses(program, ranges) {
             let table = program.table(id);
             let is_long = |most: u32| table.hi().abs_diff(table.lo()) >= most.into();
-            if let Some(ends) = clamp_ends(program, table, &uses).filter(|_| sizes.max_clamp.is_some_and(is_long)) {
+            let ends = || clamp_ends(program, table, &uses);
+            if let Some(ends) = sizes.max_clamp.filter(|&most| is_long(most)).and_then(|_| ends()) {
                 clamps.insert(id, ends);
                 continue;
             }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::clamp::LaidClamp;
 use super::super::rows::Place;
-use super::super::tables::{function_of, shift_of};
+use super::super::tables::requantize_of;
 use super::super::Layout;
 use super::columns::Columns;
 use super::AuditError;
 use crate::analysis::{self, Interval};
-use crate::graph::{Program, TableId, TensorId};
+use crate::graph::{Program, Requantize, TableId, TensorId};
 use crate::machine::{Cell, FixedColumn};
 
 /// Bits of a limb, and of a row of a chain.
@@ -112,7 +112,7 @@ fn copies_within(layout: &Layout) -> HashMap<Cell, Vec<Cell>> {
 /// What a node asks, where its function is a clamp; `known` tells of which functions that has been seen, table by table.
 fn asked(program: &Program, tensor: TensorId, argument: Interval, known: &mut HashMap<TableId, bool>) -> Option<Asked> {
     let op = &program.node(tensor).op;
-    let id = function_of(op)?;
+    let Requantize { shift, table: id } = requantize_of(op)?;
     let table = program.table(id);
     let (first, last) = (table.apply(table.lo()), table.apply(table.hi()));
     let is_clamp = *known
@@ -124,7 +124,7 @@ fn asked(program: &Program, tensor: TensorId, argument: Interval, known: &mut Ha
         u64::BITS - largest.leading_zeros()
     };
     is_clamp.then_some(Asked {
-        shift: shift_of(op)?,
+        shift,
         ends: (first, last),
         saturates: least < first || last < largest,
         bits: bits(&[first, last, least, largest]),

@@ -4,23 +4,21 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::super::tables::OwnFunction;
 use super::super::Layout;
-use super::{AuditError, LaidFunction};
+use super::columns::Columns;
+use super::{table_entries, AuditError, LaidFunction};
 use crate::graph::{Node, Op, Program, TensorId};
-use crate::machine::{FixedColumn, Region};
 
 /// Checks that every operator looks up the functions that it asks for, under tags whose tables have their images and no keys besides.
 ///
 /// # Errors
 /// The first that is otherwise.
-pub(super) fn audit(program: &Program, layout: &Layout) -> Result<(), AuditError> {
-    let skeleton = layout.skeleton();
+pub(super) fn audit(program: &Program, layout: &Layout, columns: &Columns<'_>) -> Result<(), AuditError> {
     let mut tags: BTreeMap<i64, OwnFunction> = BTreeMap::new();
     let mut asked = HashSet::new();
     for LaidFunction { tensor, function, places } in layout.functions.iter() {
         for place in places {
-            let fixed = |column| skeleton.fixed(column, place.row as usize);
-            let tag = fixed(FixedColumn::ValueTag(place.lane));
-            let looked_up = fixed(FixedColumn::ValueSwitch(place.lane)) == 1;
+            let tag = columns.value_tag(place.lane, place.row);
+            let looked_up = columns.value_switch(place.lane, place.row) == 1;
             if !looked_up || *tags.entry(tag).or_insert(*function) != *function {
                 return Err(AuditError::Table { tag });
             }
@@ -53,15 +51,10 @@ fn asks_for(program: &Program, tensor: TensorId, function: OwnFunction) -> bool 
 }
 
 fn audit_tables(program: &Program, layout: &Layout, tags: &BTreeMap<i64, OwnFunction>) -> Result<(), AuditError> {
-    let skeleton = layout.skeleton();
-    for table in 0..skeleton.params.tables {
-        let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
-        for row in 0..skeleton.regions.rows(Region::Tables) {
-            let [key, image, tag] = columns.map(|column| skeleton.fixed(column, row));
-            let Some(function) = tags.get(&tag) else { continue };
-            if !function.has_key(program, key) || function.image(program, key) != image {
-                return Err(AuditError::Table { tag });
-            }
+    for [key, image, tag] in table_entries(layout.skeleton()) {
+        let Some(function) = tags.get(&tag) else { continue };
+        if !function.has_key(program, key) || function.image(program, key) != image {
+            return Err(AuditError::Table { tag });
         }
     }
     Ok(())

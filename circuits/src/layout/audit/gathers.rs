@@ -13,9 +13,9 @@ use halo2_proofs::halo2curves::bn256::Fr;
 use super::super::rows::Place;
 use super::identities::Identities;
 use super::words::Run;
-use super::{AuditError, LaidGather};
+use super::{table_entries, AuditError, LaidGather};
 use crate::graph::{Op, Weights};
-use crate::machine::{to_field, Cell, FixedColumn, Region};
+use crate::machine::{to_field, Cell, FixedColumn};
 
 /// Checks all gathered rows.
 ///
@@ -119,14 +119,9 @@ impl<'a> Promises<'a> {
     }
 
     fn are_kept(&self) -> Result<(), AuditError> {
-        let skeleton = self.identities.skeleton;
-        for table in 0..skeleton.params.tables {
-            let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
-            for row in 0..skeleton.regions.rows(Region::Tables) {
-                let [key, image, tag] = columns.map(|column| skeleton.fixed(column, row));
-                if let Some(promise) = self.by_tag.get(&tag) {
-                    self.is_kept(promise, key, image)?;
-                }
+        for [key, image, tag] in table_entries(self.identities.skeleton) {
+            if let Some(promise) = self.by_tag.get(&tag) {
+                self.is_kept(promise, key, image)?;
             }
         }
         Ok(())

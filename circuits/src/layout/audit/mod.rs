@@ -159,7 +159,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     report.words = words::audit(&run)?;
     words::audit_ports(&run)?;
     gathers::audit(&run)?;
-    functions::audit(program, layout)?;
+    functions::audit(program, layout, &columns)?;
     Ok(report)
 }
 
@@ -175,16 +175,19 @@ fn audit_borders(skeleton: &Skeleton) -> Result<(), AuditError> {
     Ok(())
 }
 
+/// The entries of all tables, each by its key, image and tag.
+fn table_entries(skeleton: &Skeleton) -> impl Iterator<Item = [i64; 3]> + '_ {
+    (0..skeleton.params.tables).flat_map(move |table| {
+        let columns = [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)];
+        (0..skeleton.regions.rows(Region::Tables)).map(move |row| columns.map(|column| skeleton.fixed(column, row)))
+    })
+}
+
 fn audit_tables(skeleton: &Skeleton) -> Result<(), AuditError> {
     let mut entries: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
-    for table in 0..skeleton.params.tables {
-        for row in 0..skeleton.regions.rows(Region::Tables) {
-            let [key, image, tag] =
-                [FixedColumn::TableKey(table), FixedColumn::TableImage(table), FixedColumn::TableTag(table)]
-                    .map(|column| skeleton.fixed(column, row));
-            if *entries.entry(tag).or_default().entry(key).or_insert(image) != image {
-                return Err(AuditError::Table { tag });
-            }
+    for [key, image, tag] in table_entries(skeleton) {
+        if *entries.entry(tag).or_default().entry(key).or_insert(image) != image {
+            return Err(AuditError::Table { tag });
         }
     }
     for (&tag, entries) in &entries {
