@@ -7,7 +7,7 @@ use circuits::graph::ViewElement;
 
 use super::builder::Builder;
 use crate::dtype::DType;
-use crate::float::evaluate::{strides_for, window_taps};
+use crate::float::evaluate::{strides_for, window_taps, Odometer};
 use crate::float::float32::{take_early, Float32Graph, Float32Id, Float32Node, Float32Op};
 use crate::float::graph::{BinaryFunction, FloatOp, FloatPort, UnaryFunction, ValueId, Window};
 
@@ -163,7 +163,7 @@ impl Former<'_> {
             return Ok(id);
         }
         let strides = strides_for(&from, &to);
-        let map = positions(&to, |at| Some(at.iter().zip(&strides).map(|(&at, &stride)| at * stride).sum()));
+        let map = positions(&to, strides);
         self.push(value, Float32Op::View { sources: vec![id], map }, self.builder.elements(value))
     }
 
@@ -179,10 +179,10 @@ impl Former<'_> {
             }
             &FloatOp::Reshape(input) => self.retyped(value, input),
             FloatOp::Transpose { input, permutation } => {
-                let strides = strides(self.builder.shape(*input));
-                let moved: Vec<usize> = permutation.iter().map(|&axis| strides[axis]).collect();
-                let place = |at: &[usize]| Some(at.iter().zip(&moved).map(|(&at, &stride)| at * stride).sum());
-                self.view(value, *input, positions(self.builder.shape(value), place))
+                let shape = self.builder.shape(*input);
+                let strides = strides_for(shape, shape);
+                let moved = permutation.iter().map(|&axis| strides[axis]).collect();
+                self.view(value, *input, positions(self.builder.shape(value), moved))
             }
             FloatOp::Reindex { input, map, fill } => {
                 if map.iter().any(Option::is_none) && *fill != 0.0 {
@@ -340,7 +340,7 @@ impl Former<'_> {
         let weights = (0..columns).flat_map(|n| (0..inner).map(move |k| (k, n))).map(|(k, n)| matrix[k * columns + n]);
         let weights: Arc<[i32]> = weights.collect();
         let rows = self.builder.elements(a) / inner;
-        let turned = |rows: usize, columns: usize| positions(&[columns, rows], |at| Some(at[1] * columns + at[0]));
+        let turned = |rows: usize, columns: usize| positions(&[columns, rows], vec![1, columns]);
         let input = match rows {
             1 => input,
             _ => {
@@ -398,27 +398,7 @@ fn element(source: usize, index: usize) -> ViewElement {
     ViewElement::Element { source: source as u32, index: index as u32 }
 }
 
-/// Row-major strides.
-fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    (1..shape.len()).rev().for_each(|axis| strides[axis - 1] = strides[axis] * shape[axis]);
-    strides
-}
-
-/// For each position of a shape the element of the only source that `place` tells, or zero.
-fn positions(shape: &[usize], place: impl Fn(&[usize]) -> Option<usize>) -> Arc<[ViewElement]> {
-    let mut position = vec![0; shape.len()];
-    let count: usize = shape.iter().product();
-    let mut map = Vec::with_capacity(count);
-    for _ in 0..count {
-        map.push(place(&position).map_or(ViewElement::Zero, |index| element(0, index)));
-        for axis in (0..shape.len()).rev() {
-            position[axis] += 1;
-            if position[axis] < shape[axis] {
-                break;
-            }
-            position[axis] = 0;
-        }
-    }
-    map.into()
+/// For each position of a shape the element of the only source that strides lead to.
+fn positions(shape: &[usize], strides: Vec<usize>) -> Arc<[ViewElement]> {
+    Odometer::new(shape, [strides]).map(|[at]| element(0, at)).collect()
 }

@@ -16,6 +16,7 @@ use super::quantized::{scales, zeros};
 use super::{conv, matrix, recurrent};
 use crate::dtype::DType;
 use crate::error::NodeError;
+use crate::float::float32;
 use crate::float::graph::{BinaryFunction, ReduceKind, UnaryFunction, ValueId};
 use crate::lower::{Builder, Call, Dynamic};
 use crate::registry::{microsoft, onnx, since, Operator};
@@ -32,7 +33,7 @@ pub(super) const OPERATORS: &[Operator] = &[
 ];
 
 /// Largest value of uint8, the only type of dynamic quantization.
-const LARGEST: f64 = 255.0;
+const LARGEST: f64 = float32::LARGEST as f64;
 
 fn dynamic_quantize_linear(call: &mut Call) -> Result {
     let x = call.input(0)?;

@@ -10,9 +10,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::dead;
-use super::rebuild::{joined, positions, rebuild, Output};
+use super::rebuild::{joined, places, positions, rebuild, Output};
 use crate::float::curves::{Curve, Step};
-use crate::float::evaluate::{apply, evaluate_with};
+use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{BinaryFunction, Element, FloatGraph, FloatNode, FloatOp, Tensor, UnaryFunction, ValueId};
 
 /// Most elements of a value that is looked at.
@@ -122,10 +122,8 @@ impl Regions {
                     return None;
                 }
                 let region = self.read(graph, *input)?;
-                let places =
-                    Tensor::new(graph.node(*input).shape.clone(), region.at.iter().map(|&at| at.into()).collect());
-                let moved = apply(&node.op, &node.shape, &[&places]);
-                Some(Region { at: moved.data.iter().map(|&at| at as u32).collect(), ..region })
+                let places = places(&node.op, &graph.node(*input).shape, &node.shape);
+                Some(Region { at: places.into_iter().map(|place| region.at[place]).collect(), ..region })
             }
             // Whether an element is missing is asked of inputs; a choice of a value or itself is none.
             FloatOp::Unary { input, function: UnaryFunction::IsNan } if self.read(graph, *input)?.is_view => None,
@@ -180,10 +178,16 @@ impl Regions {
         let region = self.of[value].as_ref()?;
         let mut drawn = Drawn { root: region.root, curves: Vec::new() };
         let mut steps = 0;
-        let mut tables = HashMap::new();
+        let (mut tables, mut places) = (HashMap::new(), HashMap::new());
         for (element, &at) in region.at.iter().enumerate() {
-            let mut pen =
-                Pen { graph, root: region.root, curve: Curve::default(), known: HashMap::new(), tables: &mut tables };
+            let mut pen = Pen {
+                graph,
+                root: region.root,
+                curve: Curve::default(),
+                known: HashMap::new(),
+                tables: &mut tables,
+                places: &mut places,
+            };
             let result = pen.result(ValueId(value), element)?;
             let curve = pen.curve.ending_in(result);
             steps += curve.size();
@@ -208,9 +212,21 @@ struct Pen<'a> {
     known: HashMap<(ValueId, usize), usize>,
     /// Tables by value.
     tables: &'a mut HashMap<ValueId, Arc<[f64]>>,
+    /// By value and number of an operand, the element of that which each element of the value is made of.
+    places: &'a mut HashMap<(ValueId, usize), Vec<usize>>,
 }
 
 impl Pen<'_> {
+    /// The element of an operand that an element of a value is made of.
+    fn place(&mut self, value: ValueId, element: usize, (number, operand): (usize, ValueId)) -> usize {
+        let (node, from) = (self.graph.node(value), &self.graph.node(operand).shape);
+        let found = self.places.entry((value, number)).or_insert_with(|| match &node.op {
+            FloatOp::Transpose { .. } | FloatOp::Reindex { .. } => places(&node.op, from, &node.shape),
+            _ => positions(from, &node.shape),
+        });
+        found[element]
+    }
+
     fn result(&mut self, value: ValueId, element: usize) -> Option<usize> {
         if value == self.root {
             return Some(0);
@@ -223,10 +239,8 @@ impl Pen<'_> {
             FloatOp::Constant(tensor) => self.curve.push(Step::Constant(tensor.data[element])),
             FloatOp::Reshape(input) => self.result(*input, element)?,
             FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, .. } => {
-                let shape = &self.graph.node(*input).shape;
-                let places =
-                    Tensor::new(shape.clone(), (0..shape.iter().product()).map(|place: usize| place as f64).collect());
-                self.result(*input, apply(&node.op, &node.shape, &[&places]).data[element] as usize)?
+                let place = self.place(value, element, (0, *input));
+                self.result(*input, place)?
             }
             FloatOp::Select { then, otherwise, .. }
                 if then == otherwise && self.graph.node(*then).shape == node.shape =>
@@ -242,9 +256,11 @@ impl Pen<'_> {
             }
             op => {
                 let operands = op.operands();
-                let at = |operand: &ValueId| positions(&self.graph.node(*operand).shape, &node.shape)[element];
-                let places: Vec<usize> = operands.iter().map(at).collect();
-                let results = operands.iter().zip(places).map(|(&operand, place)| self.result(operand, place));
+                let numbered = operands.iter().copied().enumerate();
+                let results = numbered.map(|operand| {
+                    let place = self.place(value, element, operand);
+                    self.result(operand.1, place)
+                });
                 let results = results.collect::<Option<Vec<_>>>()?;
                 let step = match (op, &results[..]) {
                     (FloatOp::Unary { function, .. }, &[a]) => Step::Unary(*function, a),

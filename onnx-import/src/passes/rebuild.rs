@@ -79,6 +79,12 @@ pub(super) fn positions(from: &[usize], to: &[usize]) -> Vec<usize> {
     })
 }
 
+/// For each position of what a reshape, a transposition or a re-indexing without filling makes of a tensor of a shape, where it lies in that.
+pub(super) fn places(op: &FloatOp, from: &[usize], to: &[usize]) -> Vec<usize> {
+    let indices = Tensor::new(from.to_vec(), (0..from.iter().product()).map(|place: usize| place as f64).collect());
+    apply(op, to, &[&indices]).data.iter().map(|&place| place as usize).collect()
+}
+
 /// How often each value is read, by nodes and as an output.
 pub(super) fn use_counts(graph: &FloatGraph) -> Vec<usize> {
     let mut counts = vec![0; graph.nodes.len()];

@@ -1,8 +1,8 @@
 //! Views composed into one, and transpositions moved towards the outputs past what works element by element, so that those
 //! around the convolutions of a channels-last model meet and cancel. Reshapes move down too, past what they do not change.
 
-use super::rebuild::{joined, rebuild, Output};
-use crate::float::graph::{FloatGraph, FloatNode, FloatOp, Tensor, ValueId};
+use super::rebuild::{joined, places, rebuild, Output};
+use crate::float::graph::{FloatGraph, FloatNode, FloatOp, ValueId};
 use std::sync::Arc;
 
 /// Composes views and moves transpositions down.
@@ -155,11 +155,9 @@ fn reindex(output: &mut Output, input: ValueId, map: Arc<[Option<u32>]>, fill: f
 
 /// For each position of a transposed tensor, in order, where it lies in the original of that shape.
 fn positions(shape: &[usize], permutation: &[usize]) -> Vec<usize> {
-    let count: usize = shape.iter().product();
-    let indices = Tensor::new(shape.to_vec(), (0..count).map(|index| index as f64).collect());
     let op = FloatOp::Transpose { input: ValueId(0), permutation: permutation.to_vec() };
     let turned: Vec<usize> = permutation.iter().map(|&axis| shape[axis]).collect();
-    crate::float::evaluate::apply(&op, &turned, &[&indices]).data.iter().map(|&index| index as usize).collect()
+    places(&op, shape, &turned)
 }
 
 /// The transposition that defines a value.

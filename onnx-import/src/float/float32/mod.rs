@@ -110,9 +110,7 @@ impl Float32Op {
             | Self::Largest { input, .. } => vec![*input],
         }
     }
-}
 
-impl Float32Op {
     /// The operator with other operands.
     fn renamed(&self, rename: impl Fn(Float32Id) -> Float32Id) -> Self {
         let mut op = self.clone();
