@@ -23,40 +23,62 @@ fn computed(layer: &DynamicLayer, x: &[f32]) -> Vec<f32> {
     (0..columns).map(column).collect()
 }
 
-#[test]
-fn dynamic_scales_are_proved_to_the_bit() {
+const LAYERS: [DynamicLayer; 2] = [
+    DynamicLayer {
+        sizes: [3, 4],
+        weights: &[17, -90, 64, 3, 127, 5, -44, 81, -12, 33, 99, -70],
+        scale: 0.0123,
+        bias: &[0.1, -0.25, 0.3, 0.05],
+    },
+    DynamicLayer { sizes: [4, 2], weights: &[55, -61, 7, 120, -101, 44, 90, -3], scale: 0.0071, bias: &[-0.2, 0.4] },
+];
+
+/// What the layers make of an input.
+fn expected(x: &[f32]) -> Vec<f32> {
+    let hidden: Vec<f32> = computed(&LAYERS[0], x).into_iter().map(|y| y.max(0.0)).collect();
+    computed(&LAYERS[1], &hidden)
+}
+
+/// The values of an output that a report shows.
+fn values(report: &serde_json::Value, output: usize) -> Vec<f32> {
+    let values = report["outputs"][output]["values"].as_array().expect("some values");
+    values.iter().map(|value| value.as_f64().expect("a number") as f32).collect()
+}
+
+/// Proves the model with exact scales and verifies; gives the report of the proof.
+fn proved(shares: bool, x: &[f32]) -> serde_json::Value {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| text(&folder.path().join(name));
-    let layers = [
-        DynamicLayer {
-            sizes: [3, 4],
-            weights: &[17, -90, 64, 3, 127, 5, -44, 81, -12, 33, 99, -70],
-            scale: 0.0123,
-            bias: &[0.1, -0.25, 0.3, 0.05],
-        },
-        DynamicLayer {
-            sizes: [4, 2],
-            weights: &[55, -61, 7, 120, -101, 44, 90, -3],
-            scale: 0.0071,
-            bias: &[-0.2, 0.4],
-        },
-    ];
     let [model, input, calibration, out] = [file("model.onnx"), file("x.json"), file("calibration.json"), file("out")];
-    fs::write(&model, dynamic(&layers)).expect("writable");
-    let x = [0.7f32, -0.33, 0.4177];
+    fs::write(&model, dynamic(&LAYERS, shares)).expect("writable");
     fs::write(&input, format!(r#"{{"x": [{x:?}]}}"#)).expect("writable");
     fs::write(&calibration, r#"{"x": [[1.0, -1.0, 0.5]]}"#).expect("writable");
     let prove = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--json"];
     let report = zkinfer(&[&prove[..], &["--dynamic", "exact"]].concat()).done().json();
-    let hidden: Vec<f32> = computed(&layers[0], &x).into_iter().map(|y| y.max(0.0)).collect();
-    let expected = computed(&layers[1], &hidden);
-    let values = report["outputs"][0]["values"].as_array().expect("two values").clone();
-    let values: Vec<f32> = values.iter().map(|value| value.as_f64().expect("a number") as f32).collect();
-    assert_eq!(values, expected);
     let (vk, proof) = (file("out/model.vk"), file("out/proof.zkp"));
     zkinfer(&["verify", "--vk", &vk, "--proof", &proof]).done();
     // The same key follows from the options that the program records.
     let program = file("out/program.zki");
     let fitted = ["--calibration", &calibration];
     zkinfer(&[&["verify-key", &model, "--vk", &vk, "--program", &program], &fitted[..]].concat()).done();
+    report
+}
+
+#[test]
+fn dynamic_scales_are_proved_to_the_bit() {
+    let x = [0.7f32, -0.33, 0.4177];
+    assert_eq!(values(&proved(false, &x), 0), expected(&x));
+}
+
+#[test]
+fn shares_of_exact_scores_are_proved() {
+    let x = [0.7f32, -0.33, 0.4177];
+    let report = proved(true, &x);
+    let scores = expected(&x);
+    assert_eq!(values(&report, 0), scores);
+    let exponentials: Vec<f32> = scores.iter().map(|score| score.exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    for (found, exponential) in values(&report, 1).iter().zip(&exponentials) {
+        assert!((found - exponential / sum).abs() < 0.01, "{found}, not {}", exponential / sum);
+    }
 }

@@ -33,10 +33,19 @@ fn exactly() -> QuantizeOptions {
     QuantizeOptions { dynamic: DynamicScales::Exact, ..QuantizeOptions::default() }
 }
 
+/// Models of which something is computed in reals: how many of their outputs, the first ones, are exact nevertheless, and how far the
+/// others may be off, as a part of their range.
+const THEN_REALS: &[(&str, usize, f64)] =
+    &[("then_normalized_s8", 1, 0.02), ("then_sigmoid_u8", 0, 0.002), ("then_softmax_s8", 1, 0.002)];
+
 fn run(program: &Program, input: &Tensor) -> Vec<f64> {
+    run_all(program, input)[0].data.to_vec()
+}
+
+fn run_all(program: &Program, input: &Tensor) -> Vec<Tensor> {
     let quantized = quantize_inputs(program, std::slice::from_ref(input)).expect("the input fits");
     let trace = circuits::reference::run(program, &quantized.values).expect("every input has a result");
-    dequantize_outputs(program, &trace.outputs(program))[0].data.to_vec()
+    dequantize_outputs(program, &trace.outputs(program))
 }
 
 fn graph_of(case: &Case) -> FloatGraph {
@@ -46,7 +55,8 @@ fn graph_of(case: &Case) -> FloatGraph {
 #[test]
 fn dynamic_scales_are_the_runtimes() {
     let mut failures = Vec::new();
-    for (name, case) in dynamic_cases() {
+    let cases = dynamic_cases().into_iter();
+    for (name, case) in cases.filter(|(name, _)| THEN_REALS.iter().all(|(other, ..)| other != name)) {
         let graph = graph_of(&case);
         let (inputs, expected) = (rows(&case.arrays["in0"]), rows(&case.arrays["out0"]));
         let (calibration, _) = inputs.split_at(inputs.len() / 2);
@@ -72,6 +82,51 @@ fn dynamic_scales_are_the_runtimes() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn what_is_followed_is_exact_beside_and_before_reals() {
+    let cases = dynamic_cases();
+    for &(name, exact, tolerance) in THEN_REALS {
+        let case = &cases[name];
+        let graph = graph_of(case);
+        let inputs = rows(&case.arrays["in0"]);
+        let expected: Vec<Vec<Tensor>> =
+            (0..graph.outputs.len()).map(|output| rows(&case.arrays[&format!("out{output}")])).collect();
+        let compiled = compile(&graph, Some(&samples_of(&inputs)), &QuantizeOptions::default()).unwrap();
+        let told = compiled.report.warnings.join("\n");
+        assert!(told.contains("computed in reals with calibrated scales"), "{name}: {told}");
+        for (sample, input) in inputs.iter().enumerate() {
+            let float = evaluate_outputs(&graph, std::slice::from_ref(input)).unwrap();
+            let integer = run_all(&compiled.program, input);
+            for (output, expected) in expected.iter().enumerate() {
+                let largest = expected.iter().flat_map(|row| row.data.iter()).fold(0f64, |most, v| most.max(v.abs()));
+                let expected = &expected[sample];
+                for found in [&float[output], &integer[output]] {
+                    if output < exact {
+                        assert_eq!(bits(&found.data), bits(&expected.data), "{name}, output {output}, sample {sample}");
+                    }
+                    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * largest;
+                    assert!(
+                        found.data.iter().zip(expected.data.iter()).all(near),
+                        "{name}, output {output}: {found:?} {expected:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn exact_scales_are_refused_where_one_is_not_followed() {
+    let cases = dynamic_cases();
+    let compiled = |name: &str| {
+        let inputs = rows(&cases[name].arrays["in0"]);
+        compile(&graph_of(&cases[name]), Some(&samples_of(&inputs)), &exactly())
+    };
+    compiled("then_softmax_s8").expect("all scales are followed");
+    let error = compiled("then_normalized_s8").expect_err("the second scale is that of reals").to_string();
+    assert!(error.contains("LayerNormalization"), "{error}");
 }
 
 #[test]

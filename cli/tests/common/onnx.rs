@@ -161,8 +161,8 @@ pub struct DynamicLayer<'a> {
     pub bias: &'a [f32],
 }
 
-/// `y = layer₂(max(0, layer₁(x)))`, each a DynamicQuantizeMatMul.
-pub fn dynamic(layers: &[DynamicLayer; 2]) -> Vec<u8> {
+/// `y = layer₂(max(0, layer₁(x)))`, each a DynamicQuantizeMatMul; with `shares` a second output `p = softmax(y)`.
+pub fn dynamic(layers: &[DynamicLayer; 2], shares: bool) -> Vec<u8> {
     let product = |inputs: &[&str], output: &str| {
         [node("DynamicQuantizeMatMul", inputs, output), bytes(7, b"com.microsoft")].concat()
     };
@@ -186,6 +186,8 @@ pub fn dynamic(layers: &[DynamicLayer; 2]) -> Vec<u8> {
         bytes(11, &port("x", &[1, first.sizes[0]])),
         bytes(12, &port("y", &[1, second.sizes[1]])),
     ];
+    let softmax = [bytes(1, &node("Softmax", &["y"], "p")), bytes(12, &port("p", &[1, second.sizes[1]]))];
+    let graph: Vec<Vec<u8>> = graph.into_iter().chain(softmax.into_iter().filter(|_| shares)).collect();
     let microsoft = [bytes(1, b"com.microsoft"), number(2, 1)].concat();
     [model(&graph), bytes(8, &microsoft)].concat()
 }

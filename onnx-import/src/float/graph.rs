@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::curves::Curve;
-use super::float32::Float32Graph;
+use super::float32::Float32Form;
 use super::quantized::{
     IntegerRule, QuantizedAverage, QuantizedNormalization, QuantizedPairs, QuantizedSoftmax, QuantizedSum,
     QuantizedTable, Quantizer, Requantization,
@@ -582,8 +582,9 @@ pub struct FloatGraph {
     pub outputs: Vec<FloatPort>,
     /// In what the graph differs from the model by intent, for people; empty where it does not.
     pub remarks: Vec<String>,
-    /// The model in float32 arithmetic, which the nodes differ from, where it has dynamic scales: or why it can't be followed so.
-    pub float32: Option<Result<Arc<Float32Graph>, String>>,
+    /// The model as far as it is followed in float32 arithmetic, which the nodes differ from, where it has dynamic scales: or why none of these
+    /// is followed.
+    pub float32: Option<Result<Arc<Float32Form>, String>>,
     /// The integer results that must stay within the types that the model gives them.
     pub integers: TypedIntegers,
 }

@@ -9,13 +9,13 @@ use super::texts::Texts;
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::evaluate::apply;
-use crate::float::float32::Float32Graph;
-use crate::float::graph::{FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
+use crate::float::float32::Float32Form;
+use crate::float::graph::{FloatGraph, FloatNode, FloatOp, FloatPort, Tensor, UnaryFunction, ValueId};
 use crate::float::typed::{Bounds, Rule, Step, TypedIntegers};
 use crate::parse::tensor::Literal;
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Most elements of one value.
@@ -112,8 +112,8 @@ pub(crate) struct Builder {
     texts: Texts,
     /// How many of those were taken for their reals.
     wide_taken: usize,
-    /// How many tensors of dynamic scales were taken for the reals that they approximate.
-    approximated: usize,
+    /// The reals that tensors of dynamic scales were taken for.
+    approximated: BTreeSet<ValueId>,
     /// Operators on quantized tensors that the runtime computes in float32.
     in_float32: Vec<String>,
     /// Operators between quantized tensors that are computed in reals.
@@ -144,7 +144,7 @@ impl Builder {
             sequences: HashMap::new(),
             texts: Texts::default(),
             wide_taken: 0,
-            approximated: 0,
+            approximated: BTreeSet::new(),
             in_float32: vec![],
             in_reals: vec![],
             label: String::new(),
@@ -239,9 +239,31 @@ impl Builder {
         found
     }
 
-    /// The form in float32 arithmetic of the values that `outputs` are, or why they have none; nothing without dynamic scales.
-    pub(crate) fn float32(&self, outputs: &[FloatPort]) -> Option<Result<Arc<Float32Graph>, String>> {
-        (self.approximated > 0).then(|| float32::form(self, outputs).map(Arc::new))
+    /// The model with these ports as far as it is followed in float32 arithmetic, or why it is not; nothing without dynamic scales.
+    pub(crate) fn float32(
+        &self,
+        inputs: &[FloatPort],
+        outputs: &[FloatPort],
+    ) -> Option<Result<Arc<Float32Form>, String>> {
+        if self.approximated.is_empty() {
+            return None;
+        }
+        let reals = FloatGraph {
+            name: String::new(),
+            source_digest: [0; 32],
+            nodes: self.nodes.clone(),
+            inputs: inputs.to_vec(),
+            outputs: outputs.to_vec(),
+            remarks: vec![],
+            float32: None,
+            integers: TypedIntegers::default(),
+        };
+        Some(float32::form(self, reals).map(Arc::new))
+    }
+
+    /// The reals that tensors of dynamic scales were taken for.
+    pub(super) fn approximations(&self) -> &BTreeSet<ValueId> {
+        &self.approximated
     }
 
     /// Whether every element of a value is an integer by the way it is computed. Each value is looked at once, however many read it.
@@ -357,9 +379,9 @@ impl Builder {
         live
     }
 
-    /// Counts a tensor that was taken for the reals which it approximates.
-    pub(crate) fn note_approximation(&mut self) {
-        self.approximated += 1;
+    /// Remembers reals that a tensor was taken for which approximates them.
+    pub(crate) fn note_approximation(&mut self, real: ValueId) {
+        self.approximated.insert(real);
     }
 
     /// Remembers that the present operator is exact where the runtime rounds sums in float32.
@@ -382,7 +404,7 @@ impl Builder {
         let dynamic = format!(
             "{} results of dynamic quantization are computed with the model's integer weights and calibrated scales of \
              activations: close to the runtime's results, not equal to the bit",
-            self.approximated
+            self.approximated.len()
         );
         let wide = format!(
             "{} tensors quantized to 16 bits are taken as reals with calibrated scales: close to the runtime's results, not \
@@ -399,7 +421,7 @@ impl Builder {
             named(&self.in_reals)
         );
         let remarks = [
-            (self.approximated, dynamic),
+            (self.approximated.len(), dynamic),
             (self.wide_taken, wide),
             (self.in_float32.len(), rounded),
             (self.in_reals.len(), real),

@@ -1,4 +1,4 @@
-//! The form in float32 arithmetic of a model with dynamic quantization, where each of its operators has one.
+//! The form in float32 arithmetic of a model with dynamic quantization, as far as its operators have one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use circuits::graph::ViewElement;
 use super::builder::Builder;
 use crate::dtype::DType;
 use crate::float::evaluate::{strides_for, window_taps, Odometer};
-use crate::float::float32::{take_early, Float32Graph, Float32Id, Float32Node, Float32Op};
-use crate::float::graph::{BinaryFunction, FloatOp, FloatPort, UnaryFunction, ValueId, Window};
+use crate::float::float32::{Float32Form, Float32Graph, Float32Id, Float32Node, Float32Op};
+use crate::float::graph::{BinaryFunction, FloatGraph, FloatOp, FloatPort, UnaryFunction, ValueId, Window};
 
 /// Most elements of its constants, views and values together; larger models are beyond what is proved so anyway.
 const MAX_ELEMENTS: usize = 1 << 24;
@@ -37,8 +37,9 @@ enum Part {
     Zero,
 }
 
-/// Makes the form of the values that `outputs` are; or says which node has none, and why.
-pub(super) fn form(builder: &Builder, outputs: &[FloatPort]) -> Result<Float32Graph, String> {
+/// Makes the form of a model in reals, whose values are those of the builder; or says which node is not followed first, and why, where no
+/// dynamic quantization is.
+pub(super) fn form(builder: &Builder, reals: FloatGraph) -> Result<Float32Form, String> {
     let mut former = Former {
         builder,
         parts: parts(builder),
@@ -46,17 +47,30 @@ pub(super) fn form(builder: &Builder, outputs: &[FloatPort]) -> Result<Float32Gr
         graph: Float32Graph::default(),
         elements_left: MAX_ELEMENTS,
     };
-    for value in former.order(outputs) {
-        let meaning = former.meaning(value).map_err(|what| format!("node {:?}: {what}", builder.label_of(value)))?;
-        former.meanings.insert(value, meaning);
-    }
-    for port in outputs {
-        match former.meanings[&builder.exact(port.value)] {
-            Meaning::Numbers(id) => former.graph.outputs.push(id),
-            _ => return Err(format!("output {:?} has integers", port.name)),
+    let mut reasons = Vec::new();
+    for value in former.order(&reals.outputs) {
+        let starts_here = former.operands(value).iter().all(|&operand| former.has_meaning(operand));
+        if !starts_here {
+            continue;
+        }
+        match former.meaning(value) {
+            Ok(meaning) => drop(former.meanings.insert(value, meaning)),
+            Err(what) => reasons.push(format!("node {:?}: {what}", builder.label_of(value))),
         }
     }
-    Ok(take_early(former.graph))
+    let numbers = |&value: &ValueId| match former.meanings.get(&builder.exact(value)) {
+        Some(&Meaning::Numbers(id)) => Some((value, id)),
+        _ => None,
+    };
+    let values = (0..reals.nodes.len()).map(ValueId);
+    former.graph.values = values.filter_map(|value| numbers(&value)).collect();
+    let form = Float32Form::new(reals, builder.approximations().clone(), former.graph, reasons);
+    match form.split.quantizes() {
+        true => Ok(form),
+        false => {
+            Err(form.split.reasons.into_iter().next().unwrap_or_else(|| "nothing depends on what is followed".into()))
+        }
+    }
 }
 
 /// The results of dynamic quantization, with the value that was quantized.
@@ -95,6 +109,11 @@ impl Former<'_> {
             seen.insert(value);
         });
         seen.into_iter().collect()
+    }
+
+    /// Whether a value is followed, or a constant.
+    fn has_meaning(&self, value: ValueId) -> bool {
+        self.meanings.contains_key(&value) || self.builder.tensor(value).is_some()
     }
 
     fn operands(&self, value: ValueId) -> Vec<ValueId> {
@@ -228,9 +247,11 @@ impl Former<'_> {
         let (meaning, dtype) = (self.read(input)?, self.builder.dtype(value));
         let elements = self.builder.elements(value);
         match meaning {
-            Meaning::Sums(sums) if dtype == DType::Float32 => self.numbers(value, Float32Op::Float(sums), elements),
+            Meaning::Sums(sums) | Meaning::Centered(sums) if dtype == DType::Float32 => {
+                self.numbers(value, Float32Op::Float(sums), elements)
+            }
             Meaning::Numbers(_) if dtype != DType::Float32 => Err(format!("a conversion to {}", dtype.name())),
-            Meaning::Raw(..) | Meaning::Centered(_) | Meaning::Zero(_) if dtype.is_float() => {
+            Meaning::Raw(..) | Meaning::Zero(_) if dtype.is_float() => {
                 Err("integers of dynamic quantization are read as numbers".into())
             }
             meaning => Ok(meaning),

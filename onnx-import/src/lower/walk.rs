@@ -61,7 +61,7 @@ pub(crate) fn lower(
         name: graph.name.clone(),
         source_digest: model.digest,
         remarks: walk.builder.remarks(&outputs),
-        float32: walk.builder.float32(&outputs),
+        float32: walk.builder.float32(&inputs, &outputs),
         integers: walk.builder.typed_integers(&outputs),
         nodes: walk.builder.into_nodes(),
         inputs,

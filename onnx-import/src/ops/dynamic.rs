@@ -17,7 +17,7 @@ use super::{conv, matrix, recurrent};
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::float32;
-use crate::float::graph::{BinaryFunction, ReduceKind, UnaryFunction, ValueId};
+use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
 use crate::lower::{Builder, Call, Dynamic};
 use crate::registry::{microsoft, onnx, since, Operator};
 
@@ -258,8 +258,9 @@ fn dynamic_quantize_lstm(call: &mut Call) -> Result {
         call.inputs[weights] = Some(call.builder.transpose(stored, &[0, 2, 1])?);
     }
     call.inputs.truncate(8);
-    call.builder.note_approximation();
-    recurrent::lstm(call)
+    let results = recurrent::lstm(call)?;
+    results.iter().for_each(|&result| call.builder.note_approximation(result));
+    Ok(results)
 }
 
 /// What stands for something dynamic keeps its meaning as another type.
@@ -270,13 +271,23 @@ pub(super) fn pass(builder: &mut Builder, from: ValueId, to: ValueId) {
 }
 
 /// The reals that dynamic integers approximate, where these are dequantized with their own scale and zero point.
-pub(super) fn dequantized(call: &mut Call, [value, scale, zero]: [Option<ValueId>; 3]) -> Option<ValueId> {
-    match call.builder.dynamic(value?) {
-        Some(&Dynamic::Integers { real, scale: own, zero_point }) if (scale, zero) == (Some(own), Some(zero_point)) => {
-            call.builder.note_approximation();
-            Some(real)
+pub(super) fn dequantized(call: &mut Call, [value, scale, zero]: [Option<ValueId>; 3]) -> Result<Option<ValueId>> {
+    let (Some(value), Some(scale), Some(zero)) = (value, scale, zero) else { return Ok(None) };
+    let builder = &mut *call.builder;
+    match builder.dynamic(value) {
+        Some(&Dynamic::Integers { real, scale: own, zero_point }) if (scale, zero) == (own, zero_point) => {
+            // A value of its own, as what is read before quantization is another one in float32 arithmetic.
+            let shape = builder.shape(real).to_vec();
+            let approximated = builder.emit(FloatOp::Reshape(real), shape, DType::Float32)?;
+            builder.note_approximation(approximated);
+            let [integers, zero] = [builder.retype(value, DType::Int32)?, builder.retype(zero, DType::Int32)?];
+            let centered = builder.binary(BinaryFunction::Sub, integers, zero)?;
+            let centered = builder.retype(centered, DType::Float32)?;
+            let exact = builder.binary(BinaryFunction::Mul, centered, scale)?;
+            builder.note_exact(approximated, exact);
+            Ok(Some(approximated))
         }
-        _ => None,
+        _ => Ok(None),
     }
 }
 
@@ -311,7 +322,7 @@ pub(super) fn product(call: &mut Call, a: ValueId, b: ValueId) -> Result<Option<
                 None => real,
             };
             if left.is_empty() {
-                builder.note_approximation();
+                builder.note_approximation(real);
                 let exact = builder.binary(BinaryFunction::Mul, a, b)?;
                 builder.note_exact(real, exact);
                 return Ok(Some(real));

@@ -214,6 +214,11 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    /// The inputs of each sample, and its label where there are as many.
+    pub(super) fn new(inputs: Vec<Vec<Tensor>>, labels: Vec<Tensor>) -> Self {
+        Self { inputs, labels }
+    }
+
     /// At most `limit` samples of the file, spread evenly over it.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ pub use like::compile_like;
 pub use ranges::Ranges;
 
 use crate::accuracy::{self, Fidelity, NodeDifference, NodeDifferences};
+use crate::float::float32::Split;
 use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::float::typed::{Beyond, Bounds};
 use crate::samples::{SampleError, Samples};
@@ -253,6 +254,22 @@ pub struct CompileReport {
     pub warnings: Vec<String>,
 }
 
+impl CompileReport {
+    /// The report of a program in which nothing was chosen.
+    fn empty() -> Self {
+        Self {
+            bits: FLOAT32_BITS,
+            narrower: Vec::new(),
+            segmented: Vec::new(),
+            shift: 0,
+            calibration_samples: 0,
+            tried: Vec::new(),
+            worst: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// Compiles a float graph into an integer program.
 ///
 /// Without a calibration file the ranges come from random inputs, which is rarely what a trained model expects; the
@@ -279,7 +296,15 @@ fn compile_constants(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     check_options(graph, options)?;
-    let samples = take(graph, calibration, options)?;
+    compile_taken(graph, take(graph, calibration, options)?, options)
+}
+
+/// [`compile_constants`] with samples that were taken from a file.
+fn compile_taken(
+    graph: &FloatGraph,
+    samples: Option<calibrate::Taken>,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
     let settled = calibrate::settled(graph, samples.as_ref(), options)?;
     let graph = &*settled;
     let mut calibrated = calibrate::calibrate(graph, samples, options.ranges, options.room)?;
@@ -317,58 +342,118 @@ enum Exactness {
 /// Significant bits of activations in float32 arithmetic.
 const FLOAT32_BITS: u32 = 24;
 
-/// An exact program, where nobody asked for one only if the circuit has it, in not too many rows.
-fn affordable_exactly(exact: float32::Exact, asked: DynamicScales) -> Result<float32::Exact, String> {
+/// Refuses a program that nobody asked for and that the circuit does not have, or in many rows.
+fn check_affordable(program: &Program, asked: DynamicScales) -> Result<(), String> {
     if asked == DynamicScales::Exact {
-        return Ok(exact);
+        return Ok(());
     }
-    let rows = float32::rows(&exact.program);
+    let rows = float32::rows(program);
     if rows > MAX_EXACT_ROWS {
         return Err(format!("that would take about {rows} rows, more than {MAX_EXACT_ROWS}; ask for exact dynamic scales if that is worth it"));
     }
-    circuits::layout::compile(&exact.program, &Default::default()).map_err(|error| error.to_string())?;
-    Ok(exact)
+    circuits::layout::compile(program, &Default::default()).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
-/// The program in float32 arithmetic, for models with dynamic scales.
+/// The program in float32 arithmetic, for models with dynamic scales, with calibrated scales where these are not followed.
 fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOptions) -> Result<Exactness, QuantizeError> {
     let Some(form) = &graph.float32 else { return Ok(Exactness::Calibrated(None)) };
     if options.dynamic == DynamicScales::Calibrated {
         return Ok(Exactness::Calibrated(None));
     }
-    let program = match form {
-        Ok(form) => float32::compile(graph, form, calibration, options),
-        Err(reason) => Err(reason.clone()),
-    };
-    let float32::Exact { program, room } = match program.and_then(|exact| affordable_exactly(exact, options.dynamic)) {
-        Ok(exact) => exact,
-        Err(what) if options.dynamic == DynamicScales::Exact => return Err(QuantizeError::Inexact { what }),
-        Err(reason) => {
-            let reason = format!("dynamic scales are calibrated, not computed as the runtime does: {reason}");
-            return Ok(Exactness::Calibrated(Some(reason)));
+    let refused = |what: String| match options.dynamic {
+        DynamicScales::Exact => Err(QuantizeError::Inexact { what }),
+        _ => {
+            let reason = format!("dynamic scales are calibrated, not computed as the runtime does: {what}");
+            Ok(Exactness::Calibrated(Some(reason)))
         }
     };
-    let told = format!(
-        "dynamic scales are computed in float32 arithmetic: outputs are onnxruntime's to the bit for inputs that are {}, as long as the \
-         range of every tensor inside that is quantized is at most {} times the largest one on the samples and at least 1/{} of the smallest",
-        admitted(&program),
-        float32::ABOVE,
-        1u64 << room
-    );
-    let tried = vec![(FLOAT32_BITS, fidelity(graph, &program, calibration)?)];
-    let remarks = warnings(graph, calibration, options, &tried);
+    let form = match form {
+        Ok(form) => form,
+        Err(reason) => return refused(reason.clone()),
+    };
+    let seen = float32::seen(&form.split.followed, calibration);
+    let held = match float32::hold(graph, form, calibration, &seen, options) {
+        Ok(held) => held,
+        Err(reason) => return refused(reason),
+    };
+    let split = held.split.clone();
+    if options.dynamic == DynamicScales::Exact && split.approximated > 0 {
+        return refused(split.reasons.first().cloned().unwrap_or_default());
+    }
+    let rest = match &split.rest {
+        Some(rest) => Some(compile_rest(rest, held.samples(calibration), calibration, options)?),
+        None => None,
+    };
+    let program = held.join(graph, rest.as_ref().map(|rest| &rest.program), options);
+    let joined = program.and_then(|joined| check_affordable(&joined.program, options.dynamic).map(|()| joined));
+    let float32::Joined { program, room } = match joined {
+        Ok(joined) => joined,
+        Err(reason) => return refused(reason),
+    };
+    let told = told(&program, room, &split);
+    let whole = fidelity(graph, &program, calibration)?;
+    let (bits, mut tried) =
+        rest.as_ref().map_or((FLOAT32_BITS, vec![]), |rest| (rest.report.bits, rest.report.tried.clone()));
+    tried.pop();
+    tried.push((bits, whole));
+    let mut remarks = warnings(graph, calibration, options, &tried);
+    remarks.retain(|remark| !graph.remarks.contains(remark));
+    let rest_report = rest.map(|rest| rest.report);
     let report = CompileReport {
-        bits: FLOAT32_BITS,
-        narrower: Vec::new(),
-        segmented: Vec::new(),
-        shift: 0,
+        bits,
         calibration_samples: calibration.samples.len(),
-        worst: Vec::new(),
-        warnings: remarks.into_iter().filter(|remark| !graph.remarks.contains(remark)).chain([told]).collect(),
+        warnings: remarks.into_iter().chain([told]).collect(),
         tried,
+        ..rest_report.unwrap_or_else(CompileReport::empty)
     };
     let origins = vec![None; program.nodes.len()];
     Ok(Exactness::Exact(Box::new(Compiled { program, origins, report })))
+}
+
+/// The program of what is not followed, with calibrated scales.
+fn compile_rest(
+    rest: &FloatGraph,
+    samples: Vec<Vec<Tensor>>,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
+    let taken = calibrate::Taken::new(samples, calibration.labels.clone());
+    let options = QuantizeOptions { dynamic: DynamicScales::Calibrated, missing: BTreeSet::new(), ..options.clone() };
+    compile_taken(rest, Some(taken), &options)
+}
+
+/// For which inputs and how far a program is exact, for people.
+fn told(program: &Program, room: u32, split: &Split) -> String {
+    let held = format!(
+        "for inputs that are {}, as long as the range of every tensor inside that is quantized is at most {} times the largest one on the \
+         samples and at least 1/{} of the smallest",
+        admitted(program),
+        float32::ABOVE,
+        1u64 << room
+    );
+    if split.rest.is_none() {
+        return format!(
+            "dynamic scales are computed in float32 arithmetic: outputs are onnxruntime's to the bit {held}"
+        );
+    }
+    let calibrated = match split.approximated {
+        0 => String::new(),
+        count => format!(" ({count} results of dynamic quantization are among it)"),
+    };
+    format!(
+        "dynamic scales are computed in float32 arithmetic as far as that is followed, and what is is onnxruntime's to the bit {held}; what \
+         depends on the following is computed in reals with calibrated scales{calibrated}: {}",
+        first_of(&split.reasons)
+    )
+}
+
+/// The first of some reasons, and how many there are beside them.
+fn first_of(reasons: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let (shown, more) = reasons.split_at(reasons.len().min(SHOWN));
+    let more = if more.is_empty() { String::new() } else { format!("; and {} more nodes", more.len()) };
+    format!("{}{more}", shown.join("; "))
 }
 
 /// Which inputs a program takes as they are, for people: others are rounded, or set to an end.

@@ -8,7 +8,7 @@ mod pool;
 mod reduce;
 mod views;
 
-use super::graph::{FloatGraph, FloatOp, FloatPort, ReduceKind, Tensor, ValueId};
+use super::graph::{FloatGraph, FloatOp, ReduceKind, Tensor, ValueId};
 use super::quantized::{IntegerRule, Requantization};
 use super::stored::StorageError;
 
@@ -48,7 +48,14 @@ pub enum EvaluateError {
 ///
 /// When the number of inputs or a shape is wrong, or a file with constants changed after the model was read.
 pub fn evaluate_outputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvaluateError> {
-    evaluate_with(graph, inputs, |_, _| {})
+    check_inputs(graph, inputs)?;
+    match in_float32(graph, inputs) {
+        Some(outputs) => {
+            graph.check_storage()?;
+            outputs
+        }
+        None => evaluate_with(graph, inputs, |_, _| {}),
+    }
 }
 
 /// The value of every node on these inputs, in the order of the nodes.
@@ -102,14 +109,17 @@ pub fn evaluate_with(
         }
     }
     graph.check_storage()?;
-    if let Some(Ok(float32)) = &graph.float32 {
-        let outputs = float32.evaluate(inputs, |_, _| {});
-        let tensor = |(port, numbers): (&FloatPort, Vec<f32>)| {
-            Tensor::new(graph.node(port.value).shape.clone(), numbers.into_iter().map(f64::from).collect())
-        };
-        return Ok(graph.outputs.iter().zip(outputs).map(tensor).collect());
+    if let Some(outputs) = in_float32(graph, inputs) {
+        return outputs;
     }
     Ok(graph.outputs.iter().map(|port| values[port.value.0].clone().expect("outputs are kept")).collect())
+}
+
+/// The outputs of a model that is followed in float32 arithmetic, in reals behind what is followed.
+fn in_float32(graph: &FloatGraph, inputs: &[Tensor]) -> Option<Result<Vec<Tensor>, EvaluateError>> {
+    let form = graph.float32.as_ref()?.as_ref().ok()?;
+    let shapes: Vec<_> = graph.outputs.iter().map(|port| graph.node(port.value).shape.clone()).collect();
+    Some(form.split.evaluate(inputs, &shapes))
 }
 
 fn check_inputs(graph: &FloatGraph, inputs: &[Tensor]) -> Result<(), EvaluateError> {

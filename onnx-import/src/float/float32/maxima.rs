@@ -33,6 +33,7 @@ pub(crate) fn take_early(graph: Float32Graph) -> Float32Graph {
         renamed.push(id);
     }
     out.outputs = graph.outputs.iter().map(|&output| renamed[output]).collect();
+    out.values = graph.values.iter().map(|(&value, &id)| (value, renamed[id])).collect();
     out.without_dead()
 }
 
@@ -162,7 +163,7 @@ mod tests {
             (Float32Op::Largest { input: 11, windows: vec![0, 1, 2, 3].into(), size: 2 }, 2),
         ];
         let node = |(op, elements)| Float32Node { label: "n".into(), op, elements };
-        Float32Graph { nodes: ops.into_iter().map(node).collect(), outputs: vec![12] }
+        Float32Graph { nodes: ops.into_iter().map(node).collect(), outputs: vec![12], ..Float32Graph::default() }
     }
 
     fn place_of_maximum(graph: &Float32Graph) -> &Float32Op {

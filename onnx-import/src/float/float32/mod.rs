@@ -1,7 +1,7 @@
 //! A model in float32 arithmetic, operation by operation, as a runtime computes it where scales depend on the data.
 //!
 //! Beside the graph of reals, which takes a product of dynamically quantized integers for the product of what they approximate, a model
-//! whose operators are all among those below has this form. Every value is a list of float32 numbers, or of integers; shapes have become
+//! has this form as far as its operators are among those below ([`Float32Form`]). Every value is a list of float32 numbers, or of integers; shapes have become
 //! views. Evaluation is onnxruntime's to the bit: additions, products and quotients of float32 rounded to nearest, ties to even, and
 //!
 //! ```text
@@ -12,14 +12,17 @@
 //! Source: `GetQuantizationParameter` and `MlasQuantizeLinear` of onnxruntime 1.32; its `MatMulIntegerToFloat` and `DynamicQuantizeMatMul`
 //! multiply the scales first, then the sum, and add the bias last, as the operators do that they replace.
 
+mod form;
 mod maxima;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use circuits::graph::ViewElement;
 
-use super::graph::{Tensor, Window};
+use super::graph::{Tensor, ValueId, Window};
 
+pub use form::{End, Float32Form, Split, Start};
 pub(crate) use maxima::take_early;
 
 /// Names a value of a [`Float32Graph`]: the index of its node.
@@ -141,13 +144,15 @@ pub struct Float32Node {
     pub elements: usize,
 }
 
-/// A model in float32 arithmetic. Nodes are in order; inputs and outputs are those of the graph of reals beside it.
+/// A model in float32 arithmetic, or what is followed of it. Nodes are in order; inputs are those of the graph of reals beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Float32Graph {
     /// The nodes; each reads earlier ones alone.
     pub nodes: Vec<Float32Node>,
-    /// The value of each output of the model.
+    /// The values that are asked for.
     pub outputs: Vec<Float32Id>,
+    /// The nodes with numbers that values of the graph of reals are.
+    pub values: BTreeMap<ValueId, Float32Id>,
 }
 
 /// What dynamic quantization makes of numbers: scale and zero point.
@@ -193,16 +198,21 @@ impl Float32Graph {
         }
         let mut renamed = Vec::with_capacity(self.nodes.len());
         let mut nodes = Vec::new();
-        for (node, live) in self.nodes.into_iter().zip(live) {
+        for (node, &live) in self.nodes.into_iter().zip(&live) {
             renamed.push(nodes.len());
             if live {
                 nodes.push(Float32Node { op: node.op.renamed(|operand| renamed[operand]), ..node });
             }
         }
-        Self { nodes, outputs: self.outputs.into_iter().map(|output| renamed[output]).collect() }
+        let values = self.values.into_iter().filter(|&(_, id)| live[id]).map(|(value, id)| (value, renamed[id]));
+        Self {
+            nodes,
+            outputs: self.outputs.into_iter().map(|output| renamed[output]).collect(),
+            values: values.collect(),
+        }
     }
 
-    /// The outputs of the model for its inputs, each as float32 numbers; `observe` sees the numbers of every node that has some.
+    /// The outputs for the inputs of the model, each as float32 numbers; `observe` sees the numbers of every node that has some.
     ///
     /// # Panics
     /// Inputs of another number or size than the model's.

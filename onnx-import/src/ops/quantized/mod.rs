@@ -381,7 +381,7 @@ fn quantize_weights(call: &mut Call, input: ValueId, dtype: Option<i64>) -> Resu
 fn dequantize_linear(call: &mut Call) -> Result<Vec<ValueId>> {
     let value = call.input(0)?;
     let operands = [0, 1, 2].map(|index| call.optional(index));
-    if let Some(real) = dynamic::dequantized(call, operands) {
+    if let Some(real) = dynamic::dequantized(call, operands)? {
         return Ok(vec![real]);
     }
     let dtype = call.dtype(value);

@@ -7,7 +7,7 @@ use circuits::graph::{ConvGeometry, Node, Op, Requantize, Table, TableId, Tensor
 
 use super::{thresholds, Seen, ABOVE, LEAST_ROOM, SCALE_BITS, SIGNIFICANT, VALUE_BITS};
 use crate::float::float32::{Float32Graph, Float32Id, Float32Node, Float32Op, LARGEST};
-use crate::float::graph::{FloatGraph, Window};
+use crate::float::graph::{FloatPort, Window};
 use crate::quantize::calibrate::{Calibration, InputStatistics};
 use crate::quantize::plan::element;
 
@@ -32,10 +32,8 @@ const EXACT_INTEGER: i128 = 1 << SIGNIFICANT;
 pub(super) struct Emitted {
     pub nodes: Vec<Node>,
     pub tables: Vec<Table>,
-    /// Tensor and exponent of each input.
-    pub inputs: Vec<(TensorId, i32)>,
-    /// Tensor and exponent of each output.
-    pub outputs: Vec<(TensorId, i32)>,
+    /// Tensor and exponent of each input of the model that is read.
+    pub inputs: BTreeMap<usize, (TensorId, i32)>,
     /// By how many powers of two scales may be smaller than those of the samples without loss.
     pub room: f64,
 }
@@ -44,11 +42,11 @@ type Result<T> = std::result::Result<T, String>;
 
 /// Numbers in units of `2^−exponent`.
 #[derive(Clone, Copy, Debug)]
-struct Numbers {
-    tensor: TensorId,
-    exponent: i32,
-    lo: i128,
-    hi: i128,
+pub(super) struct Numbers {
+    pub tensor: TensorId,
+    pub exponent: i32,
+    pub lo: i128,
+    pub hi: i128,
     /// Whether it is the positive part that is meant: a Relu that whoever reads it may not need.
     positive: bool,
 }
@@ -83,6 +81,8 @@ enum Held {
     Scales(Scales),
     Integers(Integers),
     Constant(Arc<[f32]>),
+    /// What is not held, or depends on such.
+    Nothing,
 }
 
 /// What dynamic quantization of a tensor gives.
@@ -93,46 +93,48 @@ struct Dynamic {
     integers: Integers,
 }
 
-/// Emits all nodes.
-pub(super) fn emit(
-    graph: &FloatGraph,
-    float32: &Float32Graph,
+/// Emits what can be held of all nodes, and says of the first ones that can't why not.
+///
+/// # Errors
+/// No input can be held.
+pub(super) fn emit<'a>(
+    inputs: &[FloatPort],
+    float32: &'a Float32Graph,
     calibration: &Calibration,
-    seen: &[Option<Seen>],
-) -> Result<Emitted> {
-    let mut emitter = Emitter {
-        float32,
-        seen,
-        label: String::new(),
-        out: Emitted { nodes: vec![], tables: vec![], inputs: vec![], outputs: vec![], room: f64::INFINITY },
-        held: Vec::with_capacity(float32.nodes.len()),
-        dynamic: BTreeMap::new(),
-        unit: TensorId(0),
-    };
-    for (port, statistics) in graph.inputs.iter().zip(&calibration.inputs) {
-        emitter.label.clone_from(&port.name);
-        emitter.input(graph.node(port.value).elements(), statistics)?;
+    seen: &'a [Option<Seen>],
+) -> Result<(Emitter<'a>, Vec<String>)> {
+    let out = Emitted { nodes: vec![], tables: vec![], inputs: BTreeMap::new(), room: f64::INFINITY };
+    let (held, dynamic) = (Vec::with_capacity(float32.nodes.len()), BTreeMap::new());
+    let mut emitter = Emitter { float32, seen, label: String::new(), out, held, dynamic, unit: TensorId(0) };
+    let mut reasons = Vec::new();
+    for node in &float32.nodes {
+        if let Float32Op::Input(number) = node.op {
+            emitter.label.clone_from(&inputs[number].name);
+            let refused = emitter.input(number, node.elements, &calibration.inputs[number]).err();
+            reasons.extend(refused);
+        }
     }
-    emitter.unit = emitter.view(emitter.out.inputs[0].0, vec![element(0)]);
+    let Some(&(first, _)) = emitter.out.inputs.values().next() else {
+        return Err(reasons.into_iter().next().unwrap_or_else(|| "no input is read".into()));
+    };
+    emitter.unit = emitter.view(first, vec![element(0)]);
     for (id, node) in float32.nodes.iter().enumerate() {
         emitter.label.clone_from(&node.label);
-        let held = emitter.node(id, node).map_err(|what| format!("node {:?}: {what}", node.label))?;
-        emitter.held.push(held);
+        let follows = node.op.operands().iter().all(|&operand| emitter.is_held(operand));
+        let held = if follows { emitter.node(id, node) } else { Ok(Held::Nothing) };
+        emitter.held.push(held.unwrap_or_else(|what| {
+            reasons.push(format!("node {:?}: {what}", node.label));
+            Held::Nothing
+        }));
     }
-    for &output in &float32.outputs {
-        emitter.label.clone_from(&float32.nodes[output].label);
-        let numbers = emitter.numbers(output)?;
-        let numbers = emitter.settled(numbers);
-        emitter.out.outputs.push((numbers.tensor, numbers.exponent));
-    }
-    Ok(emitter.out)
+    Ok((emitter, reasons))
 }
 
-struct Emitter<'a> {
+pub(super) struct Emitter<'a> {
     float32: &'a Float32Graph,
     seen: &'a [Option<Seen>],
     label: String,
-    out: Emitted,
+    pub(super) out: Emitted,
     held: Vec<Held>,
     /// By the value that was quantized.
     dynamic: BTreeMap<Float32Id, Dynamic>,
@@ -178,11 +180,29 @@ fn decompose(number: f32) -> (i64, i32) {
 impl Emitter<'_> {
     /// Refuses units that cut bits off scales of so many powers of two below those of the samples.
     fn check_room(&mut self, room: f64, refusal: &str) -> Result<()> {
-        self.out.room = self.out.room.min(room);
-        match room >= LEAST_ROOM {
-            true => Ok(()),
-            false => Err(refusal.to_owned()),
+        if room < LEAST_ROOM {
+            return Err(refusal.to_owned());
         }
+        self.out.room = self.out.room.min(room);
+        Ok(())
+    }
+
+    fn is_held(&self, id: Float32Id) -> bool {
+        !matches!(self.held[id], Held::Nothing)
+    }
+
+    /// Whether a node is held as numbers.
+    pub(super) fn has_numbers(&self, id: Float32Id) -> bool {
+        matches!(self.held[id], Held::Numbers(_) | Held::Constant(_))
+    }
+
+    /// The numbers of a node, as it is named.
+    ///
+    /// # Errors
+    /// It has none, or constants that lie too far apart.
+    pub(super) fn joint(&mut self, id: Float32Id) -> Result<Numbers> {
+        self.label.clone_from(&self.float32.nodes[id].label);
+        self.plain(id)
     }
 }
 
@@ -193,7 +213,7 @@ impl Emitter<'_> {
         TensorId((self.out.nodes.len() - 1) as u32)
     }
 
-    fn elements(&self, tensor: TensorId) -> usize {
+    pub(super) fn elements(&self, tensor: TensorId) -> usize {
         self.out.nodes[tensor.0 as usize].elements()
     }
 
@@ -202,7 +222,7 @@ impl Emitter<'_> {
         self.view_as(&[source], map, shape)
     }
 
-    fn view_as(&mut self, sources: &[TensorId], map: Vec<ViewElement>, shape: Vec<usize>) -> TensorId {
+    pub(super) fn view_as(&mut self, sources: &[TensorId], map: Vec<ViewElement>, shape: Vec<usize>) -> TensorId {
         if let [only] = *sources {
             let own = &self.out.nodes[only.0 as usize];
             let same = own.elements() == map.len() && map.iter().enumerate().all(|(i, &e)| e == element(i));
@@ -213,23 +233,29 @@ impl Emitter<'_> {
         self.push(Op::View { sources: sources.to_vec(), map: map.into() }, shape)
     }
 
+    /// The same elements in another shape.
+    pub(super) fn reshaped(&mut self, tensor: TensorId, shape: Vec<usize>) -> TensorId {
+        let map = (0..self.elements(tensor)).map(element).collect();
+        self.view_as(&[tensor], map, shape)
+    }
+
     /// A tensor of one element, repeated.
     fn repeated(&mut self, tensor: TensorId, count: usize) -> TensorId {
         self.view(tensor, vec![element(0); count])
     }
 
-    fn affine(&mut self, operands: [TensorId; 2], factors: [i64; 2], constant: i64) -> TensorId {
+    pub(super) fn affine(&mut self, operands: [TensorId; 2], factors: [i64; 2], constant: i64) -> TensorId {
         let shape = vec![self.elements(operands[0])];
         self.push(Op::Affine { operands, factors, constant, requantize: None }, shape)
     }
 
     /// `factor·x + constant`.
-    fn line(&mut self, tensor: TensorId, factor: i64, constant: i64) -> TensorId {
+    pub(super) fn line(&mut self, tensor: TensorId, factor: i64, constant: i64) -> TensorId {
         self.affine([tensor, tensor], [factor, 0], constant)
     }
 
     /// `2^shift·x`.
-    fn lifted(&mut self, tensor: TensorId, shift: i32) -> Result<TensorId> {
+    pub(super) fn lifted(&mut self, tensor: TensorId, shift: i32) -> Result<TensorId> {
         match shift {
             0 => Ok(tensor),
             1..=47 => Ok(self.line(tensor, 1 << shift, 0)),
@@ -242,13 +268,13 @@ impl Emitter<'_> {
         self.push(Op::RoundSignificant { input: tensor, bits: SIGNIFICANT }, shape)
     }
 
-    fn quotient(&mut self, a: TensorId, b: TensorId) -> TensorId {
+    pub(super) fn quotient(&mut self, a: TensorId, b: TensorId) -> TensorId {
         let shape = vec![self.elements(a)];
         self.push(Op::Quotient { operands: [a, b] }, shape)
     }
 
     /// Constant integers of at most [`VALUE_BITS`] bits.
-    fn integers(&mut self, values: &[i64]) -> TensorId {
+    pub(super) fn integers(&mut self, values: &[i64]) -> TensorId {
         let mut distinct: Vec<i64> = values.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
@@ -290,7 +316,7 @@ impl Emitter<'_> {
     }
 
     /// The smaller of each element and an integer.
-    fn at_most(&mut self, tensor: TensorId, bound: i64) -> TensorId {
+    pub(super) fn at_most(&mut self, tensor: TensorId, bound: i64) -> TensorId {
         let negative = self.line(tensor, -1, 0);
         let bounds = self.integers(&vec![-bound; self.elements(tensor)]);
         let larger = self.larger(negative, bounds);
@@ -298,7 +324,7 @@ impl Emitter<'_> {
     }
 
     /// The larger of each element and an integer.
-    fn at_least(&mut self, tensor: TensorId, bound: i64) -> TensorId {
+    pub(super) fn at_least(&mut self, tensor: TensorId, bound: i64) -> TensorId {
         let bounds = self.integers(&vec![bound; self.elements(tensor)]);
         self.larger(tensor, bounds)
     }
@@ -337,7 +363,7 @@ impl Emitter<'_> {
 // Nodes.
 impl Emitter<'_> {
     /// An input: as it is on a grid of powers of two that all samples lie on, or with as many bits behind the point as there is room for.
-    fn input(&mut self, elements: usize, statistics: &InputStatistics) -> Result<()> {
+    fn input(&mut self, number: usize, elements: usize, statistics: &InputStatistics) -> Result<()> {
         let (lo, hi) = (statistics.reach.lo.min(statistics.range.lo), statistics.reach.hi.max(statistics.range.hi));
         let most = lo.abs().max(hi.abs());
         if !(most.is_finite() && most > 0.0) || statistics.nullable {
@@ -352,14 +378,14 @@ impl Emitter<'_> {
         let unit = f64::from(-exponent).exp2();
         let op = Op::Input { lo: (lo / unit).floor() as i64, hi: (hi / unit).ceil() as i64 };
         let tensor = self.push(op, vec![elements]);
-        self.out.inputs.push((tensor, exponent));
+        self.out.inputs.insert(number, (tensor, exponent));
         Ok(())
     }
 
     fn node(&mut self, id: Float32Id, node: &Float32Node) -> Result<Held> {
         Ok(match &node.op {
             &Float32Op::Input(number) => {
-                let (tensor, exponent) = self.out.inputs[number];
+                let Some(&(tensor, exponent)) = self.out.inputs.get(&number) else { return Ok(Held::Nothing) };
                 let Op::Input { lo, hi } = self.out.nodes[tensor.0 as usize].op else {
                     unreachable!("ports of inputs name input nodes")
                 };
@@ -379,7 +405,10 @@ impl Emitter<'_> {
                 Held::Numbers(self.convolution(integers, *shape, weights, *outputs, window, *groups))
             }
             &Float32Op::Float(input) => {
-                let sums = self.numbers(input)?;
+                let sums = match self.held[input].clone() {
+                    Held::Integers(integers) => self.centered_numbers(&integers),
+                    _ => self.numbers(input)?,
+                };
                 if sums.magnitude() <= EXACT_INTEGER {
                     return Ok(Held::Numbers(sums));
                 }
@@ -409,7 +438,10 @@ impl Emitter<'_> {
         match self.held[id].clone() {
             Held::Numbers(numbers) => Ok(numbers),
             Held::Constant(values) => self.constant(&values),
-            _ => Err("a scale of dynamic quantization is read other than by a product".into()),
+            Held::Nothing => Err("it is not held".into()),
+            Held::Scales(_) | Held::Integers(_) => {
+                Err("a scale of dynamic quantization is read other than by a product".into())
+            }
         }
     }
 
@@ -457,6 +489,7 @@ impl Emitter<'_> {
                     let tensor = self.view(integers.tensor, map.to_vec());
                     return Ok(Held::Integers(Integers { tensor, present, ..integers }));
                 }
+                Held::Nothing => return Ok(Held::Nothing),
                 Held::Numbers(numbers) => {
                     let tensor = self.view(numbers.tensor, map.to_vec());
                     let (lo, hi) = (numbers.lo.min(0), numbers.hi.max(0));
@@ -802,6 +835,15 @@ impl Emitter<'_> {
         let sums = self.push(op, outputs.to_vec());
         let tensor = self.view(sums, (0..outputs.iter().product()).map(element).collect());
         Numbers { tensor, exponent: 0, lo, hi, positive: false }
+    }
+
+    /// Quantized integers less their zero point, as numbers.
+    fn centered_numbers(&mut self, integers: &Integers) -> Numbers {
+        let hi = i128::from(LARGEST as i64);
+        match integers.zero {
+            None => Numbers { tensor: integers.tensor, exponent: 0, lo: 0, hi, positive: false },
+            Some(zero) => Numbers { tensor: self.centered(integers, zero), exponent: 0, lo: -hi, hi, positive: false },
+        }
     }
 
     /// The integers less their zero point, element by element.

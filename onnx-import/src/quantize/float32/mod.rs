@@ -16,16 +16,19 @@
 //! and one below what the unit resolves loses its last bits: then the result is what the program says, and no longer the runtime's.
 
 mod exact;
+mod join;
 mod thresholds;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use circuits::graph::{Op, Port, PortKind, Program};
+use circuits::graph::{Op, Port, PortKind, Program, TensorId};
 
+use self::exact::Emitter;
 use super::calibrate::Calibration;
 use super::QuantizeOptions;
-use crate::float::float32::{Float32Graph, Float32Op};
-use crate::float::graph::FloatGraph;
+use crate::float::float32::{End, Float32Form, Float32Graph, Float32Op, Split, Start};
+use crate::float::graph::{FloatGraph, FloatPort, Tensor};
 
 /// Every value stays below `2^VALUE_BITS`.
 const VALUE_BITS: u32 = 61;
@@ -43,60 +46,139 @@ const MOST_ROOM: f64 = 30.0;
 
 /// What calibration saw of the magnitudes of a node that are not zero.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     least: f64,
     most: f64,
 }
 
+/// What of a model is held in integers, to which the rest is still to be added.
+pub(super) struct Exact<'a> {
+    emitter: Emitter<'a>,
+    /// How the model is split.
+    pub split: Cow<'a, Split>,
+}
+
 /// A program, and for which data it is exact.
-pub(super) struct Exact {
+pub(super) struct Joined {
     pub program: Program,
     /// Scales of the data may be smaller than those of the samples by so many powers of two.
     pub room: u32,
 }
 
-/// The program, or why there is none of this model.
+/// Holds what can be held of what is followed, or says why no dynamic quantization is.
 ///
 /// # Errors
 /// What can't be held exactly, with the node.
-pub(super) fn compile(
+pub(super) fn hold<'a>(
     graph: &FloatGraph,
-    float32: &Float32Graph,
+    form: &'a Float32Form,
     calibration: &Calibration,
+    seen: &'a [Option<Seen>],
     options: &QuantizeOptions,
-) -> Result<Exact, String> {
+) -> Result<Exact<'a>, String> {
     if options.private_weights {
         return Err("with private weights activations are calibrated".into());
     }
     if let Some(name) = options.steps.keys().next() {
         return Err(format!("input {name:?} takes the step of another program"));
     }
-    let seen = seen(float32, calibration);
-    let emitted = exact::emit(graph, float32, calibration, &seen)?;
-    let visibility = |name: &str, default| options.ports.get(name).copied().unwrap_or(default);
-    let port = |(port, (tensor, exponent)): (&crate::float::graph::FloatPort, &(_, i32)), default| Port {
-        name: port.name.clone(),
-        tensor: *tensor,
-        shape: graph.node(port.value).shape.clone(),
-        scale: f64::from(-exponent).exp2(),
-        kind: PortKind::Real,
-        visibility: visibility(&port.name, default),
+    if let Some(port) = graph.inputs.iter().find(|port| port.nullable) {
+        return Err(format!("input {:?} has missing values", port.name));
+    }
+    let (emitter, reasons) = exact::emit(&graph.inputs, &form.split.followed, calibration, seen)?;
+    let split = match form.split.followed.outputs.iter().all(|&joint| emitter.has_numbers(joint)) {
+        true => Cow::Borrowed(&form.split),
+        false => Cow::Owned(form.split_where(|id| emitter.has_numbers(id), reasons)),
     };
-    let inputs = graph.inputs.iter().zip(&emitted.inputs).map(|pair| port(pair, options.input)).collect();
-    let outputs = graph.outputs.iter().zip(&emitted.outputs).map(|pair| port(pair, options.output)).collect();
-    let program = Program {
-        name: graph.name.clone(),
-        source_digest: graph.source_digest,
-        options: BTreeMap::new(),
-        private_weights: BTreeMap::new(),
-        tables: emitted.tables,
-        nodes: emitted.nodes,
-        inputs,
-        outputs,
-    };
-    program.validate().map_err(|error| error.to_string())?;
-    circuits::analysis::ranges(&program).map_err(|error| error.to_string())?;
-    Ok(Exact { program, room: emitted.room.min(MOST_ROOM).floor() as u32 })
+    match split.quantizes() {
+        true => Ok(Exact { emitter, split }),
+        false => Err(split
+            .into_owned()
+            .reasons
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "nothing depends on what is followed".into())),
+    }
+}
+
+impl Exact<'_> {
+    /// The inputs of the rest on the calibration samples.
+    pub(super) fn samples(&self, calibration: &Calibration) -> Vec<Vec<Tensor>> {
+        let of = |inputs: &Vec<Tensor>| {
+            let joints = self.split.followed.evaluate(inputs, |_, _| {});
+            self.split.starts_of(inputs, &joints)
+        };
+        calibration.samples.iter().map(of).collect()
+    }
+
+    /// The program of all, of that of the rest where there is one.
+    ///
+    /// # Errors
+    /// Joints whose units lie too far from the steps of the rest; what the program does not admit.
+    pub(super) fn join(
+        mut self,
+        graph: &FloatGraph,
+        rest: Option<&Program>,
+        options: &QuantizeOptions,
+    ) -> Result<Joined, String> {
+        let joints =
+            self.split.followed.outputs.iter().map(|&id| self.emitter.joint(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut starts: BTreeMap<TensorId, TensorId> = BTreeMap::new();
+        for (start, port) in self.split.starts.iter().zip(rest.iter().flat_map(|rest| &rest.inputs)) {
+            let rest = rest.expect("its ports are being read");
+            if let (&Start::Joint(joint), &Op::Input { lo, hi }) = (start, &rest.node(port.tensor).op) {
+                let tensor = join::start(&mut self.emitter, joints[joint], port.scale, [lo, hi])?;
+                let shape = rest.node(port.tensor).shape.clone();
+                starts.insert(port.tensor, self.emitter.reshaped(tensor, shape));
+            }
+        }
+        let exact::Emitted { mut nodes, mut tables, inputs, room } = self.emitter.out;
+        let renamed = match rest {
+            Some(rest) => join::append(&mut nodes, &mut tables, rest, |tensor| starts.get(&tensor).copied()),
+            None => Vec::new(),
+        };
+        let of_rest = |port: &Port| Port { tensor: renamed[port.tensor.0 as usize], ..port.clone() };
+        let exact = |port: &FloatPort, tensor, exponent: i32, default| Port {
+            name: port.name.clone(),
+            tensor,
+            shape: graph.node(port.value).shape.clone(),
+            scale: f64::from(-exponent).exp2(),
+            kind: PortKind::Real,
+            visibility: options.ports.get(&port.name).copied().unwrap_or(default),
+        };
+        let input = |(number, port): (usize, &FloatPort)| match (inputs.get(&number), rest) {
+            (Some(&(tensor, exponent)), _) => Ok(exact(port, tensor, exponent, options.input)),
+            (None, Some(rest)) => {
+                let start = self.split.starts.iter().position(|start| *start == Start::Input(number));
+                let start = start.ok_or_else(|| format!("input {:?} is not read", port.name))?;
+                Ok(of_rest(&rest.inputs[start]))
+            }
+            (None, None) => Err(format!("input {:?} is not read", port.name)),
+        };
+        let inputs = graph.inputs.iter().enumerate().map(input).collect::<Result<Vec<Port>, String>>()?;
+        let output = |(end, port): (&End, &FloatPort)| match (*end, rest) {
+            (End::Joint(joint), _) => exact(port, joints[joint].tensor, joints[joint].exponent, options.output),
+            (End::Rest(output), Some(rest)) => of_rest(&rest.outputs[output]),
+            (End::Rest(_), None) => unreachable!("outputs of a rest have one"),
+        };
+        let outputs: Vec<Port> = self.split.ends.iter().zip(&graph.outputs).map(output).collect();
+        let ports = inputs.iter().chain(&outputs).map(|port| port.tensor);
+        let (nodes, left) = join::without_dead(nodes, ports);
+        let moved = |port: Port| Port { tensor: left[port.tensor.0 as usize].expect("ports are live"), ..port };
+        let program = Program {
+            name: graph.name.clone(),
+            source_digest: graph.source_digest,
+            options: BTreeMap::new(),
+            private_weights: BTreeMap::new(),
+            tables,
+            nodes,
+            inputs: inputs.into_iter().map(moved).collect(),
+            outputs: outputs.into_iter().map(moved).collect(),
+        };
+        program.validate().map_err(|error| error.to_string())?;
+        circuits::analysis::ranges(&program).map_err(|error| error.to_string())?;
+        Ok(Joined { program, room: room.min(MOST_ROOM).floor() as u32 })
+    }
 }
 
 /// Rows of the circuit that a program takes, roughly: those of its operators on wide integers, by element.
@@ -116,7 +198,7 @@ pub(super) fn rows(program: &Program) -> usize {
 }
 
 /// The magnitudes of scales, and of their products, on the calibration samples.
-fn seen(float32: &Float32Graph, calibration: &Calibration) -> Vec<Option<Seen>> {
+pub(super) fn seen(float32: &Float32Graph, calibration: &Calibration) -> Vec<Option<Seen>> {
     let mut seen: Vec<Option<Seen>> = vec![None; float32.nodes.len()];
     for inputs in &calibration.samples {
         float32.evaluate(inputs, |id, numbers| {
