@@ -9,7 +9,7 @@ mod targets;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use circuits::analysis::{declare_private, AnalysisError};
+use circuits::analysis::{declare_private, AnalysisError, Headroom};
 use circuits::graph::{
     ConvGeometry, FamilyError, Op, Program, ProgramError, Requantize, Table, TensorId, ViewElement, Visibility,
     WeightDeclaration, FILE_OPTIONS,
@@ -272,6 +272,52 @@ fn members_of_a_family() {
     let large = first.with_weights_of(&large).expect("the weights have 16 bits");
     let refused = compile(&large, &LayoutOptions::default());
     assert!(matches!(refused, Err(LayoutError::Analysis(AnalysisError::Declared { .. }))), "{refused:?}");
+}
+
+/// Of a public number that differs the node is named, and what it is.
+#[test]
+fn what_differs_is_named() {
+    let first = private(support::mlp(1)).program;
+    let refused = |change: &dyn Fn(&mut Program)| {
+        let mut other = first.clone();
+        change(&mut other);
+        first.with_weights_of(&other).unwrap_err().to_string()
+    };
+    let last = first.nodes.len() - 1;
+    assert!(refused(&|other| other.nodes[last].scale *= 2.0).contains("the scale of node"));
+    assert!(refused(&|other| other.nodes[last].shape.push(1)).contains("the form of node"));
+    let of_table = refused(&|other| other.tables[0] = Table::identity(-64, 63));
+    assert!(of_table.contains("the table of node"), "{of_table}");
+    assert!(refused(&|other| other.nodes.truncate(last)).contains("the number of nodes"));
+}
+
+/// With head-room weights may double as often as that says; without it they have what is left of their limbs.
+#[test]
+fn headroom_is_declared() {
+    let with_headroom = |headroom: Headroom| {
+        let program = with(&private(support::mlp(1)).program, |i| if i == 0 { 20_000 } else { 1 }, |_| 3);
+        program.with_private_weights_and(headroom, &BTreeMap::new()).expect("no number is too large")
+    };
+    let declared = |program: &Program| program.private_weights.values().copied().collect::<Vec<_>>();
+    let of_own = with_headroom(Headroom::default());
+    assert!(declared(&of_own).iter().all(|declared| (declared.weight_bits, declared.bias_bits) == (16, 16)));
+    let roomy = with_headroom(Headroom::of_all(2));
+    for (own, roomy) in declared(&of_own).iter().zip(declared(&roomy)) {
+        assert_eq!((roomy.weight_bits, roomy.bias_bits), (31, 16));
+        assert!(roomy.accumulator_bits > own.accumulator_bits);
+    }
+    let grown = with(&roomy, |i| if i == 0 { 70_000 } else { 3 }, |_| 12);
+    assert!(of_own.with_weights_of(&grown).is_err());
+    let member = roomy.with_weights_of(&grown).expect("there is room");
+    circuits::analysis::ranges(&member).expect("there is room");
+    // Bits that weights have by their type, whatever their values.
+    let tensors = convolutions(&of_own);
+    let bits = BTreeMap::from([(tensors[0], 17)]);
+    let of_type = of_own.clone().with_private_weights_and(Headroom::default(), &bits).expect("no number is too large");
+    assert_eq!(
+        (of_type.private_weights[&tensors[0]].weight_bits, of_type.private_weights[&tensors[1]].weight_bits),
+        (31, 16)
+    );
 }
 
 /// What an accepted proof guarantees of a public output does not rest on how narrow the weights are declared.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::anyhow;
+use circuits::analysis::Headroom;
 use circuits::graph::Visibility;
 use circuits::layout::Objective;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -142,6 +143,10 @@ pub(crate) struct ModelOptions {
     /// weights it keeps that one's keys
     #[arg(long, value_name = "MODEL")]
     pub(crate) like: Option<PathBuf>,
+    /// Declare private weights, biases and sums so many bits wider than those of this model, so that a model trained further (--like) keeps its
+    /// keys although its weights have grown; without it sums have one bit more, and weights and biases what is left of their 16-bit limbs
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=i64::from(Headroom::MAX)))]
+    pub(crate) headroom: Option<u32>,
     /// Let values of this input be missing (NaN; `null` in JSON), also where no calibration sample lacks any; may be repeated
     #[arg(long, value_name = "INPUT")]
     pub(crate) missing: Vec<String>,

@@ -126,6 +126,8 @@ pub(crate) struct Recipe {
     pub(crate) batch: usize,
     /// The file of the model whose scales were taken.
     pub(crate) like: Option<Digest>,
+    /// By how many bits private weights may be outgrown, where that was said.
+    pub(crate) headroom: Option<u32>,
     /// The inputs that were said to have missing values.
     pub(crate) missing: BTreeSet<String>,
 }
@@ -145,6 +147,7 @@ const ROWS: &str = "rows";
 const STEP: &str = "step ";
 const BATCH: &str = "batch";
 const LIKE: &str = FILE_OPTIONS[1];
+const HEADROOM: &str = "head-room";
 const MISSING: &str = "missing ";
 const NULLABLE: &str = "NaN";
 
@@ -188,6 +191,7 @@ impl Recipe {
         let steps = self.steps.iter().map(|(name, step)| (format!("{STEP}{name}"), step_text(step)));
         let batch = (self.batch > 1).then(|| (BATCH.to_owned(), self.batch.to_string()));
         let like = self.like.map(|first| (LIKE.to_owned(), first.to_string()));
+        let headroom = self.headroom.map(|bits| (HEADROOM.to_owned(), bits.to_string()));
         let missing = self.missing.iter().map(|name| (format!("{MISSING}{name}"), NULLABLE.to_owned()));
         fixed
             .into_iter()
@@ -199,6 +203,7 @@ impl Recipe {
             .chain(steps)
             .chain(batch)
             .chain(like)
+            .chain(headroom)
             .chain(missing)
             .collect()
     }
@@ -263,6 +268,10 @@ impl Recipe {
             },
             like: match options.get(LIKE) {
                 Some(value) => Some(value.parse().map_err(|_| unknown(LIKE, value))?),
+                None => None,
+            },
+            headroom: match options.get(HEADROOM) {
+                Some(value) => Some(bits(HEADROOM, value)?),
                 None => None,
             },
             missing: options.keys().filter_map(|name| name.strip_prefix(MISSING)).map(str::to_owned).collect(),
@@ -491,6 +500,7 @@ mod tests {
             steps: [("x".to_owned(), InputStep { scale: 0.1, lo: -128, hi: 127 })].into(),
             batch: 8,
             like: Some(Digest::of(b"first")),
+            headroom: Some(2),
             missing: ["x".to_owned()].into(),
         };
         assert_eq!(Recipe::from_options(&recipe.to_options(10)).expect("it was just written"), (recipe.clone(), 10));
@@ -508,6 +518,7 @@ mod tests {
             ("batch", "1"),
             ("batch", "08"),
             ("like", "model.onnx"),
+            ("head-room", "02"),
             ("missing x", "1"),
         ] {
             let mut options = recipe.to_options(10);

@@ -183,6 +183,77 @@ fn programs_of_mixed_widths_are_proved_under_one_key() {
     zkinfer(&["verify-key", &family, "--vk", &file("two/model.vk")]).done();
 }
 
+/// What a family is follows from the first model alone, also where the other one's integers have other widths.
+#[test]
+fn families_follow_from_the_first_model_alone() {
+    const SIZE: usize = 8;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| text(&folder.path().join(name));
+    let number = |i: usize| ((i * 7919 + 104_729) * 31 % 997) as f32 / 498.5 - 1.0;
+    let weights = |factor: f32, spread: f32| {
+        [0, 1, 2].map(|layer| {
+            let weight = |i: usize| factor * number(layer * SIZE * SIZE + i) * (1.0 + spread * number(i + 77));
+            (0..SIZE * SIZE).map(weight).collect::<Vec<f32>>()
+        })
+    };
+    let models = [("first", 1.0, 0.0), ("a", 0.96875, 0.0), ("b", 1.0, 0.03), ("c", 0.5, 0.1), ("d", 1.9, 0.0)];
+    for (name, factor, spread) in models {
+        fs::write(file(name), onnx::powers(SIZE, &weights(factor, spread))).expect("writable");
+    }
+    let rows =
+        (0..64).map(|row| (0..SIZE).map(|i| number(5000 + row * SIZE + i).to_string()).collect::<Vec<_>>().join(","));
+    fs::write(file("samples.csv"), rows.collect::<Vec<_>>().join("\n") + "\n").expect("writable");
+    let (first, samples, program) = (file("first"), file("samples.csv"), file("program.zki"));
+    for width in [["--accuracy", "0.9995"], ["--bits", "8"], ["--bits", "10"], ["--bits", "12"]] {
+        let options = ["--calibration", &samples, "--weights", "private", "-o", &program, "--json"];
+        let compile = |arguments: &[&str]| zkinfer(&[&["compile"], arguments, &width, &options].concat());
+        let family = compile(&[&first]).done().json()["family_digest"].clone();
+        assert!(family.is_string(), "{family}");
+        for (name, ..) in &models[1..] {
+            let (model, run) = (file(name), compile(&[&file(name), "--like", &first]));
+            if run.status == 0 {
+                assert_eq!(run.json()["family_digest"], family, "{model} {width:?}");
+            } else {
+                run.fails(1, &["node \"", "--like"]);
+            }
+        }
+    }
+}
+
+/// A program that is to keep its key does not get another one, and what keeps it from the key is told with the way out.
+#[test]
+fn another_key_does_not_come_unnoticed() {
+    let models = Models::new();
+    let first: Vec<f32> = (0..12).map(|i| (i * 5 % 12) as f32 / 6.0 - 1.0).collect();
+    let grown: Vec<f32> = first.iter().map(|weight| 8.0 * weight).collect();
+    fs::write(models.file("grown.onnx"), onnx::layer("x", "y", [4, 3], &grown)).expect("writable");
+    models.prove("first.onnx", "private").done();
+    let key = models.read("out/model.vk");
+    let [like, tuned, grown, program, input] =
+        ["first.onnx", "tuned.onnx", "grown.onnx", "p.zki", "x.json"].map(|name| models.file(name));
+    let options = ["--like", &like, "--weights", "private", "-o", &program];
+    let compile = |model: &str, more: &[&str]| zkinfer(&[&["compile", model], &options[..], more].concat());
+
+    // Other options than those of the key's program.
+    compile(&tuned, &["--bits", "13"]).done();
+    let prove = |out: &str| zkinfer(&["prove", &program, "--input", &input, "-o", out]);
+    prove(&models.file("out")).fails(2, &["not one for this key", "another folder"]);
+    assert_eq!(models.read("out/model.vk"), key, "the key is the old one");
+
+    // Sums that need more bits than are declared.
+    let fixed = ["--bits", "8", "--calibration", &input];
+    compile(&grown, &fixed).fails(1, &["node \"", "declared", "--headroom"]);
+    let roomy = ["--bits", "8", "--calibration", &input, "--headroom", "4"];
+    let declared = compile(&grown, &roomy).done();
+    assert!(declared.stderr.contains("leave the ranges of the first model"), "{}", declared.stderr);
+    let out = models.file("roomy");
+    let arguments = ["prove", &like, "--input", &input, "-o", &out, "--weights", "private"];
+    zkinfer(&[&arguments[..], &roomy].concat()).done();
+    let key = models.read("roomy/model.vk");
+    prove(&out).done();
+    assert_eq!(models.read("roomy/model.vk"), key, "one key for all weights");
+}
+
 /// The digests of a model and of its data would confirm a guess of them.
 #[test]
 fn published_families_name_no_files() {

@@ -159,7 +159,7 @@ pub enum AnalysisError {
     /// Private weights with which an accumulator may take more bits than are declared.
     #[error(
         "node {node:?}: with these weights its accumulator may take {bits} bits, and {declared} are declared; compile a program \
-         of its own for them, or one that declares more"
+         of its own for them, or the first one with more head-room"
     )]
     Declared {
         /// The node.
@@ -187,6 +187,33 @@ pub fn ranges(program: &Program) -> Result<Vec<NodeRange>, AnalysisError> {
     Ok(ranges)
 }
 
+/// By how many bits the numbers of a model that is trained further may outgrow those of the model that declares them. Weights and
+/// biases have whole limbs whatever is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headroom {
+    /// Bits of weights and biases.
+    pub weights: u32,
+    /// Bits of accumulators.
+    pub accumulators: u32,
+}
+
+impl Headroom {
+    /// Most bits that can be asked for: more than any weight has.
+    pub const MAX: u32 = 16;
+
+    /// So many bits for all.
+    pub fn of_all(bits: u32) -> Self {
+        Self { weights: bits, accumulators: bits }
+    }
+}
+
+/// What costs no limb: weights that are trained further seldom double.
+impl Default for Headroom {
+    fn default() -> Self {
+        Self { weights: 0, accumulators: 1 }
+    }
+}
+
 /// Declares the weights of some convolutions of a validated program private, those of others public. An accumulator is declared as
 /// wide as the program's own weights ask for, and `headroom` bits more, for weights that are trained further; weights and biases as many
 /// limbs wide as they take, one at least. `shared` names convolutions with the weights of an earlier one.
@@ -199,22 +226,27 @@ pub fn declare_private(
     shared: &BTreeMap<TensorId, TensorId>,
     headroom: u32,
 ) -> Result<(), AnalysisError> {
+    let headroom = Headroom { accumulators: headroom, ..Headroom::default() };
+    declare(program, convolutions, shared, headroom, &BTreeMap::new())
+}
+
+/// [`declare_private`] with room for weights and biases, too, and of some convolutions with so many bits of weights at least.
+fn declare(
+    program: &mut Program,
+    convolutions: impl IntoIterator<Item = TensorId>,
+    shared: &BTreeMap<TensorId, TensorId>,
+    headroom: Headroom,
+    least: &BTreeMap<TensorId, u32>,
+) -> Result<(), AnalysisError> {
     program.private_weights.clear();
     for tensor in convolutions {
         let Op::Conv { weights, bias, .. } = &program.node(tensor).op else { continue };
-        let limbs = |fit: &dyn Fn(u32) -> bool, most: u32| {
-            (1..)
-                .map(|limbs| if limbs == 1 { LIMB_BITS } else { LIMB_BITS * limbs - 1 })
-                .find(|&bits| fit(bits))
-                .unwrap_or(most)
-                .min(most)
-        };
+        let owner = shared.get(&tensor).copied().unwrap_or(tensor);
+        let weight_bits = bits_of(weights.iter()).max(least.get(&owner).copied().unwrap_or(0)) + headroom.weights;
+        let bias_bits = bits_of(bias.iter().copied()) + headroom.weights;
         let declaration = WeightDeclaration {
-            weight_bits: limbs(
-                &|bits| weights.iter().all(|w| fits(w.into(), bits)),
-                WeightDeclaration::MAX_WEIGHT_BITS,
-            ),
-            bias_bits: limbs(&|bits| bias.iter().all(|&b| fits(b.into(), bits)), WeightDeclaration::MAX_BIAS_BITS),
+            weight_bits: whole_limbs(weight_bits, WeightDeclaration::MAX_WEIGHT_BITS),
+            bias_bits: whole_limbs(bias_bits, WeightDeclaration::MAX_BIAS_BITS),
             accumulator_bits: WeightDeclaration::MAX_ACCUMULATOR_BITS,
             shared_with: shared.get(&tensor).copied(),
         };
@@ -231,7 +263,7 @@ pub fn declare_private(
             (Op::Conv { input, geometry, weights, bias, requantize }, Some(declaration)) => {
                 let own = conv(analysis.value(*input), geometry, weights, bias);
                 let most = limbs_interval(analysis.value(*input), weights.len() / bias.len(), declaration);
-                declaration.accumulator_bits = (signed_bits(own) + headroom).min(signed_bits(most));
+                declaration.accumulator_bits = (signed_bits(own) + headroom.accumulators).min(signed_bits(most));
                 analysis.finish(declared_interval(declaration).intersection(most), requantize)
             }
             _ => analysis.node(index)?,
@@ -243,8 +275,17 @@ pub fn declare_private(
     Ok(())
 }
 
-/// Bits by which accumulators may grow in a family, unless others are asked for: weights that are trained further seldom double.
-const HEADROOM: u32 = 1;
+/// Bits of a signed integer that holds each of some.
+fn bits_of(integers: impl Iterator<Item = impl Into<i128>>) -> u32 {
+    let ends = integers.map(Into::into).fold((0, 0), |(lo, hi): (i128, i128), v| (lo.min(v), hi.max(v)));
+    signed_bits(Interval::new(ends.0, ends.1))
+}
+
+/// Bits of the fewest limbs that hold integers of so many bits, `most` at most.
+fn whole_limbs(bits: u32, most: u32) -> u32 {
+    let mut widths = (1..).map(|limbs| if limbs == 1 { LIMB_BITS } else { LIMB_BITS * limbs - 1 });
+    widths.find(|&width| width >= bits.min(most)).expect("limbs hold any number of bits").min(most)
+}
 
 /// Fewest weights of layers that are taken for one layer which is used several times.
 const LEAST_SHARED: usize = 16;
@@ -260,7 +301,20 @@ impl Program {
     ///
     /// # Errors
     /// A node whose numbers may grow too large.
-    pub fn with_private_weights(mut self) -> Result<Self, AnalysisError> {
+    pub fn with_private_weights(self) -> Result<Self, AnalysisError> {
+        self.with_private_weights_and(Headroom::default(), &BTreeMap::new())
+    }
+
+    /// [`with_private_weights`](Self::with_private_weights) with another head-room for weights that are trained further; the weights of the
+    /// convolutions in `weight_bits` have so many bits at least, whatever their values.
+    ///
+    /// # Errors
+    /// A node whose numbers may grow too large.
+    pub fn with_private_weights_and(
+        mut self,
+        headroom: Headroom,
+        weight_bits: &BTreeMap<TensorId, u32>,
+    ) -> Result<Self, AnalysisError> {
         let mut convolutions = Vec::new();
         let mut shared = BTreeMap::new();
         for (tensor, node) in (0..).map(TensorId).zip(&self.nodes) {
@@ -284,7 +338,7 @@ impl Program {
             }
             convolutions.push(tensor);
         }
-        declare_private(&mut self, convolutions, &shared, HEADROOM)?;
+        declare(&mut self, convolutions, &shared, headroom, weight_bits)?;
         Ok(self)
     }
 }

@@ -253,6 +253,24 @@ impl Op {
         }
     }
 
+    /// The shift and the table that give its results, where a table does.
+    pub fn applies(&self) -> Option<Requantize> {
+        match self {
+            Self::Conv { requantize, .. }
+            | Self::Affine { requantize, .. }
+            | Self::Product { requantize, .. }
+            | Self::MatMul { requantize, .. }
+            | Self::Sum { requantize, .. } => *requantize,
+            Self::Lookup { table, .. } => Some(Requantize { shift: 0, table: *table }),
+            _ => None,
+        }
+    }
+
+    /// The table that gives its results, where one does.
+    pub fn table(&self) -> Option<TableId> {
+        self.applies().map(|requantize| requantize.table)
+    }
+
     /// Weights of one output channel of a convolution, in all groups: its input channels by the positions of its kernel.
     fn taps(&self) -> usize {
         match self {

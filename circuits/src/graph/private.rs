@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::{Node, Op, Program, ProgramError, TensorId};
+use super::{Node, Op, Program, ProgramError, TableId, TensorId};
 
 /// Bits of a limb, which is a signed integer.
 pub const LIMB_BITS: u32 = 16;
@@ -155,13 +155,17 @@ impl Program {
                 _ => return differs(format!("node {:?}", self.nodes[index].name)),
             }
         }
-        if let Some((node, _)) =
-            self.nodes.iter().zip(&other.nodes).zip(&member.nodes).find_map(|((mine, other), member)| {
-                let same = member.op == other.op && mine.shape == other.shape && mine.scale == other.scale;
-                (!same).then_some((mine, other))
-            })
-        {
-            return differs(format!("node {:?}", node.name));
+        let different =
+            member.nodes.iter().zip(&other.nodes).find_map(|(mine, other)| Some((mine, differing(mine, other)?)));
+        if let Some((node, what)) = different {
+            return differs(format!("{what} of node {:?}", node.name));
+        }
+        let looked_up = |node: &&Node| match node.op.table() {
+            Some(TableId(table)) => self.tables.get(table as usize) != other.tables.get(table as usize),
+            None => false,
+        };
+        if let Some(node) = self.nodes.iter().find(looked_up) {
+            return differs(format!("the table of node {:?}", node.name));
         }
         for (what, same) in [
             ("their tables", self.tables == other.tables),
@@ -218,6 +222,33 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// Which part of a node differs that is public, if any does.
+fn differing(mine: &Node, other: &Node) -> Option<&'static str> {
+    if mine.op == other.op && mine.shape == other.shape && mine.scale.to_bits() == other.scale.to_bits() {
+        return None;
+    }
+    if mine.shape != other.shape || std::mem::discriminant(&mine.op) != std::mem::discriminant(&other.op) {
+        return Some("the form");
+    }
+    if mine.scale.to_bits() != other.scale.to_bits() {
+        return Some("the scale");
+    }
+    Some(match (&mine.op, &other.op) {
+        (Op::Conv { weights, bias, .. }, Op::Conv { weights: others, bias: other_bias, .. })
+            if (weights, bias) != (others, other_bias) =>
+        {
+            "the weights"
+        }
+        (
+            Op::Affine { operands, requantize, .. },
+            Op::Affine { operands: others, requantize: other_requantize, .. },
+        ) if (operands, requantize) == (others, other_requantize) => "a factor or constant",
+        (Op::Gather { entries, .. }, Op::Gather { entries: others, .. }) if entries != others => "the entries",
+        (mine, other) if mine.table() != other.table() => "the table",
+        _ => "the form",
+    })
 }
 
 /// The options that say by digests which files a program was made from: the samples that its scales were fitted to, and the model

@@ -9,7 +9,7 @@ use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
 use super::rows::{Block, Lane, Place, RowForm, UnitRows};
 use super::scalar::{Operand, Previous, ScalarRef, ScalarUnit};
-use super::tables::{requantize_of, FunctionUse, Saturation, TablePlan};
+use super::tables::{FunctionUse, Saturation, TablePlan};
 use super::weights::{Strips, WeightBlocks};
 use super::{LayoutError, Subject};
 use crate::analysis::{Interval, NodeRange};
@@ -752,7 +752,7 @@ impl<'a> Builder<'a> {
 
     /// Rows that an element of a node takes where its requantization is still to be shown by [`Self::requantize_wide`].
     pub(super) fn wide_rows(&self, op: &Op, range: &NodeRange) -> Option<usize> {
-        let (Requantize { shift, table }, argument) = (requantize_of(op)?, range.argument?);
+        let (Requantize { shift, table }, argument) = (op.applies()?, range.argument?);
         if self.tables.clamp(table, shift, argument).is_some() {
             return None;
         }

@@ -275,29 +275,11 @@ fn tabled_input(op: &Op) -> Option<(i64, i64)> {
     }
 }
 
-/// How a node that applies a function does it.
-pub(super) fn requantize_of(op: &Op) -> Option<Requantize> {
-    match op {
-        Op::Conv { requantize, .. }
-        | Op::Affine { requantize, .. }
-        | Op::Product { requantize, .. }
-        | Op::MatMul { requantize, .. }
-        | Op::Sum { requantize, .. } => *requantize,
-        Op::Lookup { table, .. } => Some(Requantize { shift: 0, table: *table }),
-        _ => None,
-    }
-}
-
-/// The table of a node that applies a function.
-pub(super) fn function_of(op: &Op) -> Option<TableId> {
-    requantize_of(op).map(|requantize| requantize.table)
-}
-
 /// The uses of each function: the shifts and arguments of their nodes.
 fn uses(program: &Program, ranges: &[NodeRange]) -> BTreeMap<TableId, Vec<(u32, Interval)>> {
     let mut uses: BTreeMap<TableId, Vec<_>> = BTreeMap::new();
     for (node, range) in program.nodes.iter().zip(ranges) {
-        if let (Some(Requantize { shift, table }), Some(argument)) = (requantize_of(&node.op), range.argument) {
+        if let (Some(Requantize { shift, table }), Some(argument)) = (node.op.applies(), range.argument) {
             uses.entry(table).or_default().push((shift, argument));
         }
     }

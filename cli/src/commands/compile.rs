@@ -1,5 +1,6 @@
 //! `zkinfer compile`: an ONNX model to an integer program.
 
+use prover::program;
 use prover::report::peak_rss_bytes;
 use prover::EngineOptions;
 use serde_json::json;
@@ -32,12 +33,18 @@ pub(crate) fn run(args: &CompileArgs, printer: Printer) -> Outcome {
     inference::print_plan(printer, &compiled.artifact, plan.layout(), &expected)?;
     compiled.artifact.write(&args.out)?;
     printer.field("written", format_args!("{} ({})", args.out.display(), compiled.artifact.digest))?;
-    artifacts::print_secrets(printer, &compiled.artifact.program, &[&args.out])?;
+    let program = &compiled.artifact.program;
+    let family = program::key_digest(program, compiled.artifact.digest).map_err(artifacts::write_failure)?;
+    if program.has_private_weights() {
+        printer.field("family", format_args!("{family}, which its keys name, whatever the weights"))?;
+    }
+    artifacts::print_secrets(printer, program, &[&args.out])?;
 
     let mut report = inference::report("compile", plan.layout());
     report.peak_rss_bytes = peak_rss_bytes();
     let report = report.with("program_bytes", compiled.artifact.bytes);
     let report = report.with("program_digest", compiled.artifact.digest.to_string());
+    let report = report.with("family_digest", program.has_private_weights().then(|| family.to_string()));
     let report = report.with("dimensions", json!(compiled.artifact.recipe.dims));
     printer.report(&report.with("quantization", model::accuracy(&compiled.report)))
 }

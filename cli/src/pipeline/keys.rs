@@ -101,11 +101,27 @@ fn cache_folder() -> Option<PathBuf> {
 }
 
 /// The proving key in the folder, where it is one of this program, or one that takes its private weights.
-pub(crate) fn find(folder: &Folder, artifact: &ProgramArtifact) -> Option<ProvingKey> {
-    let key = ProvingKey::read(&folder.proving_key).ok()?;
-    match artifact.program.has_private_weights() {
-        true => key.with_weights_of(&artifact.program).ok(),
-        false => (key.plan().program_digest() == artifact.digest).then_some(key),
+///
+/// # Errors
+/// The program has the scales of a first one, so that it keeps the key, and there is a key of private weights that does not take it: another one
+/// must not come into its place unnoticed.
+fn find(folder: &Folder, artifact: &ProgramArtifact) -> Outcome<Option<ProvingKey>> {
+    let Ok(key) = ProvingKey::read(&folder.proving_key) else { return Ok(None) };
+    if !artifact.program.has_private_weights() {
+        return Ok((key.plan().program_digest() == artifact.digest).then_some(key));
+    }
+    match key.with_weights_of(&artifact.program) {
+        Ok(member) => Ok(Some(member)),
+        Err(error) if artifact.recipe.like.is_some() && key.plan().program().has_private_weights() => {
+            let fault = Failure::misuse(error).context(format!(
+                "{}: the program has the scales of a first one, and is not one for this key",
+                folder.proving_key.display()
+            ));
+            Err(fault.remedy(
+                "compile it with all options of the key's program, or give another folder for a key of its own",
+            ))
+        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -121,9 +137,9 @@ impl Candidate {
     /// The key in the folder where it is one of this program, or a layout.
     ///
     /// # Errors
-    /// The program fits no machine.
+    /// The program fits no machine, or is to keep a key that is not one of it.
     pub(crate) fn find(folder: &Folder, artifact: &ProgramArtifact, printer: Printer) -> Outcome<Self> {
-        match printer.stage("keys", None, || find(folder, artifact)) {
+        match printer.stage("keys", None, || find(folder, artifact))? {
             Some(key) => Ok(Self::Key(Box::new(key))),
             None => Ok(Self::Plan(Box::new(model::plan(artifact, printer)?))),
         }

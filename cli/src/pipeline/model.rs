@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
-use circuits::graph::{Port, PortKind, Program, ProgramError, Visibility};
+use circuits::analysis::Headroom;
+use circuits::graph::{FamilyError, Port, PortKind, Program, ProgramError, Visibility};
 use circuits::interface::{Direction, InterfacePort};
 use circuits::layout::{self, Layout, LayoutError, LayoutOptions, Objective};
 use onnx_import::accuracy::{Difference, Fidelity};
@@ -21,7 +22,7 @@ use serde_json::{json, Value};
 
 use crate::args::{InputLike, ModelOptions, VisibilityOptions, VisibilityRule, WeightsRule};
 use crate::artifacts::{self, file_digest, is_artifact, Calibration, Folder, ProgramArtifact, Recipe};
-use crate::exit::{Failure, OrFail, Outcome};
+use crate::exit::{Failure, Outcome};
 use crate::pipeline::dimensions::{self, Dimensions};
 use crate::pipeline::keys::read_key;
 use crate::printer::Printer;
@@ -274,6 +275,7 @@ impl Recipe {
             steps: options.input_like.iter().map(step).collect::<Outcome<_>>()?,
             batch: options.batch.unwrap_or(1) as usize,
             like: options.like.as_deref().map(file_digest).transpose()?,
+            headroom: options.headroom,
             missing: options.missing.iter().cloned().collect(),
         })
     }
@@ -347,6 +349,7 @@ fn compile_with(
         steps: named_steps(&recipe.steps, &graph)?,
         missing: recipe.missing.clone(),
         private_weights: audience.private_weights,
+        headroom: recipe.headroom.map_or_else(Headroom::default, Headroom::of_all),
         worst_nodes,
         ..QuantizeOptions::default()
     };
@@ -366,9 +369,6 @@ fn compile_with(
     report.warnings.splice(..0, warnings);
     print_accuracy(printer, &report)?;
     program = batched(program, &recipe, printer)?;
-    if audience.private_weights {
-        program = program.with_private_weights().or_refused("the weights can't be private")?;
-    }
     let artifact = ProgramArtifact::new(program, recipe, report.bits)?;
     Ok(Compiled { artifact, report })
 }
@@ -478,6 +478,11 @@ fn quantize_failure(error: QuantizeError) -> Failure {
         | QuantizeError::NoSuchPort { .. }
         | QuantizeError::Missing { .. }
         | QuantizeError::InputStep { .. } => Failure::misuse(error),
+        QuantizeError::Outgrown(_) | QuantizeError::Family(FamilyError::Program(_)) => Failure::refused(error).remedy(
+            "compile the first model again with --headroom, which makes another key, and this one with the same, or this one without --like",
+        ),
+        QuantizeError::Family(_) | QuantizeError::Unlike { .. } => Failure::refused(error)
+            .remedy("keep in training what the first model has there, or compile this one without --like: it needs a key of its own"),
         _ => Failure::refused(error),
     }
 }
@@ -623,6 +628,7 @@ fn refuse_options(path: &Path, options: &ModelOptions, visibility: &VisibilityOp
         ("--batch", options.batch.is_some()),
         ("--input-like", !options.input_like.is_empty()),
         ("--like", options.like.is_some()),
+        ("--headroom", options.headroom.is_some()),
         ("--missing", !options.missing.is_empty()),
         ("--input-visibility", !visibility.input_visibility.is_empty()),
         ("--output-visibility", !visibility.output_visibility.is_empty()),

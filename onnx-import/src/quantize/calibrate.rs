@@ -39,6 +39,11 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
+    /// What the samples show of a value, without room for others.
+    pub(super) fn seen(&self, value: ValueId) -> Range {
+        self.observers[value.0].extremes()
+    }
+
     /// The range of each node of the graph by a rule, for activations of so many bits; `[0, 0]` where nothing finite was seen.
     pub(super) fn ranges(&self, graph: &FloatGraph, rule: Ranges, bits: u32) -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::with_capacity(graph.nodes.len());

@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use circuits::graph::{ConvGeometry, Limits, Node, Op, Requantize, Table, TableId, TensorId, ViewElement, Weights};
 
+use super::emit_quantized::ChannelPlan;
 use super::error::QuantizeError;
 use super::function::Function;
 use super::kernel::{Channels, Kernel};
 use super::plan::{element, is_identity, MapRules, Plan, PlanId, PlanNode, PlanOp, Range};
 use super::scales::{Class, Scales, Storage};
 use super::segments::{Operand, Operands, Segmented, Segments};
+use super::Steps;
 use crate::float::graph::ValueId;
 use crate::float::quantized::QuantizedTable;
 
@@ -62,6 +64,10 @@ pub(super) struct Emitted {
     pub outputs: Vec<(TensorId, f64)>,
     /// The shift of each accumulator of the plan that has one of its own.
     pub shifts: Vec<Option<u32>>,
+    /// How the channels of quantized convolutions are requantized, where weights are private.
+    pub channels: BTreeMap<PlanId, ChannelPlan>,
+    /// Bits that private weights of quantized convolutions have by their type.
+    pub weight_bits: BTreeMap<TensorId, u32>,
     /// The tables whose entries are as many as bits say, and whose bits these are.
     pub entries: Vec<(TableId, EntriesOf)>,
     /// The functions that are computed by segments.
@@ -77,7 +83,7 @@ pub(super) enum EntriesOf {
     Argument(PlanId),
 }
 
-/// Emits all live nodes; `shift` is the shift to use where nothing speaks against it, or those of a plan of the same form are `given`.
+/// Emits all live nodes; `shift` is the shift to use where nothing speaks against it, or what was chosen for a plan of the same form is `given`.
 /// With `private_weights` the entries of constant tables become weights.
 ///
 /// # Errors
@@ -86,7 +92,7 @@ pub(super) fn emit(
     plan: &Plan,
     scales: &Scales,
     shift: u32,
-    given: Option<&[Option<u32>]>,
+    given: Option<&Steps>,
     private_weights: bool,
 ) -> Result<Emitted, QuantizeError> {
     let count = plan.nodes.len();
@@ -94,6 +100,7 @@ pub(super) fn emit(
         plan,
         scales,
         private_weights,
+        given,
         shifts: vec![None; count],
         largest: vec![OnceCell::new(); count],
         steps: vec![0.0; count],
@@ -112,6 +119,8 @@ pub(super) fn emit(
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
             shifts: Vec::new(),
+            channels: BTreeMap::new(),
+            weight_bits: BTreeMap::new(),
             entries: Vec::new(),
             segmented: Vec::new(),
         },
@@ -124,7 +133,7 @@ pub(super) fn emit(
         });
     }
     let order = plan.order();
-    emitter.choose_shifts(&order, shift, given)?;
+    emitter.choose_shifts(&order, shift)?;
     for &id in &order {
         emitter.node(id)?;
     }
@@ -193,7 +202,9 @@ pub(super) struct Emitter<'a> {
     pub(super) plan: &'a Plan,
     pub(super) scales: &'a Scales,
     /// Whether the entries of constant tables are to be weights, which can be private, rather than tables.
-    private_weights: bool,
+    pub(super) private_weights: bool,
+    /// What was chosen for a plan of the same form.
+    pub(super) given: Option<&'a Steps>,
     /// The shift of each accumulator that has one of its own.
     shifts: Vec<Option<u32>>,
     /// The largest weight of each convolution times the step of its channel, once it is known.
@@ -213,7 +224,7 @@ pub(super) struct Emitter<'a> {
     views: HashMap<(Vec<TensorId>, Vec<usize>), Vec<TensorId>>,
     /// The functions that were asked whether they can be computed by segments, and the answers.
     segments: Vec<KnownSegments>,
-    out: Emitted,
+    pub(super) out: Emitted,
 }
 
 /// Whether equal functions of equal arguments are computed by segments.
@@ -230,12 +241,7 @@ struct KnownSegments {
 // Shifts and accumulator steps.
 impl Emitter<'_> {
     /// From the outputs backwards: an accumulator that another one takes in exactly has that one's step.
-    fn choose_shifts(
-        &mut self,
-        order: &[PlanId],
-        default: u32,
-        given: Option<&[Option<u32>]>,
-    ) -> Result<(), QuantizeError> {
+    fn choose_shifts(&mut self, order: &[PlanId], default: u32) -> Result<(), QuantizeError> {
         // Layers with the same weights have one shift.
         let mut shared: HashMap<usize, u32> = HashMap::new();
         for &id in order.iter().rev() {
@@ -244,7 +250,7 @@ impl Emitter<'_> {
             }
             let pre = self.scales.pre_step(id);
             let step = |shift: u32| pre / f64::from(shift).exp2();
-            if let Some(shift) = given.and_then(|given| given[id.0]) {
+            if let Some(shift) = self.given.and_then(|given| given.shifts[id.0]) {
                 if !self.fits(id, step(shift)) && !self.fits_in_parts(id, step(shift)) {
                     return Err(self.too_large(id, "a weight", "it is too large for the steps of the first model"));
                 }

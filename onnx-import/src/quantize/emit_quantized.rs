@@ -66,29 +66,52 @@ impl Emitter<'_> {
         rule: &Requantization,
     ) -> Result<(), QuantizeError> {
         let operand = self.shaped(input);
-        let channels = Channels::new(rule, accumulator_ranges(self.bounds(operand), weights, bias));
+        let ranges = self.planned_ranges(id, rule, accumulator_ranges(self.bounds(operand), weights, bias))?;
+        let channels = Channels::new(rule, ranges);
         if !channels.fit() {
             return Err(self.wraps_around(id));
         }
         let per_channel = weights.len() / bias.len();
         let own = |channel: usize| &weights[channel * per_channel..(channel + 1) * per_channel];
-        let largest = |channel: usize| own(channel).iter().map(|w| w.unsigned_abs()).max().unwrap_or(0).max(1);
+        let (private, of_type) = (self.private_weights, largest_of_type(weights));
+        let largest = |channel: usize| match private {
+            true => of_type,
+            false => own(channel).iter().map(|w| w.unsigned_abs()).max().unwrap_or(0).max(1),
+        };
         // The multiplier becomes part of the weights.
         let line = |channel: usize, shift: u32| {
             let found = channels.lines[channel].at(shift)?;
             (found.0.checked_mul(largest(channel).into())? <= i64::from(i32::MAX)).then_some(found)
         };
         let size = conv_size(geometry, &self.plan.node(input).shape);
-        let (mut straight, mut bent) = by_shift(bias.len(), line);
-        // A group has to stay together.
-        if geometry.groups > 1 && (straight.len() > 1 || !bent.is_empty()) {
-            (straight, bent) = (vec![], (0..bias.len()).collect());
+        let (straight, bent) = match self.given.and_then(|given| given.channels.get(&id)) {
+            Some(ChannelPlan { straight, bent, .. }) => (straight.clone(), bent.clone()),
+            None => match by_shift(bias.len(), line) {
+                // A group has to stay together.
+                (straight, bent) if geometry.groups > 1 && (straight.len() > 1 || !bent.is_empty()) => {
+                    (vec![], (0..bias.len()).collect())
+                }
+                chosen => chosen,
+            },
+        };
+        let has_line = |(shift, list): &(u32, Vec<usize>)| list.iter().all(|&channel| line(channel, *shift).is_some());
+        if !straight.iter().all(has_line) {
+            return Err(self.too_large(
+                id,
+                "a multiplier",
+                "its channels have other shifts in the first model; keep the scales of that",
+            ));
         }
         let bounds = rule_bounds(rule);
+        let mut kept = None;
+        if private {
+            kept = Some(ChannelPlan { range: channels.range_of(&[0]), straight: straight.clone(), bent: bent.clone() });
+        }
         let mut parts = Vec::new();
         for (shift, list) in straight {
             let lines: Vec<_> = list.iter().map(|&c| line(c, shift).expect("they were chosen by it")).collect();
             let half = 1i64 << (shift - 1);
+            let most = lines.iter().map(|line| line.0 * i64::from(of_type)).max().unwrap_or(0);
             let scaled = |(&channel, line): (&usize, &(i64, i64))| {
                 let factor = line.0;
                 own(channel).iter().map(move |&w| (i64::from(w) * factor) as i32).collect::<Vec<_>>()
@@ -98,18 +121,52 @@ impl Emitter<'_> {
             let bias = list.iter().zip(&lines).map(offset).collect();
             let requantize = Some(self.clamp(shift, bounds.0, bounds.1));
             let op = Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize };
-            parts.push((self.integers(id, op, vec![list.len(), size[0], size[1]], bounds), list));
+            let part = self.integers(id, op, vec![list.len(), size[0], size[1]], bounds);
+            self.declare_weights(part, most);
+            parts.push((part, list));
         }
         if !bent.is_empty() {
             let weights: Weights = bent.iter().flat_map(|&channel| own(channel).to_vec()).collect();
             let bias = bent.iter().map(|&channel| bias[channel]).collect();
             let op = Op::Conv { input: operand, geometry: *geometry, weights, bias, requantize: None };
             let exact = self.integers(id, op, vec![bent.len(), size[0], size[1]], (0, 0));
+            self.declare_weights(exact, of_type.into());
             self.requantize_channels(id, (exact, size), &bent, &channels, &mut parts)?;
         }
         let result = self.channels_in_order(id, &parts, size);
         self.keep(id, result);
+        self.out.channels.extend(kept.map(|plan| (id, plan)));
         Ok(())
+    }
+
+    /// The accumulators that the channels of a convolution are requantized for. Where weights are private they follow from no weight but by
+    /// their bits, and those of the first model serve others.
+    fn planned_ranges(
+        &self,
+        id: PlanId,
+        rule: &Requantization,
+        own: Vec<(i64, i64)>,
+    ) -> Result<Vec<(i64, i64)>, QuantizeError> {
+        let fits = rule.fixed_point || own.iter().all(|&range| fits_accumulator(range));
+        if !self.private_weights || !fits {
+            return Ok(own);
+        }
+        let all = own.iter().fold((0, 0), |all: (i64, i64), range| (all.0.min(range.0), all.1.max(range.1)));
+        let range = match self.given.and_then(|given| given.channels.get(&id)) {
+            Some(plan) => plan.range,
+            None => with_room(all, rule),
+        };
+        match range.0 <= all.0 && all.1 <= range.1 {
+            true => Ok(vec![range; own.len()]),
+            false => Err(self.too_large(id, "an accumulator", "it may be larger than the first model is laid out for")),
+        }
+    }
+
+    /// Private weights of a quantized convolution have the bits of the largest that its type admits.
+    fn declare_weights(&mut self, tensor: TensorId, largest: i64) {
+        if self.private_weights {
+            self.out.weight_bits.insert(tensor, u64::BITS - largest.unsigned_abs().leading_zeros() + 1);
+        }
     }
 
     /// Requantizes exact accumulators, those of the channels `list`: by lines of a common shift where there are some; where
@@ -579,6 +636,35 @@ impl<'a> Channels<'a> {
     fn range_of(&self, list: &[usize]) -> (i64, i64) {
         let ranges = list.iter().map(|&channel| self.ranges[channel]);
         ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
+    }
+}
+
+/// How the channels of a quantized convolution are requantized. Where weights are private it is public, and serves other weights too.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ChannelPlan {
+    /// The accumulators that all channels are requantized for.
+    range: (i64, i64),
+    /// The channels whose multiplier becomes part of the weights, by their shift.
+    straight: Vec<(u32, Vec<usize>)>,
+    /// The others.
+    bent: Vec<usize>,
+}
+
+/// The largest magnitude of integers of the type that some weights have: of int8, of the difference of two such, or of whole bits.
+fn largest_of_type(weights: &[i32]) -> u32 {
+    match weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0) {
+        0..=128 => 128,
+        129..=255 => 255,
+        larger => larger.next_power_of_two(),
+    }
+}
+
+/// Accumulators of twice as many bits of magnitude as a range has, as far as int32 goes where the model's are of that type.
+fn with_room((lo, hi): (i64, i64), rule: &Requantization) -> (i64, i64) {
+    let end = hi.max(-lo).max(1).unsigned_abs().next_power_of_two().min(1 << 60) as i64 * 2;
+    match rule.fixed_point {
+        true => (-end, end - 1),
+        false => ((-end).max(i32::MIN.into()), (end - 1).min(i32::MAX.into())),
     }
 }
 

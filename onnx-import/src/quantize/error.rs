@@ -1,6 +1,7 @@
 //! What can go wrong between the float graph and the integer program.
 
-use circuits::graph::ProgramError;
+use circuits::analysis::AnalysisError;
+use circuits::graph::{FamilyError, ProgramError};
 use circuits::reference::RunError;
 use thiserror::Error;
 
@@ -156,6 +157,15 @@ pub enum QuantizeError {
         /// What differs.
         what: String,
     },
+    /// A model that was trained further, and whose program is no member of the family of the first one's.
+    #[error("the model can't be proved under the key of the first: {0}")]
+    Family(#[from] FamilyError),
+    /// A model that was trained further, and whose accumulators are wider than the first one's program declares.
+    #[error("the model can't be proved under the key of the first: {0}")]
+    Outgrown(AnalysisError),
+    /// Weights that can't be declared private, as numbers may grow too large.
+    #[error("the weights can't be private: {0}")]
+    Private(#[from] AnalysisError),
     /// A model whose dynamic scales can't be computed exactly, as was asked.
     #[error("dynamic scales can't be computed as the runtime does: {what}; compile with calibrated scales")]
     Inexact {

@@ -1,23 +1,27 @@
 //! A model that was trained further, with the scales of the model that it was before.
 //!
-//! Keys of private weights depend on shapes, scales, shifts and tables. Calibration and rounding would choose others for each set of
-//! weights; here they are chosen for the first model, and the other's weights are rounded to the steps that follow.
+//! Keys of private weights depend on shapes, scales, shifts, tables and declared widths. Calibration, rounding and declaring would choose
+//! others for each set of weights; here they are chosen for the first model, and the other's weights are rounded to the steps that follow.
+//! What comes of it is the first model's program with these weights, or is refused: where weights are private, it is of the first one's
+//! family by the way it is made, whatever the other model's numbers are.
 
-use circuits::graph::{Op, Program};
+use circuits::analysis;
+use circuits::graph::{Node, Program};
 
 use super::{
     calibrate, choose_bits, compile_at, fidelity, segments, warnings, widths, Chosen, CompileReport, Compiled,
     QuantizeError,
 };
-use super::{check_options, default_shift, take, worst_nodes, QuantizeOptions};
-use crate::float::graph::{FloatGraph, FloatOp};
+use super::{check_options, declared, default_shift, take, worst_nodes, QuantizeOptions};
+use crate::float::graph::{FloatGraph, FloatOp, ValueId};
 use crate::samples::Samples;
 
 /// Compiles `graph` to the program of `first` with other weights: all else is as [`compile`](super::compile) makes it of `first`,
-/// with the same samples and options.
+/// with the same samples and options. Where weights are private, both programs are of one family.
 ///
 /// # Errors
-/// What keeps `first` from being compiled; a model of another form; or weights that are too large for the steps of the first.
+/// What keeps `first` from being compiled; a model of another form; weights that are too large for the steps of the first; and where weights
+/// are private, numbers that are public and others than those of the first, or that take more bits than it declares.
 pub fn compile_like(
     first: &FloatGraph,
     graph: &FloatGraph,
@@ -49,20 +53,24 @@ fn compile_constants_like(
     }
     let Chosen { widths, program, origins, steps, .. } = choose_bits(first, &calibrated, options)?;
     let (rounded, ..) = compile_at(graph, &calibrated, &widths, options, Some(&steps))?;
-    let mut program = graft(program, &rounded)?;
-    program.source_digest = graph.source_digest;
+    let narrower = widths::report(&widths, &program, &steps.entries);
+    let program = member(declared(program, &steps, options)?, rounded)?;
     // How good it is, is seen beside its own float model.
     let own = calibrate::calibrate(graph, own_samples, options.ranges, options.room)?;
     let bits = widths.most();
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
+    let beyond = Beyond::of(&program, &origins, &own)?;
     let report = CompileReport {
         bits,
-        narrower: widths::report(&widths, &program, &steps.entries),
+        narrower,
         segmented: segments::report(&steps.segmented),
         shift: options.shift.unwrap_or_else(|| default_shift(bits)),
         calibration_samples: own.samples.len(),
         worst: worst_nodes(graph, &program, &origins, &own, options.worst_nodes)?,
-        warnings: warnings(graph, &own, options, &tried),
+        warnings: warnings(graph, &own, options, &tried)
+            .into_iter()
+            .chain(beyond.map(|beyond| beyond.told()))
+            .collect(),
         tried,
     };
     Ok(Compiled { program, origins, report })
@@ -71,45 +79,126 @@ fn compile_constants_like(
 /// Models of one form differ in the numbers of constants alone.
 fn check_form(first: &FloatGraph, graph: &FloatGraph) -> Result<(), QuantizeError> {
     let unlike = |what: String| Err(QuantizeError::Unlike { what });
-    if first.nodes.len() != graph.nodes.len() {
-        return unlike(format!("{} operators where the first has {}", graph.nodes.len(), first.nodes.len()));
-    }
-    if (&first.inputs, &first.outputs) != (&graph.inputs, &graph.outputs) {
+    if (&first.inputs, &first.outputs) != (&graph.inputs, &graph.outputs) && first.nodes.len() == graph.nodes.len() {
         return unlike("other inputs or outputs".into());
     }
     let differs = first.nodes.iter().zip(&graph.nodes).find(|(first, other)| {
         let same = match (&first.op, &other.op) {
             (FloatOp::Constant(_), FloatOp::Constant(_)) => true,
-            (first, other) => first == other,
+            (first, other) => is_alike(first, other),
         };
         !same || first.shape != other.shape || first.element != other.element
     });
     match differs {
-        Some((_, other)) => unlike(format!("another operator at node {:?}", other.provenance.join(", "))),
+        Some((_, other)) => {
+            unlike(format!("another operator, or one with other attributes, at node {:?}", other.provenance.join(", ")))
+        }
+        None if first.nodes.len() != graph.nodes.len() => {
+            unlike(format!("{} operators where the first has {}", graph.nodes.len(), first.nodes.len()))
+        }
         None => Ok(()),
     }
 }
 
-/// A program with the weights of another one that has the same steps.
-fn graft(mut program: Program, other: &Program) -> Result<Program, QuantizeError> {
-    let unlike = |what: &str| Err(QuantizeError::Unlike { what: what.to_owned() });
-    if program.nodes.len() != other.nodes.len() {
-        return unlike("other nodes once it is quantized");
-    }
-    for (node, other) in program.nodes.iter_mut().zip(&other.nodes) {
-        let (Op::Conv { weights, bias, .. }, Op::Conv { weights: others, bias: other_bias, .. }) =
-            (&mut node.op, &other.op)
-        else {
-            continue;
-        };
-        if node.scale.to_bits() != other.scale.to_bits()
-            || weights.len() != others.len()
-            || bias.len() != other_bias.len()
-        {
-            return unlike(&format!("other scales at node {:?}", node.name));
+/// Whether operators are equal but for the multipliers of quantized convolutions, which become part of their weights and biases.
+fn is_alike(first: &FloatOp, other: &FloatOp) -> bool {
+    let (FloatOp::QuantizedConv { requantization: own, .. }
+    | FloatOp::QuantizedConvTranspose { requantization: own, .. }) = first
+    else {
+        return first == other;
+    };
+    let mut other = other.clone();
+    if let FloatOp::QuantizedConv { requantization, .. } | FloatOp::QuantizedConvTranspose { requantization, .. } =
+        &mut other
+    {
+        if requantization.multipliers.len() == own.multipliers.len() {
+            (requantization.multipliers, requantization.offsets) = (own.multipliers.clone(), own.offsets.clone());
         }
-        (*weights, *bias) = (others.clone(), other_bias.clone());
     }
-    program.validate()?;
-    Ok(program)
+    *first == other
+}
+
+/// The program of the first model with the weights of another one, which was rounded to the same steps.
+fn member(first: Program, rounded: Program) -> Result<Program, QuantizeError> {
+    check_steps(&first, &rounded)?;
+    if !first.has_private_weights() {
+        return Ok(rounded);
+    }
+    let member = first.with_weights_of(&rounded)?;
+    // Weights within their limbs may still give more than accumulators are declared for.
+    analysis::ranges(&member).map_err(QuantizeError::Outgrown)?;
+    Ok(member)
+}
+
+/// Refuses a program that came out with other nodes or scales than the first.
+fn check_steps(first: &Program, rounded: &Program) -> Result<(), QuantizeError> {
+    let unlike = |what: String| Err(QuantizeError::Unlike { what });
+    let other_form = |(first, other): &(&Node, &Node)| {
+        first.shape != other.shape || std::mem::discriminant(&first.op) != std::mem::discriminant(&other.op)
+    };
+    let pairs = || first.nodes.iter().zip(&rounded.nodes);
+    if let Some((_, other)) = pairs().find(other_form) {
+        return unlike(format!("another form at node {:?} once it is quantized", other.name));
+    }
+    if first.nodes.len() != rounded.nodes.len() {
+        return unlike("other nodes once it is quantized".into());
+    }
+    match pairs().find(|(first, other)| first.scale.to_bits() != other.scale.to_bits()) {
+        Some((_, other)) => unlike(format!("another scale at node {:?}", other.name)),
+        None => Ok(()),
+    }
+}
+
+/// Values of a model that leave the range which the first one's program has for them: they are cut off at its ends.
+struct Beyond<'a> {
+    /// How many.
+    count: usize,
+    /// The node whose values leave it farthest.
+    farthest: &'a Node,
+    /// Their magnitude in multiples of that of the end which they leave it at.
+    ratio: f64,
+}
+
+impl<'a> Beyond<'a> {
+    /// What calibration on the model's own values shows, if some leave their ranges by more than a step.
+    fn of(
+        program: &'a Program,
+        origins: &[Option<ValueId>],
+        own: &calibrate::Calibration,
+    ) -> Result<Option<Self>, QuantizeError> {
+        let ranges = analysis::ranges(program).map_err(QuantizeError::Outgrown)?;
+        let mut all: Option<Self> = None;
+        for ((node, range), origin) in program.nodes.iter().zip(ranges).zip(origins) {
+            let (Some(origin), Some(_)) = (origin, node.op.table()) else { continue };
+            let seen = own.seen(*origin);
+            let (lo, hi) = (range.value.lo as f64 * node.scale, range.value.hi as f64 * node.scale);
+            let ratio = [(hi, seen.hi), (-lo, -seen.lo)]
+                .into_iter()
+                .filter(|(end, seen)| *seen > end + node.scale)
+                .map(|(end, seen)| seen / end.max(node.scale))
+                .fold(0.0, f64::max);
+            if ratio == 0.0 {
+                continue;
+            }
+            let (count, farthest) = all.map_or((0, None), |all| (all.count, Some((all.farthest, all.ratio))));
+            let (farthest, ratio) = farthest.filter(|&(_, most)| most >= ratio).unwrap_or((node, ratio));
+            all = Some(Self { count: count + 1, farthest, ratio });
+        }
+        Ok(all)
+    }
+
+    /// For people.
+    fn told(&self) -> String {
+        let Self { count, farthest, ratio } = self;
+        let values = if *count == 1 {
+            "the values of a node leave".into()
+        } else {
+            format!("the values of {count} nodes leave")
+        };
+        format!(
+            "{values} the ranges of the first model on the calibration samples, and are cut off there: those of {:?} reach {ratio:.2} times \
+             as far; the accuracy tells what that costs",
+            farthest.name
+        )
+    }
 }

@@ -39,9 +39,10 @@ mod thresholds;
 mod widths;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use circuits::analysis::{self, Interval};
-use circuits::graph::{Op, Port, PortKind, Program, TableId, Visibility};
+use circuits::analysis::{self, Headroom, Interval};
+use circuits::graph::{Op, Port, PortKind, Program, TableId, TensorId, Visibility};
 use circuits::layout::ACCUMULATOR_BITS;
 use circuits::reference::Trace;
 
@@ -60,6 +61,7 @@ use crate::float::graph::{Element, FloatGraph, Tensor, ValueId};
 use crate::float::typed::{Beyond, Bounds};
 use crate::samples::{SampleError, Samples};
 use calibrate::Calibration;
+use plan::{Plan, PlanId};
 use widths::Widths;
 
 /// Widths that are tried, in this order, where none is given; with a target, of those that are left out the one below the first that is
@@ -158,9 +160,11 @@ pub struct QuantizeOptions {
     pub steps: BTreeMap<String, InputStep>,
     /// The inputs whose elements may be missing (NaN), besides those of which a calibration sample has NaN.
     pub missing: BTreeSet<String>,
-    /// Whether the weights are to be private: the entries of constant tables that are picked from, such as embeddings, then become weights,
-    /// which [`Program::with_private_weights`] declares private, rather than tables, which are public.
+    /// Whether the weights are to be private, as [`Program::with_private_weights_and`] declares them; the entries of constant tables that are
+    /// picked from, such as embeddings, then become weights, too, rather than tables, which are public.
     pub private_weights: bool,
+    /// By how much private weights may be outgrown by those of a model that is trained further.
+    pub headroom: Headroom,
     /// How dynamic scales are computed, where the model has some.
     pub dynamic: DynamicScales,
 }
@@ -191,6 +195,7 @@ impl Default for QuantizeOptions {
             steps: BTreeMap::new(),
             missing: BTreeSet::new(),
             private_weights: false,
+            headroom: Headroom::default(),
             dynamic: DynamicScales::Auto,
         }
     }
@@ -316,6 +321,7 @@ fn compile_taken(
         Exactness::Calibrated(reason) => reason,
     };
     let Chosen { widths, program, origins, tried, steps } = choose_bits(graph, &calibrated, options)?;
+    let program = declared(program, &steps, options)?;
     let worst = worst_nodes(graph, &program, &origins, &calibrated, options.worst_nodes)?;
     let bits = widths.most();
     let report = CompileReport {
@@ -329,6 +335,14 @@ fn compile_taken(
         tried,
     };
     Ok(Compiled { program, origins, report })
+}
+
+/// A program with its weights private, where they are to be.
+fn declared(program: Program, steps: &Steps, options: &QuantizeOptions) -> Result<Program, QuantizeError> {
+    match options.private_weights {
+        true => Ok(program.with_private_weights_and(options.headroom, &steps.weight_bits)?),
+        false => Ok(program),
+    }
 }
 
 /// Whether a model has a program in float32 arithmetic.
@@ -492,8 +506,14 @@ struct Chosen {
 #[derive(Clone)]
 struct Steps {
     scales: scales::Scales,
+    /// What they are for.
+    plan: Arc<Plan>,
     /// Of each node of the plan.
     shifts: Vec<Option<u32>>,
+    /// Of quantized convolutions.
+    channels: BTreeMap<PlanId, emit_quantized::ChannelPlan>,
+    /// Bits that private weights of quantized convolutions have by their type.
+    weight_bits: BTreeMap<TensorId, u32>,
     /// What the entries of tables follow from.
     entries: Vec<(TableId, emit::EntriesOf)>,
     /// What is computed by segments.
@@ -618,6 +638,10 @@ fn check_options(graph: &FloatGraph, options: &QuantizeOptions) -> Result<(), Qu
         }
         _ => {}
     }
+    let Headroom { weights, accumulators } = options.headroom;
+    if weights.max(accumulators) > Headroom::MAX {
+        return refuse("head-room", weights.max(accumulators).to_string(), "0 to 16");
+    }
     match options.shift {
         Some(shift) if !(8..=32).contains(&shift) || shift % 2 == 1 => {
             return refuse("shift", shift.to_string(), "the even numbers from 8 to 32");
@@ -672,9 +696,12 @@ fn compile_at(
     narrow::narrow(&mut plan, calibration, bits);
     let shift = options.shift.unwrap_or_else(|| default_shift(bits));
     let own = scales::Scales::choose(&mut plan, calibration, widths, shift);
-    let given = given.filter(|given| given.shifts.len() == plan.nodes.len());
+    if let Some(id) = given.and_then(|given| plan.differing(&given.plan)) {
+        let what = format!("another form at node {:?} once its constants are taken in", plan.node(id).label());
+        return Err(QuantizeError::Unlike { what });
+    }
     let scales = given.map_or(own, |given| given.scales.clone());
-    let mut emitted = emit::emit(&plan, &scales, shift, given.map(|given| &given.shifts[..]), options.private_weights)?;
+    let mut emitted = emit::emit(&plan, &scales, shift, given, options.private_weights)?;
     check_integers(graph, |number| {
         let node = &emitted.nodes[emitted.inputs[&number].0 as usize];
         let Op::Input { lo, hi } = node.op else { unreachable!("ports of inputs name input nodes") };
@@ -682,7 +709,10 @@ fn compile_at(
     })?;
     let steps = Steps {
         scales,
+        plan: Arc::new(plan),
         shifts: std::mem::take(&mut emitted.shifts),
+        channels: std::mem::take(&mut emitted.channels),
+        weight_bits: std::mem::take(&mut emitted.weight_bits),
         entries: std::mem::take(&mut emitted.entries),
         segmented: std::mem::take(&mut emitted.segmented),
     };

@@ -201,6 +201,24 @@ impl PlanNode {
         self.shape.iter().product()
     }
 
+    /// Whether an operator is of the same kind, with the same operands and shapes.
+    fn has_form_of(&self, other: &Self) -> bool {
+        let same = match (&self.op, &other.op) {
+            (PlanOp::View { map, .. }, PlanOp::View { map: others, .. }) => map == others,
+            (PlanOp::Map { function, rules, .. }, PlanOp::Map { function: other, rules: other_rules, .. }) => {
+                function.keeps_steps() == other.keeps_steps() && rules == other_rules
+            }
+            (PlanOp::Linear { geometry, weights, .. }, PlanOp::Linear { geometry: other, weights: others, .. }) => {
+                (geometry, weights.len()) == (other, others.len())
+            }
+            (PlanOp::Combine { lattice, .. }, PlanOp::Combine { lattice: other, .. }) => lattice == other,
+            (PlanOp::Sum { exact, .. }, PlanOp::Sum { exact: other, .. }) => exact == other,
+            (own, other) => std::mem::discriminant(own) == std::mem::discriminant(other),
+        };
+        same && self.op.operands() == other.op.operands()
+            && (&self.shape, self.integer) == (&other.shape, other.integer)
+    }
+
     /// The names for messages.
     pub(super) fn label(&self) -> String {
         self.names.join("+")
@@ -269,6 +287,17 @@ impl Plan {
 }
 
 impl Plan {
+    /// A node of this plan that has another form in another one, if there is one: without any, both have the same live nodes, and differ in numbers
+    /// alone.
+    pub(super) fn differing(&self, other: &Self) -> Option<PlanId> {
+        let (own, others) = (self.order(), other.order());
+        let differs = |(a, b): &(&PlanId, &PlanId)| a != b || !self.node(**a).has_form_of(other.node(**b));
+        let at = own.iter().zip(&others).find(differs).map(|(a, _)| *a);
+        let longer = || (own.len() != others.len()).then(|| own.last().copied()).flatten();
+        let outputs = || (self.outputs != other.outputs).then(|| self.outputs.first().copied()).flatten();
+        at.or_else(longer).or_else(outputs)
+    }
+
     /// Which elements of a node may be missing, by the inputs that it views.
     pub(super) fn missable(&self, id: PlanId) -> Vec<bool> {
         let node = self.node(id);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use circuits::graph::{Op, Program, TableId};
+use circuits::graph::{Program, TableId};
 use circuits::layout::{cost, least_cost, LayoutOptions};
 
 use super::calibrate::Calibration;
@@ -232,7 +232,7 @@ pub(super) fn report(widths: &Widths, program: &Program, entries: &[(TableId, En
     }
     let told = |(id, fewer_bits): (TableId, u32)| {
         let table = program.table(id);
-        let nodes = program.nodes.iter().filter(|node| looks_up(&node.op) == Some(id)).map(|node| node.name.clone());
+        let nodes = program.nodes.iter().filter(|node| node.op.table() == Some(id)).map(|node| node.name.clone());
         NarrowerTable {
             function: table.name().to_owned(),
             nodes: nodes.collect(),
@@ -241,19 +241,6 @@ pub(super) fn report(widths: &Widths, program: &Program, entries: &[(TableId, En
         }
     };
     fewer.into_iter().filter(|&(_, fewer)| fewer > 0).map(told).collect()
-}
-
-/// The table that gives the results of an operator.
-fn looks_up(op: &Op) -> Option<TableId> {
-    match op {
-        Op::Conv { requantize, .. }
-        | Op::Affine { requantize, .. }
-        | Op::Product { requantize, .. }
-        | Op::Sum { requantize, .. }
-        | Op::MatMul { requantize, .. } => requantize.map(|requantize| requantize.table),
-        Op::Lookup { table, .. } => Some(*table),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

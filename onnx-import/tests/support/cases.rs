@@ -3,6 +3,7 @@
 use super::{read_npz_bytes, Tensor};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::ops::Range;
 
 /// Cases that fixed point does not give to within a few steps: the largest error as a part of the range, and why.
 pub(crate) const INEXACT: &[(&str, f64, &str)] = &[
@@ -178,8 +179,58 @@ fn import_names(bytes: &[u8]) -> Vec<String> {
     of(11, 1).into_iter().filter(|name| !stored.contains(name)).collect()
 }
 
+/// Where the constants of a model with several elements lie in its bytes, initializers and those of nodes, and their element types: float32 (1),
+/// uint8 (2), int8 (3), and int32 (6).
+pub(crate) fn weights_of(model: &[u8]) -> Vec<(u64, Range<usize>)> {
+    fn of(body: &[u8], number: u64) -> Vec<&[u8]> {
+        fields(body).into_iter().filter(|(field, _)| *field == number).map(|(_, body)| body).collect()
+    }
+    let mut tensors = Vec::new();
+    for graph in of(model, 7) {
+        tensors.extend(of(graph, 5));
+        for attribute in of(graph, 1).into_iter().flat_map(|node| of(node, 5)) {
+            tensors.extend(of(attribute, 5));
+        }
+    }
+    let place = |data: &[u8]| {
+        let start = data.as_ptr() as usize - model.as_ptr() as usize;
+        start..start + data.len()
+    };
+    let data = |tensor: &[u8]| -> Vec<(u64, Range<usize>)> {
+        let found = numbers(tensor).into_iter().find(|(field, _)| *field == 2);
+        let Some((_, element)) = found.filter(|(_, element)| [1, 2, 3, 6].contains(element)) else { return vec![] };
+        // Packed floats and raw data are equal, byte for byte.
+        let packed = if element == 1 { of(tensor, 4) } else { vec![] };
+        packed.into_iter().chain(of(tensor, 9)).map(|data| (element, place(data))).collect()
+    };
+    tensors.into_iter().flat_map(data).filter(|(_, place)| place.len() >= 8).collect()
+}
+
 /// The length-delimited fields of a message.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+fn fields(bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let whole = |(number, field)| match field {
+        Field::Bytes(body) => Some((number, body)),
+        Field::Number(_) => None,
+    };
+    all_fields(bytes).into_iter().filter_map(whole).collect()
+}
+
+/// The fields of a message that are numbers of varying length.
+fn numbers(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let number = |(number, field)| match field {
+        Field::Number(value) => Some((number, value)),
+        Field::Bytes(_) => None,
+    };
+    all_fields(bytes).into_iter().filter_map(number).collect()
+}
+
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message but those of fixed length.
+fn all_fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
         for shift in (0..).step_by(7) {
@@ -197,7 +248,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
         let tag = varint(&mut bytes);
         let length = match tag & 7 {
             0 => {
-                varint(&mut bytes);
+                list.push((tag >> 3, Field::Number(varint(&mut bytes))));
                 continue;
             }
             1 => 8,
@@ -206,7 +257,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
         };
         let (body, rest) = bytes.split_at(length);
         if tag & 7 == 2 {
-            list.push((tag >> 3, body));
+            list.push((tag >> 3, Field::Bytes(body)));
         }
         bytes = rest;
     }

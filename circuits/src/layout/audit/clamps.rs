@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::clamp::LaidClamp;
 use super::super::rows::Place;
-use super::super::tables::requantize_of;
 use super::super::Layout;
 use super::columns::Columns;
 use super::AuditError;
@@ -112,7 +111,7 @@ fn copies_within(layout: &Layout) -> HashMap<Cell, Vec<Cell>> {
 /// What a node asks, where its function is a clamp; `known` tells of which functions that has been seen, table by table.
 fn asked(program: &Program, tensor: TensorId, argument: Interval, known: &mut HashMap<TableId, bool>) -> Option<Asked> {
     let op = &program.node(tensor).op;
-    let Requantize { shift, table: id } = requantize_of(op)?;
+    let Requantize { shift, table: id } = op.applies()?;
     let table = program.table(id);
     let (first, last) = (table.apply(table.lo()), table.apply(table.hi()));
     let is_clamp = *known

@@ -21,7 +21,6 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::super::rows::Place;
-use super::super::tables::function_of;
 use super::super::weights::Part;
 use super::super::Layout;
 use super::clamps::Clamps;
@@ -186,7 +185,7 @@ impl<'a> Identities<'a> {
     /// that function's table, or shown by a clamp.
     pub(super) fn audit_homes(&self) -> Result<(), AuditError> {
         for (tensor, places) in (0..).map(TensorId).zip(self.layout.homes.iter()) {
-            let function = function_of(&self.program.node(tensor).op);
+            let function = self.program.node(tensor).op.table();
             for &Place { row, lane } in places {
                 let ranged = self.columns.limb_switch(lane, row) == 1;
                 let looked_up = function.is_none()
@@ -440,7 +439,7 @@ impl<'a> Identities<'a> {
     /// Whether a lane's table is the operator's function, saturating where the gadget does not.
     fn tag_is_function(&self, tensor: TensorId, row: u32, lane: u32) -> bool {
         let tag = self.columns.value_tag(lane, row);
-        let function = function_of(&self.program.node(tensor).op);
+        let function = self.program.node(tensor).op.table();
         let known = function.and_then(|table| self.layout.function_tags.get(&table));
         let Some(&(expected, lo, hi)) = known else { return false };
         let saturates = self.on(FixedColumn::Saturate, row) != 0;
