@@ -2,10 +2,12 @@
 
 mod support;
 
-use circuits::graph::{ConvGeometry, Op, Requantize, Table, Visibility};
+use circuits::digest::{PortDigest, Salt};
+use circuits::graph::{ConvGeometry, Op, Port, Program, ProgramError, Requantize, Table, TensorId, Visibility};
+use circuits::interface::{PackError, PublicData};
 use circuits::layout::{compile, lay_out, Fold, LayoutOptions, Widths};
 use circuits::machine::{MachineCircuit, Placement};
-use circuits::reference::run;
+use circuits::reference::{run, RunError};
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2_proofs::halo2curves::ff::Field;
@@ -175,4 +177,66 @@ fn widths_that_were_not_chosen() {
     ] {
         assert!(lay_out(&program, &LayoutOptions::default(), &widths).is_err(), "{widths:?}");
     }
+}
+
+/// Programs that refer to what is not there, or whose ports are not those of their inputs.
+#[test]
+fn programs_that_do_not_hang_together_are_refused() {
+    let refused = |change: fn(&mut Program)| {
+        let mut program = support::mlp(1).program;
+        change(&mut program);
+        program.validate().expect_err("it was changed")
+    };
+    let no_outputs = refused(|program| program.outputs.clear());
+    assert_eq!(no_outputs, ProgramError::NoOutputs);
+    let no_table = refused(|program| program.tables.clear());
+    assert!(matches!(no_table, ProgramError::NoSuchTable { table: 0, .. }), "{no_table:?}");
+    for no_input in [
+        refused(|program| program.inputs.clear()),
+        refused(|program| program.inputs.push(program.inputs[0].clone())),
+        refused(|program| {
+            let (tensor, shape) = (program.outputs[0].tensor, program.outputs[0].shape.clone());
+            program.inputs.push(Port { tensor, shape, ..program.inputs[0].clone() });
+        }),
+    ] {
+        assert!(matches!(no_input, ProgramError::InputPort { .. }), "{no_input:?}");
+    }
+    let scale = refused(|program| program.inputs[0].scale = 0.0);
+    assert!(matches!(scale, ProgramError::Scale { .. }), "{scale:?}");
+    let undefined = refused(|program| program.outputs[0].tensor = TensorId(1 << 20));
+    assert!(matches!(undefined, ProgramError::Undefined { tensor: 0x10_0000, .. }), "{undefined:?}");
+}
+
+/// Values, words and tensors of another number than a program's ports have.
+#[test]
+fn other_numbers_of_values_are_refused() {
+    let builder = support::mlp(1);
+    let program = builder.program.clone();
+    let layout = compile(&program, &LayoutOptions::default()).expect("the program has a layout");
+    let interface = layout.interface();
+    let inputs = { builder }.inputs();
+    let trace = run(&program, &inputs).expect("the inputs are admissible");
+    let public = layout.public_data(&program, &trace, &[]);
+    let refused = |change: fn(&mut PublicData)| {
+        let mut changed = public.clone();
+        change(&mut changed);
+        interface.pack(&changed).expect_err("it was changed")
+    };
+    let fewer = refused(|public| drop(public.values.pop()));
+    assert!(matches!(fewer, PackError::TensorCount { .. }), "{fewer:?}");
+    let digests = refused(|public| public.digests.push(PortDigest::of(&[], Salt::from_bytes([0; 16]))));
+    assert!(matches!(digests, PackError::DigestCount { .. }), "{digests:?}");
+    let shorter = refused(|public| public.values[0].truncate(1));
+    assert!(matches!(shorter, PackError::Length { .. }), "{shorter:?}");
+    let beyond = refused(|public| public.values[0][0] = i64::MAX);
+    assert!(matches!(beyond, PackError::Range { .. }), "{beyond:?}");
+    let words = interface.pack(&public).expect("the values are in range");
+    let count = interface.unpack(&words[1..]);
+    assert!(matches!(count, Err(PackError::WordCount { .. })), "{count:?}");
+    let word = interface.unpack(&words.iter().map(|_| -Fr::ONE).collect::<Vec<_>>());
+    assert!(matches!(word, Err(PackError::Word { index: 0, .. })), "{word:?}");
+    let mut input = inputs.clone();
+    input[0].pop();
+    let run_of_fewer = run(&program, &input);
+    assert!(matches!(run_of_fewer, Err(RunError::InputLength { .. })), "{run_of_fewer:?}");
 }

@@ -674,6 +674,176 @@ fn clamp_with_a_range_of_another_number() -> Violations {
     element.victim.refuses(assignment)
 }
 
+// --- functions by segments ----------------------------------------------------------------------------------------
+
+/// The first element of a function by segments, and where what it is made of lies.
+struct Segmented {
+    victim: Victim,
+    /// The number that tells the segment.
+    operand: i64,
+    slope: usize,
+    offset: usize,
+    product: usize,
+    line: usize,
+}
+
+impl Segmented {
+    /// Of the slopes and offsets, that of the first number. What lies beyond the tables has the slope and the offset of their ends.
+    const FIRST: i64 = -2;
+    const SLOPES: [i64; 5] = [0, 2, 3, 1, 0];
+    const OFFSETS: [i64; 5] = [-3, 1, 2, 4, 7];
+
+    fn new(inputs: [i64; 2]) -> Self {
+        let victim = Victim::new(targets::segments(), &[&inputs]);
+        let line = victim.public()[0];
+        let source = |column: A, row: usize| {
+            let to = Cell::Advice(column, row as u32);
+            let copy = victim.system.skeleton.copies.iter().find(|(_, cell)| *cell == to);
+            match copy.expect("operands are copied").0 {
+                Cell::Advice(A::Value(0), row) => row as usize,
+                other => panic!("an operand at {other:?}"),
+            }
+        };
+        let (product, offset) = (source(A::Value(0), line + 1), source(A::Pre(0), line + 1));
+        let slope = source(A::Value(0), product + 1);
+        let operand = victim.assignment().get(A::Value(0), slope + 1);
+        Self { operand, slope, offset, product, line, victim }
+    }
+
+    /// One whose result the segment two before would change.
+    fn inside() -> Self {
+        let segmented = Self::new([3, 0]);
+        assert_eq!((segmented.operand, segmented.segment()), (15, 2));
+        segmented
+    }
+
+    /// The segment that the operand lies in.
+    fn segment(&self) -> i64 {
+        (self.operand + 4) >> 3
+    }
+
+    /// An entry of the slopes or the offsets.
+    fn entry(entries: [i64; 5], segment: i64) -> i64 {
+        entries[(segment - Self::FIRST) as usize]
+    }
+
+    /// A prover who claims that slope and offset are those of some segments, each with its remainder, and computes the rest from what
+    /// is found in the tables there.
+    fn with(&self, [of_slope, of_offset]: [i64; 2]) -> Assignment {
+        let claim = |entries, segment| (segment, Self::entry(entries, segment));
+        self.with_entries(claim(Self::SLOPES, of_slope), claim(Self::OFFSETS, of_offset))
+    }
+
+    /// The same with entries of its own, as pairs of a segment and what is said to be found there.
+    fn with_entries(&self, slope: (i64, i64), offset: (i64, i64)) -> Assignment {
+        let mut assignment = self.victim.assignment();
+        for (home, (segment, entry)) in [(self.slope, slope), (self.offset, offset)] {
+            let remainder = self.operand + 4 - 8 * segment;
+            assignment.set(A::Pre(0), home, segment);
+            assignment.set(A::Value(0), home, entry);
+            assignment.set(A::Low(0), home, remainder & 3);
+            assignment.set(A::High(0), home, remainder >> 2);
+        }
+        let product = slope.1 * self.operand;
+        assignment.set(A::Value(0), self.product, product);
+        assignment.set(A::Value(0), self.product + 1, slope.1);
+        assignment.set(A::Value(0), self.line + 1, product);
+        assignment.set(A::Pre(0), self.line + 1, offset.1);
+        let sum = product + 4 * offset.1 + 8;
+        self.put_result(&mut assignment, sum >> 4, sum & 15);
+        assignment
+    }
+
+    /// The argument of the last table with its image, and the remainder that is left.
+    fn put_result(&self, assignment: &mut Assignment, argument: i64, remainder: i64) {
+        assignment.set(A::Pre(0), self.line, argument);
+        assignment.set(A::Value(0), self.line, 2 * argument + 1);
+        assignment.set(A::Low(0), self.line, remainder & 3);
+        assignment.set(A::High(0), self.line, remainder >> 2);
+    }
+}
+
+fn segment_of_another_argument() -> Violations {
+    let segmented = Segmented::inside();
+    let assignment = segmented.with([0, 0]);
+    let result = |assignment: &Assignment| assignment.get(A::Value(0), segmented.line);
+    assert_ne!(result(&assignment), result(&segmented.victim.assignment()), "the result is another one");
+    segmented.victim.refuses(assignment)
+}
+
+/// The first number of a segment in the one before.
+fn segment_that_ended() -> Violations {
+    let segmented = Segmented::new([2, 2]);
+    assert_eq!((segmented.operand, segmented.segment()), (4, 1));
+    segmented.victim.refuses(segmented.with([0, 0]))
+}
+
+/// The last number of a segment in the next one.
+fn segment_that_did_not_begin() -> Violations {
+    let segmented = Segmented::new([0, -1]);
+    assert_eq!((segmented.operand, segmented.segment()), (3, 0));
+    segmented.victim.refuses(segmented.with([1, 1]))
+}
+
+/// Another segment with the remainder that the right one leaves.
+fn segment_with_a_remainder_of_another() -> Violations {
+    let segmented = Segmented::inside();
+    let mut assignment = segmented.with([1, 1]);
+    for home in [segmented.slope, segmented.offset] {
+        for limb in [A::Low(0), A::High(0)] {
+            assignment.set(limb, home, segmented.victim.assignment().get(limb, home));
+        }
+    }
+    segmented.victim.refuses(assignment)
+}
+
+fn slope_of_the_neighbouring_segment() -> Violations {
+    let segmented = Segmented::inside();
+    let slope = (2, Segmented::entry(Segmented::SLOPES, 1));
+    segmented.victim.refuses(segmented.with_entries(slope, (2, Segmented::entry(Segmented::OFFSETS, 2))))
+}
+
+fn offset_of_the_neighbouring_segment() -> Violations {
+    let segmented = Segmented::inside();
+    let offset = (2, Segmented::entry(Segmented::OFFSETS, 1));
+    segmented.victim.refuses(segmented.with_entries((2, Segmented::entry(Segmented::SLOPES, 2)), offset))
+}
+
+fn slope_and_offset_of_two_segments() -> Violations {
+    let segmented = Segmented::inside();
+    segmented.victim.refuses(segmented.with([2, 1]))
+}
+
+/// What the operand is multiplied by is not the slope that was looked up.
+fn product_by_another_slope() -> Violations {
+    let segmented = Segmented::inside();
+    let mut assignment = segmented.with_entries((2, -1), (2, Segmented::entry(Segmented::OFFSETS, 2)));
+    assignment.set(A::Value(0), segmented.slope, Segmented::entry(Segmented::SLOPES, 2));
+    segmented.victim.refuses(assignment)
+}
+
+/// The result before, with the remainder that the line leaves.
+fn line_off_by_one() -> Violations {
+    let segmented = Segmented::inside();
+    let mut assignment = segmented.with([2, 2]);
+    let limb = |limb| assignment.get(limb, segmented.line);
+    let remainder = limb(A::Low(0)) + 4 * limb(A::High(0));
+    let argument = assignment.get(A::Pre(0), segmented.line);
+    segmented.put_result(&mut assignment, argument - 1, remainder);
+    segmented.victim.refuses(assignment)
+}
+
+/// The result before, which leaves more than a step.
+fn line_with_a_remainder_too_large() -> Violations {
+    let segmented = Segmented::inside();
+    let mut assignment = segmented.with([2, 2]);
+    let limb = |limb| assignment.get(limb, segmented.line);
+    let remainder = limb(A::Low(0)) + 4 * limb(A::High(0));
+    let argument = assignment.get(A::Pre(0), segmented.line);
+    segmented.put_result(&mut assignment, argument - 1, remainder + 16);
+    segmented.victim.refuses(assignment)
+}
+
 // --- pointwise operators ------------------------------------------------------------------------------------------
 
 fn affine() -> Victim {
@@ -1739,6 +1909,16 @@ attacks! {
     clamp_with_a_range_of_another_result => ["COPY-ELEMENT"],
     clamp_with_a_range_of_another_number => ["COPY-ELEMENT"],
     affine_off_by_one => ["M-POINT"],
+    segment_of_another_argument => ["M-SUM-END"],
+    segment_that_ended => ["M-SUM-END"],
+    segment_that_did_not_begin => ["M-SUM-END"],
+    segment_with_a_remainder_of_another => ["M-POINT"],
+    slope_of_the_neighbouring_segment => ["M-SUM-END"],
+    offset_of_the_neighbouring_segment => ["M-SUM-END"],
+    slope_and_offset_of_two_segments => ["M-SUM-END"],
+    product_by_another_slope => ["COPY-ELEMENT"],
+    line_off_by_one => ["M-POINT"],
+    line_with_a_remainder_too_large => ["M-SUM-END"],
     affine_of_another_operand => ["COPY-ELEMENT"],
     product_off_by_one => ["M-POINT"],
     sum_off_by_one => ["COPY-SCALAR"],

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::audit::{LaidFunction, LaidGather};
+use super::audit::LaidGather;
 use super::clamp::{ClampUse, LaidClamp};
 use super::conv::Arrangement;
 use super::fill::{Element, Fill, Finish, FinishRequantize};
@@ -86,8 +86,8 @@ pub(super) struct Builder<'a> {
     pub(super) identities: Vec<IdentityCheck>,
     /// Where the groups of gathered rows are looked up.
     pub(super) gathers: Vec<LaidGather>,
-    /// Where functions are looked up that are no tables of the program.
-    pub(super) functions: Vec<LaidFunction>,
+    /// Where the differences of wide maxima begin, for each element one after the other.
+    pub(super) maxima: BTreeMap<TensorId, Vec<Place>>,
     /// Where the results of clamps without tables are shown to be in range.
     pub(super) clamps: BTreeMap<TensorId, LaidClamp>,
     /// Scalars that are copied to instance rows, in order.
@@ -162,7 +162,7 @@ impl<'a> Builder<'a> {
             fills: Vec::new(),
             identities: Vec::new(),
             gathers: Vec::new(),
-            functions: Vec::new(),
+            maxima: BTreeMap::new(),
             clamps: BTreeMap::new(),
             instances: Vec::new(),
             salts: Vec::new(),

@@ -45,6 +45,7 @@ impl Builder<'_> {
             let product = self.product_of(heads.iter().map(|head| head.below(1)));
             self.copies.push((product.cell(), place.pre()));
         }
+        self.maxima.insert(tensor, heads.clone());
         self.fills.push(Fill::WideMaximum { windows, chain, heads });
         self.fills.push(Fill::Elements { tensor, places, input: false });
         Ok(())

@@ -226,8 +226,8 @@ pub struct Layout {
     identities: Arc<[audit::LaidIdentity]>,
     /// Where the groups of gathered rows are looked up.
     gathers: Arc<[audit::LaidGather]>,
-    /// Where functions are looked up that are no tables of the program.
-    functions: Arc<[audit::LaidFunction]>,
+    /// Where the differences of wide maxima begin, for each element one after the other.
+    maxima: Arc<BTreeMap<TensorId, Vec<rows::Place>>>,
     /// Where the results of clamps without tables are shown to be in range.
     clamps: Arc<BTreeMap<TensorId, clamp::LaidClamp>>,
     /// Tag and domain of each function's table.
@@ -608,7 +608,7 @@ impl<'a> Draft<'a> {
             salts: builder.salts.into(),
             identities: builder.identities.iter().map(builder::IdentityCheck::laid).collect(),
             gathers: builder.gathers.into(),
-            functions: builder.functions.into(),
+            maxima: Arc::new(builder.maxima),
             clamps: Arc::new(builder.clamps),
             function_tags: builder.tables.functions(),
             rows,

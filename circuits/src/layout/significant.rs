@@ -1,6 +1,5 @@
 //! Rounding to significant bits, by products, two short tables and range chains.
 
-use super::audit::LaidFunction;
 use super::builder::{range_rows, Builder};
 use super::fill::{Element, Fill};
 use super::rows::{Lane, Place, RowForm};
@@ -128,14 +127,6 @@ impl Builder<'_> {
             self.rounding(place, operand, &rows);
         }
         self.settle(tensor, places[..elements].iter().map(|place| place.below(2)).collect());
-        self.functions.extend([
-            LaidFunction { tensor, function: OwnFunction::Power, places: places.clone() },
-            LaidFunction {
-                tensor,
-                function: OwnFunction::Binade { bits },
-                places: places.iter().map(|place| place.below(1)).collect(),
-            },
-        ]);
         self.fills.push(Fill::RoundSignificant { operands, rows, places });
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Quotients that are quantized by steps: two neighbouring steps are looked up, one of which is reached and the other one not.
 
-use super::audit::LaidFunction;
 use super::builder::{range_rows, Builder};
 use super::fill::Fill;
 use super::rows::{Lane, Place, RowForm};
@@ -68,7 +67,7 @@ impl SideRows {
 }
 
 /// The largest distances between `a` and a step that is reached, and one that is not, in units of `a`: of each to its end where no step is.
-fn largest_distances([a, b]: [Interval; 2], shift: u32, steps: &[Step]) -> [i128; 2] {
+pub(super) fn largest_distances([a, b]: [Interval; 2], shift: u32, steps: &[Step]) -> [i128; 2] {
     let (lowest, highest) = (i128::from(steps[0].factor), i128::from(steps[steps.len() - 1].factor));
     let gaps = steps.windows(2).map(|pair| i128::from(pair[1].factor) - i128::from(pair[0].factor));
     let between = gaps.max().unwrap_or(0) * b.hi;
@@ -145,17 +144,12 @@ impl Builder<'_> {
         // Lanes without an element repeat the first one: no other operands are known to keep the distances.
         let places: Vec<_> = (0..chains.slots()).map(|slot| chains.place(slot)).collect();
         operands.iter_mut().for_each(|operand| operand.resize(places.len(), operand[0]));
-        let functions = self.tables.steps(tensor);
-        let tags = functions.map(|function| Lane::Function(self.tables.own(function)));
+        let tags = self.tables.steps(tensor).map(|function| Lane::Function(self.tables.own(function)));
         for (index, &place) in places.iter().enumerate() {
             let cells = [0, 1].map(|side| self.element_cell(operands[side][index]));
             self.step(place, cells, tags, &rows);
         }
         self.settle(tensor, places[..node.elements()].iter().map(|place| place.below(2)).collect());
-        for (function, at) in functions.into_iter().zip([[0, 1], [4, 5]]) {
-            let places = places.iter().flat_map(|place| at.map(|step| place.below(step))).collect();
-            self.functions.push(LaidFunction { tensor, function, places });
-        }
         self.fills.push(Fill::Steps { tensor, operands, rows, places });
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A skeleton's fixed columns, looked up once.
 
+use super::super::rows::RowForm;
 use super::super::tables::ZERO_TAG;
 use crate::machine::{FixedColumn, Integers, Skeleton};
 
@@ -38,6 +39,26 @@ impl<'a> Columns<'a> {
     pub(super) fn shared(&self, column: FixedColumn, row: u32) -> i64 {
         let bit = column.optional_bit().expect("the lanes share optional columns");
         read(self.shared[bit as usize], row)
+    }
+
+    /// The form of a row.
+    pub(super) fn form(&self, row: u32) -> RowForm {
+        let on = |column| self.shared(column, row);
+        let saturates = on(FixedColumn::Saturate) != 0;
+        RowForm {
+            value: on(FixedColumn::ValueCoefficient),
+            pre: on(FixedColumn::PreCoefficient),
+            low: on(FixedColumn::LowCoefficient),
+            high: on(FixedColumn::HighCoefficient),
+            constant: on(FixedColumn::Constant),
+            next_value: on(FixedColumn::NextValueCoefficient),
+            next_pre: on(FixedColumn::NextPreCoefficient),
+            product: on(FixedColumn::Product),
+            pointwise: on(FixedColumn::Pointwise) != 0,
+            low_tag: on(FixedColumn::LowTag),
+            high_tag: on(FixedColumn::HighTag),
+            saturate: saturates.then(|| (on(FixedColumn::SaturateLow), on(FixedColumn::SaturateHigh))),
+        }
     }
 
     pub(super) fn value_tag(&self, lane: u32, row: u32) -> i64 {

@@ -3,8 +3,9 @@
 //! Everything else that is audited speaks of logical columns, rows of regions and operands. Here it is checked that these are
 //! what the constraint system has: the columns of the member, each as long as its regions; the marks of the regions; and for
 //! every operand of the scalar unit one copy, of a cell that does not come later. Row 0 of the unit is the machine's zero.
-//! Switches are 0 or 1, and an accumulator has one step in a row.
+//! Switches are 0 or 1, an accumulator has one step in a row, and limbs are looked up under widths of limbs.
 
+use super::super::tables::MAX_LIMB;
 use super::AuditError;
 use crate::machine::{AdviceColumn, Cell, FixedColumn, Region, Skeleton};
 
@@ -40,6 +41,7 @@ pub(super) fn audit(skeleton: &Skeleton) -> Result<(), AuditError> {
     audit_columns(skeleton)?;
     audit_marks(skeleton)?;
     audit_switches(skeleton)?;
+    audit_limbs(skeleton)?;
     audit_operands(skeleton)?;
     audit_zero(skeleton)
 }
@@ -73,6 +75,14 @@ fn audit_switches(skeleton: &Skeleton) -> Result<(), AuditError> {
         frame((0..rows).all(alone), "switches are 0 or 1, and an accumulator has one step in a row")?;
     }
     Ok(())
+}
+
+/// Whatever `low` and `high` are looked up under are limbs.
+fn audit_limbs(skeleton: &Skeleton) -> Result<(), AuditError> {
+    let limbs = 0..=i64::from(MAX_LIMB);
+    let tags = [FixedColumn::LowTag, FixedColumn::HighTag];
+    let cells = tags.iter().filter_map(|tag| skeleton.fixed.get(tag)).flat_map(|cells| cells.iter());
+    frame(cells.into_iter().all(|tag| limbs.contains(&tag)), "the tags of limbs are widths of limbs")
 }
 
 /// Two operands for every row, each copied once from what is known by then.

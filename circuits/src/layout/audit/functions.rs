@@ -1,61 +1,84 @@
-//! What operators look up besides the tables of the program: powers of two, and steps.
+//! What the entries of tables have to be: the functions of the program, the ranges of inputs, and what operators look up besides, which is
+//! powers of two, and steps.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::tables::OwnFunction;
-use super::super::Layout;
-use super::columns::Columns;
-use super::{table_entries, AuditError, LaidFunction};
-use crate::graph::{Node, Op, Program, TensorId};
+use super::{table_entries, AuditError};
+use crate::graph::{Op, Program, TableId, TensorId};
+use crate::machine::Skeleton;
 
-/// Checks that every operator looks up the functions that it asks for, under tags whose tables have their images and no keys besides.
-///
-/// # Errors
-/// The first that is otherwise.
-pub(super) fn audit(program: &Program, layout: &Layout, columns: &Columns<'_>) -> Result<(), AuditError> {
-    let mut tags: BTreeMap<i64, OwnFunction> = BTreeMap::new();
-    let mut asked = HashSet::new();
-    for LaidFunction { tensor, function, places } in layout.functions.iter() {
-        for place in places {
-            let tag = columns.value_tag(place.lane, place.row);
-            let looked_up = columns.value_switch(place.lane, place.row) == 1;
-            if !looked_up || *tags.entry(tag).or_insert(*function) != *function {
+/// A function that a tag stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Function {
+    /// One of an operator.
+    Own(OwnFunction),
+    /// The identity on some integers, the first and the last of which these are.
+    Range(i64, i64),
+    /// A table of the program on some integers.
+    Table(TableId, i64, i64),
+}
+
+impl Function {
+    fn has_entry(self, program: &Program, key: i64, image: i64) -> bool {
+        match self {
+            Self::Own(function) => function.has_key(program, key) && function.image(program, key) == image,
+            Self::Range(lo, hi) => (lo..=hi).contains(&key) && key == image,
+            Self::Table(table, lo, hi) => (lo..=hi).contains(&key) && program.table(table).apply(key) == image,
+        }
+    }
+}
+
+/// The functions that are looked up, by their tags.
+#[derive(Default)]
+pub(super) struct Functions {
+    by_tag: BTreeMap<i64, Function>,
+    /// Functions that have been found to be those of tags.
+    same: HashSet<(i64, Function)>,
+}
+
+impl Functions {
+    /// Whether a tag stands for a function, as it does from the first time on that this is asked.
+    pub(super) fn is(&mut self, program: &Program, function: Function, tag: i64) -> bool {
+        if self.same.contains(&(tag, function)) {
+            return true;
+        }
+        let known = *self.by_tag.entry(tag).or_insert(function);
+        let same = is_same(program, known, function);
+        if same {
+            self.same.insert((tag, function));
+        }
+        same
+    }
+
+    /// Checks that the tables of all tags have the images of their functions, and no keys besides.
+    ///
+    /// # Errors
+    /// The first table that is another.
+    pub(super) fn audit(&self, program: &Program, skeleton: &Skeleton) -> Result<(), AuditError> {
+        if self.by_tag.is_empty() {
+            return Ok(());
+        }
+        for [key, image, tag] in table_entries(skeleton) {
+            if self.by_tag.get(&tag).is_some_and(|function| !function.has_entry(program, key, image)) {
                 return Err(AuditError::Table { tag });
             }
         }
-        if !asks_for(program, *tensor, *function) || places.len() < program.node(*tensor).elements() {
-            return Err(AuditError::Frame { what: "operators look up the functions that they ask for" });
-        }
-        asked.insert((*tensor, std::mem::discriminant(function)));
-    }
-    let asking = |node: &&Node| matches!(node.op, Op::RoundSignificant { .. } | Op::Steps { .. });
-    if asked.len() != 2 * program.nodes.iter().filter(asking).count() {
-        return Err(AuditError::Frame { what: "operators look up all functions that they ask for" });
-    }
-    match tags.is_empty() {
-        true => Ok(()),
-        false => audit_tables(program, layout, &tags),
+        Ok(())
     }
 }
 
-/// Whether the operator of a tensor asks for a function.
-fn asks_for(program: &Program, tensor: TensorId, function: OwnFunction) -> bool {
-    match (&program.node(tensor).op, function) {
-        (Op::RoundSignificant { .. }, OwnFunction::Power) => true,
-        (Op::RoundSignificant { bits, .. }, OwnFunction::Binade { bits: own }) => *bits == own,
-        (Op::Steps { first, steps, .. }, OwnFunction::Factor(same) | OwnFunction::Strict(same)) => {
-            matches!(&program.node(same).op, Op::Steps { first: f, steps: s, .. } if (f, s) == (first, steps))
+/// Whether two functions are one: operators with equal steps have the same.
+fn is_same(program: &Program, a: Function, b: Function) -> bool {
+    use OwnFunction::{Factor, Strict};
+    let steps = |tensor: TensorId| match &program.node(tensor).op {
+        Op::Steps { first, steps, .. } => Some((first, steps)),
+        _ => None,
+    };
+    match (a, b) {
+        (Function::Own(Factor(a)), Function::Own(Factor(b))) | (Function::Own(Strict(a)), Function::Own(Strict(b))) => {
+            a == b || steps(a).is_some() && steps(a) == steps(b)
         }
-        _ => false,
+        _ => a == b,
     }
-}
-
-fn audit_tables(program: &Program, layout: &Layout, tags: &BTreeMap<i64, OwnFunction>) -> Result<(), AuditError> {
-    for [key, image, tag] in table_entries(layout.skeleton()) {
-        let Some(function) = tags.get(&tag) else { continue };
-        if !function.has_key(program, key) || function.image(program, key) != image {
-            return Err(AuditError::Table { tag });
-        }
-    }
-    Ok(())
 }

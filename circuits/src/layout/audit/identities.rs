@@ -87,7 +87,7 @@ pub(super) struct Identities<'a> {
     pub(super) program: &'a Program,
     pub(super) layout: &'a Layout,
     pub(super) skeleton: &'a Skeleton,
-    columns: &'a Columns<'a>,
+    pub(super) columns: &'a Columns<'a>,
     clamps: &'a Clamps,
     origins: Vec<Option<std::sync::Arc<[Origin]>>>,
     pub(super) randomness: Randomness,
@@ -439,12 +439,14 @@ impl<'a> Identities<'a> {
     /// Whether a lane's table is the operator's function, saturating where the gadget does not.
     fn tag_is_function(&self, tensor: TensorId, row: u32, lane: u32) -> bool {
         let tag = self.columns.value_tag(lane, row);
-        let function = self.program.node(tensor).op.table();
-        let known = function.and_then(|table| self.layout.function_tags.get(&table));
-        let Some(&(expected, lo, hi)) = known else { return false };
+        let Some(id) = self.program.node(tensor).op.table() else { return false };
+        let Some(&(expected, lo, hi)) = self.layout.function_tags.get(&id) else { return false };
         let saturates = self.on(FixedColumn::Saturate, row) != 0;
         let ends = (self.on(FixedColumn::SaturateLow, row), self.on(FixedColumn::SaturateHigh, row));
-        tag == expected && (!saturates || ends == (lo, hi))
+        // Beyond the function's own domain all arguments have one image.
+        let table = self.program.table(id);
+        let is_constant_beyond = lo <= table.lo() && table.hi() <= hi;
+        tag == expected && (!saturates || ends == (lo, hi) && is_constant_beyond)
     }
 
     /// The residue of a `value`, where it is known.
@@ -455,13 +457,26 @@ impl<'a> Identities<'a> {
 
     /// The residue of an element; zero for the constant 0.
     pub(super) fn element(&self, tensor: TensorId, index: usize) -> u64 {
-        let origin = match &self.origins[tensor.0 as usize] {
-            Some(origins) => origins[index],
-            None => Origin { tensor, index: index as u32 },
-        };
+        let origin = self.origin(tensor, index);
         match origin.is_zero() {
             true => 0,
             false => self.randomness.residue(origin.tensor.0, origin.index),
+        }
+    }
+
+    /// The cell that an element is copied from; for the constant 0 that of the scalar unit.
+    pub(super) fn home(&self, tensor: TensorId, index: usize) -> Cell {
+        let origin = self.origin(tensor, index);
+        match origin.is_zero() {
+            true => Cell::Advice(AdviceColumn::ScalarC, 0),
+            false => self.layout.homes[origin.tensor.0 as usize][origin.index as usize].value(),
+        }
+    }
+
+    fn origin(&self, tensor: TensorId, index: usize) -> Origin {
+        match &self.origins[tensor.0 as usize] {
+            Some(origins) => origins[index],
+            None => Origin { tensor, index: index as u32 },
         }
     }
 }

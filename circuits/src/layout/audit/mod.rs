@@ -1,9 +1,9 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Ten things are established for every program, independently of the code that laid it out:
+//! Eleven things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
-//!    switches are 0 or 1, an accumulator has one step in a row, and every operand of the scalar unit is one copy of a cell that does not come later.
+//!    switches are 0 or 1, an accumulator has one step in a row, tags of limbs are widths of limbs, and every operand of the scalar unit is one copy of a cell that does not come later.
 //! 2. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
 //!    function's tag holds one image per key.
 //! 3. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
@@ -25,11 +25,14 @@
 //!    images and no keys besides.
 //! 10. **Clamps without a table** ([`AuditError::Clamp`]): the rows of each have the forms that show its results to be in range, its
 //!     elements are tied to them, and chains and gap are wide enough for the ends and arguments that the program has.
+//! 11. **Rows of operators** ([`AuditError::Rows`]): quotients, roots, maxima, roundings and steps have the rows of forms and range chains
+//!     that show their results, each of their cells.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
 mod clamps;
 mod columns;
+mod forms;
 mod frame;
 mod functions;
 mod gathers;
@@ -48,7 +51,7 @@ use self::columns::Columns;
 use self::identities::Identities;
 use self::lanes::Lanes;
 use super::rows::Place;
-use super::tables::{GatherPlan, OwnFunction, ZERO_TAG};
+use super::tables::{GatherPlan, ZERO_TAG};
 use super::Layout;
 use crate::graph::{Program, TensorId};
 use crate::machine::{FixedColumn, Region, Skeleton};
@@ -108,6 +111,14 @@ pub enum AuditError {
         /// What differs.
         what: &'static str,
     },
+    /// Rows of an operator that do not show its results.
+    #[error("node {node:?}: {what}")]
+    Rows {
+        /// The node.
+        node: String,
+        /// What differs.
+        what: &'static str,
+    },
     /// A fixed cell outside the scalar unit that is no small integer, or one that is both.
     #[error("a fixed cell in row {row} is no small integer where only such are read")]
     Element {
@@ -159,7 +170,7 @@ pub fn audit(program: &Program, layout: &Layout) -> Result<AuditReport, AuditErr
     report.words = words::audit(&run)?;
     words::audit_ports(&run)?;
     gathers::audit(&run)?;
-    functions::audit(program, layout, &columns)?;
+    forms::audit(&run)?;
     Ok(report)
 }
 
@@ -207,15 +218,6 @@ pub(super) struct LaidIdentity {
     pub(super) accumulators: Option<Vec<Place>>,
     pub(super) left: u32,
     pub(super) right: u32,
-}
-
-/// Where a function is looked up that is no table of the program, for the audit.
-#[derive(Clone, Debug)]
-pub(super) struct LaidFunction {
-    /// Who looks it up.
-    pub(super) tensor: TensorId,
-    pub(super) function: OwnFunction,
-    pub(super) places: Vec<Place>,
 }
 
 /// Where the groups of gathered rows are looked up, for the audit.

@@ -1,14 +1,16 @@
 //! A layout changed in one place is not what its program says, and the audit finds it.
 
+mod forms;
+
 use std::sync::Arc;
 
 use super::clamps::Clamps;
 use super::columns::Columns;
 use super::identities::Identities;
-use super::{audit, AuditError, LaidFunction};
+use super::{audit, AuditError};
 use crate::graph::{
-    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Step, Table, TableId, TensorId, ViewElement,
-    Visibility, WeightDeclaration, Weights,
+    ConvGeometry, Node, Op, Port, PortKind, Program, Requantize, Table, TableId, TensorId, ViewElement, Visibility,
+    WeightDeclaration, Weights,
 };
 use crate::layout::{compile, Fold, Layout, LayoutOptions};
 use crate::machine::{AdviceColumn, Cell, FixedColumn, Skeleton};
@@ -848,78 +850,4 @@ fn a_clamp_that_needs_its_table() {
     let declaration = WeightDeclaration { weight_bits: 16, bias_bits: 16, accumulator_bits: 32, shared_with: None };
     private.private_weights.insert(TensorId(1), declaration);
     assert!(matches!(found(&private), Err(AuditError::Frame { .. })), "{:?}", found(&private));
-}
-
-/// A rounding, and a quotient by steps.
-fn looked_up_besides() -> Program {
-    let mut program = program();
-    let node = |op, shape: &[usize]| Node { name: "node".into(), op, shape: shape.to_vec(), scale: 1.0 };
-    let steps = [-9, -2, 3, 8].map(|factor| Step { factor, strict: factor == 3 });
-    let operands = [TensorId(0), TensorId(1)];
-    program.nodes = vec![
-        node(Op::Input { lo: -40, hi: 40 }, &[3]),
-        node(Op::Affine { operands: [TensorId(0); 2], factors: [0, 0], constant: 3, requantize: None }, &[3]),
-        node(Op::RoundSignificant { input: TensorId(0), bits: 3 }, &[3]),
-        node(Op::Steps { operands, first: -2, shift: 1, steps: steps.into() }, &[3]),
-        node(Op::Affine { operands: [TensorId(2), TensorId(3)], factors: [1, 1], constant: 0, requantize: None }, &[3]),
-    ];
-    program.tables.clear();
-    program.inputs[0].shape = vec![3];
-    program.outputs[0].tensor = TensorId(4);
-    program.outputs[0].shape = vec![3];
-    program
-}
-
-/// Entries of other functions, keys besides, and lookups of another function, or none.
-#[test]
-fn other_functions_of_operators() {
-    let program = looked_up_besides();
-    for fold in FOLDS {
-        let layout = arranged(&program, fold);
-        assert_eq!(audit(&program, &layout).map(|_| ()), Ok(()));
-        let skeleton = layout.skeleton();
-        let fixed = |column, row: usize| skeleton.fixed(column, row);
-        let tag_of = |laid: &LaidFunction| {
-            let place = laid.places[0];
-            fixed(FixedColumn::ValueTag(place.lane), place.row as usize)
-        };
-        let tags: Vec<i64> = layout.functions.iter().map(tag_of).collect();
-        assert_eq!(tags.len(), 4, "two functions of each operator");
-        for (laid, &tag) in layout.functions.iter().zip(&tags) {
-            let rows = 0..layout.statistics().rows.tables;
-            let row = rows.clone().find(|&row| fixed(FixedColumn::TableTag(0), row) == tag).expect("it has a table");
-            let another = 1 + tags.iter().position(|&other| other == tag).expect("it is one of them");
-            let place = laid.places[0];
-            for (column, row, change) in [
-                (FixedColumn::TableImage(0), row, 1),
-                (FixedColumn::TableKey(0), row, 1000),
-                (FixedColumn::ValueTag(place.lane), place.row as usize, tags[another % 4] - tag),
-                (FixedColumn::ValueSwitch(place.lane), place.row as usize, -1),
-            ] {
-                let mut changed = layout.clone();
-                let cells = Arc::make_mut(&mut changed.skeleton).fixed.get_mut(&column).expect("it is there");
-                cells.set(row, cells.get(row) + change);
-                let found = functions_of(&program, &changed);
-                assert!(matches!(found, Err(AuditError::Table { .. })), "{column:?}, {fold:?}: {found:?}");
-            }
-        }
-        for left in 0..layout.functions.len() {
-            let mut changed = layout.clone();
-            changed.functions = (0..)
-                .zip(layout.functions.iter())
-                .filter(|&(at, _)| at != left)
-                .map(|(_, laid)| laid.clone())
-                .collect();
-            let found = functions_of(&program, &changed);
-            assert!(matches!(found, Err(AuditError::Frame { .. })), "{fold:?}: {found:?}");
-            let mut short = layout.clone();
-            Arc::make_mut(&mut short.functions)[left].places.truncate(1);
-            let found = functions_of(&program, &short);
-            assert!(matches!(found, Err(AuditError::Frame { .. })), "{fold:?}: {found:?}");
-        }
-    }
-}
-
-fn functions_of(program: &Program, layout: &Layout) -> Result<(), AuditError> {
-    super::functions::audit(program, layout, &Columns::new(layout.skeleton()))
 }

@@ -5,7 +5,7 @@
 //! a wrong factor is found unless it is multiplied by zero; a hash that gave the right word for random values and a wrong
 //! one for others would have to be built so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -23,6 +23,8 @@ const SCALAR_COLUMNS: [FixedColumn; 4] =
     [FixedColumn::ScalarPrevious, FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
 /// The kind of random residues that salts are made of.
 const SALT_KIND: u32 = u32::MAX - 1;
+/// The kind of random residues that stand for differences of maxima.
+const DIFFERENCE_KIND: u32 = u32::MAX - 3;
 
 /// Checks that cells which are no small integers are where they are read as such, and are no small integers too.
 ///
@@ -108,6 +110,8 @@ pub(super) struct Run<'a> {
     pub(super) identities: &'a Identities<'a>,
     /// One for each hashed port.
     salts: Vec<Salt>,
+    /// The number of each difference whose `pre` is multiplied with others.
+    differences: HashMap<Place, u32>,
     /// The results of the rows, as far as they follow from elements and salts.
     results: Vec<Option<Fr>>,
 }
@@ -119,7 +123,9 @@ impl<'a> Run<'a> {
             Salt::from_bytes([half(0), half(1)].concat().try_into().expect("two halves"))
         };
         let salts = (0..identities.layout.salts.len() as u32).map(draw).collect();
-        let mut run = Self { identities, salts, results: Vec::new() };
+        let heads = identities.layout.maxima.values().flatten();
+        let differences = heads.map(|head| head.below(1)).zip(0..).collect();
+        let mut run = Self { identities, salts, differences, results: Vec::new() };
         for row in 0..identities.layout.statistics().rows.scalars {
             let result = run.result(row);
             run.results.push(result);
@@ -193,9 +199,18 @@ impl<'a> Run<'a> {
         match cell {
             Cell::Advice(AdviceColumn::ScalarC, row) => *self.results.get(row as usize)?,
             Cell::Advice(AdviceColumn::Value(lane), row) => Some(Fr::from(self.identities.known_value(row, lane)?)),
-            Cell::Advice(AdviceColumn::Pre(lane), row) => self.limb(Place { row, lane }),
+            Cell::Advice(AdviceColumn::Pre(lane), row) => {
+                let place = Place { row, lane };
+                self.limb(place).or_else(|| self.difference(place))
+            }
             _ => None,
         }
+    }
+
+    /// What stands for a difference of a wide maximum.
+    pub(super) fn difference(&self, place: Place) -> Option<Fr> {
+        let index = *self.differences.get(&place)?;
+        Some(Fr::from(self.identities.randomness.residue(DIFFERENCE_KIND, index)))
     }
 
     fn limb(&self, place: Place) -> Option<Fr> {
