@@ -4,10 +4,16 @@
 mod support;
 
 use circuits::analysis::Headroom;
-use onnx_import::quantize::{compile, compile_like, Bits, QuantizeError, QuantizeOptions};
+use circuits::graph::Program;
+use circuits::reference::run;
+use onnx_import::float::evaluate::evaluate_outputs;
+use onnx_import::float::graph::Tensor;
+use onnx_import::quantize::{
+    compile, compile_like, dequantize_outputs, quantize_inputs, Bits, QuantizeError, QuantizeOptions,
+};
 use onnx_import::samples::Samples;
 use onnx_import::{import, ImportOptions};
-use support::cases::weights_of;
+use support::cases::{dynamic_cases, weights_of};
 
 /// What training does to weights, and what it hardly does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,4 +214,51 @@ fn families_of_chosen_widths_are_kept() {
         let [kept, _] = members(name, &model, &import_options, Some(&samples), &options);
         assert!(kept > 4, "{name}");
     }
+}
+
+/// Where the first model's dynamic scales are computed in float32 arithmetic, those of the other are: its outputs are those of its own
+/// float32 graph to the bit, in the units of the first.
+#[test]
+fn exact_dynamic_scales_follow_the_first() {
+    let mut kept = 0;
+    for (name, case) in dynamic_cases() {
+        let model = &case.models[0];
+        let first = import(model, &ImportOptions::default()).unwrap();
+        let samples = Samples::from_batches(vec![case.arrays["in0"].clone()]);
+        let options = QuantizeOptions::default();
+        let base = compile(&first, Some(&samples), &options).unwrap();
+        let same = compile_like(&first, &first, Some(&samples), &options).unwrap();
+        assert!(same.program == base.program && same.report.warnings == base.report.warnings, "{name}");
+        for (seed, change) in (1..).zip([Change::Small, Change::Half, Change::Signs, Change::Zeros]) {
+            let other = import(&changed(model, change, seed), &ImportOptions::default()).unwrap();
+            let like = match compile_like(&first, &other, Some(&samples), &options) {
+                Ok(like) => like,
+                Err(error) => {
+                    let refused = matches!(error, QuantizeError::Inexact { .. } | QuantizeError::Unlike { .. });
+                    assert!(refused, "{name} {change:?}: {error}");
+                    println!("{name} {change:?}: {error}");
+                    continue;
+                }
+            };
+            kept += 1;
+            let units = |program: &Program| program.outputs.iter().map(|port| port.scale.to_bits()).collect::<Vec<_>>();
+            assert_eq!(units(&like.program), units(&base.program), "{name} {change:?}");
+            let told = like.report.warnings.join(" ");
+            if !told.contains("outputs are onnxruntime's to the bit") {
+                continue;
+            }
+            let input = &case.arrays["in0"];
+            let size = input.data.len() / input.shape[0];
+            for sample in input.data.to_vec().chunks_exact(size) {
+                let input = [Tensor::new(input.shape[1..].to_vec(), sample.to_vec())];
+                let quantized = quantize_inputs(&like.program, &input).unwrap();
+                let trace = run(&like.program, &quantized.values).unwrap();
+                let integer = dequantize_outputs(&like.program, &trace.outputs(&like.program));
+                let float = evaluate_outputs(&other, &input).unwrap();
+                let bits = |values: &[f64]| values.iter().map(|&v| (v as f32 + 0.0).to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&integer[0].data), bits(&float[0].data), "{name} {change:?}");
+            }
+        }
+    }
+    assert!(kept > 8, "{kept} models took the scales of the first");
 }

@@ -8,11 +8,13 @@
 use circuits::analysis;
 use circuits::graph::{Node, Program};
 
-use super::{
-    calibrate, choose_bits, compile_at, fidelity, segments, warnings, widths, Chosen, CompileReport, Compiled,
-    QuantizeError,
-};
+use super::calibrate::{self, Calibration};
 use super::{check_options, declared, default_shift, take, worst_nodes, QuantizeOptions};
+use super::{
+    choose_bits, compile_at, exact, fidelity, float32, of_rest, reported, segments, warnings, widths, Chosen,
+    CompileReport, Compiled, Exactness, QuantizeError,
+};
+use crate::float::float32::Float32Form;
 use crate::float::graph::{FloatGraph, FloatOp, ValueId};
 use crate::samples::Samples;
 
@@ -43,7 +45,15 @@ fn compile_constants_like(
 ) -> Result<Compiled, QuantizeError> {
     check_options(first, options)?;
     let [samples, own_samples] = [first, graph].map(|graph| take(graph, calibration, options));
-    let (samples, own_samples) = (samples?, own_samples?);
+    compile_taken_like((first, samples?), (graph, own_samples?), options)
+}
+
+/// [`compile_constants_like`] with samples that were taken from a file, those of each model.
+fn compile_taken_like(
+    (first, samples): (&FloatGraph, Option<calibrate::Taken>),
+    (graph, own_samples): (&FloatGraph, Option<calibrate::Taken>),
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
     let first = &*calibrate::settled(first, samples.as_ref(), options)?;
     let graph = &*calibrate::settled(graph, own_samples.as_ref(), options)?;
     check_form(first, graph)?;
@@ -51,12 +61,15 @@ fn compile_constants_like(
     for (port, statistics) in first.inputs.iter().zip(&mut calibrated.inputs) {
         statistics.given = options.steps.get(&port.name).copied();
     }
+    // How good it is, is seen beside its own float model.
+    let own = calibrate::calibrate(graph, own_samples, options.ranges, options.room)?;
+    if let Exactness::Exact(compiled) = exact(first, &calibrated, options)? {
+        return exactly_like((first, &calibrated), &compiled.program, (graph, &own), options);
+    }
     let Chosen { widths, program, origins, steps, .. } = choose_bits(first, &calibrated, options)?;
     let (rounded, ..) = compile_at(graph, &calibrated, &widths, options, Some(&steps))?;
     let narrower = widths::report(&widths, &program, &steps.entries);
     let program = member(declared(program, &steps, options)?, rounded)?;
-    // How good it is, is seen beside its own float model.
-    let own = calibrate::calibrate(graph, own_samples, options.ranges, options.room)?;
     let bits = widths.most();
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
     let beyond = Beyond::of(&program, &origins, &own)?;
@@ -74,6 +87,57 @@ fn compile_constants_like(
         tried,
     };
     Ok(Compiled { program, origins, report })
+}
+
+/// The program of a model with dynamic scales in float32 arithmetic, as that of the first is: in units for the scales that the samples give in the
+/// first, and with the first one's calibrated scales in what is not followed.
+fn exactly_like(
+    (first, calibrated): (&FloatGraph, &Calibration),
+    compiled: &Program,
+    (graph, own): (&FloatGraph, &Calibration),
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
+    let inexact = |what| QuantizeError::Inexact { what };
+    let unlike = || QuantizeError::Unlike {
+        what: "other operators than the first computes in float32 arithmetic; compile both with calibrated scales"
+            .into(),
+    };
+    let (Some(Ok(of_first)), Some(Ok(form))) = (&first.float32, &graph.float32) else { return Err(unlike()) };
+    let kinds = |form: &Float32Form| {
+        let nodes = form.split.followed.nodes.iter();
+        nodes.map(|node| (std::mem::discriminant(&node.op), node.elements)).collect::<Vec<_>>()
+    };
+    if kinds(of_first) != kinds(form) {
+        return Err(unlike());
+    }
+    let seen = float32::seen(&of_first.split.followed, calibrated);
+    let held_first = float32::hold(first, of_first, calibrated, &seen, options).map_err(inexact)?;
+    let held = float32::hold(graph, form, calibrated, &seen, options).map_err(inexact)?;
+    let split = held.split.clone();
+    let rest = match (&held_first.split.rest, &split.rest) {
+        (None, None) => None,
+        (Some(rest_of_first), Some(rest)) => {
+            let taken = |samples| Some(calibrate::Taken::new(samples, own.labels.clone()));
+            let (samples, own_samples) = (taken(held_first.samples(calibrated)), taken(held.samples(own)));
+            Some(compile_taken_like((rest_of_first, samples), (rest, own_samples), &of_rest(options))?)
+        }
+        _ => return Err(unlike()),
+    };
+    let joined = held.join(graph, rest.as_ref().map(|rest| &rest.program), options).map_err(inexact)?;
+    check_units(compiled, &joined.program)?;
+    reported(graph, joined, &split, rest, own, options)
+}
+
+/// Refuses a program in float32 arithmetic whose inputs or outputs have other units than those of the first.
+fn check_units(first: &Program, program: &Program) -> Result<(), QuantizeError> {
+    let ports = |program: &Program| program.inputs.iter().chain(&program.outputs).cloned().collect::<Vec<_>>();
+    let differs = ports(first).into_iter().zip(ports(program)).find(|(a, b)| a.scale.to_bits() != b.scale.to_bits());
+    let unlike = |port: &str| QuantizeError::Unlike {
+        what: format!(
+            "numbers of another unit at {port:?}, computed in float32 arithmetic; compile both with calibrated scales"
+        ),
+    };
+    differs.map_or(Ok(()), |(port, _)| Err(unlike(&port.name)))
 }
 
 /// Models of one form differ in the numbers of constants alone.
@@ -161,11 +225,7 @@ struct Beyond<'a> {
 
 impl<'a> Beyond<'a> {
     /// What calibration on the model's own values shows, if some leave their ranges by more than a step.
-    fn of(
-        program: &'a Program,
-        origins: &[Option<ValueId>],
-        own: &calibrate::Calibration,
-    ) -> Result<Option<Self>, QuantizeError> {
+    fn of(program: &'a Program, origins: &[Option<ValueId>], own: &Calibration) -> Result<Option<Self>, QuantizeError> {
         let ranges = analysis::ranges(program).map_err(QuantizeError::Outgrown)?;
         let mut all: Option<Self> = None;
         for ((node, range), origin) in program.nodes.iter().zip(ranges).zip(origins) {

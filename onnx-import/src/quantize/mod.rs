@@ -401,11 +401,23 @@ fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOption
     };
     let program = held.join(graph, rest.as_ref().map(|rest| &rest.program), options);
     let joined = program.and_then(|joined| check_affordable(&joined.program, options.dynamic).map(|()| joined));
-    let float32::Joined { program, room } = match joined {
-        Ok(joined) => joined,
-        Err(reason) => return refused(reason),
-    };
-    let told = told(&program, room, &split);
+    match joined {
+        Ok(joined) => Ok(Exactness::Exact(Box::new(reported(graph, joined, &split, rest, calibration, options)?))),
+        Err(reason) => refused(reason),
+    }
+}
+
+/// A program in float32 arithmetic, that of the rest taken in, with what is told of it.
+fn reported(
+    graph: &FloatGraph,
+    joined: float32::Joined,
+    split: &Split,
+    rest: Option<Compiled>,
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+) -> Result<Compiled, QuantizeError> {
+    let float32::Joined { program, room } = joined;
+    let told = told(&program, room, split);
     let whole = fidelity(graph, &program, calibration)?;
     let (bits, mut tried) =
         rest.as_ref().map_or((FLOAT32_BITS, vec![]), |rest| (rest.report.bits, rest.report.tried.clone()));
@@ -422,7 +434,7 @@ fn exact(graph: &FloatGraph, calibration: &Calibration, options: &QuantizeOption
         ..rest_report.unwrap_or_else(CompileReport::empty)
     };
     let origins = vec![None; program.nodes.len()];
-    Ok(Exactness::Exact(Box::new(Compiled { program, origins, report })))
+    Ok(Compiled { program, origins, report })
 }
 
 /// The program of what is not followed, with calibrated scales.
@@ -433,8 +445,12 @@ fn compile_rest(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     let taken = calibrate::Taken::new(samples, calibration.labels.clone());
-    let options = QuantizeOptions { dynamic: DynamicScales::Calibrated, missing: BTreeSet::new(), ..options.clone() };
-    compile_taken(rest, Some(taken), &options)
+    compile_taken(rest, Some(taken), &of_rest(options))
+}
+
+/// The options for what is not followed.
+fn of_rest(options: &QuantizeOptions) -> QuantizeOptions {
+    QuantizeOptions { dynamic: DynamicScales::Calibrated, missing: BTreeSet::new(), ..options.clone() }
 }
 
 /// For which inputs and how far a program is exact, for people.
