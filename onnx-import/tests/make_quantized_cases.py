@@ -3,8 +3,9 @@
 
     python make_quantized_cases.py [--seeds N] [--out FILE]
 
-Cases `exact_…` are integer programs, whose outputs are those of the runtime to the bit; of `close_…` the model is an
-approximation, of at most some hundredths of the outputs' range. Needs onnx, onnxruntime and numpy; `--seeds N` makes N
+Cases `exact_…` are integer programs, whose outputs are those of the runtime to the bit. `wide_…` have tensors of 16 bits, for which the
+runtime adds in float32: outputs are within a few units of their type, and most are equal. Of `close_…` the model is an approximation, of
+at most some hundredths of the outputs' range. Needs onnx, onnxruntime and numpy; `--seeds N` makes N
 random models of each family.
 """
 
@@ -19,15 +20,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from select_cases import pack
 
-TYPES = {"u8": np.uint8, "s8": np.int8, "u16": np.uint16}
+TYPES = {"u8": np.uint8, "s8": np.int8, "u16": np.uint16, "s16": np.int16}
 CODES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
 
 class Model:
     """A graph under construction; a quantized tensor is a name with its scale, zero point and type."""
 
-    def __init__(self, random):
-        self.random, self.nodes, self.stored, self.inputs = random, [], [], []
+    def __init__(self, random, domain=""):
+        """The domain is that of QuantizeLinear and DequantizeLinear: that of ONNX has types of 16 bits from operator set 21 on."""
+        self.domain, self.random, self.nodes, self.stored, self.inputs = domain, random, [], [], []
 
     def constant(self, array, name=None):
         name = name or f"c{len(self.stored)}"
@@ -57,14 +59,14 @@ class Model:
         if tie:
             scale = np.float32(2.0 ** np.round(np.log2(scale)))
         middle = (info.max + info.min + 1) // 2
-        zero = middle + self.random.randint(-3, 4) if kind == "u8" else 0 if kind == "s8" else middle
+        zero = middle + self.random.randint(-3, 4) if kind == "u8" else 0 if kind in ("s8", "s16") else middle
         return self.constant(scale), self.constant(dtype(zero))
 
     def quantize(self, value, parameters):
-        return self.node("QuantizeLinear", [value, *parameters])
+        return self.node("QuantizeLinear", [value, *parameters], self.domain)
 
     def dequantize(self, value, parameters):
-        return self.node("DequantizeLinear", [value, *parameters])
+        return self.node("DequantizeLinear", [value, *parameters], self.domain)
 
     def activation(self, value, kind, **options):
         """The value, rounded to a quantized type."""
@@ -76,10 +78,12 @@ class Model:
         info = np.iinfo(dtype)
         data = self.random.randint(info.min + 1, info.max + 1, shape).astype(dtype)
         count = shape[axis] if axis is not None else None
-        scale = self.random.uniform(0.002, 0.02, count).astype(np.float32) if count else np.float32(0.006)
-        zero = np.zeros(count, dtype) if count else dtype(0 if kind == "s8" else 131)
+        unit = np.float32(256 if kind == "s16" else 1)
+        scale = self.random.uniform(0.002, 0.02, count).astype(np.float32) / unit if count else np.float32(0.006) / unit
+        zero = np.zeros(count, dtype) if count else dtype(131 if kind == "u8" else 0)
         attributes = {"axis": axis} if count else {}
-        return self.node("DequantizeLinear", [self.constant(data), self.constant(scale), self.constant(zero)], **attributes)
+        return self.node("DequantizeLinear", [self.constant(data), self.constant(scale), self.constant(zero)], self.domain,
+                         **attributes)
 
     def write(self, folder, name, outputs, opset=17):
         imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
@@ -90,6 +94,8 @@ class Model:
         model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # Otherwise products by weights of 8 bits round what they multiply to 8 bits.
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         values = session.run(None, dict(self.inputs))
         target = folder / name
@@ -250,11 +256,49 @@ def lstm(m, kind, tie):
     return states
 
 
-def wide(m, kind, tie):
-    """Activations of 16 bits."""
-    x = m.activation(m.input(1, 3, 6, 6), "u16")
-    y = m.activation(m.node("Conv", [x, m.weights(4, 3, 3, 3)]), "u16", spread=20.0)
-    return [m.activation(m.node("Relu", [y]), "u16", spread=20.0)]
+def network(m, kind, tie):
+    """Layers with activations of 16 bits and weights of 16 or 8."""
+    x = m.activation(m.input(1, 3, 6, 6), kind)
+    own = "s8" if kind == "u16" else "s16"
+    y = m.activation(m.node("Conv", [x, m.weights(4, 3, 3, 3, kind=own)]), kind, spread=20.0)
+    y = m.activation(m.node("Relu", [y]), kind, spread=20.0)
+    flat = m.node("Reshape", [y, m.constant(np.array([1, 64], np.int64))])
+    bias = m.constant(m.random.uniform(-1, 1, 7).astype(np.float32))
+    return [m.activation(m.node("Gemm", [flat, m.weights(64, 7, kind=own, axis=1), bias]), kind, spread=60.0)]
+
+
+def mixed(m, kind, tie):
+    """Tensors of 8 bits beside others of 16: each as operand and result of the other, and both as operands."""
+    byte = "u8" if kind == "u16" else "s8"
+    x, y = m.activation(m.input(1, 4, 5, 5), byte), m.activation(m.input(1, 4, 5, 5), kind)
+    up, down = m.activation(x, kind), m.activation(y, byte)
+    results = [(up, kind), (m.node("Conv", [x, m.weights(3, 4, 2, 2)]), kind), (m.node("Add", [x, y]), kind),
+               (m.node("Mul", [x, y]), kind), (m.node("Sigmoid", [x]), kind), (m.node("MatMul", [x, y]), kind)]
+    results += [(m.node("Conv", [y, m.weights(3, 4, 2, 2)]), byte), (m.node("Relu", [y]), byte), (down, byte)]
+    return [m.activation(value, to, spread=12.0) for value, to in results]
+
+
+def scores(m, kind, tie):
+    """Softmax to 16 bits: all units of the type for 1, and half of them."""
+    info, results = np.iinfo(TYPES[kind]), []
+    for axis, units in ((-1, 65535), (1, 65535), (2, 32767)):
+        x = m.activation(m.input(1, 3, 5, 17), kind, spread=16.0)
+        parameters = m.constant(np.float32(1 / units)), m.constant(TYPES[kind](info.min))
+        results.append(m.dequantize(m.quantize(m.node("Softmax", [x], axis=axis), parameters), parameters))
+    return results
+
+
+def between(m, kind, tie):
+    """Functions that nothing quantizes before they are summed, multiplied or averaged."""
+    x, y = m.activation(m.input(1, 4, 6, 6), kind), m.activation(m.input(1, 4, 6, 6), kind)
+    tanh, gate = m.node("Tanh", [x]), m.node("Sigmoid", [y])
+    results = [
+        m.node("AveragePool", [tanh], kernel_shape=[2, 2], strides=[2, 2]),
+        m.node("Mul", [x, gate]),
+        m.node("Add", [tanh, gate]),
+        m.node("Conv", [m.node("Transpose", [gate], perm=[0, 1, 3, 2]), m.weights(3, 4, 3, 3)]),
+    ]
+    return [m.activation(value, kind) for value in results]
 
 
 def nibbles(m, kind, tie):
@@ -498,7 +542,8 @@ def unquantized(m, kind, tie):
 EXACT = [functions, pairs, moves, averages, products, qlinear, integers, trained, shares, normalized, transposed, resized,
          scaled, gated, moved, spelled_out, masked, composed, channels_last, ties, unfolded,
          unquantized]
-CLOSE = [(dynamic, 17), (lstm, 17), (wide, 21), (nibbles, 21), (packed, 21)]
+WIDE = [network, mixed, functions, pairs, moves, averages, products, transposed, scores, normalized, scaled, between]
+CLOSE = [(dynamic, 17), (lstm, 17), (nibbles, 21), (packed, 21)]
 
 
 def main():
@@ -515,6 +560,11 @@ def main():
                         model = Model(np.random.RandomState(seed))
                         name = f"exact_{family.__name__}_{kind}{'_ties' if tie else ''}_{seed}"
                         written.append(model.write(folder, name, family(model, kind, tie)))
+            for family in WIDE:
+                for kind in ("u16", "s16"):
+                    model = Model(np.random.RandomState(seed), "com.microsoft")
+                    name, outputs = f"wide_{family.__name__}_{kind}_{seed}", family(model, kind, False)
+                    written.append(model.write(folder, name, outputs))
             for family, opset in CLOSE:
                 model = Model(np.random.RandomState(seed))
                 written.append(model.write(folder, f"close_{family.__name__}_{seed}", family(model, "u8", False), opset))

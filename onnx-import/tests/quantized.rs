@@ -15,6 +15,12 @@ use support::{corpus, read_npz};
 /// Largest difference of a model that is an approximation, as a part of the range of its outputs: activations have 8 bits.
 const CLOSE: f64 = 0.03;
 
+/// Largest difference of tensors of 16 bits from sums in float32, in units of the output's type.
+const WIDE: f64 = 2.0;
+
+/// Largest part of the elements of such an output that differ at all.
+const FEW: f64 = 0.2;
+
 /// Models that are integer programs themselves.
 const EXACT: [&str; 3] = ["qdq_int8_cnn_16", "qdq_uint8_cnn_16", "qoperator_cnn_16"];
 
@@ -52,8 +58,8 @@ fn quantized_models_are_bit_exact() {
     }
 }
 
-/// The outputs of the float graph and of the integer program, calibrated on the inputs of the case.
-fn outputs_of(name: &str, case: &Case) -> [Vec<Tensor>; 2] {
+/// The outputs of the float graph and of the integer program, calibrated on the inputs of the case, and what a unit of each stands for.
+fn outputs_of(name: &str, case: &Case) -> ([Vec<Tensor>; 2], Vec<f64>) {
     let graph = import(&case.models[0], &ImportOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
     let inputs: Vec<Tensor> = (0..graph.inputs.len()).map(|index| case.arrays[&format!("in{index}")].clone()).collect();
     let float = evaluate_outputs(&graph, &inputs).unwrap();
@@ -65,25 +71,28 @@ fn outputs_of(name: &str, case: &Case) -> [Vec<Tensor>; 2] {
     circuits::layout::compile(&compiled.program, &Default::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
     let quantized = quantize_inputs(&compiled.program, &inputs).unwrap();
     let trace = circuits::reference::run(&compiled.program, &quantized.values).unwrap();
-    [float, dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program))]
+    let units = compiled.program.outputs.iter().map(|port| port.scale).collect();
+    ([float, dequantize_outputs(&compiled.program, &trace.outputs(&compiled.program))], units)
 }
 
 #[test]
 fn groups_of_operators_are_exact_or_close() {
     let mut failures = Vec::new();
     for (name, case) in quantized_cases() {
-        let [float, integer] = outputs_of(&name, &case);
+        let ([float, integer], units) = outputs_of(&name, &case);
         for (index, (float, integer)) in float.iter().zip(&integer).enumerate() {
             let expected = &case.arrays[&format!("out{index}")];
             assert_eq!(float.shape, expected.shape, "{name}, output {index}");
             for (what, found) in [("float graph", float), ("integer program", integer)] {
-                let fits = match name.starts_with("exact") {
-                    true => bits(&found.data) == bits(&expected.data),
-                    false => {
-                        let range = expected.data.iter().fold(0f64, |range, v| range.max(v.abs()));
-                        let pairs = found.data.iter().zip(expected.data.iter());
-                        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) <= CLOSE * range
+                let pairs = || found.data.iter().zip(expected.data.iter());
+                let largest = || pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let fits = match name.split('_').next() {
+                    Some("exact") => bits(&found.data) == bits(&expected.data),
+                    Some("wide") => {
+                        let apart = pairs().filter(|(a, b)| (*a - *b).abs() > 0.5 * units[index]).count();
+                        largest() <= (WIDE + 0.5) * units[index] && apart as f64 <= FEW * found.data.len() as f64
                     }
+                    _ => largest() <= CLOSE * expected.data.iter().fold(0f64, |range, v| range.max(v.abs())),
                 };
                 if !fits {
                     let pairs = found.data.iter().zip(expected.data.iter());

@@ -10,7 +10,7 @@
 //! multiply        c = clamp(⌊float32(acc) · m + zero_y⌉ − zero_y)
 //! add             q = clamp(⌊fma(q_a, r_a, fma(q_b, r_b, f))⌉)   r = scale / scale_y,
 //!                                                            f = zero_y − fma(r_a, zero_a, r_b·zero_b)
-//! subtract        c = clamp(⌊(c_a·scale_a − c_b·scale_b) / scale_y⌉)
+//! subtract        c = clamp(⌊(c_a·scale_a − c_b·scale_b) / scale_y⌉)     and sums too, where tensors of 16 bits have part
 //! function        c = clamp(⌊f(c_x·scale_x) / scale_y⌉)      a table
 //! normalize       c = clamp(⌊f_i·n_i + o_i⌉)                  n = (c_x − mean c_x) / √(variance + ε/scale_x²), in reals
 //! softmax         c = clamp(⌊e_i·⌊1 / scale_y⌋ / Σ e⌉)        e = exp((c_x − max c_x)·scale_x + shift), summed in order
@@ -44,11 +44,22 @@ impl Quantizer {
     }
 }
 
-/// From exact 32-bit accumulators back to a quantized type.
+/// How accumulators become results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Accumulators of 32 bits in float32, halves to even: to the bit.
+    Float32,
+    /// Accumulators of fixed-point numbers, which are neither wrapped around nor rounded before the result is, halves up.
+    FixedPoint,
+    /// The same, where tensors of 16 bits have part: a program may be off by a small part of a unit before it rounds.
+    Near,
+}
+
+/// From exact accumulators back to a quantized type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requantization {
-    /// One multiplier for each channel; positive and finite.
-    pub multipliers: Arc<[f32]>,
+    /// One multiplier for each channel, positive and finite; a number of float32 where the arithmetic is that.
+    pub multipliers: Arc<[f64]>,
     /// Smallest centered integer.
     pub lo: i32,
     /// Largest centered integer.
@@ -56,25 +67,25 @@ pub struct Requantization {
     /// A zero point that is added before the result is rounded, and taken off behind; it decides about ties.
     pub within: i32,
     /// What is added before the result is rounded, for each channel in units of the result; empty where nothing is.
-    pub offsets: Arc<[f32]>,
-    /// Whether the accumulator is of fixed-point numbers, which are neither wrapped around nor rounded before the result is, halves up.
-    pub fixed_point: bool,
+    pub offsets: Arc<[f64]>,
+    /// How results are rounded.
+    pub rounding: Rounding,
 }
 
 impl Requantization {
     /// What is added to a channel.
-    pub fn offset(&self, channel: usize) -> f32 {
+    pub fn offset(&self, channel: usize) -> f64 {
         self.offsets.get(channel).copied().unwrap_or(0.0)
     }
 
     /// The centered integer of an accumulator; it never decreases with the accumulator.
     pub fn apply(&self, channel: usize, accumulator: i64) -> i64 {
-        if self.fixed_point {
-            let real = accumulator as f64 * f64::from(self.multipliers[channel]) + f64::from(self.offset(channel));
+        if self.rounding != Rounding::Float32 {
+            let real = accumulator as f64 * self.multipliers[channel] + self.offset(channel);
             return ((real + 0.5).floor() as i64).clamp(self.lo.into(), self.hi.into());
         }
         let within = self.within as f32;
-        let real = accumulator as i32 as f32 * self.multipliers[channel] + self.offset(channel);
+        let real = accumulator as i32 as f32 * self.multipliers[channel] as f32 + self.offset(channel) as f32;
         let scaled = (real + within).round_ties_even() - within;
         scaled.clamp(self.lo as f32, self.hi as f32) as i64
     }
@@ -87,9 +98,18 @@ pub struct QuantizedTable {
     pub first: i32,
     /// Centered integers; not empty.
     pub values: Arc<[i32]>,
+    /// What the values of a long table were rounded from, in units of the result, so that it may be followed by segments; empty where every
+    /// value is looked up.
+    pub reals: Arc<[f32]>,
 }
 
 impl QuantizedTable {
+    /// The number that the result of a centered integer is rounded from, where those are known; that of the nearest end beyond the table.
+    pub fn real(&self, centered: i64) -> Option<f64> {
+        let last = self.reals.len().checked_sub(1)? as i64;
+        Some(self.reals[(centered - i64::from(self.first)).clamp(0, last) as usize].into())
+    }
+
     /// The value of a centered integer; that of the nearest end beyond the table.
     pub fn apply(&self, centered: i64) -> i64 {
         let last = self.values.len() as i64 - 1;
@@ -144,12 +164,15 @@ pub enum IntegerRule {
 pub struct QuantizedSoftmax {
     /// Scale of the operand.
     pub scale: f32,
-    /// Units of the result that stand for 1, at least 1: the whole part of the reciprocal of its scale.
+    /// Units of the result that stand for 1, at least 1: the whole part of the reciprocal of its scale, or that itself where tensors of 16 bits
+    /// have part.
     pub units: f32,
     /// Smallest centered integer of the result.
     pub lo: i32,
     /// Largest centered integer of the result.
     pub hi: i32,
+    /// Whether tensors of 16 bits have part: shares are reals, rounded once.
+    pub wide: bool,
 }
 
 impl QuantizedSoftmax {
@@ -159,6 +182,12 @@ impl QuantizedSoftmax {
         const ROOM: f64 = 5.0;
         let largest = row.iter().copied().max().unwrap_or(0);
         let scale = f64::from(self.scale);
+        if self.wide {
+            let exponentials: Vec<f64> = row.iter().map(|&c| ((c - largest) as f64 * scale).exp()).collect();
+            let units = f64::from(self.units) / exponentials.iter().sum::<f64>();
+            let share = |e: &f64| (e * units).round_ties_even().clamp(self.lo.into(), self.hi.into());
+            return exponentials.iter().map(|e| share(e) as i64).collect();
+        }
         let shift = (f64::from(f32::MAX / row.len() as f32).ln() - ROOM).max(0.0) / scale;
         let exponentials = row.iter().map(|&c| (((c - largest) as f64 + shift) * scale).exp() as f32);
         let exponentials: Vec<f32> = exponentials.collect();
@@ -183,6 +212,8 @@ pub struct QuantizedNormalization {
     pub lo: i32,
     /// Largest centered integer of the result.
     pub hi: i32,
+    /// Whether tensors of 16 bits have part: a program may be off by a small part of a unit before it rounds.
+    pub wide: bool,
 }
 
 impl QuantizedNormalization {
@@ -266,14 +297,16 @@ pub struct QuantizedSum {
     pub hi: i32,
     /// Whether it is the difference.
     pub subtracts: bool,
+    /// Whether tensors of 16 bits have part, for which the runtime adds in float32 what they stand for.
+    pub wide: bool,
 }
 
 impl QuantizedSum {
     /// The centered sum of centered operands.
     pub fn apply(&self, a: i64, b: i64) -> i64 {
         let (lo, hi) = self.bounds();
-        match self.subtracts {
-            true => self.difference(a, b).clamp(lo as f32, hi as f32) as i64,
+        match self.subtracts || self.wide {
+            true => self.in_float32(a, b).clamp(lo as f32, hi as f32) as i64,
             false => self.sum(a, b).clamp(self.lo as f32, self.hi as f32) as i64 - i64::from(self.zero_points[2]),
         }
     }
@@ -287,9 +320,10 @@ impl QuantizedSum {
         raw(a, self.zero_points[0]).mul_add(ratio_a, inner).round_ties_even()
     }
 
-    fn difference(&self, a: i64, b: i64) -> f32 {
+    fn in_float32(&self, a: i64, b: i64) -> f32 {
         let [scale_a, scale_b, scale_y] = self.scales;
-        ((a as f32 * scale_a - b as f32 * scale_b) / scale_y).round_ties_even()
+        let (a, b) = (a as f32 * scale_a, b as f32 * scale_b);
+        ((if self.subtracts { a - b } else { a + b }) / scale_y).round_ties_even()
     }
 
     fn ratios(&self) -> [f32; 2] {

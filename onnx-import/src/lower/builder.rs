@@ -114,6 +114,8 @@ pub(crate) struct Builder {
     wide_taken: usize,
     /// The reals that tensors of dynamic scales were taken for.
     approximated: BTreeSet<ValueId>,
+    /// How many results of operators that tensors of 16 bits have part in are exact integers, rounded once.
+    wide_integers: usize,
     /// Operators on quantized tensors that the runtime computes in float32.
     in_float32: Vec<String>,
     /// Operators between quantized tensors that are computed in reals.
@@ -145,6 +147,7 @@ impl Builder {
             texts: Texts::default(),
             wide_taken: 0,
             approximated: BTreeSet::new(),
+            wide_integers: 0,
             in_float32: vec![],
             in_reals: vec![],
             label: String::new(),
@@ -389,6 +392,11 @@ impl Builder {
         self.in_float32.push(self.label.clone());
     }
 
+    /// Counts a result of an operator that tensors of 16 bits have part in, in exact integers.
+    pub(crate) fn note_wide_integers(&mut self) {
+        self.wide_integers += 1;
+    }
+
     /// Remembers that what the present operator quantizes is computed in reals.
     pub(crate) fn note_reals(&mut self) {
         self.in_reals.push(self.label.clone());
@@ -407,9 +415,14 @@ impl Builder {
             self.approximated.len()
         );
         let wide = format!(
-            "{} tensors quantized to 16 bits are taken as reals with calibrated scales: close to the runtime's results, not \
+            "{} tensors of 16 bits that are no integer program here are taken as reals with calibrated scales: close to the runtime's results, not \
              equal to the bit",
             self.wide_taken
+        );
+        let once = format!(
+            "{} results that tensors of 16 bits have part in are exact integers, rounded once; the runtime adds in float32, so that a result \
+             near a tie differs by a unit of its type, at most 1/65536 of its range",
+            self.wide_integers
         );
         let rounded = format!(
             "computed exactly where the runtime rounds sums in float32, and equal but where a result lies within such a rounding of a \
@@ -422,6 +435,7 @@ impl Builder {
         );
         let remarks = [
             (self.approximated.len(), dynamic),
+            (self.wide_integers, once),
             (self.wide_taken, wide),
             (self.in_float32.len(), rounded),
             (self.in_reals.len(), real),

@@ -9,7 +9,7 @@ use super::emit_normalize::RowSums;
 use super::error::QuantizeError;
 use super::plan::{element, PlanId, PlanNode, PlanOp};
 use super::thresholds::{nearest, solve_sum, threshold_table, thresholds, BrokenLine, Lines, Nearest};
-use crate::float::quantized::{IntegerRule, QuantizedSum, QuantizedTable, Requantization};
+use crate::float::quantized::{IntegerRule, QuantizedSum, QuantizedTable, Requantization, Rounding};
 
 /// Most steps of a requantization that are taken one by one.
 const MAX_STEPS: usize = 16;
@@ -42,6 +42,9 @@ impl Emitter<'_> {
                 Ok(())
             }
             PlanOp::QuantizedNormalize { input, normalization } => {
+                if normalization.wide {
+                    return self.wide_normalize(id, *input, normalization);
+                }
                 self.quantized_normalize(id, *input, normalization);
                 Ok(())
             }
@@ -50,6 +53,10 @@ impl Emitter<'_> {
                 Ok(())
             }
             PlanOp::QuantizedSoftmax { input, softmax } => {
+                if softmax.wide {
+                    self.wide_softmax(id, *input, softmax);
+                    return Ok(());
+                }
                 self.quantized_softmax(id, *input, softmax);
                 Ok(())
             }
@@ -66,6 +73,10 @@ impl Emitter<'_> {
         rule: &Requantization,
     ) -> Result<(), QuantizeError> {
         let operand = self.shaped(input);
+        if rule.rounding == Rounding::Near {
+            let size = conv_size(geometry, &self.plan.node(input).shape);
+            return self.wide_conv(id, (operand, size), geometry, (weights, bias), rule);
+        }
         let ranges = self.planned_ranges(id, rule, accumulator_ranges(self.bounds(operand), weights, bias))?;
         let channels = Channels::new(rule, ranges);
         if !channels.fit() {
@@ -147,7 +158,7 @@ impl Emitter<'_> {
         rule: &Requantization,
         own: Vec<(i64, i64)>,
     ) -> Result<Vec<(i64, i64)>, QuantizeError> {
-        let fits = rule.fixed_point || own.iter().all(|&range| fits_accumulator(range));
+        let fits = rule.rounding != Rounding::Float32 || own.iter().all(|&range| fits_accumulator(range));
         if !self.private_weights || !fits {
             return Ok(own);
         }
@@ -163,7 +174,7 @@ impl Emitter<'_> {
     }
 
     /// Private weights of a quantized convolution have the bits of the largest that its type admits.
-    fn declare_weights(&mut self, tensor: TensorId, largest: i64) {
+    pub(super) fn declare_weights(&mut self, tensor: TensorId, largest: i64) {
         if self.private_weights {
             self.out.weight_bits.insert(tensor, u64::BITS - largest.unsigned_abs().leading_zeros() + 1);
         }
@@ -191,7 +202,7 @@ impl Emitter<'_> {
             parts.push((self.by_lines(id, own, size, (shift, &lines), channels.rule), numbers(&positions)));
         }
         let (beside, rest) = beside_lines(channels, list, bent);
-        let (broken, rest) = match channels.rule.fixed_point {
+        let (broken, rest) = match channels.rule.rounding == Rounding::FixedPoint {
             // A comparison takes the place of all breaks.
             true => (vec![], rest),
             false => broken_lines(channels, list, rest),
@@ -335,7 +346,7 @@ impl Emitter<'_> {
             return Ok(result.expect("there is a step"));
         }
         let Some((first, values)) = threshold_table(rule, channel, range) else {
-            if rule.fixed_point {
+            if rule.rounding == Rounding::FixedPoint {
                 return self.by_comparison(id, own, shape, (rule, channel), range);
             }
             return Err(self.too_large(id, "a table of thresholds", "quantize the model again with other scales"));
@@ -361,7 +372,7 @@ impl Emitter<'_> {
         /// How far the line is kept below what is rounded, in units.
         const BIAS: f64 = 1.0 / 64.0;
         let (lo, hi) = rule_bounds(rule);
-        let (multiplier, offset) = (f64::from(rule.multipliers[channel]), f64::from(rule.offset(channel)));
+        let (multiplier, offset) = (rule.multipliers[channel], rule.offset(channel));
         let largest = least.unsigned_abs().max(most.unsigned_abs()) as f64 + (offset / multiplier).abs() + 1.0;
         // Beyond that many units the result is an end of its type however the line runs.
         let results = 2.0 * lo.unsigned_abs().max(hi.unsigned_abs()) as f64 + 4.0;
@@ -463,6 +474,9 @@ impl Emitter<'_> {
         range: (i64, i64),
         rule: &Requantization,
     ) -> Result<(), QuantizeError> {
+        if rule.rounding == Rounding::Near {
+            return self.wide_whole(id, op, range, rule);
+        }
         let channels = Channels::new(rule, vec![range]);
         if !channels.fit() {
             return Err(self.wraps_around(id));
@@ -482,6 +496,9 @@ impl Emitter<'_> {
     fn quantized_map(&mut self, id: PlanId, input: PlanId, table: &QuantizedTable) -> Result<(), QuantizeError> {
         let operand = self.read(input);
         let (lo, hi) = self.bounds(operand);
+        if self.wide_function(id, operand, table) {
+            return Ok(());
+        }
         if (hi - lo) as usize > MAX_MAP.max(table.values.len()) {
             self.wide_map(id, operand, table);
             return Ok(());
@@ -522,13 +539,16 @@ impl Emitter<'_> {
     }
 
     /// A tensor of integers that stand for themselves, or for what the node does.
-    fn integers(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) -> TensorId {
+    pub(super) fn integers(&mut self, id: PlanId, op: Op, shape: Vec<usize>, bounds: (i64, i64)) -> TensorId {
         let node = self.plan.node(id).clone();
         self.emit(&node, op, shape, 1.0, bounds)
     }
 
     fn quantized_add(&mut self, id: PlanId, operands: [PlanId; 2], sum: &QuantizedSum) -> Result<(), QuantizeError> {
         let tensors = operands.map(|operand| self.read(operand));
+        if sum.wide {
+            return self.wide_sum(id, tensors, sum);
+        }
         let bounds = tensors.map(|tensor| self.bounds(tensor));
         let (lo, hi) = sum.bounds();
         let found = SHIFTS.step_by(2).find_map(|shift| solve_sum(sum, bounds, shift).map(|found| (shift, found)));
@@ -617,7 +637,7 @@ struct Channels<'a> {
 
 impl<'a> Channels<'a> {
     fn new(rule: &'a Requantization, ranges: Vec<(i64, i64)>) -> Self {
-        let fits = rule.fixed_point || ranges.iter().all(|&range| fits_accumulator(range));
+        let fits = rule.rounding != Rounding::Float32 || ranges.iter().all(|&range| fits_accumulator(range));
         let line = |(channel, &range): (usize, &(i64, i64))| Lines::of(rule, channel, range);
         // What does not fit is refused, and has no lines.
         let lines = if fits { ranges.iter().enumerate().map(line).collect() } else { vec![] };
@@ -625,7 +645,7 @@ impl<'a> Channels<'a> {
     }
 
     fn fit(&self) -> bool {
-        self.rule.fixed_point || self.ranges.iter().all(|&range| fits_accumulator(range))
+        self.rule.rounding != Rounding::Float32 || self.ranges.iter().all(|&range| fits_accumulator(range))
     }
 
     fn nearest(&self, channel: usize, shift: u32) -> Option<Nearest> {
@@ -651,7 +671,7 @@ pub(super) struct ChannelPlan {
 }
 
 /// The largest magnitude of integers of the type that some weights have: of int8, of the difference of two such, or of whole bits.
-fn largest_of_type(weights: &[i32]) -> u32 {
+pub(super) fn largest_of_type(weights: &[i32]) -> u32 {
     match weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0) {
         0..=128 => 128,
         129..=255 => 255,
@@ -662,7 +682,7 @@ fn largest_of_type(weights: &[i32]) -> u32 {
 /// Accumulators of twice as many bits of magnitude as a range has, as far as int32 goes where the model's are of that type.
 fn with_room((lo, hi): (i64, i64), rule: &Requantization) -> (i64, i64) {
     let end = hi.max(-lo).max(1).unsigned_abs().next_power_of_two().min(1 << 60) as i64 * 2;
-    match rule.fixed_point {
+    match rule.rounding != Rounding::Float32 {
         true => (-end, end - 1),
         false => ((-end).max(i32::MIN.into()), (end - 1).min(i32::MAX.into())),
     }

@@ -91,14 +91,14 @@ pub(crate) fn normalization_fits(size: usize, rule: &QuantizedNormalization) -> 
 }
 
 /// Where the factors of a tensor in rows are: each channel has one factor and one offset.
-struct Channels {
-    count: usize,
+pub(super) struct Channels {
+    pub(super) count: usize,
     /// For each channel in turn its elements, by their places in the rows.
-    elements: Vec<usize>,
+    pub(super) elements: Vec<usize>,
 }
 
 impl Channels {
-    fn of(rule: &QuantizedNormalization, count: usize, size: usize) -> Self {
+    pub(super) fn of(rule: &QuantizedNormalization, count: usize, size: usize) -> Self {
         let all = 0..count * size;
         let same = |place: &dyn Fn(usize) -> usize| {
             let of = |i: usize| (rule.factors[i], rule.offsets[i]);
@@ -113,12 +113,12 @@ impl Channels {
         Self { count: count * size, elements: all.collect() }
     }
 
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.elements.len() / self.count
     }
 
     /// What a function says of the first element of each channel.
-    fn map<T>(&self, of: impl Fn(usize) -> T) -> Vec<T> {
+    pub(super) fn map<T>(&self, of: impl Fn(usize) -> T) -> Vec<T> {
         self.elements.chunks(self.positions()).map(|own| of(own[0])).collect()
     }
 }
@@ -206,7 +206,7 @@ impl Emitter<'_> {
     }
 
     /// A tensor in rows as `[channels, positions, 1]`.
-    fn by_channels(&mut self, node: &PlanNode, rows: TensorId, channels: &Channels) -> TensorId {
+    pub(super) fn by_channels(&mut self, node: &PlanNode, rows: TensorId, channels: &Channels) -> TensorId {
         let map = channels.elements.iter().map(|&place| element(place)).collect();
         let op = Op::View { sources: vec![rows], map };
         self.emit(node, op, vec![channels.count, channels.positions(), 1], 1.0, (0, 0))

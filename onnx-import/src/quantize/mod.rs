@@ -19,6 +19,7 @@ mod emit_quantized;
 mod emit_quantized_normalize;
 mod emit_softmax;
 mod emit_trees;
+mod emit_wide;
 mod error;
 mod float32;
 mod function;
@@ -48,6 +49,7 @@ use circuits::reference::Trace;
 
 pub(crate) use emit_average::average_fits;
 pub(crate) use emit_quantized_normalize::normalization_fits;
+pub(crate) use emit_wide::wide_normalization_fits;
 pub use error::QuantizeError;
 pub use interface::{
     dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError, QuantizedInputs,

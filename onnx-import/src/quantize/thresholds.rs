@@ -138,8 +138,8 @@ const MAX_CORRECTIONS: i64 = 8;
 
 /// The line of the multiplier itself that rounds half up, if it differs at few accumulators of `[lo, hi]`.
 pub(super) fn nearest(rule: &Requantization, channel: usize, (lo, hi): (i64, i64), shift: u32) -> Option<Nearest> {
-    let factor = (f64::from(rule.multipliers[channel]) * f64::from(shift).exp2()).round() as i64;
-    let added = f64::from(rule.offset(channel)) * f64::from(shift).exp2();
+    let factor = (rule.multipliers[channel] * f64::from(shift).exp2()).round() as i64;
+    let added = rule.offset(channel) * f64::from(shift).exp2();
     let offset = (1i64 << (shift - 1)) + added.round() as i64;
     if factor <= 0 {
         return None;
@@ -175,7 +175,7 @@ impl BrokenLine {
     /// The line of the multiplier itself, broken as seldom as may be; checked on both sides of every threshold and of every
     /// break. `None` where it has many pieces.
     pub(super) fn of(rule: &Requantization, channel: usize, (lo, hi): (i64, i64), shift: u32) -> Option<Self> {
-        let factor = (f64::from(rule.multipliers[channel]) * f64::from(shift).exp2()).round() as i64;
+        let factor = (rule.multipliers[channel] * f64::from(shift).exp2()).round() as i64;
         if factor <= 0 || i32::try_from(factor).is_err() {
             return None;
         }
@@ -252,6 +252,7 @@ pub(super) fn solve_sum(sum: &QuantizedSum, bounds: [(i64, i64); 2], shift: u32)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::float::quantized::Rounding;
 
     fn next(state: &mut u64) -> u64 {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -291,7 +292,7 @@ mod tests {
                 hi: 127,
                 within: 0,
                 offsets: [].into(),
-                fixed_point: false,
+                rounding: Rounding::Float32,
             };
             let line = BrokenLine::of(&rule, 0, (-hi, hi), Limits::MAX_SHIFT).expect("it has few pieces");
             assert!(line.pieces.windows(2).all(|pair| pair[0].0 < pair[1].0));
@@ -313,12 +314,12 @@ mod tests {
             };
             let zero = (next(&mut state) % 256) as i32;
             let rule = Requantization {
-                multipliers: [multiplier].into(),
+                multipliers: [f64::from(multiplier)].into(),
                 lo: -zero,
                 hi: 255 - zero,
                 within: zero * (case % 2),
-                offsets: [((case % 3) * (case % 7)) as f32 * 1.37].into(),
-                fixed_point: case % 5 == 0,
+                offsets: [f64::from(((case % 3) * (case % 7)) as f32 * 1.37)].into(),
+                rounding: if case % 5 == 0 { Rounding::FixedPoint } else { Rounding::Float32 },
             };
             let (lo, hi) = (-(next(&mut state) as i64 % 60_000), next(&mut state) as i64 % 60_000);
             let lines = Lines::of(&rule, 0, (lo, hi));

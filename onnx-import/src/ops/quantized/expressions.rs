@@ -14,11 +14,11 @@
 
 use std::cell::Cell;
 
-use super::fusion::{activation, table, values_of, MAX_VISITS};
-use super::{products, Parameters, Result};
+use super::fusion::{activation, of_either_width, table, values_of, wide_values_of, Reading, MAX_VISITS};
+use super::{is_byte, products, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
-use crate::float::quantized::{IntegerRule, QuantizedTable, Requantization};
+use crate::float::quantized::{IntegerRule, QuantizedTable, Requantization, Rounding};
 use crate::lower::Call;
 
 /// Most operators of an expression, one behind another.
@@ -33,10 +33,10 @@ const MAX_ENTRY: f64 = (1u64 << 30) as f64;
 const MAX_PRODUCT: f64 = (1u64 << 58) as f64;
 /// Bits behind the point, even as shifts are.
 const BITS: std::ops::RangeInclusive<u32> = 12..=38;
-/// Largest part of a unit by which the rounding of a table may move a result.
+/// Largest part of a unit by which the rounding of a table may move a result of bytes.
 const MAX_ROUNDING: f64 = 1.0 / 256.0;
-/// Units of the result for each integer that is divided by zero: any of them is beyond the type.
-const BEYOND: f32 = 512.0;
+/// The same of 16 bits.
+const MAX_WIDE_ROUNDING: f64 = 1.0 / 16.0;
 
 /// Integers and what a unit of them stands for.
 #[derive(Clone, Copy)]
@@ -58,11 +58,22 @@ impl Exact {
 struct Reach<'a> {
     depth: usize,
     visits: &'a Cell<usize>,
+    /// Whether tensors of 16 bits have part.
+    wide: bool,
 }
 
 impl<'a> Reach<'a> {
-    fn new(visits: &'a Cell<usize>) -> Self {
-        Self { depth: MAX_DEPTH, visits }
+    fn new(visits: &'a Cell<usize>, wide: bool) -> Self {
+        Self { depth: MAX_DEPTH, visits, wide }
+    }
+
+    /// How quantized tensors are known.
+    fn read(self) -> Reading {
+        if self.wide {
+            of_either_width
+        } else {
+            activation
+        }
     }
 
     /// What is left behind one more operand; `None` where it is too much.
@@ -72,22 +83,28 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// The centered integers of an expression.
-pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Result<Option<ValueId>> {
+/// The centered integers of an expression; of bytes alone, or `wide` where tensors of 16 bits have part.
+pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters, wide: bool) -> Result<Option<ValueId>> {
     let visits = Cell::new(MAX_VISITS);
-    if let Some(result) = gated(call, value, to, Reach::new(&visits))? {
+    if let Some(result) = gated(call, value, to, Reach::new(&visits, wide))? {
         return Ok(Some(result));
     }
-    let Some(found) = exact(call, value, Reach::new(&visits))? else { return Ok(None) };
+    let Some(found) = exact(call, value, Reach::new(&visits, wide))? else { return Ok(None) };
     let multiplier = (found.unit.abs() / f64::from(to.scale)) as f32;
     if !multiplier.is_normal() {
         return Ok(None);
     }
+    if wide {
+        let multiplier = found.unit / f64::from(to.scale);
+        let rule = Requantization { rounding: Rounding::Near, ..products::rule([multiplier].into(), to, 0) };
+        let (result, shape) = (products::rounded(call, (found.integers, 1.0), rule)?, call.shape(value));
+        return call.builder.reshape(result, shape).map(Some);
+    }
     call.builder.note_float32();
     let shape = call.shape(value);
     // What float32 holds is rounded half to even.
-    let fixed_point = found.largest > MAX_FLOAT;
-    let rule = Requantization { fixed_point, ..products::rule([multiplier].into(), to, 0) };
+    let rounding = if found.largest > MAX_FLOAT { Rounding::FixedPoint } else { Rounding::Float32 };
+    let rule = Requantization { rounding, ..products::rule([multiplier.into()].into(), to, 0) };
     let result = products::rounded(call, (found.integers, found.unit.signum()), rule)?;
     call.builder.reshape(result, shape).map(Some)
 }
@@ -101,19 +118,25 @@ fn gated(call: &mut Call, value: ValueId, to: &Parameters, reach: Reach) -> Resu
         _ => return Ok(None),
     };
     for (factor, gate) in orders {
-        if call.builder.tensor(gate).is_some() || activation(call, factor).is_some() {
+        if call.builder.tensor(gate).is_some() || reach.read()(call, factor).is_some() {
             continue;
         }
-        let Some((source, mut values)) = values_of(call, gate)? else { continue };
+        let found = if reach.wide { wide_values_of(call, gate)? } else { values_of(call, gate)? };
+        let Some((source, mut values)) = found else { continue };
         if function == BinaryFunction::Div {
             values.iter_mut().for_each(|v| *v = 1.0 / *v);
         }
         let Some(factor) = exact(call, factor, reach)? else { continue };
         let Some(gate) = Gate::of(&values, &factor, to) else { continue };
-        call.builder.note_float32();
-        return gate
-            .product(call, (factor.integers, source.centered, source.range.0), &call.shape(value), to)
-            .map(Some);
+        let rounding = match reach.wide {
+            true => Rounding::Near,
+            false => Rounding::FixedPoint,
+        };
+        if !reach.wide {
+            call.builder.note_float32();
+        }
+        let operands = (factor.integers, source.centered, source.range.0);
+        return gate.product(call, operands, &call.shape(value), (to, rounding)).map(Some);
     }
     Ok(None)
 }
@@ -134,7 +157,8 @@ impl Gate {
         let fits = |bits: &u32| largest * f64::from(*bits).exp2() <= MAX_ENTRY;
         let bits = BITS.rev().step_by(2).find(fits)?;
         let rounding = factor.largest / f64::from(bits + 1).exp2();
-        if rounding > MAX_ROUNDING || factor.largest * MAX_ENTRY > MAX_PRODUCT {
+        let most = if is_byte(to.dtype) { MAX_ROUNDING } else { MAX_WIDE_ROUNDING };
+        if rounding > most || factor.largest * MAX_ENTRY > MAX_PRODUCT {
             return None;
         }
         let entry = |v: &f64| if v.is_finite() { (v * f64::from(bits).exp2()).round() as i32 } else { 0 };
@@ -152,27 +176,28 @@ impl Gate {
         call: &mut Call,
         (integers, source, first): (ValueId, ValueId, i32),
         shape: &[usize],
-        to: &Parameters,
+        (to, rounding): (&Parameters, Rounding),
     ) -> Result<ValueId> {
         let integers = call.builder.broadcast(integers, shape)?;
         let times = |call: &mut Call, entries: Vec<i32>, multiplier: f32| {
             let entries = table(call, source, first, entries)?;
             let operands = [integers, call.builder.broadcast(entries, shape)?];
-            let rule = products::rule([multiplier].into(), to, 0);
-            let requantization = Requantization { fixed_point: true, ..rule };
+            let rule = products::rule([multiplier.into()].into(), to, 0);
+            let requantization = Requantization { rounding, ..rule };
             call.builder.emit(FloatOp::QuantizedMul { operands, requantization }, shape.to_vec(), DType::Int32)
         };
         let finite = times(call, self.entries, (-f64::from(self.bits)).exp2() as f32)?;
         if self.infinite.is_empty() {
             return Ok(finite);
         }
-        let beyond = times(call, self.infinite, BEYOND)?;
+        // Whatever is divided by zero is beyond the type.
+        let beyond = times(call, self.infinite, (2 * (to.hi - to.lo + 1)) as f32)?;
         let rule = IntegerRule::Combination([1, 1]);
         let op = FloatOp::Integers { operands: vec![finite, beyond], rule };
         let input = call.builder.emit(op, shape.to_vec(), DType::Int32)?;
         // One of the two is zero, so the sum is within the type, which the table tells whoever bounds it.
         let (lo, hi) = (to.quantizer().lo, to.quantizer().hi);
-        let table = QuantizedTable { first: lo, values: (lo..=hi).collect() };
+        let table = QuantizedTable { first: lo, values: (lo..=hi).collect(), reals: [].into() };
         call.builder.emit(FloatOp::QuantizedMap { input, table }, shape.to_vec(), DType::Int32)
     }
 }
@@ -180,7 +205,7 @@ impl Gate {
 /// A value in exact integers.
 fn exact(call: &mut Call, value: ValueId, reach: Reach) -> Result<Option<Exact>> {
     let Some(left) = reach.further() else { return Ok(None) };
-    if let Some(source) = activation(call, value) {
+    if let Some(source) = left.read()(call, value) {
         let (lo, hi) = call.dtype(source.raw).integer_range().expect("integer types have a range");
         let zero = f64::from(source.zero_point.unwrap_or(0));
         let largest = (lo - zero).abs().max((hi - zero).abs());

@@ -4,12 +4,12 @@
 //! quantized tensor, however it is composed, is a table of its at most 256 integers. Products and sums of two have rules of
 //! their own.
 
-use super::{expressions, interpolation, products, scaled};
-use super::{is_byte, Parameters, Result};
+use super::{expressions, interpolation, products, scaled, wide};
+use super::{is_byte, small_range, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, Tensor, UnaryFunction, ValueId};
 use crate::float::quantized::{
-    IntegerRule, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization,
+    IntegerRule, QuantizedPairs, QuantizedSoftmax, QuantizedSum, QuantizedTable, Quantizer, Requantization, Rounding,
 };
 use crate::lower::{Call, Dequantized};
 
@@ -35,8 +35,13 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
 
 /// A dequantized tensor of bytes with one scale and one zero point.
 pub(super) fn activation(call: &Call, value: ValueId) -> Option<Dequantized> {
+    of_either_width(call, value).filter(|source| is_byte(call.dtype(source.raw)))
+}
+
+/// A dequantized tensor of bytes or of 16 bits, with one scale and one zero point.
+pub(super) fn of_either_width(call: &Call, value: ValueId) -> Option<Dequantized> {
     let source = call.builder.dequantized(value)?;
-    let one = source.scales.len() == 1 && source.zero_point.is_some() && is_byte(call.dtype(source.raw));
+    let one = source.scales.len() == 1 && source.zero_point.is_some() && small_range(call.dtype(source.raw)).is_ok();
     one.then(|| source.clone())
 }
 
@@ -44,6 +49,9 @@ pub(super) fn activation(call: &Call, value: ValueId) -> Option<Dequantized> {
 pub(super) fn operand(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
     behind(call, value, MAX_MOVES)
 }
+
+/// How a tensor is known as dequantized.
+pub(super) type Reading = fn(&Call, ValueId) -> Option<Dequantized>;
 
 fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequantized>> {
     if let Some(source) = activation(call, value) {
@@ -170,7 +178,15 @@ fn excess(call: &mut Call, (integers, largest): (ValueId, f64), bound: i32) -> R
 
 /// A quantized tensor that a value of its shape is a function of, and the function's values.
 pub(super) fn values_of(call: &mut Call, value: ValueId) -> Result<Option<(Source, Vec<f32>)>> {
-    let mut arguments = Arguments::new(1);
+    values(call, value, Arguments::new(1))
+}
+
+/// [`values_of`], of a tensor of bytes or of 16 bits.
+pub(super) fn wide_values_of(call: &mut Call, value: ValueId) -> Result<Option<(Source, Vec<f32>)>> {
+    values(call, value, Arguments { read: of_either_width, ..Arguments::new(1) })
+}
+
+fn values(call: &mut Call, value: ValueId, mut arguments: Arguments) -> Result<Option<(Source, Vec<f32>)>> {
     let Some(Image::Values(_, values)) = arguments.image(call, value)? else { return Ok(None) };
     let source = arguments.sources.pop().filter(|source| call.shape(source.centered) == call.shape(value));
     Ok(source.map(|source| (source, values)))
@@ -178,8 +194,8 @@ pub(super) fn values_of(call: &mut Call, value: ValueId) -> Result<Option<(Sourc
 
 /// The rule by which accumulators of [`fixed_point`] numbers become results.
 pub(super) fn fixed_point_rule(to: &Parameters, channels: usize) -> Requantization {
-    let multiplier = (-f64::from(FIXED_POINT_BITS)).exp2() as f32;
-    Requantization { fixed_point: true, ..products::rule(vec![multiplier; channels].into(), to, 0) }
+    let multiplier = (-f64::from(FIXED_POINT_BITS)).exp2();
+    Requantization { rounding: Rounding::FixedPoint, ..products::rule(vec![multiplier; channels].into(), to, 0) }
 }
 
 struct Search<'a> {
@@ -203,11 +219,23 @@ impl Search<'_> {
         if let Some(moved) = self.moved(call, &op, shape.clone())? {
             return Ok(Some(moved));
         }
-        if !is_byte(self.to.dtype) {
-            return Ok(None);
+        let found = match is_byte(self.to.dtype) {
+            true => self.bytes(call, value, op.clone(), &shape)?,
+            false => match op {
+                FloatOp::Unary { input, function } => self.clipped(call, input, function)?,
+                _ => None,
+            },
+        };
+        match found {
+            None => wide::integers(call, value, &op, self.to),
+            found => Ok(found),
         }
+    }
+
+    /// What quantized tensors of bytes are made of.
+    fn bytes(&mut self, call: &mut Call, value: ValueId, op: FloatOp, shape: &[usize]) -> Result<Option<ValueId>> {
         if let FloatOp::Binary { function, operands } = op {
-            if let Some(result) = self.pair(call, function, operands, &shape)? {
+            if let Some(result) = self.pair(call, function, operands, shape)? {
                 return Ok(Some(result));
             }
         }
@@ -217,11 +245,11 @@ impl Search<'_> {
         if let Some(product) = call.builder.product(value).cloned() {
             return products::matrices(call, &product, self.to);
         }
-        match self.kernel(call, value, op, &shape)? {
-            None if call.dtype(value) == DType::Float32 => match expressions::integers(call, value, self.to)? {
-                None => match self.function_by_channels(call, value, &shape)? {
+        match self.kernel(call, value, op, shape)? {
+            None if call.dtype(value) == DType::Float32 => match expressions::integers(call, value, self.to, false)? {
+                None => match self.function_by_channels(call, value, shape)? {
                     None => match self.function_of_two(call, value)? {
-                        None => self.linear(call, value, &shape),
+                        None => self.linear(call, value, shape),
                         found => Ok(found),
                     },
                     found => Ok(found),
@@ -325,7 +353,7 @@ impl Search<'_> {
             return Ok(None);
         }
         call.builder.note_float32();
-        let softmax = QuantizedSoftmax { scale: source.scales[0], units, lo, hi };
+        let softmax = QuantizedSoftmax { scale: source.scales[0], units, lo, hi, wide: false };
         let op = FloatOp::QuantizedSoftmax { input: source.centered, axis, softmax };
         call.builder.emit(op, shape, DType::Int32).map(Some)
     }
@@ -348,6 +376,7 @@ impl Search<'_> {
                 lo: to.lo,
                 hi: to.hi,
                 subtracts: function == BinaryFunction::Sub,
+                wide: false,
             }),
             BinaryFunction::Mul => {
                 let multipliers = products::multipliers(a.scales[0], &b.scales, to.scale, 1)?;
@@ -455,10 +484,13 @@ impl Search<'_> {
             hi: last,
             within: 0,
             offsets: [].into(),
-            fixed_point: false,
+            rounding: Rounding::Float32,
         };
         let keys = scaled::over_channels(call, source.centered, axis, (vec![1.0; count], places), rule)?;
-        let op = FloatOp::QuantizedMap { input: keys, table: QuantizedTable { first: 0, values: values.into() } };
+        let op = FloatOp::QuantizedMap {
+            input: keys,
+            table: QuantizedTable { first: 0, values: values.into(), reals: [].into() },
+        };
         call.builder.emit(op, shape.to_vec(), DType::Int32)
     }
 
@@ -517,7 +549,7 @@ pub(super) fn table(call: &mut Call, input: ValueId, first: i32, values: Vec<i32
     if values.iter().enumerate().all(|(i, &value)| value == first + i as i32) {
         return Ok(input);
     }
-    let (shape, table) = (call.shape(input), QuantizedTable { first, values: values.into() });
+    let (shape, table) = (call.shape(input), QuantizedTable { first, values: values.into(), reals: [].into() });
     call.builder.emit(FloatOp::QuantizedMap { input, table }, shape, DType::Int32)
 }
 
@@ -556,6 +588,8 @@ impl Image {
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) centered: ValueId,
+    /// The integers as the model has them.
+    pub(super) raw: ValueId,
     scale: f32,
     /// Its smallest and largest centered integer.
     pub(super) range: (i32, i32),
@@ -566,6 +600,8 @@ pub(super) struct Arguments {
     pub(super) sources: Vec<Source>,
     /// How many there may be.
     most: usize,
+    /// How one tensor alone is known.
+    read: Reading,
     visits: usize,
     /// The axis of the expression's shape and the position at which constants are read; `None` for constants of one number alone.
     channel: Option<Channel>,
@@ -598,7 +634,7 @@ impl Channel {
 
 impl Arguments {
     pub(super) fn new(most: usize) -> Self {
-        Self { sources: Vec::new(), most, visits: MAX_VISITS, channel: None }
+        Self { sources: Vec::new(), most, read: activation, visits: MAX_VISITS, channel: None }
     }
 
     /// The expression in float32, step by step; `None` where it is no function of so few quantized tensors alone.
@@ -612,7 +648,7 @@ impl Arguments {
         if !matches!(call.dtype(value), DType::Float32 | DType::Bool) {
             return Ok(None);
         }
-        let source = if self.most == 1 { activation(call, value) } else { operand(call, value)? };
+        let source = if self.most == 1 { (self.read)(call, value) } else { operand(call, value)? };
         if let Some(source) = source {
             return Ok(self.values(call, source));
         }
@@ -666,7 +702,12 @@ impl Arguments {
             None => {
                 let (range, zero) = (call.dtype(source.raw).integer_range()?, source.zero_point?);
                 let range = (range.0 as i32 - zero, range.1 as i32 - zero);
-                self.sources.push(Source { centered: source.centered, scale: source.scales[0], range });
+                self.sources.push(Source {
+                    centered: source.centered,
+                    raw: source.raw,
+                    scale: source.scales[0],
+                    range,
+                });
                 self.sources.len() - 1
             }
         };

@@ -9,7 +9,7 @@ use super::fusion::operand;
 use super::{is_byte, products, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{FloatOp, Tensor, ValueId};
-use crate::float::quantized::{QuantizedTable, Requantization};
+use crate::float::quantized::{QuantizedTable, Requantization, Rounding};
 use crate::lower::Call;
 
 /// Most binary places of a matrix.
@@ -143,8 +143,8 @@ fn along(
 /// Sums that stay as they are.
 fn as_is(_: f32, results: usize) -> Result<Requantization> {
     let (lo, hi) = (-MAX_BETWEEN as i32, MAX_BETWEEN as i32);
-    let multipliers: Arc<[f32]> = vec![1.0; results].into();
-    Ok(Requantization { multipliers, lo, hi, within: 0, offsets: [].into(), fixed_point: false })
+    let multipliers = vec![1.0; results].into();
+    Ok(Requantization { multipliers, lo, hi, within: 0, offsets: [].into(), rounding: Rounding::Float32 })
 }
 
 /// Integers of a type of 8 bits, interpolated along axes by matrices `[results, inner]`, each sum cut off towards zero; `None` where
@@ -170,7 +170,7 @@ pub(in crate::ops) fn cut_off(
     }
     let cut = |integer: i64| (integer as f64 * f64::from(lattice.scale)).trunc() as i32;
     let values = (-lattice.largest..=lattice.largest).map(cut).collect::<Arc<[i32]>>();
-    let table = QuantizedTable { first: -lattice.largest as i32, values };
+    let table = QuantizedTable { first: -lattice.largest as i32, values, reals: [].into() };
     let shape = call.shape(lattice.integers);
     let op = FloatOp::QuantizedMap { input: lattice.integers, table };
     let result = call.builder.emit(op, shape, DType::Int32)?;

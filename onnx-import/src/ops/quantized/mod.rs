@@ -12,6 +12,7 @@ mod products;
 mod qlinear;
 mod scaled;
 mod spelled_out;
+mod wide;
 
 pub(super) use interpolation::cut_off;
 
@@ -104,7 +105,9 @@ impl Parameters {
 
     /// The integers of a real tensor, as the model has them.
     fn quantize(&self, call: &mut Call, real: ValueId) -> Result<Vec<ValueId>> {
-        let centered = match fusion::integers(call, real, self)? {
+        let found = fusion::integers(call, real, self)?;
+        let in_reals = found.is_none() && !is_byte(self.dtype) && !is_input(call, real);
+        let centered = match found {
             Some(centered) => {
                 // The runtime rounds to the model's type in between.
                 let narrow = matches!(call.dtype(real), DType::Float16 | DType::Bfloat16);
@@ -122,14 +125,11 @@ impl Parameters {
             }
         };
         let integers = raw(call, centered, self.zero, self.dtype)?;
-        if !is_byte(self.dtype) && call.dtype(real).is_float() {
-            // The ends of the type may stand for a function that was left out of the model.
+        if in_reals {
+            // A table to 16 bits would be long. The ends of the type may stand for a function that was left out of the model.
             let Quantizer { scale, lo, hi } = self.quantizer();
             let [lo, hi] = [lo, hi].map(|end| f64::from(end as f32 * scale));
-            let clipped = match call.builder.op(real) {
-                FloatOp::Input(_) => real,
-                _ => call.builder.unary(UnaryFunction::Clip { lo, hi }, real)?,
-            };
+            let clipped = call.builder.unary(UnaryFunction::Clip { lo, hi }, real)?;
             call.builder.note_wide(integers, clipped, self.scale, self.zero);
         }
         Ok(vec![integers])

@@ -5,7 +5,7 @@ use super::{along, is_byte, Parameters, Result};
 use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{FloatOp, UnaryFunction, ValueId, Window};
-use crate::float::quantized::{QuantizedAverage, Quantizer, Requantization, SumOrder};
+use crate::float::quantized::{QuantizedAverage, Quantizer, Requantization, Rounding, SumOrder};
 use crate::lower::{Call, Dequantized, MatrixProduct};
 use crate::quantize::average_fits;
 use std::sync::Arc;
@@ -48,18 +48,18 @@ fn bias(call: &mut Call, value: Option<ValueId>, x: f32, w: &[f32], channels: us
 }
 
 /// `x·w / y` for each channel.
-pub(super) fn multipliers(x: f32, w: &[f32], y: f32, channels: usize) -> Result<Arc<[f32]>> {
+pub(super) fn multipliers(x: f32, w: &[f32], y: f32, channels: usize) -> Result<Arc<[f64]>> {
     let list: Vec<f32> = (0..channels).map(|c| x * w[if w.len() == 1 { 0 } else { c }] / y).collect();
     match list.iter().find(|m| !(m.is_normal() && **m > 0.0)) {
         Some(m) => Err(NodeError::unsupported(format!("a requantization by {m}"), "quantize the model again")),
-        None => Ok(list.into()),
+        None => Ok(list.into_iter().map(f64::from).collect()),
     }
 }
 
 /// A requantization to some parameters; `within` is added before the result is rounded.
-pub(super) fn rule(multipliers: Arc<[f32]>, to: &Parameters, within: i32) -> Requantization {
+pub(super) fn rule(multipliers: Arc<[f64]>, to: &Parameters, within: i32) -> Requantization {
     let Quantizer { lo, hi, .. } = to.quantizer();
-    Requantization { multipliers, lo, hi, within, offsets: [].into(), fixed_point: false }
+    Requantization { multipliers, lo, hi, within, offsets: [].into(), rounding: Rounding::Float32 }
 }
 
 /// The convolution itself, on centered operands of two spatial axes whose shapes fit.
@@ -109,10 +109,10 @@ fn constant_bias(call: &Call, value: Option<ValueId>, channels: usize) -> Option
 
 /// Channels of a product of quantized tensors, each scaled and shifted before it is quantized, in float32 in the runtime.
 struct Lines {
-    multipliers: Arc<[f32]>,
+    multipliers: Arc<[f64]>,
     signs: Vec<f64>,
     bias: ValueId,
-    offsets: Arc<[f32]>,
+    offsets: Arc<[f64]>,
 }
 
 impl Lines {
@@ -126,9 +126,9 @@ impl Lines {
     ) -> Result<Option<Self>> {
         let scale = |channel: usize| f64::from(x) * f64::from(w[if w.len() == 1 { 0 } else { channel }]);
         let all = || lines.iter().enumerate();
-        let multipliers: Arc<[f32]> =
-            all().map(|(c, (factor, _))| (factor.abs() * scale(c) / f64::from(to.scale)) as f32).collect();
-        if multipliers.iter().any(|m| !m.is_normal()) {
+        let multiplier = |(c, (factor, _)): (usize, &(f64, f64))| factor.abs() * scale(c) / f64::from(to.scale);
+        let multipliers: Arc<[f64]> = all().map(|line| f64::from(multiplier(line) as f32)).collect();
+        if multipliers.iter().any(|&m| !(m as f32).is_normal()) {
             return Ok(None);
         }
         let signs: Vec<f64> = lines.iter().map(|(factor, _)| factor.signum()).collect();
@@ -212,16 +212,16 @@ fn output_size(from: &[usize], window: &Window) -> [usize; 2] {
 fn real_bias(
     call: &mut Call,
     reals: &[f64],
-    multipliers: &[f32],
+    multipliers: &[f64],
     to: &Parameters,
-) -> Result<Option<(ValueId, Arc<[f32]>)>> {
+) -> Result<Option<(ValueId, Arc<[f64]>)>> {
     let channels = multipliers.len();
     let reals: Vec<f64> = reals.iter().map(|v| v / f64::from(to.scale)).collect();
-    let integers: Vec<f64> = reals.iter().zip(multipliers).map(|(v, &m)| (v / f64::from(m)).round()).collect();
+    let integers: Vec<f64> = reals.iter().zip(multipliers).map(|(v, &m)| (v / m).round()).collect();
     if integers.iter().any(|v| v.is_nan() || v.abs() > f64::from(i32::MAX)) {
         return Ok(None);
     }
-    let lack = |((v, &m), integer): ((&f64, &f32), &f64)| (v - f64::from(m) * integer) as f32;
+    let lack = |((v, &m), integer): ((&f64, &f64), &f64)| f64::from((v - m * integer) as f32);
     let offsets = reals.iter().zip(multipliers).zip(&integers).map(lack).collect();
     let bias = call.builder.constant(vec![channels], integers, DType::Int32)?;
     Ok(Some((bias, offsets)))

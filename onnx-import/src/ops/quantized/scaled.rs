@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use super::fusion::{operand, MAX_MOVES};
-use super::{products, spelled_out, Parameters, Result};
+use super::{products, spelled_out, wide, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::evaluate::{strides_for, Odometer};
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId, Window};
 use crate::float::quantized::{QuantizedNormalization, Requantization};
 use crate::lower::Call;
-use crate::quantize::normalization_fits;
+use crate::quantize::{normalization_fits, wide_normalization_fits};
 
 /// `factor·base + offset`, element by element; the base may have another shape.
 struct Scaled {
@@ -103,7 +103,7 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
     }
     let result = match call.builder.op(scaled.base).clone() {
         FloatOp::Normalize { input, axes, centered, epsilon } => {
-            normalization(call, (input, axes), (centered, epsilon), &scaled, to)?
+            normalization(call, (input, axes), (centered, epsilon), &scaled, to, false)?
         }
         FloatOp::Binary { function: BinaryFunction::Mul | BinaryFunction::Div, .. } => {
             match spelled_out::Normalization::of(call, scaled.base)? {
@@ -131,6 +131,51 @@ pub(super) fn integers(call: &mut Call, value: ValueId, to: &Parameters) -> Resu
     result.map(|result| call.builder.reshape(result, shape)).transpose()
 }
 
+/// The centered integers of a value that is scaled and shifted, where tensors of 16 bits have part.
+pub(super) fn wide_integers(call: &mut Call, value: ValueId, to: &Parameters) -> Result<Option<ValueId>> {
+    let count = call.builder.elements(value) as u64;
+    if call.builder.check_room(2 * count).is_err() {
+        return Ok(None);
+    }
+    let scaled = Scaled::of(call, value);
+    if !scaled.is_finite() {
+        return Ok(None);
+    }
+    let shape = call.shape(scaled.base);
+    let result = match call.builder.op(scaled.base).clone() {
+        FloatOp::Normalize { input, axes, centered, epsilon } => {
+            normalization(call, (input, axes), (centered, epsilon), &scaled, to, true)?
+        }
+        FloatOp::Conv { input, weights, bias, window, groups } => match channels(&shape, &scaled, 1) {
+            Some((1, places)) => {
+                let lines = scaled.lines(&places);
+                wide::convolution(call, [input, weights], (bias, &lines), (window, groups), (&shape, to))?
+            }
+            _ => None,
+        },
+        FloatOp::MatMul(a, b) => match channels(&shape, &scaled, shape.len() - 1) {
+            Some((axis, places)) if axis + 1 == shape.len() => {
+                wide::stacks(call, [a, b], &scaled.lines(&places), &shape, to)?
+            }
+            _ => None,
+        },
+        _ => match (wide::operand(call, scaled.base)?, channels(&shape, &scaled, 0)) {
+            (Some(source), Some((axis, places))) if wide::is_wide(call, &[&source], to) => {
+                match wide::rule(&vec![source.scales[0].into(); places.len()], &scaled.lines(&places), to) {
+                    Some(rule) => {
+                        let ones = (vec![1.0; places.len()], vec![0.0; places.len()]);
+                        Some(over_channels(call, source.centered, axis, ones, rule)?)
+                    }
+                    None => None,
+                }
+            }
+            _ => None,
+        },
+    };
+    let shape = call.shape(value);
+    result.map(|result| call.builder.reshape(result, shape)).transpose()
+}
+
 /// A normalization that is spelled out, over the root of `factor·(Σ c² + added)`.
 fn spelled_normalization(
     call: &mut Call,
@@ -148,7 +193,7 @@ fn spelled_normalization(
         offsets: scaled.offsets.clone(),
     };
     let epsilon = (found.added / size as f64).max(f64::MIN_POSITIVE);
-    normalization(call, (found.input, found.axes.clone()), (found.centered, epsilon), &scaled, to)
+    normalization(call, (found.input, found.axes.clone()), (found.centered, epsilon), &scaled, to, false)
 }
 
 fn normalization(
@@ -157,8 +202,10 @@ fn normalization(
     (centered, epsilon): (bool, f64),
     scaled: &Scaled,
     to: &Parameters,
+    wide: bool,
 ) -> Result<Option<ValueId>> {
-    let Some(source) = operand(call, input)? else { return Ok(None) };
+    let source = if wide { wide::operand(call, input)? } else { operand(call, input)? };
+    let Some(source) = source.filter(|source| !wide || wide::is_wide(call, &[source], to)) else { return Ok(None) };
     let (own, scale, quantizer) = (f64::from(source.scales[0]), f64::from(to.scale), to.quantizer());
     let units = |list: &[f64]| list.iter().map(|v| v / scale).collect::<Arc<[f64]>>();
     let normalization = QuantizedNormalization {
@@ -168,12 +215,17 @@ fn normalization(
         offsets: units(&scaled.offsets),
         lo: quantizer.lo,
         hi: quantizer.hi,
+        wide,
     };
     let shape = call.shape(input);
-    if !normalization_fits(axes.iter().map(|&axis| shape[axis]).product(), &normalization) {
+    let size = axes.iter().map(|&axis| shape[axis]).product();
+    let fits = if wide { wide_normalization_fits } else { normalization_fits };
+    if !fits(size, &normalization) {
         return Ok(None);
     }
-    call.builder.note_float32();
+    if !wide {
+        call.builder.note_float32();
+    }
     let op = FloatOp::QuantizedNormalize { input: source.centered, axes, normalization };
     call.builder.emit(op, shape, DType::Int32).map(Some)
 }
@@ -184,13 +236,14 @@ fn by_channels(call: &mut Call, scaled: &Scaled, to: &Parameters) -> Result<Opti
     let shape = call.shape(scaled.base);
     let Some((axis, places)) = channels(&shape, scaled, 0) else { return Ok(None) };
     let units = f64::from(source.scales[0]) / f64::from(to.scale);
-    let multipliers: Arc<[f32]> = places.iter().map(|&i| (scaled.factors[i].abs() * units) as f32).collect();
-    if multipliers.iter().any(|m| !m.is_normal()) {
+    let multiplier = |&i: &usize| f64::from((scaled.factors[i].abs() * units) as f32);
+    let multipliers: Arc<[f64]> = places.iter().map(multiplier).collect();
+    if multipliers.iter().any(|&m| !(m as f32).is_normal()) {
         return Ok(None);
     }
     call.builder.note_float32();
     let mut rule = products::rule(multipliers, to, 0);
-    rule.offsets = places.iter().map(|&i| (scaled.offsets[i] / f64::from(to.scale)) as f32).collect();
+    rule.offsets = places.iter().map(|&i| f64::from((scaled.offsets[i] / f64::from(to.scale)) as f32)).collect();
     let signs = places.iter().map(|&i| scaled.factors[i].signum()).collect();
     over_channels(call, source.centered, axis, (signs, vec![0.0; places.len()]), rule).map(Some)
 }
