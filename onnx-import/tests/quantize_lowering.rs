@@ -652,6 +652,43 @@ fn softmax_inside_a_model() {
     check(&b.finish(y));
 }
 
+/// Shares of long rows of nearly equal scores are as fine as activations: a reciprocal that is rounded down takes a part of all of them.
+#[test]
+fn shares_of_long_rows_gain_by_bits() {
+    for gated in [false, true] {
+        let (rows, size) = (2, 48);
+        let mut b = Builder::new();
+        let scores = b.input(&[rows, size], Element::Real);
+        let shares = match gated {
+            false => b.real(FloatOp::Softmax { input: scores, axis: 1 }, &[rows, size]),
+            true => {
+                let gate = b.input(&[rows, size], Element::Bool);
+                b.real(FloatOp::GatedSoftmax { input: scores, gate, axis: 1, shared: None }, &[rows, size])
+            }
+        };
+        // The sums of all shares, which are 1, and other mixtures.
+        let values = b.numbers.tensor(&[size, 3]);
+        let values = values.data.iter().enumerate().map(|(i, &value)| if i % 3 == 0 { 1.0 } else { value }).collect();
+        let values = b.constant(Tensor::new(vec![size, 3], values));
+        let mixed = b.real(FloatOp::MatMul(shares, values), &[rows, 3]);
+        let graph = b.finish(mixed);
+        let mut samples = samples(&graph);
+        if gated {
+            let mut numbers = Numbers(5);
+            let scores = numbers.tensor(&[SAMPLES, rows, size]);
+            let open = numbers.tensor(&[SAMPLES, rows, size]);
+            let open = open.data.iter().map(|&v| f64::from(u8::from(v > -0.9))).collect();
+            samples = Samples::from_batches(vec![scores, Tensor::new(vec![SAMPLES, rows, size], open)]);
+        }
+        for bits in [8, 12, 15] {
+            let compiled = compile_on(&graph, &samples, bits);
+            ranges(&compiled.program).expect("every product fits");
+            let error = error_of(&graph, &compiled, &samples);
+            assert!(error < 2.0 / f64::from(bits).exp2(), "{bits} bits, gated: {gated}: {error}");
+        }
+    }
+}
+
 #[test]
 fn softmax_of_some_elements() {
     for (axis, shape) in [(0, [3, 4]), (1, [3, 4]), (1, [4, 4])] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use circuits::graph::ViewElement;
+use circuits::graph::{Limits, ViewElement};
 
 use super::Lowering;
 use crate::float::graph::{BinaryFunction, FloatOp, UnaryFunction, ValueId};
@@ -13,8 +13,14 @@ use crate::quantize::plan::{element, MapRules, PlanId, PlanOp, Range};
 
 /// Bits of the exponentials where the quotient leaves the program as it is.
 const OUTPUT_EXPONENTIAL_BITS: u32 = 14;
-/// Bits that a quotient keeps beyond those of the exponentials, for the largest sum to divide well.
-const QUOTIENT_BITS: u32 = 16;
+/// Bits of the numerator beyond those of the exponentials where the quotient leaves the program as it is.
+const OUTPUT_QUOTIENT_BITS: u32 = 16;
+/// Bits of the exponentials beyond those of activations.
+const EXPONENTIAL_BITS: u32 = 4;
+/// Bits of the reciprocal of the largest sum beyond those of activations: as many as shares have, which are finer by as many bits.
+const RECIPROCAL_BITS: u32 = 2;
+/// Least bits of the numerator beyond those of the exponentials.
+const LEAST_QUOTIENT_BITS: u32 = 12;
 
 /// Different lengths of rows, at most, whose maxima are taken apart.
 const MAXIMA: usize = 8;
@@ -51,18 +57,26 @@ impl Lowering<'_> {
         kept: Option<&[bool]>,
     ) -> Result<PlanId, QuantizeError> {
         let shifted = self.shifted(value, input, axis, kept)?;
-        let (bits, _) = self.share_bits(value);
-        let exponentials = self.exponentials(value, &shifted, bits);
+        let exponentials = self.exponentials(value, &shifted, self.exponential_bits(value));
         Ok(self.shares(value, input, axis, &shifted, exponentials, 0))
     }
 
-    /// Bits of the exponentials and of the numerator that their sum divides.
-    fn share_bits(&self, value: ValueId) -> (u32, u32) {
-        if self.only_leaves(value) {
-            (OUTPUT_EXPONENTIAL_BITS, OUTPUT_EXPONENTIAL_BITS + QUOTIENT_BITS)
-        } else {
-            (self.bits + 4, QUOTIENT_BITS + self.bits)
+    /// Bits of the exponentials.
+    fn exponential_bits(&self, value: ValueId) -> u32 {
+        match self.only_leaves(value) {
+            true => OUTPUT_EXPONENTIAL_BITS,
+            false => self.bits + EXPONENTIAL_BITS,
         }
+    }
+
+    /// Bits of the numerator that a sum of so many exponentials divides. The reciprocal is rounded down, and all shares of a row with it by one
+    /// part: the largest sum, of equal elements, has to leave it as many bits as shares have.
+    fn numerator_bits(&self, value: ValueId, size: usize) -> u32 {
+        let quotient_bits = match self.only_leaves(value) {
+            true => OUTPUT_QUOTIENT_BITS,
+            false => (size.max(1).next_power_of_two().ilog2() + self.bits + RECIPROCAL_BITS).max(LEAST_QUOTIENT_BITS),
+        };
+        (self.exponential_bits(value) + quotient_bits).min(Limits::MAX_NUMERATOR.ilog2())
     }
 
     /// `e / (Σe + lift)`, in the order of the operand.
@@ -75,7 +89,7 @@ impl Lowering<'_> {
         exponentials: PlanId,
         lift: i64,
     ) -> PlanId {
-        let (_, numerator_bits) = self.share_bits(value);
+        let numerator_bits = self.numerator_bits(value, shifted.size);
         let sum = self.row_sums(value, shifted, exponentials, true);
         let reciprocal = PlanOp::Reciprocal { input: sum, numerator_bits, lift };
         let range = Range { lo: 1.0 / shifted.size as f64, hi: 1.0 };
@@ -142,7 +156,7 @@ impl Lowering<'_> {
         };
         let shown = vec![true; positions.len()];
         let shifted = self.below_maximum(value, largest, Shifted { difference, positions, shown, count, size });
-        let (bits, _) = self.share_bits(value);
+        let bits = self.exponential_bits(value);
         let least_share = (-f64::from(bits)).exp2();
         let is_open = Function::Binary(
             BinaryFunction::Less,
