@@ -190,7 +190,7 @@ fn each_weight_has_its_cells() {
 
 #[test]
 fn shared_weights_stand_once() {
-    let options = LayoutOptions { units: Some(2), ..LayoutOptions::default() };
+    let options = LayoutOptions { units: Some(2), weights: Some(2), ..LayoutOptions::default() };
     let steps = || {
         let mut b = ProgramBuilder::new(9);
         let clamp = b.table(Table::identity(-32, 31));

@@ -2,8 +2,8 @@
 //!
 //! A proof costs, per row: a sum over points for each column of field elements; much less for a column of small integers;
 //! transforms for each column that the quotient reads, where all weights together are one; and a sweep of the gates over the
-//! cosets. The unit costs below are those of the native engine, from measured kernels and proofs of 2^12 to 2^16 rows (see
-//! `benches/` and `docs/engine.md`). What is estimated is within a fifth of the proofs measured there.
+//! cosets. The unit costs below are those of the native engine, fitted to processes that proved 47 layouts of six networks on 2^9 to 2^13
+//! rows, with 1 to 12 units and up to 12 tables. Of others, of 2^9 to 2^22 rows, estimates are within an eighth (see `docs/engine.md`, 5).
 
 use halo2_proofs::plonk::ConstraintSystem;
 use rayon::prelude::*;
@@ -12,13 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::folding::Folding;
 use super::tables::{clamp_entries, TablePlan, TableSizes};
 use super::{Draft, Fold, LayoutError, LayoutOptions, RowUse, Subject, Widths};
-use crate::machine::{
-    Arrangement, ColumnCounts, ColumnSet, FixedColumn, MachineConfig, MachineParams, ParamsError, Placement, Strides,
-    RARE,
-};
+use crate::machine::{Arrangement, ColumnCounts, MachineConfig, MachineParams, ParamsError, Placement, Strides};
 
 /// Proofs of up to this many bytes are as good as shorter ones where time is minimised.
-const PROOF_BYTES_LIMIT: f64 = 7_900.0;
+const PROOF_BYTES_LIMIT: f64 = 8_600.0;
 
 /// What a layout minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,8 +43,18 @@ pub struct Estimate {
     pub proof_bytes: u64,
 }
 
-/// CPU seconds per committed column of field elements: per row, and whatever the number of rows.
-const ELEMENT_COLUMN_SECONDS: [f64; 2] = [1.3e-6, 3.2e-3];
+/// CPU seconds of a process that proves, whatever the machine.
+const PROCESS_SECONDS: f64 = 1.7e-2;
+/// CPU seconds per row and committed column of field elements.
+const ELEMENT_CELL_SECONDS: f64 = 1.05e-6;
+/// CPU seconds per unit and per product of the permutation, whatever the number of rows.
+const ARGUMENT_COLUMN_SECONDS: f64 = 4.5e-3;
+/// CPU seconds per row and table: its multiplicities, fractions and entries. Of many entries few are looked up, and the others are
+/// zeros.
+const TABLE_CELL_SECONDS: f64 = 8.0e-7;
+/// CPU seconds per committed column of field elements of a folded machine, whose tables share theirs with all else: per row, and
+/// whatever the number of rows.
+const FOLDED_COLUMN_SECONDS: [f64; 2] = [1.3e-6, 3.2e-3];
 /// CPU seconds per row and column of small integers: its sum over points, and its transforms.
 const INTEGER_CELL_SECONDS: f64 = 3.0e-7;
 /// CPU seconds per row and column that is transformed and not committed to: fixed and permutation columns.
@@ -58,6 +65,10 @@ const WEIGHT_SECONDS: f64 = 2.0e-9;
 const GATES_SECONDS: [f64; 2] = [3.0e-7, 5.0e-7];
 /// CPU seconds of the gates of a folded machine per row, beyond that: they read many cells of each column.
 const FOLDED_GATES_SECONDS: f64 = 5.5e-6;
+/// By which part a row costs more for each doubling of the rows beyond `2^LARGE_K`: transforms grow, and columns outgrow the caches.
+const DOUBLING_PART: f64 = 0.03;
+/// See [`DOUBLING_PART`].
+const LARGE_K: u32 = 16;
 /// CPU seconds of the setup per row: for each fixed column, and for each permutation column.
 const SETUP_CELL_SECONDS: [f64; 2] = [9.0e-8, 5.0e-7];
 /// CPU seconds of the setup whatever the machine.
@@ -82,6 +93,8 @@ struct ProofCounts {
     key_commitments: usize,
     /// Evaluations.
     evaluations: usize,
+    /// Products of the permutation.
+    products: usize,
 }
 
 impl ProofCounts {
@@ -97,6 +110,7 @@ impl ProofCounts {
             proof_commitments: cs.num_advice_columns() + products + (MachineConfig::DEGREE - 1) + 3,
             key_commitments: cs.num_fixed_columns() + permuted,
             evaluations,
+            products,
         }
     }
 
@@ -135,6 +149,7 @@ pub fn estimate(params: &MachineParams) -> Estimate {
     let ColumnCounts { fixed, first_phase: integers, permuted: permutation, .. } = placement.counts();
     let proof = ProofCounts::new(params);
     let elements = proof.proof_commitments - integers;
+    let products = proof.products;
     // The public weights of a folded machine share columns with all else; private ones are first-phase columns like others.
     let (weights, folded_gates) = match params.arrangement {
         Arrangement::Parallel if params.weight_lanes.has_public() => (params.weights as usize, 0.0),
@@ -142,20 +157,33 @@ pub fn estimate(params: &MachineParams) -> Estimate {
         Arrangement::Folded(_) => (0, FOLDED_GATES_SECONDS),
     };
     let fixed = fixed - weights;
-    let [element_row, element_base] = ELEMENT_COLUMN_SECONDS;
+    let units = f64::from(params.units);
+    let tables = params.tables as usize;
+    let whole = |elements: usize, integers: usize, fixed: usize, element_row: f64| {
+        elements as f64 * element_row
+            + integers as f64 * INTEGER_CELL_SECONDS
+            + (fixed + permutation) as f64 * TRANSFORMED_CELL_SECONDS
+    };
+    let (columns_row, base, growth) = match params.arrangement {
+        Arrangement::Parallel => {
+            // A table has a column of each kind, and three fixed ones.
+            let row = whole(elements - tables, integers - tables, fixed - 3 * tables, ELEMENT_CELL_SECONDS);
+            let base = PROCESS_SECONDS + (units + products as f64) * ARGUMENT_COLUMN_SECONDS;
+            let growth = 1.0 + DOUBLING_PART * f64::from(params.k.saturating_sub(LARGE_K));
+            (row + tables as f64 * TABLE_CELL_SECONDS, base, growth)
+        }
+        Arrangement::Folded(_) => {
+            let [row, base] = FOLDED_COLUMN_SECONDS;
+            (whole(elements, integers, fixed, row), elements as f64 * base, 1.0)
+        }
+    };
     let [gates_unit, gates_base] = GATES_SECONDS;
-    let per_row = elements as f64 * element_row
-        + integers as f64 * INTEGER_CELL_SECONDS
-        + (fixed + permutation) as f64 * TRANSFORMED_CELL_SECONDS
-        + weights as f64 * WEIGHT_SECONDS
-        + f64::from(params.units) * gates_unit
-        + gates_base
-        + folded_gates;
+    let per_row = columns_row + weights as f64 * WEIGHT_SECONDS + units * gates_unit + gates_base + folded_gates;
     let [fixed_setup, permutation_setup] = SETUP_CELL_SECONDS;
     let setup_row = (fixed + weights) as f64 * fixed_setup + permutation as f64 * permutation_setup;
     let columns = proof.proof_commitments + fixed + weights + permutation;
     Estimate {
-        prove_cpu_seconds: rows * per_row + elements as f64 * element_base,
+        prove_cpu_seconds: rows * per_row * growth + base,
         prove_bytes: (columns as f64 * rows * BYTES[0] + BYTES[1]) as u64,
         setup_cpu_seconds: rows * setup_row + SETUP_SECONDS,
         proof_bytes: proof.proof_bytes() as u64,
@@ -333,8 +361,8 @@ fn promising(
                 RowUse { units: surveyed(rows.units, units), ..rows }
             };
             let plans = plans(subject, &rows, draft.widest(), options, units, sizes)?;
-            let least =
-                plans.iter().map(|widths| options.objective.cost(&bound(&draft, widths), 0, gas)).reduce(f64::min);
+            let cost = |widths| options.objective.cost(&draft.params(widths), 0, gas);
+            let least = plans.iter().map(cost).reduce(f64::min);
             of_size.extend(least.map(|cost| (cost, units, sizes)));
         }
         predicted.splice(0..0, of_size);
@@ -364,9 +392,8 @@ fn hopeless(
     let mut costs: Vec<_> = predicted.iter().map(|&(cost, ..)| cost).collect();
     costs.sort_by(f64::total_cmp);
     let Some(&dearest) = costs.get(PROMISING - 1) else { return Ok(usize::MAX) };
-    let mut optional = ColumnSet::default();
-    let rare: Vec<_> = RARE.iter().filter_map(|column| column.optional_bit()).collect();
-    (0..FixedColumn::OPTIONAL).filter(|bit| !rare.contains(bit)).for_each(|bit| optional.insert(bit));
+    // Blocks of one row take no steps: of all numbers of weights per row, the fewest columns.
+    let optional = draft.optional(draft.widest().clamp(1, MachineParams::MAX_WEIGHTS as usize) as u32);
     let weight_lanes = draft.builder.weights.lanes();
     for rows in LIMITS.map(|limit| draft.builder.rows.len() / 8 * limit) {
         let mut least = f64::INFINITY;
@@ -475,27 +502,8 @@ fn choices(
     };
     widths.extend(folds.into_iter().flat_map(|rows| Folding { draft, options, units, sizes, rows }.plans()));
     let words = draft.builder.instances.len();
-    let cost = |widths: Widths| {
-        // Where the columns decide, those that there are; else the upper bound by which parallel machines are compared.
-        let params = match gas {
-            true => draft.params(&widths),
-            false => bound(draft, &widths),
-        };
-        (options.objective.cost(&params, words, gas_model), widths)
-    };
+    let cost = |widths: Widths| (options.objective.cost(&draft.params(&widths), words, gas_model), widths);
     Ok(widths.into_par_iter().map(cost).collect())
-}
-
-/// The member by which parallel machines are compared: with all optional columns, the upper bound, but for those that few
-/// programs have and this one lacks.
-fn bound(draft: &Draft<'_>, widths: &Widths) -> MachineParams {
-    let mut optional = ColumnSet::default();
-    let weight_lanes = draft.builder.weights.lanes();
-    let there = weight_lanes.has_private().then(|| draft.builder.weights.switched_on(widths.weights as usize));
-    let is_there = |column| there.iter().chain([&draft.switched_on]).any(|columns| columns.contains(column));
-    let absent: Vec<_> = RARE.iter().filter(|column| !is_there(column)).map(|column| column.optional_bit()).collect();
-    (0..FixedColumn::OPTIONAL).filter(|&bit| !absent.contains(&Some(bit))).for_each(|bit| optional.insert(bit));
-    MachineParams { optional, weight_lanes, port_columns: draft.subject.port_columns(widths.k), ..widths.params() }
 }
 
 /// The fewest weights and tables per row for each `k` in reach, with the rows that they give and the most weights of use.
@@ -608,7 +616,7 @@ mod tests {
                     let of_units =
                         |weights, tables| RowUse { units: surveyed(rows, units), ..draft.rows(weights, tables) };
                     let plans = plans(&subject, &of_units, draft.widest(), &options, units, ANY_SIZES).expect("plans");
-                    let cost = |widths| options.objective.cost(&bound(&draft, widths), 0, least_gas);
+                    let cost = |widths| options.objective.cost(&draft.params(widths), 0, least_gas);
                     plans.iter().map(cost).fold(f64::INFINITY, f64::min)
                 };
                 UNITS.map(cost)

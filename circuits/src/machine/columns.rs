@@ -179,10 +179,6 @@ const OPTIONAL: [FixedColumn; 40] = [
     FixedColumn::WeightSingleStep,
 ];
 
-/// Optional columns that few members have.
-pub(crate) const RARE: [FixedColumn; 4] =
-    [FixedColumn::PlaneRho, FixedColumn::WeightPrivate, FixedColumn::WeightSingle, FixedColumn::WeightSingleStep];
-
 impl FixedColumn {
     /// Number of optional columns.
     pub const OPTIONAL: u32 = OPTIONAL.len() as u32;

@@ -26,7 +26,6 @@ mod second;
 
 pub use assignment::{to_field, Assignment, Cell, Challenges, SecondPhase, Skeleton};
 pub use circuit::MachineCircuit;
-pub(crate) use columns::RARE;
 pub use columns::{AdviceColumn, FixedColumn, Region};
 pub use config::MachineConfig;
 pub use integers::Integers;

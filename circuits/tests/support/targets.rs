@@ -241,18 +241,20 @@ pub fn gathered() -> ProgramBuilder {
     b
 }
 
-/// A dense layer, a lookup and a convolution, all of which leave their tables: the overflow is a cell.
+/// A dense layer, a lookup and a convolution, all of which leave their tables: the overflow is a cell. They leave them so far that tables of all
+/// arguments would take more rows.
 pub fn saturating() -> ProgramBuilder {
     let mut b = ProgramBuilder::new(8);
-    let table = doubled(&mut b, -2, 1);
-    let requantize = Some(Requantize { shift: 1, table });
+    let mut requantize = || Some(Requantize { shift: 1, table: doubled(&mut b, -2, 1) });
+    let (first, second) = (requantize(), requantize());
     let x = input(&mut b, &[3, 1, 1], [-4, 3], Visibility::Private);
-    let hidden = conv(&mut b, x, ConvGeometry::POINTWISE, &[1, -2, 3, 2, 1, -1, -3, 2, 2], &[3, 1, 1], requantize);
+    let weights = [70, -140, 210, 140, 70, -70, -210, 140, 140];
+    let hidden = conv(&mut b, x, ConvGeometry::POINTWISE, &weights, &[3, 1, 1], first);
     let clamp = doubled(&mut b, -1, 1);
     let clamped = b.node(Op::Lookup { input: x, table: clamp }, &[3, 1, 1]);
     let wide = b.reshape(hidden, &[1, 1, 3]);
     let row = ConvGeometry { kernel: [1, 2], ..ConvGeometry::POINTWISE };
-    let y = conv(&mut b, wide, row, &[3, -2], &[1, 1, 2], requantize);
+    let y = conv(&mut b, wide, row, &[300, -200], &[1, 1, 2], second);
     b.output(y, Visibility::Public);
     b.output(clamped, Visibility::Public);
     b

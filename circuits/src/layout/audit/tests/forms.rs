@@ -165,12 +165,15 @@ fn other_functions() {
         let layout = arranged(&program, fold);
         assert_eq!(audit(&program, &layout).map(|_| ()), Ok(()));
         let skeleton = layout.skeleton();
-        let tags = skeleton.fixed[&FixedColumn::TableTag(0)].iter().enumerate();
-        let first: std::collections::BTreeMap<i64, usize> =
-            tags.filter(|&(_, tag)| tag >= FIRST_FUNCTION).map(|(row, tag)| (tag, row)).collect();
+        let entries = (0..layout.params().tables).flat_map(|table| {
+            let tags = skeleton.fixed[&FixedColumn::TableTag(table)].iter().enumerate();
+            tags.map(move |(row, tag)| (tag, (table, row)))
+        });
+        let first: std::collections::BTreeMap<i64, (u32, usize)> =
+            entries.filter(|&(tag, _)| tag >= FIRST_FUNCTION).collect();
         assert_eq!(first.len(), 3 + 1 + 4, "ranges of inputs, a table, and two functions of each operator");
-        for (&tag, &row) in &first {
-            for (column, change) in [(FixedColumn::TableImage(0), 1), (FixedColumn::TableKey(0), 1000)] {
+        for (&tag, &(table, row)) in &first {
+            for (column, change) in [(FixedColumn::TableImage(table), 1), (FixedColumn::TableKey(table), 1000)] {
                 let found = found(&program, &layout, |skeleton| {
                     let cells = skeleton.fixed.get_mut(&column).expect("every member has it");
                     cells.set(row, cells.get(row) + change);
