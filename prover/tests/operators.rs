@@ -20,8 +20,8 @@ use check::{refuses_changes, Case as Laid, Shape};
 use circuits::graph::Program;
 use circuits::layout::LayoutOptions;
 use circuits::reference;
-use onnx::cases::{ml_cases, selected_cases, Case};
-use onnx::programs::{program_of, CompiledCase};
+use onnx::cases::{ml_cases, quantized_cases, selected_cases, Case};
+use onnx::programs::{compile_model, program_of, CompiledCase, WIDTHS};
 use prover::srs::Srs;
 use prover::{prove, Plan, ProveOptions};
 use support::ProgramBuilder;
@@ -136,6 +136,20 @@ fn operators_of_float_arithmetic_are_proved() {
     ] {
         let plan = Plan::new(builder.program.clone(), LayoutOptions::default()).expect("it has a layout");
         is_proved(&builder.program, &inputs, &plan, &srs);
+    }
+}
+
+/// Layers, sums, products and functions between tensors of 16 bits, and between these and bytes.
+#[test]
+fn quantized_models_of_16_bits_are_proved() {
+    let srs = Srs::development(MOST_ROWS).expect("a possible size");
+    let cases = quantized_cases();
+    for name in ["wide_network_u16_0", "wide_mixed_s16_0"] {
+        let case = &cases[name];
+        let compiled = compile_model(case, &case.models[0], WIDTHS[0]).expect("it has a program");
+        let plan = Plan::new(compiled.program.clone(), LayoutOptions::default()).expect("it has a layout");
+        satisfies_the_gates(name, &compiled);
+        is_proved(&compiled.program, &compiled.inputs, &plan, &srs);
     }
 }
 
