@@ -86,7 +86,7 @@ pub(super) struct Builder<'a> {
     pub(super) identities: Vec<IdentityCheck>,
     /// Where the groups of gathered rows are looked up.
     pub(super) gathers: Vec<LaidGather>,
-    /// Where the differences of wide maxima begin, for each element one after the other.
+    /// Where the differences of wide maxima begin, for each element one after the other, and the operands of indices of maxima.
     pub(super) maxima: BTreeMap<TensorId, Vec<Place>>,
     /// Where the results of clamps without tables are shown to be in range.
     pub(super) clamps: BTreeMap<TensorId, LaidClamp>,
@@ -556,7 +556,8 @@ impl<'a> Builder<'a> {
         self.exact_copies(tensor, &indices);
         let zeros = vec![None; length as usize];
         let windows = (0..chains.slots()).map(|slot| windows.get(slot).unwrap_or(&zeros).clone()).collect();
-        let places = (0..chains.slots()).map(|slot| chains.place(slot)).collect();
+        let places: Vec<_> = (0..chains.slots()).map(|slot| chains.place(slot)).collect();
+        self.maxima.insert(tensor, places[..indices.len()].to_vec());
         self.fills.push(Fill::ArgMaximum { windows, places });
         Ok(())
     }

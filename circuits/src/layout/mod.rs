@@ -226,7 +226,7 @@ pub struct Layout {
     identities: Arc<[audit::LaidIdentity]>,
     /// Where the groups of gathered rows are looked up.
     gathers: Arc<[audit::LaidGather]>,
-    /// Where the differences of wide maxima begin, for each element one after the other.
+    /// Where the differences of wide maxima begin, for each element one after the other, and the operands of indices of maxima.
     maxima: Arc<BTreeMap<TensorId, Vec<rows::Place>>>,
     /// Where the results of clamps without tables are shown to be in range.
     clamps: Arc<BTreeMap<TensorId, clamp::LaidClamp>>,

@@ -1,9 +1,12 @@
 //! Operators whose elements take rows of forms and range chains: what must stand in every row of an element.
 //!
-//! Inputs, quotients and roots, maxima, roundings to significant bits (M-ROUND), steps (M-STEPS), and maxima of values far apart (M-MAX-WIDE). What
+//! Inputs, quotients and roots, maxima and their indices, roundings to significant bits (M-ROUND), steps (M-STEPS), maxima of values far apart
+//! (M-MAX-WIDE), and what [`super::pointwise`] has: affine combinations, products, sums and lookups. What
 //! their rows must be follows from the program and the ranges of its values: forms, limbs, functions that are looked up, and copies among
 //! the rows and from operands. It is spelled out here as docs/arithmetization.md has it, and compared cell by cell; that it leaves one
 //! result is argued in docs/soundness.md, section 5.
+
+use std::collections::HashSet;
 
 use ff::Field;
 use halo2_proofs::halo2curves::bn256::Fr;
@@ -12,8 +15,9 @@ use super::super::builder::{range_rows, RANGE_LIMB};
 use super::super::rows::{Place, RowForm};
 use super::super::steps::largest_distances;
 use super::super::tables::{OwnFunction, MAX_LIMB};
-use super::super::Layout;
 use super::functions::{Function, Functions};
+use super::identities::Identities;
+use super::pointwise::Finish;
 use super::words::Run;
 use super::AuditError;
 use crate::analysis::{self, Interval, NodeRange};
@@ -26,7 +30,7 @@ const MOST_BITS: u32 = 64;
 
 /// A cell that is copied: of a row of the element, counted from its first one, or of the operand with a number.
 #[derive(Clone, Copy)]
-enum Source {
+pub(super) enum Source {
     Value(u32),
     Pre(u32),
     Operand(usize),
@@ -35,20 +39,20 @@ use Source::{Operand, Pre, Value};
 
 /// The rows of an element.
 #[derive(Default)]
-struct Rows {
+pub(super) struct Rows {
     forms: Vec<RowForm>,
     /// Rows of a running maximum.
     maxima: u32,
     /// Bits of the widest number of a range chain.
     widest: u32,
     /// What is looked up in a row.
-    functions: Vec<(u32, OwnFunction)>,
+    functions: Vec<(u32, Function)>,
     /// What is copied to a `value` or `pre` of these rows.
-    copies: Vec<(Source, Source)>,
+    pub(super) copies: Vec<(Source, Source)>,
 }
 
 /// A form that is zero.
-const ZERO: RowForm = RowForm {
+pub(super) const ZERO: RowForm = RowForm {
     value: 0,
     pre: 0,
     low: 0,
@@ -64,16 +68,25 @@ const ZERO: RowForm = RowForm {
 };
 
 impl Rows {
-    fn of(forms: &[RowForm], copies: &[(Source, Source)]) -> Self {
+    pub(super) fn of(forms: &[RowForm], copies: &[(Source, Source)]) -> Self {
         Self { forms: forms.to_vec(), copies: copies.to_vec(), ..Self::default() }
+    }
+
+    /// The same with what is looked up in rows.
+    pub(super) fn looking_up(self, functions: Vec<(u32, Function)>) -> Self {
+        Self { functions, ..self }
     }
 
     fn len(&self) -> u32 {
         self.forms.len() as u32
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.forms.is_empty()
+    }
+
     /// Appends a range chain for numbers of so many bits, and tells its first row.
-    fn chain(&mut self, bits: u32) -> u32 {
+    pub(super) fn chain(&mut self, bits: u32) -> u32 {
         let (first, rows) = (self.len(), range_rows(bits));
         self.widest = self.widest.max(bits);
         let limbs = i64::from(RANGE_LIMB);
@@ -166,7 +179,8 @@ impl Rows {
             (Value(7), Value(9)),
         ];
         let mut rows = Self::of(&forms, &copies);
-        rows.functions = vec![(0, OwnFunction::Power), (1, OwnFunction::Binade { bits: kept })];
+        let own = [OwnFunction::Power, OwnFunction::Binade { bits: kept }];
+        rows.functions = (0..).zip(own.map(Function::Own)).collect();
         rows.chain(kept);
         for sign in [-1, 1] {
             let head = rows.len();
@@ -192,7 +206,7 @@ impl Rows {
             RowForm::default(),
         ];
         let mut rows = Self::of(&forms, &[(Pre(0), Value(2)), (Pre(0), Value(3)), (Pre(0), Pre(4))]);
-        let [factor, strict] = [OwnFunction::Factor(tensor), OwnFunction::Strict(tensor)];
+        let [factor, strict] = [OwnFunction::Factor(tensor), OwnFunction::Strict(tensor)].map(Function::Own);
         rows.functions = vec![(0, factor), (1, factor), (4, strict), (5, strict)];
         // A step that is reached leaves something, and one that isn't lacks something.
         for ((side, sign), largest) in [(0, -1), (1, 1)].into_iter().zip(largest_distances([a, b], shift, steps)) {
@@ -222,7 +236,7 @@ impl Rows {
 }
 
 /// Bits of a number that is not negative.
-fn bits(number: i128) -> u32 {
+pub(super) fn bits(number: i128) -> u32 {
     i128::BITS - number.leading_zeros()
 }
 
@@ -301,33 +315,71 @@ pub(super) fn audit(run: &Run<'_>) -> Result<(), AuditError> {
     let tensors = (0..program.nodes.len() as u32).map(TensorId);
     let asked = |tensor: TensorId| Asked::of(program, tensor, &ranges).map(|asked| (tensor, asked));
     let asked: Vec<_> = tensors.clone().filter_map(asked).filter(|(tensor, _)| !forms.is_looked_up(*tensor)).collect();
-    forms.copies = copies_within(identities.layout, &asked);
-    let refuse = |tensor| move |what| AuditError::Rows { node: program.node(tensor).name.clone(), what };
+    let refuse = |tensor: TensorId| move |what| AuditError::Rows { node: program.node(tensor).name.clone(), what };
+    let finished = tensors.clone().filter(|&tensor| forms.has_accumulators(tensor));
+    let finish = |tensor: TensorId| {
+        let finish = forms.finish(tensor, &ranges[tensor.0 as usize]);
+        let finish = finish.ok_or("its table ends where its function does not").map_err(refuse(tensor));
+        finish.map(|finish| (tensor, finish))
+    };
+    let finished = finished.map(finish).collect::<Result<Vec<_>, _>>()?;
+    forms.copies = copies_within(identities, &asked, &finished);
     for (tensor, asked) in &asked {
         forms.elements(*tensor, asked).map_err(refuse(*tensor))?;
     }
+    for &(tensor, finish) in &finished {
+        forms.accumulators(tensor, finish).map_err(refuse(tensor))?;
+    }
     for tensor in tensors.filter(|&tensor| asked.binary_search_by_key(&tensor, |(known, _)| *known).is_err()) {
-        if let Op::Max { input } = program.node(tensor).op {
-            forms.wide_maximum(tensor, input, ranges[input.0 as usize].value).map_err(refuse(tensor))?;
+        let value = |input: TensorId| ranges[input.0 as usize].value;
+        match program.node(tensor).op {
+            Op::Max { input } => forms.wide_maximum(tensor, input, value(input)),
+            Op::ArgMax { input } => forms.arg_maximum(tensor, input, bits(value(input).width()).max(1)),
+            _ => Ok(()),
         }
+        .map_err(refuse(tensor))?;
     }
     forms.functions.audit(program, identities.skeleton)
 }
 
 /// The copies to cells of units in rows of operators, these first, in order.
-fn copies_within(layout: &Layout, asked: &[(TensorId, Asked)]) -> Vec<(Cell, Cell)> {
-    let skeleton = layout.skeleton();
+fn copies_within(
+    identities: &Identities<'_>,
+    asked: &[(TensorId, Asked)],
+    finished: &[(TensorId, Finish)],
+) -> Vec<(Cell, Cell)> {
+    let (layout, skeleton) = (identities.layout, identities.skeleton);
     let mut within = vec![false; skeleton.regions.rows(Region::Units)];
     let mut mark = |first: u32, rows: u32| {
         let end = within.len().min((first + rows) as usize);
         within[..end].iter_mut().skip(first as usize).for_each(|row| *row = true);
     };
+    let homes = |tensor: TensorId| layout.homes[tensor.0 as usize].iter();
     for (tensor, asked) in asked {
-        let homes = layout.homes[tensor.0 as usize].iter();
-        homes.for_each(|home| mark(home.row.saturating_sub(asked.home), asked.rows.len()));
+        homes(*tensor).for_each(|home| mark(home.row.saturating_sub(asked.home), asked.rows.len()));
     }
-    for (tensor, heads) in layout.maxima.iter() {
-        layout.homes[tensor.0 as usize].iter().chain(heads).for_each(|place| mark(place.row, 1));
+    let mut accumulators = HashSet::new();
+    for &(tensor, finish) in finished {
+        let rows = finish.most_rows();
+        homes(tensor).for_each(|home| mark(home.row, rows));
+        if matches!(finish, Finish::Wide { .. }) {
+            accumulators.extend(homes(tensor).map(|home| home.below(1).value()));
+        }
+    }
+    for (&tensor, heads) in layout.maxima.iter() {
+        // Below its head a difference has limbs alone, and an index of a maximum its operands.
+        let rows = match identities.program.node(tensor).op {
+            Op::ArgMax { input } => 1 + identities.program.node(input).shape.last().map_or(0, |&window| window as u32),
+            _ => 1,
+        };
+        homes(tensor).for_each(|home| mark(home.row, 1));
+        heads.iter().for_each(|head| mark(head.row, rows));
+    }
+    // Exact accumulators that are finished elsewhere, with their operands.
+    for (from, _) in skeleton.copies.iter().filter(|(_, to)| accumulators.contains(to)) {
+        if let Cell::Advice(AdviceColumn::Value(_), row) = from {
+            mark(*row, 2);
+        }
     }
     let is_within = |to: Cell| match to {
         Cell::Advice(AdviceColumn::Value(_) | AdviceColumn::Pre(_), row) => within[row as usize],
@@ -340,12 +392,12 @@ fn copies_within(layout: &Layout, asked: &[(TensorId, Asked)]) -> Vec<(Cell, Cel
 }
 
 const CHAINS: &str = "a range chain of its rows is too long";
-const FORM: &str = "a row does not have its form, limbs and lookups";
-const COPY: &str = "a cell of its rows is no copy of what it stands for";
+pub(super) const FORM: &str = "a row does not have its form, limbs and lookups";
+pub(super) const COPY: &str = "a cell of its rows is no copy of what it stands for";
 
 /// The audit of forms.
-struct Forms<'a> {
-    run: &'a Run<'a>,
+pub(super) struct Forms<'a> {
+    pub(super) run: &'a Run<'a>,
     /// To and from, in order.
     copies: Vec<(Cell, Cell)>,
     functions: Functions,
@@ -370,7 +422,10 @@ impl Forms<'_> {
         let homes = &self.run.identities.layout.homes[tensor.0 as usize];
         for (element, home) in homes.iter().enumerate() {
             let row = home.row.checked_sub(asked.home).ok_or(FORM)?;
-            let operand = |which| asked.operand(element, which);
+            let operand = |which| {
+                let (tensor, index) = asked.operand(element, which);
+                self.run.identities.home(tensor, index)
+            };
             self.rows(Place { row, lane: home.lane }, &asked.rows, &operand)?;
         }
         Ok(())
@@ -390,14 +445,14 @@ impl Forms<'_> {
         let zero = RowForm { pre: 1, ..ZERO };
         for ((element, &home), heads) in homes.iter().enumerate().zip(laid.chunks(window)) {
             for (which, &head) in heads.iter().enumerate() {
-                self.rows(head, &rows, &|_| (input, element * window + which))?;
+                self.rows(head, &rows, &|_| identities.home(input, element * window + which))?;
             }
-            self.rows(home, &Rows::of(&[zero], &[]), &|_| (input, 0))?;
+            self.rows(home, &Rows::of(&[zero], &[]), &|_| home.pre())?;
             let results = heads[1..].iter().chain([&home]);
             if !results.into_iter().all(|copy| self.is_copy(heads[0].value(), copy.value())) {
                 return Err(COPY);
             }
-            let expected = heads.iter().map(|head| self.run.difference(head.below(1))).product::<Option<Fr>>();
+            let expected = heads.iter().map(|head| self.run.unknown(head.below(1).pre())).product::<Option<Fr>>();
             let product = self.sources(home.pre()).map(|source| self.run.cell(source));
             if !product.eq([expected.filter(|product| *product != Fr::ZERO)]) {
                 return Err("its form is not the product of its differences");
@@ -407,11 +462,11 @@ impl Forms<'_> {
     }
 
     /// Checks the rows of one element.
-    fn rows(
+    pub(super) fn rows(
         &mut self,
         head: Place,
         rows: &Rows,
-        operand: &dyn Fn(usize) -> (TensorId, usize),
+        operand: &dyn Fn(usize) -> Cell,
     ) -> Result<(), &'static str> {
         let identities = self.run.identities;
         if rows.widest > MOST_BITS {
@@ -425,23 +480,19 @@ impl Forms<'_> {
                 None => columns.value_switch(lane, row) == 0,
                 Some(&(_, function)) => {
                     let tag = columns.value_tag(lane, row);
-                    columns.value_switch(lane, row) == 1
-                        && self.functions.is(identities.program, Function::Own(function), tag)
+                    columns.value_switch(lane, row) == 1 && self.functions.is(identities.program, function, tag)
                 }
             };
-            let running = columns.shared(FixedColumn::Maximum, row) == i64::from(step < rows.maxima);
-            let own = running && columns.shared(FixedColumn::ArgMaximum, row) == 0;
-            if !(looked_up && own && columns.form(row) == *form && columns.limb_switch(lane, row) == 1) {
+            let gate = (step < rows.maxima).then_some(FixedColumn::Maximum);
+            let own = self.is_row(head.below(step), *form, gate);
+            if !(looked_up && own && columns.limb_switch(lane, row) == 1) {
                 return Err(FORM);
             }
         }
         let cell = |source: &Source| match *source {
             Value(step) => head.below(step).value(),
             Pre(step) => head.below(step).pre(),
-            Operand(which) => {
-                let (tensor, index) = operand(which);
-                identities.home(tensor, index)
-            }
+            Operand(which) => operand(which),
         };
         match rows.copies.iter().all(|(from, to)| self.is_copy(cell(from), cell(to))) {
             true => Ok(()),
@@ -449,12 +500,19 @@ impl Forms<'_> {
         }
     }
 
-    fn is_copy(&self, from: Cell, to: Cell) -> bool {
+    /// Whether a row has a form, and no gate of maxima but this.
+    pub(super) fn is_row(&self, Place { row, .. }: Place, form: RowForm, gate: Option<FixedColumn>) -> bool {
+        let columns = self.run.identities.columns;
+        let is_as_asked = |column| columns.shared(column, row) == i64::from(gate == Some(column));
+        columns.form(row) == form && is_as_asked(FixedColumn::Maximum) && is_as_asked(FixedColumn::ArgMaximum)
+    }
+
+    pub(super) fn is_copy(&self, from: Cell, to: Cell) -> bool {
         self.copies.binary_search(&(to, from)).is_ok()
     }
 
     /// What is copied to a cell.
-    fn sources(&self, to: Cell) -> impl Iterator<Item = Cell> + '_ {
+    pub(super) fn sources(&self, to: Cell) -> impl Iterator<Item = Cell> + '_ {
         let first = self.copies.partition_point(|&(known, _)| known < to);
         self.copies[first..].iter().take_while(move |(known, _)| *known == to).map(|&(_, from)| from)
     }

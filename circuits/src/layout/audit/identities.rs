@@ -99,6 +99,8 @@ pub(super) struct Identities<'a> {
     right_sides: HashMap<u32, u32>,
     /// What private weights stand as.
     weights: WeightResidues,
+    /// The identities whose accumulators are requantized elsewhere, by their tensors.
+    accumulators: HashMap<TensorId, usize>,
 }
 
 /// The random residues of private weights, limb by limb.
@@ -162,7 +164,23 @@ impl<'a> Identities<'a> {
         let randomness = Randomness::default();
         let values = values(layout, columns, &randomness);
         let weights = WeightResidues::new(layout);
-        Self { program, layout, skeleton, columns, clamps, origins, randomness, values, operands, right_sides, weights }
+        let apart = |&(_, identity): &(usize, &LaidIdentity)| identity.accumulators.is_some();
+        let accumulators = layout.identities.iter().enumerate().filter(apart);
+        let accumulators = accumulators.map(|(index, identity)| (identity.tensor, index)).collect();
+        Self {
+            program,
+            layout,
+            skeleton,
+            columns,
+            clamps,
+            origins,
+            randomness,
+            values,
+            operands,
+            right_sides,
+            weights,
+            accumulators,
+        }
     }
 
     /// Compares the two sides of all identities.
@@ -462,6 +480,11 @@ impl<'a> Identities<'a> {
             true => 0,
             false => self.randomness.residue(origin.tensor.0, origin.index),
         }
+    }
+
+    /// Where the exact accumulators of an identity are that are requantized elsewhere.
+    pub(super) fn accumulators(&self, tensor: TensorId) -> Option<&[Place]> {
+        self.accumulators.get(&tensor).map(|&laid| self.layout.identities[laid].accumulators.as_deref())?
     }
 
     /// The cell that an element is copied from; for the constant 0 that of the scalar unit.

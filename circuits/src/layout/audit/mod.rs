@@ -25,8 +25,8 @@
 //!    images and no keys besides.
 //! 10. **Clamps without a table** ([`AuditError::Clamp`]): the rows of each have the forms that show its results to be in range, its
 //!     elements are tied to them, and chains and gap are wide enough for the ends and arguments that the program has.
-//! 11. **Rows of operators** ([`AuditError::Rows`]): quotients, roots, maxima, roundings and steps have the rows of forms and range chains
-//!     that show their results, each of their cells.
+//! 11. **Rows of operators** ([`AuditError::Rows`]): all operators that are no identities, and inputs of wide ranges, have the rows of forms and
+//!     range chains that show their results, cell by cell; so have requantizations apart from their accumulators.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
 
@@ -38,6 +38,7 @@ mod functions;
 mod gathers;
 mod identities;
 mod lanes;
+mod pointwise;
 mod residue;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::super::rows::Place;
 use super::identities::Identities;
 use super::AuditError;
 use crate::digest::{PortDigest, Salt};
-use crate::graph::{Port, TensorId, Visibility};
+use crate::graph::{Op, Port, TensorId, Visibility};
 use crate::interface::{port_rows, InterfacePort};
 use crate::machine::{to_field, AdviceColumn, Cell, FixedColumn, Skeleton};
 
@@ -23,8 +23,8 @@ const SCALAR_COLUMNS: [FixedColumn; 4] =
     [FixedColumn::ScalarPrevious, FixedColumn::ScalarProduct, FixedColumn::ScalarOperand, FixedColumn::ScalarConstant];
 /// The kind of random residues that salts are made of.
 const SALT_KIND: u32 = u32::MAX - 1;
-/// The kind of random residues that stand for differences of maxima.
-const DIFFERENCE_KIND: u32 = u32::MAX - 3;
+/// The kind of random residues that stand for differences of maxima, and for bits of their indices.
+const UNKNOWN_CELL_KIND: u32 = u32::MAX - 3;
 
 /// Checks that cells which are no small integers are where they are read as such, and are no small integers too.
 ///
@@ -110,8 +110,8 @@ pub(super) struct Run<'a> {
     pub(super) identities: &'a Identities<'a>,
     /// One for each hashed port.
     salts: Vec<Salt>,
-    /// The number of each difference whose `pre` is multiplied with others.
-    differences: HashMap<Place, u32>,
+    /// A number for each cell that is no element and that the scalar unit reads all the same.
+    unknowns: HashMap<Cell, u32>,
     /// The results of the rows, as far as they follow from elements and salts.
     results: Vec<Option<Fr>>,
 }
@@ -123,9 +123,7 @@ impl<'a> Run<'a> {
             Salt::from_bytes([half(0), half(1)].concat().try_into().expect("two halves"))
         };
         let salts = (0..identities.layout.salts.len() as u32).map(draw).collect();
-        let heads = identities.layout.maxima.values().flatten();
-        let differences = heads.map(|head| head.below(1)).zip(0..).collect();
-        let mut run = Self { identities, salts, differences, results: Vec::new() };
+        let mut run = Self { identities, salts, unknowns: unknowns(identities), results: Vec::new() };
         for row in 0..identities.layout.statistics().rows.scalars {
             let result = run.result(row);
             run.results.push(result);
@@ -198,19 +196,19 @@ impl<'a> Run<'a> {
     pub(super) fn cell(&self, cell: Cell) -> Option<Fr> {
         match cell {
             Cell::Advice(AdviceColumn::ScalarC, row) => *self.results.get(row as usize)?,
-            Cell::Advice(AdviceColumn::Value(lane), row) => Some(Fr::from(self.identities.known_value(row, lane)?)),
-            Cell::Advice(AdviceColumn::Pre(lane), row) => {
-                let place = Place { row, lane };
-                self.limb(place).or_else(|| self.difference(place))
-            }
+            Cell::Advice(AdviceColumn::Value(lane), row) => match self.identities.known_value(row, lane) {
+                Some(value) => Some(Fr::from(value)),
+                None => self.unknown(cell),
+            },
+            Cell::Advice(AdviceColumn::Pre(lane), row) => self.limb(Place { row, lane }).or_else(|| self.unknown(cell)),
             _ => None,
         }
     }
 
-    /// What stands for a difference of a wide maximum.
-    pub(super) fn difference(&self, place: Place) -> Option<Fr> {
-        let index = *self.differences.get(&place)?;
-        Some(Fr::from(self.identities.randomness.residue(DIFFERENCE_KIND, index)))
+    /// What stands for a cell that is no element: a difference of a wide maximum, or a bit of the index of one.
+    pub(super) fn unknown(&self, cell: Cell) -> Option<Fr> {
+        let index = *self.unknowns.get(&cell)?;
+        Some(Fr::from(self.identities.randomness.residue(UNKNOWN_CELL_KIND, index)))
     }
 
     fn limb(&self, place: Place) -> Option<Fr> {
@@ -218,4 +216,19 @@ impl<'a> Run<'a> {
         let mut limbs = salts.flat_map(|(salt, places)| places.iter().zip(salt.limbs()));
         limbs.find(|(known, _)| **known == place).map(|(_, limb)| to_field(limb))
     }
+}
+
+/// The cells of maxima and their indices that the scalar unit reads, which are no elements.
+fn unknowns(identities: &Identities<'_>) -> HashMap<Cell, u32> {
+    let mut cells = Vec::new();
+    for (&tensor, heads) in identities.layout.maxima.iter() {
+        match identities.program.node(tensor).op {
+            Op::ArgMax { input } => {
+                let window = identities.program.node(input).shape.last().map_or(0, |&window| window as u32);
+                cells.extend(heads.iter().flat_map(|head| (1..=window).map(|step| head.below(step).value())));
+            }
+            _ => cells.extend(heads.iter().map(|head| head.below(1).pre())),
+        }
+    }
+    cells.into_iter().zip(0..).collect()
 }
