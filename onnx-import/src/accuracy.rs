@@ -153,7 +153,7 @@ pub struct Difference {
     pub largest: f64,
     /// Root of the mean square of the differences.
     pub rms: f64,
-    /// Width of the range of the float outputs.
+    /// Width of the range of the float outputs; their magnitude, where they do not vary, as a number of one sample doesn't.
     pub width: f64,
     /// Share of elements that differ by a half or more: for labels and indices, those that are wrong.
     pub wrong: f64,
@@ -192,7 +192,10 @@ impl Differences {
         Difference {
             largest: self.largest,
             rms: (self.squares / count).sqrt(),
-            width: (self.hi - self.lo).max(0.0),
+            width: match self.hi == self.lo {
+                true => self.hi.abs(),
+                false => (self.hi - self.lo).max(0.0),
+            },
             wrong: self.wrong as f64 / count,
         }
     }
@@ -674,6 +677,14 @@ mod tests {
         let scored = fidelity(0.05, &labels);
         assert!(scored.scores.is_some() && !scored.is_good(), "{scored:?}");
         assert_eq!(scored.explained, far.explained);
+    }
+
+    #[test]
+    fn a_number_of_one_sample_is_held_against_its_magnitude() {
+        let one = |value: f64| vec![vec![Tensor::new(vec![1, 1], vec![value])]];
+        assert!(fidelity(&one(-14.0), &one(-14.1), &[false], &[]).is_good());
+        assert!(!fidelity(&one(-14.0), &one(-13.0), &[false], &[]).is_good());
+        assert!(fidelity(&one(0.0), &one(0.0), &[false], &[]).is_good());
     }
 
     #[test]

@@ -1709,3 +1709,17 @@ fn one_sample_shows_how_far_points_may_be_that_it_is_near() {
         assert!(error < 0.03, "{error} from {sample:?}");
     }
 }
+
+/// Of few features that happen to have one sign in the sample, others may have the other one; what they are compared with says nothing here.
+#[test]
+fn few_features_of_one_sample_do_not_show_their_signs() {
+    let mut b = Builder::new();
+    let x = b.input(&[1, 3], Element::Real);
+    let weights = b.constant(Tensor::new(vec![3, 2], vec![0.8, -0.7, 0.3, 0.9, -0.8, 0.2]));
+    let scores = b.real(FloatOp::MatMul(x, weights), &[1, 2]);
+    let graph = b.finish(scores);
+    let others = Samples::from_batches(vec![Numbers(7).tensor(&[SAMPLES, 1, 3])]);
+    let one = Samples::from_batches(vec![Tensor::new(vec![1, 1, 3], vec![-0.5, -0.45, -0.6])]);
+    let error = error_of(&graph, &compile_on(&graph, &one, 10), &others);
+    assert!(error < 0.03, "{error}");
+}

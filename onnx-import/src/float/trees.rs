@@ -104,6 +104,22 @@ pub struct Trees {
 }
 
 impl Trees {
+    /// The number of the tree that each leaf belongs to.
+    pub fn tree_of_leaves(&self) -> Vec<usize> {
+        let mut of_branches = vec![0; self.branches.len()];
+        let mut of_leaves = vec![0; self.leaves];
+        self.roots.iter().enumerate().for_each(|(tree, &root)| of_branches[root as usize] = tree);
+        for (index, branch) in self.branches.iter().enumerate() {
+            for child in branch.children {
+                match child {
+                    Child::Branch(next) => of_branches[next as usize] = of_branches[index],
+                    Child::Leaf(leaf) => of_leaves[leaf as usize] = of_branches[index],
+                }
+            }
+        }
+        of_leaves
+    }
+
     /// The leaf that each tree reaches from these features.
     ///
     /// # Panics

@@ -15,6 +15,7 @@
 //! the scores are lost; sums with numbers such as −10⁴ would leave the shares that the scores have.
 
 mod gate;
+mod largest;
 
 use std::collections::HashMap;
 
@@ -30,10 +31,16 @@ pub(crate) const NEGLIGIBLE: f64 = -9e3;
 /// Most nodes that are looked at for the masks of one softmax.
 const MAX_LOOKED_AT: usize = 1024;
 
-/// Puts [`FloatOp::MaskedSoftmax`] and [`FloatOp::GatedSoftmax`] in the place of a softmax of masked elements.
+/// Puts [`FloatOp::MaskedSoftmax`] and [`FloatOp::GatedSoftmax`] in the place of a softmax of masked elements, and small numbers in the place
+/// of those that are masked where the [largest] is looked for.
 pub(super) fn fold(graph: FloatGraph) -> FloatGraph {
     let mut stripped = Stripped::new();
-    rebuild(graph, |output, _, node| match node.op {
+    let questioned = largest::questioned(&graph);
+    rebuild(graph, |output, index, node| match node.op {
+        FloatOp::Reduce { .. } | FloatOp::ArgExtremum { .. } | FloatOp::TopIndices { .. } => {
+            let masked = (!questioned.contains(&index)).then(|| largest::fold(output, &node)).flatten();
+            masked.unwrap_or_else(|| output.push(node))
+        }
         FloatOp::Softmax { input, axis } => {
             let masked = Masked::of(output, input, None);
             masked.softmax(output, node, axis, false, &mut stripped)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::QuantizeError;
 use super::plan::Range;
 use super::ranges::{Observer, Presumed, Ranges};
-use super::{siblings, InputStep, QuantizeOptions};
+use super::{forests, siblings, InputStep, QuantizeOptions};
 use crate::float::evaluate::evaluate_with;
 use crate::float::graph::{
     BinaryFunction, Element, FloatGraph, FloatOp, FloatPort, ReduceKind, Tensor, UnaryFunction, ValueId,
@@ -47,12 +47,23 @@ impl Calibration {
     /// The range of each node of the graph by a rule, for activations of so many bits; `[0, 0]` where nothing finite was seen.
     pub(super) fn ranges(&self, graph: &FloatGraph, rule: Ranges, bits: u32) -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::with_capacity(graph.nodes.len());
+        let forests = self.presumes.then(|| forests::ranges(graph));
         for (node, observer) in graph.nodes.iter().zip(&self.observers) {
             let range = match node.op {
                 FloatOp::Input(_) | FloatOp::Constant(_) => observer.extremes(),
-                // One sample shows neither the rows that others pick nor how far a function goes that has bounds.
-                FloatOp::Gather { input, .. } if self.presumes && graph.constant(input).is_some() => ranges[input.0],
+                // One sample shows neither the elements that others pick nor how far a function goes that has bounds.
+                FloatOp::Gather { input, .. } if self.presumes => ranges[input.0],
                 FloatOp::Unary { function, .. } if self.presumes && saturates(function) => image(&node.op),
+                FloatOp::Unary { input, function: UnaryFunction::Exp }
+                    if self.presumes && ranges[input.0].hi <= 0.0 =>
+                {
+                    Range { lo: 0.0, hi: 1.0 }
+                }
+                // Nor which leaves they reach.
+                _ if forests.as_ref().is_some_and(|forests| forests[ranges.len()].is_some()) => {
+                    let forests = forests.as_ref().expect("there is a single sample");
+                    forests[ranges.len()].expect("it has a range")
+                }
                 // Nor does it show how many elements others count.
                 FloatOp::Reduce { input, kind: ReduceKind::Sum, .. }
                     if self.presumes && graph.node(input).element == Element::Bool =>
@@ -86,14 +97,21 @@ impl Calibration {
     }
 }
 
-/// Which values are sums of products with weights, which may have any sign whatever one sample shows; but for those that something reads
-/// which is not defined for both signs.
+/// So many elements of one sign show that others have it: if both were as likely, fewer than one sample in a hundred would.
+const SIGN_SHOWN: usize = 8;
+
+/// Which values are sums of products with weights, which may have any sign whatever one sample shows, or so [few](SIGN_SHOWN) inputs or differences
+/// that it does not show their signs; but for those that are [of one sign](of_one_sign).
 fn of_any_sign(graph: &FloatGraph) -> Vec<bool> {
     let mut signed = vec![false; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         let constant = |value: ValueId| graph.constant(value).is_some();
         signed[index] = match node.op {
             FloatOp::MatMul(_, weights) | FloatOp::Conv { weights, .. } => constant(weights),
+            FloatOp::Input(_) | FloatOp::Binary { function: BinaryFunction::Sub, .. } => node.elements() < SIGN_SHOWN,
+            FloatOp::Unary { function: UnaryFunction::Affine { offset, .. }, .. } => {
+                offset != 0.0 && node.elements() < SIGN_SHOWN
+            }
             FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } => signed[input.0],
             FloatOp::Binary { function: BinaryFunction::Add, operands: [a, b] } => {
                 (signed[a.0] || signed[b.0]) && [a, b].iter().all(|&value| signed[value.0] || constant(value))
@@ -101,16 +119,27 @@ fn of_any_sign(graph: &FloatGraph) -> Vec<bool> {
             _ => false,
         };
     }
+    for (signed, of_one_sign) in signed.iter_mut().zip(of_one_sign(graph)) {
+        *signed &= !of_one_sign;
+    }
+    signed
+}
+
+/// Which values are read, as they are or moved, by what is not defined for zero and for both signs.
+fn of_one_sign(graph: &FloatGraph) -> Vec<bool> {
+    let mut found = vec![false; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate().rev() {
         match node.op {
-            FloatOp::Binary { function: BinaryFunction::Div, operands: [_, divisor] } => signed[divisor.0] = false,
-            FloatOp::Binary { function: BinaryFunction::Pow, operands: [base, _] } => signed[base.0] = false,
-            FloatOp::Unary { input, function } if is_of_one_sign(function) => signed[input.0] = false,
-            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } => signed[input.0] &= signed[index],
+            FloatOp::Binary { function: BinaryFunction::Div, operands: [_, divisor] } => found[divisor.0] = true,
+            FloatOp::Binary { function: BinaryFunction::Pow, operands: [base, _] } => found[base.0] = true,
+            FloatOp::Unary { input, function } if is_of_one_sign(function) => found[input.0] = true,
+            FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, .. } => {
+                found[input.0] |= found[index];
+            }
             _ => {}
         }
     }
-    signed
+    found
 }
 
 /// Whether an operator computes with the integers of a quantized model.
@@ -287,6 +316,22 @@ pub(super) fn calibrate(
     }
     // The ranges of quantized models are their own, whatever samples show.
     let presumes = room && inputs.len() == 1 && !graph.nodes.iter().any(|node| is_quantized(&node.op));
+    let one_sign = of_one_sign(graph);
+    let statistics: Vec<InputStatistics> = (0..graph.inputs.len())
+        .map(|j| {
+            let FloatPort { nullable, value, .. } = graph.inputs[j];
+            let samples = inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>();
+            let same = if one_sign[value.0] { Presumed::SameSign } else { Presumed::FromZero };
+            let counts = graph.node(value).element == Element::Real;
+            InputStatistics { nullable, ..InputStatistics::of(&samples, presumes.then_some(same), counts) }
+        })
+        .collect();
+    // Reals that are integers without a bound: those of other samples may be larger, and what is computed from them.
+    let is_count = |(port, own): (&FloatPort, &InputStatistics)| {
+        let integral = own.range.lo.fract() == 0.0 && own.range.hi.fract() == 0.0;
+        graph.node(port.value).element == Element::Real && integral && own.reach != own.range
+    };
+    let counts = presumes && graph.inputs.iter().zip(&statistics).any(is_count);
     if presumes {
         for group in siblings::groups(graph) {
             let union = group.iter().fold(Observer::default(), |union, value| union.or(&observers[value.0]));
@@ -299,17 +344,11 @@ pub(super) fn calibrate(
             let union = every.or(observer);
             observer.share(&union);
         }
-        for (observer, signed) in observers.iter_mut().zip(of_any_sign(graph)) {
-            observer.presume(if signed { Presumed::AnySign } else { Presumed::SameSign });
+        for ((observer, signed), one_sign) in observers.iter_mut().zip(of_any_sign(graph)).zip(&one_sign) {
+            let same = if *one_sign { Presumed::SameSign } else { Presumed::FromZero };
+            observer.presume(if signed { Presumed::AnySign } else { same }, counts);
         }
     }
-    let statistics = (0..graph.inputs.len())
-        .map(|j| {
-            let nullable = graph.inputs[j].nullable;
-            let samples = inputs.iter().map(|tensors| &tensors[j]).collect::<Vec<_>>();
-            InputStatistics { nullable, ..InputStatistics::of(&samples, presumes) }
-        })
-        .collect();
     Ok(Calibration { observers, features, inputs: statistics, samples: inputs, outputs, labels, random, presumes })
 }
 
@@ -395,6 +434,9 @@ fn check_indices(graph: &FloatGraph, samples: &[Vec<Tensor>]) -> Result<(), Quan
     Ok(())
 }
 
+/// Where integers end that are taken to be bytes.
+const BYTES: std::ops::RangeInclusive<f64> = 128.0..=255.0;
+
 /// Below this, positive integers are taken to start at one.
 const SMALL_INTEGERS: f64 = 256.0;
 
@@ -413,20 +455,27 @@ impl InputStatistics {
         Range { lo: lo.min(seen.lo), hi: hi.max(seen.hi) }
     }
 
-    fn of(samples: &[&Tensor], presumes: bool) -> Self {
+    /// What samples show; of one, what is `presumed` of others, also of integers if they may be `counts`.
+    fn of(samples: &[&Tensor], presumed: Option<Presumed>, counts: bool) -> Self {
         let mut observer = Observer::default();
         samples.iter().for_each(|tensor| observer.observe(&tensor.data, Ranges::Extremes));
-        if presumes {
-            observer.presume(Presumed::SameSign);
-        }
         let range = observer.extremes();
         let largest = range.magnitude();
         let attained = samples.iter().flat_map(|tensor| tensor.data.iter()).filter(|v| v.abs() == largest).count();
+        let bounded = attained >= 3;
+        let bytes = range.lo >= 0.0 && BYTES.contains(&range.hi);
+        let integral = range.lo.fract() == 0.0 && range.hi.fract() == 0.0;
+        let few = samples.iter().map(|tensor| tensor.data.len()).sum::<usize>() < SIGN_SHOWN;
+        if let Some(presumed) = presumed {
+            let any = few && !integral && presumed == Presumed::FromZero;
+            let presumed = if any { Presumed::AnySign } else { presumed };
+            observer.presume(presumed, counts && !bounded && !bytes);
+        }
         Self {
             range,
             reach: observer.reach(),
             grid: grid(samples),
-            bounded: attained >= 3,
+            bounded,
             spread_bits: spread_bits(samples),
             given: None,
             nullable: false,

@@ -22,6 +22,7 @@ mod emit_trees;
 mod emit_wide;
 mod error;
 mod float32;
+mod forests;
 mod function;
 mod fuse;
 mod interface;

@@ -99,8 +99,10 @@ pub(super) struct Observer {
 /// What is presumed of the samples that were not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presumed {
-    /// Their values have the sign of those that were seen, if these have but one.
+    /// Their values have the sign of those that were seen, if these have but one, and keep off zero.
     SameSign,
+    /// As before, and they may come down to zero.
+    FromZero,
     /// They may have any sign.
     AnySign,
 }
@@ -178,10 +180,12 @@ impl Observer {
         }
     }
 
-    /// Has ranges reach as if the extremes of samples deviated, of which there is only one.
-    pub(super) fn presume(&mut self, presumed: Presumed) {
-        // Integers, as labels, counts and pixels are, are what they are.
-        if self.lo <= self.hi && !(self.lo.fract() == 0.0 && self.hi.fract() == 0.0) {
+    /// Has ranges reach as if the extremes of samples deviated, of which there is only one. Integers, as labels and pixels are, are what
+    /// they are, but for those that `count`; flags are so in any case.
+    pub(super) fn presume(&mut self, presumed: Presumed, count: bool) {
+        let integral = self.lo.fract() == 0.0 && self.hi.fract() == 0.0;
+        let magnitude = self.lo.abs().max(self.hi.abs());
+        if self.lo <= self.hi && (!integral || count && magnitude > 1.0) {
             self.presumed = Some(presumed);
         }
     }
@@ -218,12 +222,14 @@ impl Observer {
             ROOM * (1.0 - (ends.count / MANY_SAMPLES).powi(2)).max(0.0) * deviation
         };
         let further = Range { lo: lo.min(lowest.mean - room(lowest)), hi: hi.max(highest.mean + room(highest)) };
-        if self.presumed == Some(Presumed::AnySign) {
-            return further;
-        }
+        let distance = match self.presumed {
+            Some(Presumed::AnySign) => return further,
+            Some(Presumed::FromZero) => 0.0,
+            Some(Presumed::SameSign) | None => LEAST_DISTANCE,
+        };
         Range {
-            lo: if lo >= 0.0 { further.lo.max(LEAST_DISTANCE * lo) } else { further.lo },
-            hi: if hi <= 0.0 { further.hi.min(LEAST_DISTANCE * hi) } else { further.hi },
+            lo: if lo >= 0.0 { further.lo.max(distance * lo) } else { further.lo },
+            hi: if hi <= 0.0 { further.hi.min(distance * hi) } else { further.hi },
         }
     }
 
@@ -335,17 +341,21 @@ mod tests {
 
     #[test]
     fn a_single_sample_is_presumed_to_deviate() {
-        let reach = |values: &[f64], presumed| {
+        let reach = |values: &[f64], presumed, count| {
             let mut observer = observer(values);
-            observer.presume(presumed);
+            observer.presume(presumed, count);
             observer.reach()
         };
-        let same = reach(&[1.5, 4.5], Presumed::SameSign);
+        let same = reach(&[1.5, 4.5], Presumed::SameSign, false);
         assert!(same.lo == 0.75 && (13.0..=13.5).contains(&same.hi), "{same:?}");
-        let any = reach(&[4.5], Presumed::AnySign);
+        assert_eq!(reach(&[1.5, 4.5], Presumed::FromZero, false), Range { lo: 0.0, ..same });
+        let any = reach(&[4.5], Presumed::AnySign, false);
         assert!((-4.5..=-4.0).contains(&any.lo) && (13.0..=13.5).contains(&any.hi), "{any:?}");
-        assert_eq!(reach(&[0.0, 255.0], Presumed::AnySign), Range { lo: 0.0, hi: 255.0 });
-        assert_eq!(reach(&[f64::NAN], Presumed::AnySign), Range { lo: 0.0, hi: 0.0 });
+        assert_eq!(reach(&[0.0, 255.0], Presumed::AnySign, false), Range { lo: 0.0, hi: 255.0 });
+        assert_eq!(reach(&[f64::NAN], Presumed::AnySign, false), Range { lo: 0.0, hi: 0.0 });
+        // Counts go on, flags do not.
+        assert!(reach(&[0.0, 4.0], Presumed::FromZero, true).hi > 11.0);
+        assert_eq!(reach(&[0.0, 1.0], Presumed::FromZero, true), Range { lo: 0.0, hi: 1.0 });
     }
 
     #[test]
