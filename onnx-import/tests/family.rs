@@ -262,3 +262,15 @@ fn exact_dynamic_scales_follow_the_first() {
     }
     assert!(kept > 8, "{kept} models took the scales of the first");
 }
+
+/// A model whose scales leave those that the first one is computed for is not said to be exact.
+#[test]
+fn scales_beyond_those_of_the_first_are_refused() {
+    let case = &dynamic_cases()["mlp_s8"];
+    let samples = Samples::from_batches(vec![case.arrays["in0"].clone()]);
+    let first = import(&case.models[0], &ImportOptions::default()).unwrap();
+    let other = import(&changed(&case.models[0], Change::Large, 1), &ImportOptions::default()).unwrap();
+    let like = |first, other| compile_like(first, other, Some(&samples), &QuantizeOptions::default());
+    let error = like(&first, &other).expect_err("its scales are eight times as large").to_string();
+    assert!(error.contains("first model is computed for"), "{error}");
+}

@@ -129,7 +129,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// A builder that may materialize that many elements of folded constants and index maps.
+    /// A builder that may materialize that many elements of folded constants, index maps and tables.
     pub(crate) fn new(elements_limit: u64) -> Self {
         Self {
             nodes: vec![],
@@ -544,7 +544,7 @@ impl Builder {
 
     fn room_after(&self, elements: u64) -> Result<u64, NodeError> {
         self.elements_left.checked_sub(elements).ok_or(NodeError::TooLarge {
-            what: "elements of folded constants and index maps",
+            what: "elements of folded constants, index maps and tables",
             found: (self.elements_limit - self.elements_left).saturating_add(elements),
             limit: self.elements_limit,
         })
@@ -556,6 +556,7 @@ impl Builder {
         if elements == 0 {
             return self.constant(shape, vec![], dtype);
         }
+        self.materialize(table_entries(&op))?;
         let operands = op.operands();
         if operands.iter().any(|operand| self.tensor(*operand).is_none()) {
             return Ok(self.push(op, shape, dtype));
@@ -588,9 +589,10 @@ impl Builder {
         value
     }
 
-    fn spend(&mut self, work: u64) -> Result<(), NodeError> {
+    /// Refuses work on constants and tables of which a model has had too much.
+    pub(crate) fn spend(&mut self, work: u64) -> Result<(), NodeError> {
         self.work_left = self.work_left.checked_sub(work).ok_or(NodeError::TooLarge {
-            what: "multiply-adds to fold constants",
+            what: "multiply-adds to fold constants and evaluations of functions by tables",
             found: MAX_WORK - self.work_left + work,
             limit: MAX_WORK,
         })?;
@@ -643,6 +645,15 @@ fn bounded(shape: &[usize]) -> Result<u64, NodeError> {
 
 fn hold(value: f64, dtype: DType) -> Result<f64, NodeError> {
     dtype.hold(value).ok_or(NodeError::Inexact { value, data_type: dtype.name() })
+}
+
+/// How many numbers the tables of an operator hold.
+fn table_entries(op: &FloatOp) -> u64 {
+    match op {
+        FloatOp::QuantizedMap { table, .. } => (table.values.len() + table.reals.len()) as u64,
+        FloatOp::QuantizedPairs { table, .. } => table.values.len() as u64,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

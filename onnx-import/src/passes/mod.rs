@@ -1,7 +1,7 @@
 //! Passes over the float graph: smaller graphs with the same meaning.
 //!
-//! Each is exact in real arithmetic, up to [`differences`], by which a softmax may be off by `e^−16` a class, and to rows of nothing but masked
-//! elements ([`mask`]). A pass goes through the
+//! Each is exact in real arithmetic, up to [`differences`], by which a softmax may be off by `e^−16` a class, and to largest values of rows in
+//! which an infinite mask leaves nothing ([`mask`]). A pass goes through the
 //! nodes once, in order, and appends what each becomes to a new list; what is no longer read falls to [`dead`].
 
 mod common;

@@ -113,7 +113,7 @@ impl ScaledWeights {
         let mut scaled = Vec::with_capacity(weights.len());
         let mut biases = Vec::with_capacity(bias.len());
         for (channel, own) in weights.chunks(weights.len() / bias.len()).enumerate() {
-            let factor = rule.multipliers[channel] * unit;
+            let factor = Some(rule.multipliers[channel] * unit).filter(|factor| factor.is_finite())?;
             let (mut least, mut largest, mut sum) = (0.0, 0.0, 0.0);
             for &w in own {
                 let exact = f64::from(w) * factor;

@@ -124,6 +124,11 @@ fn exactly_like(
         _ => return Err(unlike()),
     };
     let joined = held.join(graph, rest.as_ref().map(|rest| &rest.program), options).map_err(inexact)?;
+    let own_seen = float32::seen(&form.split.followed, own);
+    if let Some(node) = float32::leaving(&form.split.followed, &seen, &own_seen, joined.room) {
+        let what = format!("node {node:?}: its scales on the samples leave those that the first model is computed for");
+        return Err(inexact(what));
+    }
     check_units(compiled, &joined.program)?;
     reported(graph, joined, &split, rest, own, options)
 }

@@ -74,7 +74,7 @@ fn steps_behind(
 }
 
 /// Whether a value is the scale of dynamic quantization, or that times positive constants, or elements of these.
-fn is_scale(graph: &Float32Graph, id: Float32Id) -> bool {
+pub(crate) fn is_scale(graph: &Float32Graph, id: Float32Id) -> bool {
     match &graph.nodes[id].op {
         Float32Op::Scale(_) => true,
         Float32Op::View { sources, map } => {

@@ -23,7 +23,7 @@ use circuits::graph::ViewElement;
 use super::graph::{Tensor, ValueId, Window};
 
 pub use form::{End, Float32Form, Split, Start};
-pub(crate) use maxima::take_early;
+pub(crate) use maxima::{is_scale, take_early};
 
 /// Names a value of a [`Float32Graph`]: the index of its node.
 pub type Float32Id = usize;

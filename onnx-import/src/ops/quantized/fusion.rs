@@ -574,6 +574,14 @@ impl Image {
         }
     }
 
+    /// How many numbers it has.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Number(_) => 1,
+            Self::Values(_, values) | Self::Pairs(values) => values.len() as u64,
+        }
+    }
+
     /// The number at integers that are the `a`-th and `b`-th of their ranges; `width` is the size of the second range.
     fn at(&self, [a, b]: [usize; 2], width: usize) -> f32 {
         match self {
@@ -650,7 +658,9 @@ impl Arguments {
         }
         let source = if self.most == 1 { (self.read)(call, value) } else { operand(call, value)? };
         if let Some(source) = source {
-            return Ok(self.values(call, source));
+            let image = self.values(call, source);
+            call.builder.spend(image.as_ref().map_or(0, Image::len))?;
+            return Ok(image);
         }
         let op = call.builder.op(value).clone();
         let mut images = Vec::new();
@@ -663,7 +673,7 @@ impl Arguments {
             }
             _ => return Ok(None),
         }
-        Ok(Some(match (op, &images[..]) {
+        let image = match (op, &images[..]) {
             (FloatOp::Unary { function, .. }, _) => images.remove(0).map(|v| function.evaluate(v.into()) as f32),
             (FloatOp::Binary { function, .. }, [a, b]) => {
                 self.joined([a, b], |[a, b]| function.evaluate(a.into(), b.into()) as f32)
@@ -672,7 +682,9 @@ impl Arguments {
                 self.joined([condition, then, otherwise], |[c, a, b]| if c != 0.0 { a } else { b })
             }
             _ => return Ok(None),
-        }))
+        };
+        call.builder.spend(image.len())?;
+        Ok(Some(image))
     }
 
     fn joined<const N: usize>(&self, images: [&Image; N], f: impl Fn([f32; N]) -> f32) -> Image {

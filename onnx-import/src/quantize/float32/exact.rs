@@ -405,10 +405,7 @@ impl Emitter<'_> {
                 Held::Numbers(self.convolution(integers, *shape, weights, *outputs, window, *groups))
             }
             &Float32Op::Float(input) => {
-                let sums = match self.held[input].clone() {
-                    Held::Integers(integers) => self.centered_numbers(&integers),
-                    _ => self.numbers(input)?,
-                };
+                let sums = self.sums(input)?;
                 if sums.magnitude() <= EXACT_INTEGER {
                     return Ok(Held::Numbers(sums));
                 }
@@ -423,7 +420,7 @@ impl Emitter<'_> {
             }
             &Float32Op::Clip { input, lo, hi } => Held::Numbers(self.clipped(input, lo, hi)?),
             Float32Op::Largest { input, windows, size } => {
-                let numbers = self.numbers(*input)?;
+                let numbers = self.sums(*input)?;
                 let map = windows.iter().map(|&index| element(index as usize)).collect();
                 let count = windows.len() / size;
                 let input = self.view_as(&[numbers.tensor], map, vec![count, *size]);
@@ -442,6 +439,14 @@ impl Emitter<'_> {
             Held::Scales(_) | Held::Integers(_) => {
                 Err("a scale of dynamic quantization is read other than by a product".into())
             }
+        }
+    }
+
+    /// The numbers of a node, those of quantized integers less their zero point.
+    fn sums(&mut self, id: Float32Id) -> Result<Numbers> {
+        match self.held[id].clone() {
+            Held::Integers(integers) => Ok(self.centered_numbers(&integers)),
+            _ => self.numbers(id),
         }
     }
 

@@ -27,7 +27,7 @@ use circuits::graph::{Op, Port, PortKind, Program, TensorId};
 use self::exact::Emitter;
 use super::calibrate::Calibration;
 use super::QuantizeOptions;
-use crate::float::float32::{End, Float32Form, Float32Graph, Float32Op, Split, Start};
+use crate::float::float32::{is_scale, End, Float32Form, Float32Graph, Float32Id, Float32Op, Split, Start};
 use crate::float::graph::{FloatGraph, FloatPort, Tensor};
 
 /// Every value stays below `2^VALUE_BITS`.
@@ -212,4 +212,99 @@ pub(super) fn seen(float32: &Float32Graph, calibration: &Calibration) -> Vec<Opt
         });
     }
     seen
+}
+
+/// A node whose scales `own` leave those that others were `seen` to have by more than a program in units for the latter admits, if there is one.
+pub(super) fn leaving<'a>(
+    float32: &'a Float32Graph,
+    seen: &[Option<Seen>],
+    own: &[Option<Seen>],
+    room: u32,
+) -> Option<&'a str> {
+    let leaves = |id: Float32Id| match (seen[id], own[id]) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(seen), Some(own)) => {
+            let is_above = matches!(float32.nodes[id].op, Float32Op::Scale(_)) && own.most > ABOVE * seen.most;
+            is_above || own.least * f64::from(room).exp2() < seen.least
+        }
+    };
+    let found = (0..float32.nodes.len()).find(|&id| is_scale(float32, id) && leaves(id));
+    found.map(|id| &*float32.nodes[id].label)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use circuits::graph::ViewElement;
+
+    use super::*;
+    use crate::float::evaluate::evaluate_outputs;
+    use crate::float::float32::Float32Node;
+    use crate::float::graph::{Element, FloatNode, FloatOp, ReduceKind, ValueId};
+    use crate::quantize::{compile, dequantize_outputs, quantize_inputs, DynamicScales};
+    use crate::samples::Samples;
+
+    /// The largest of each two of four dequantized numbers.
+    fn largest_of_pairs() -> FloatGraph {
+        let node = |op, shape: &[usize]| {
+            let provenance = vec!["n".into()];
+            FloatNode { provenance, op, shape: shape.to_vec(), element: Element::Real }
+        };
+        let port = |name: &str, value| FloatPort { name: name.into(), value, range: None, nullable: false };
+        let maximum = FloatOp::Reduce { input: ValueId(1), kind: ReduceKind::Max, axes: vec![1] };
+        let reals = FloatGraph {
+            name: String::new(),
+            source_digest: [0; 32],
+            nodes: vec![
+                node(FloatOp::Input(0), &[4]),
+                node(FloatOp::Reshape(ValueId(0)), &[2, 2]),
+                node(maximum, &[2, 1]),
+            ],
+            inputs: vec![port("x", ValueId(0))],
+            outputs: vec![port("y", ValueId(2))],
+            remarks: vec![],
+            float32: None,
+            integers: Default::default(),
+        };
+        let first = ViewElement::Element { source: 0, index: 0 };
+        let ops = [
+            (Float32Op::Input(0), 4),
+            (Float32Op::Centered(0), 4),
+            (Float32Op::Float(1), 4),
+            (Float32Op::Scale(0), 1),
+            (Float32Op::View { sources: vec![3], map: vec![first; 4].into() }, 4),
+            (Float32Op::Product([2, 4]), 4),
+            (Float32Op::Largest { input: 5, windows: vec![0, 1, 2, 3].into(), size: 2 }, 2),
+        ];
+        let nodes = ops.map(|(op, elements)| Float32Node { label: "n".into(), op, elements }).to_vec();
+        let values = BTreeMap::from([(ValueId(0), 0), (ValueId(1), 5), (ValueId(2), 6)]);
+        let followed = Float32Graph { nodes, outputs: vec![], values };
+        let form = Float32Form::new(reals.clone(), BTreeSet::from([ValueId(1)]), followed, vec![]);
+        FloatGraph { float32: Some(Ok(Arc::new(form))), ..reals }
+    }
+
+    /// Maxima are taken of the quantized integers themselves, as their one scale is positive.
+    #[test]
+    fn maxima_of_dequantized_numbers_are_exact() {
+        let graph = largest_of_pairs();
+        let inputs: Vec<Vec<f64>> = vec![
+            vec![3.0, -3.0, 0.5, 0.625],
+            vec![-0.75, -0.125, 1.0, 0.875],
+            vec![0.0; 4],
+            vec![-1.0, -2.0, -0.5, -0.25],
+        ];
+        let samples = Samples::from_batches(vec![Tensor::new(vec![4, 4], inputs.concat())]);
+        let options = QuantizeOptions { dynamic: DynamicScales::Exact, ..QuantizeOptions::default() };
+        let program = compile(&graph, Some(&samples), &options).expect("everything is held").program;
+        for input in inputs {
+            let input = [Tensor::new(vec![4], input)];
+            let integers = quantize_inputs(&program, &input).expect("the input fits").values;
+            let trace = circuits::reference::run(&program, &integers).expect("every input has a result");
+            let expected = evaluate_outputs(&graph, &input).expect("it has outputs");
+            assert_eq!(dequantize_outputs(&program, &trace.outputs(&program)), expected);
+        }
+    }
 }
