@@ -172,7 +172,7 @@ mod tests {
     /// Of a row whose scores are all equal, the position is that of an element that is kept.
     #[test]
     fn equal_scores_do_not_lead_to_a_masked_position() {
-        let kept = |index: usize| f64::from(u8::from(index % 3 != 0));
+        let kept = |index: usize| f64::from(u8::from(!index.is_multiple_of(3)));
         let condition = Tensor::new(vec![2, 3], (0..6).map(kept).collect());
         let fill = (FloatOp::Constant(Tensor::new(vec![1], vec![-1e9])), &[1][..]);
         let select = FloatOp::Select { condition: ValueId(1), then: ValueId(0), otherwise: ValueId(2) };
