@@ -82,3 +82,16 @@ fn shares_of_exact_scores_are_proved() {
         assert!((found - exponential / sum).abs() < 0.01, "{found}, not {}", exponential / sum);
     }
 }
+
+#[test]
+fn inputs_that_are_not_taken_as_they_are_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| text(&folder.path().join(name));
+    let [model, input, calibration, out] = [file("model.onnx"), file("x.json"), file("calibration.json"), file("out")];
+    fs::write(&model, dynamic(&LAYERS, false)).expect("writable");
+    fs::write(&calibration, r#"{"x": [[1.0, -1.0, 0.5]]}"#).expect("writable");
+    fs::write(&input, r#"{"x": [[0.5, 77.125, 0.5]]}"#).expect("writable");
+    let prove = ["prove", &model, "--input", &input, "--calibration", &calibration, "-o", &out, "--dynamic", "exact"];
+    let refused = zkinfer(&prove).fails(2, &["\"x\"", "element 1", "--dynamic calibrated"]);
+    assert!(!refused.stderr.contains("77.125"), "{}", refused.stderr);
+}

@@ -8,7 +8,7 @@ use circuits::graph::{Node, Op, Program, TableId, TensorId, Visibility};
 use circuits::layout::Layout;
 use circuits::reference::Trace;
 use onnx_import::float::graph::Tensor;
-use onnx_import::quantize::{dequantize_outputs, quantize_inputs};
+use onnx_import::quantize::{check_exact, dequantize_outputs, quantize_inputs};
 use onnx_import::samples::{InputSpec, Samples};
 use prover::link::Openings;
 use prover::memory::Spill;
@@ -48,13 +48,21 @@ pub(crate) struct Inputs {
 /// Reads a sample of a file, or the values that were committed to.
 ///
 /// # Errors
-/// The file can't be read, has no such sample, or does not fit the program's inputs.
+/// The file can't be read, has no such sample, or does not fit the program's inputs; values that a program in float32 arithmetic does not take
+/// as they are.
 pub(crate) fn read_inputs(program: &Program, path: &Path, index: usize, printer: Printer) -> Outcome<Inputs> {
     if is_artifact(path)? {
         return opened(program, path);
     }
     let samples = Samples::read(path).map_err(Failure::misuse)?;
     let inputs = sample(program, &samples, index).map_err(|failure| failure.context(path.display().to_string()))?;
+    let rounded = check_exact(program, &inputs.tensors).map_err(Failure::misuse)?;
+    if rounded > 0 {
+        printer.warn(format_args!(
+            "{rounded} input values are finer than the program takes them and were rounded, by less than float32's precision of the largest \
+             one; outputs are onnxruntime's to the bit for the rounded values"
+        ));
+    }
     if inputs.clamped > 0 {
         printer.warn(format_args!(
             "{} input values lie outside the range that the model was calibrated for and were set to its nearest end; \

@@ -95,6 +95,8 @@ pub(crate) struct Builder {
     products: HashMap<ValueId, MatrixProduct>,
     /// Averages over the planes of channels, as one operator of the model gives them.
     plane_averages: HashSet<ValueId>,
+    /// Sums and averages as one operator of the model gives them.
+    whole_sums: HashSet<ValueId>,
     /// Dequantized matrices that others are the transposes of.
     transposed: HashMap<ValueId, ValueId>,
     dynamic: HashMap<ValueId, Dynamic>,
@@ -137,6 +139,7 @@ impl Builder {
             dequantized: HashMap::new(),
             products: HashMap::new(),
             plane_averages: HashSet::new(),
+            whole_sums: HashSet::new(),
             transposed: HashMap::new(),
             dynamic: HashMap::new(),
             exact: HashMap::new(),
@@ -186,6 +189,16 @@ impl Builder {
     /// Whether a value is what global average pooling gives.
     pub(crate) fn is_plane_average(&self, value: ValueId) -> bool {
         self.plane_averages.contains(&value)
+    }
+
+    /// Remembers that a value is a sum or average that is an operator of the model by itself.
+    pub(crate) fn note_whole_sum(&mut self, value: ValueId) {
+        self.whole_sums.insert(value);
+    }
+
+    /// Whether a value is a sum or average that is an operator of the model by itself.
+    pub(super) fn is_whole_sum(&self, value: ValueId) -> bool {
+        self.whole_sums.contains(&value)
     }
 
     /// Remembers that a value is the transpose of a dequantized matrix.

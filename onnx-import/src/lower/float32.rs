@@ -1,5 +1,7 @@
 //! The form in float32 arithmetic of a model with dynamic quantization, as far as its operators have one.
 
+mod averages;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -191,10 +193,15 @@ impl Former<'_> {
             return self.part(value, real, part);
         }
         let elements = self.builder.elements(value);
+        let dtype = self.builder.dtype(value);
         match self.builder.op(value) {
             FloatOp::Constant(_) => self.constant(value),
-            &FloatOp::Input(number) if self.builder.dtype(value) == DType::Float32 => {
+            &FloatOp::Input(number) if dtype == DType::Float32 || dtype.is_integer() => {
                 self.numbers(value, Float32Op::Input(number), elements)
+            }
+            FloatOp::Binary { .. } => self.binary_op(value),
+            op if !dtype.is_float() && !is_move(op) && !matches!(op, FloatOp::MatMul(..) | FloatOp::Conv { .. }) => {
+                Err("arithmetic of integers".into())
             }
             &FloatOp::Reshape(input) => self.retyped(value, input),
             FloatOp::Transpose { input, permutation } => {
@@ -211,15 +218,10 @@ impl Former<'_> {
                 self.view(value, *input, map.collect())
             }
             FloatOp::Concat { inputs, axis } => self.concat(value, &inputs.clone(), *axis),
-            &FloatOp::Binary { function, operands } => self.binary(value, function, operands),
-            &FloatOp::Unary { input, function } => {
-                let operand = self.read_numbers(input)?;
-                let op = match function {
-                    UnaryFunction::Relu => Float32Op::Relu(operand),
-                    UnaryFunction::Clip { lo, hi } => clip(operand, lo, hi),
-                    _ => return Err("a function whose float32 arithmetic is not followed".into()),
-                };
-                self.numbers(value, op, elements)
+            &FloatOp::Unary { input, function } => self.unary(value, input, function),
+            FloatOp::Reduce { input, kind, axes } => self.reduced(value, *input, *kind, &axes.clone()),
+            &FloatOp::AveragePool { input, window, count_padding } => {
+                self.average_pool(value, input, window, count_padding)
             }
             &FloatOp::MaxPool { input, window } => self.max_pool(value, input, window),
             &FloatOp::MatMul(a, b) => self.matmul(value, [a, b]),
@@ -245,12 +247,15 @@ impl Former<'_> {
     /// The same elements under another shape or type.
     fn retyped(&mut self, value: ValueId, input: ValueId) -> Formed {
         let (meaning, dtype) = (self.read(input)?, self.builder.dtype(value));
+        let from = self.builder.dtype(self.builder.exact(input));
         let elements = self.builder.elements(value);
         match meaning {
             Meaning::Sums(sums) | Meaning::Centered(sums) if dtype == DType::Float32 => {
                 self.numbers(value, Float32Op::Float(sums), elements)
             }
-            Meaning::Numbers(_) if dtype != DType::Float32 => Err(format!("a conversion to {}", dtype.name())),
+            Meaning::Numbers(_) if dtype != DType::Float32 && !(from.is_integer() && dtype.is_integer()) => {
+                Err(format!("a conversion to {}", dtype.name()))
+            }
             Meaning::Raw(..) | Meaning::Zero(_) if dtype.is_float() => {
                 Err("integers of dynamic quantization are read as numbers".into())
             }
@@ -289,6 +294,39 @@ impl Former<'_> {
         self.numbers(value, Float32Op::View { sources, map: map.into() }, elements)
     }
 
+    fn unary(&mut self, value: ValueId, input: ValueId, function: UnaryFunction) -> Formed {
+        let operand = self.read_numbers(input)?;
+        let elements = self.builder.elements(value);
+        let op = match function {
+            UnaryFunction::Relu => Float32Op::Relu(operand),
+            UnaryFunction::Clip { lo, hi } => clip(operand, lo, hi),
+            UnaryFunction::Neg => Float32Op::Negated(operand),
+            UnaryFunction::Abs => Float32Op::Magnitude(operand),
+            UnaryFunction::LeakyRelu(slope) => Float32Op::Leaky([operand, self.repeated(value, slope, elements)?]),
+            UnaryFunction::HardSigmoid { alpha, beta } => {
+                let slope = self.repeated(value, alpha, elements)?;
+                let scaled = self.push(value, Float32Op::Product([operand, slope]), elements)?;
+                let offset = self.repeated(value, beta, elements)?;
+                let line = Float32Op::Sum { operands: [scaled, offset], subtracts: false };
+                clip(self.push(value, line, elements)?, 0.0, 1.0)
+            }
+            _ => return Err("a function whose float32 arithmetic is not followed".into()),
+        };
+        self.numbers(value, op, elements)
+    }
+
+    /// A number of the model, repeated.
+    fn repeated(&mut self, value: ValueId, number: f64, count: usize) -> Formed<Float32Id> {
+        self.push(value, Float32Op::Constant(vec![number as f32; count].into()), count)
+    }
+
+    fn binary_op(&mut self, value: ValueId) -> Formed {
+        match *self.builder.op(value) {
+            FloatOp::Binary { function, operands } => self.binary(value, function, operands),
+            _ => unreachable!("the caller has seen a function of two values"),
+        }
+    }
+
     fn binary(&mut self, value: ValueId, function: BinaryFunction, [a, b]: [ValueId; 2]) -> Formed {
         let elements = self.builder.elements(value);
         if function == BinaryFunction::Sub && !self.builder.dtype(value).is_float() {
@@ -299,14 +337,29 @@ impl Former<'_> {
                 _ => Err("a difference of integers that is no dynamic quantization's".into()),
             };
         }
+        if !self.builder.dtype(value).is_float() {
+            return Err("arithmetic of integers".into());
+        }
         let operands = [self.spread(value, a)?, self.spread(value, b)?];
         let op = match function {
+            BinaryFunction::Div => Float32Op::Quotient(operands),
+            BinaryFunction::Max | BinaryFunction::Min => {
+                return self.of_pairs(value, operands, function == BinaryFunction::Min);
+            }
             BinaryFunction::Add => Float32Op::Sum { operands, subtracts: false },
             BinaryFunction::Sub => Float32Op::Sum { operands, subtracts: true },
             BinaryFunction::Mul => Float32Op::Product(operands),
             _ => return Err("a function whose float32 arithmetic is not followed".into()),
         };
         self.numbers(value, op, elements)
+    }
+
+    /// The larger, or the smaller, of each pair of elements.
+    fn of_pairs(&mut self, value: ValueId, operands: [Float32Id; 2], smaller: bool) -> Formed {
+        let elements = self.builder.elements(value);
+        let map = (0..elements).flat_map(|i| [element(0, i), element(1, i)]).collect();
+        let pairs = self.push(value, Float32Op::View { sources: operands.to_vec(), map }, 2 * elements)?;
+        self.extremum(value, pairs, (0..2 * elements as u32).collect(), 2, smaller)
     }
 
     fn max_pool(&mut self, value: ValueId, input: ValueId, window: Window) -> Formed {
@@ -413,6 +466,11 @@ impl Former<'_> {
 fn clip(input: Float32Id, lo: f64, hi: f64) -> Float32Op {
     let [lo, hi] = [lo, hi].map(|bound| (bound as f32).clamp(f32::MIN, f32::MAX));
     Float32Op::Clip { input, lo: lo.min(hi), hi }
+}
+
+/// Whether an operator only moves elements.
+fn is_move(op: &FloatOp) -> bool {
+    matches!(op, FloatOp::Reshape(_) | FloatOp::Transpose { .. } | FloatOp::Reindex { .. } | FloatOp::Concat { .. })
 }
 
 fn element(source: usize, index: usize) -> ViewElement {

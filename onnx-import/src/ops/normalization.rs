@@ -1,6 +1,7 @@
 //! Normalization: by the statistics of training (`scale·(x − mean)/√(var + epsilon) + bias` per channel), or by those of the
 //! data itself, over the axes of each operator.
 
+use crate::dtype::DType;
 use crate::error::NodeError;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, UnaryFunction, ValueId};
 use crate::lower::call::{resolve_axes, resolve_axis};
@@ -47,12 +48,42 @@ fn batch_normalization(call: &mut Call) -> Result<Vec<ValueId>> {
         }
     }
     let (factor, offset) = factor_and_offset(call, parameters, epsilon)?;
+    let result = scaled_by_channels(call, input, factor, offset)?;
+    if let Some([factor, offset]) = rounded_stepwise(call, parameters, epsilon)? {
+        let exact = scaled_by_channels(call, input, factor, offset)?;
+        call.builder.note_exact(result, exact);
+    }
+    Ok(vec![result])
+}
+
+/// `factor·x + offset` of each channel.
+fn scaled_by_channels(call: &mut Call, input: ValueId, factor: ValueId, offset: ValueId) -> Result<ValueId> {
+    let shape = call.shape(input);
     let mut wide = vec![1; shape.len()];
-    wide[1] = channels;
+    wide[1] = shape[1];
     let factor = call.builder.reshape(factor, wide.clone())?;
     let offset = call.builder.reshape(offset, wide)?;
     let scaled = call.builder.binary(BinaryFunction::Mul, input, factor)?;
-    Ok(vec![call.builder.binary(BinaryFunction::Add, scaled, offset)?])
+    call.builder.binary(BinaryFunction::Add, scaled, offset)
+}
+
+/// The factor and the offset that the runtime has in float32, where all parameters are known: `1/√(var + epsilon)` times the scale, and the bias
+/// less the mean times that, each operation rounded.
+fn rounded_stepwise(call: &mut Call, parameters: [ValueId; 4], epsilon: f64) -> Result<Option<[ValueId; 2]>> {
+    let builder = &mut *call.builder;
+    if parameters.iter().any(|&parameter| builder.dtype(parameter) != DType::Float32) {
+        return Ok(None);
+    }
+    let known = parameters.map(|value| builder.tensor(value).map(|tensor| tensor.data.clone()));
+    let [Some(scale), Some(bias), Some(mean), Some(variance)] = known else { return Ok(None) };
+    let single = |data: &[f64], c: usize| data[c] as f32;
+    let factors: Vec<f32> =
+        (0..scale.len()).map(|c| 1.0 / (single(&variance, c) + epsilon as f32).sqrt() * single(&scale, c)).collect();
+    let offsets = (0..factors.len()).map(|c| f64::from(single(&bias, c) - single(&mean, c) * factors[c])).collect();
+    let factors = factors.iter().map(|&factor| f64::from(factor)).collect();
+    let shape = vec![scale.len()];
+    let factor = builder.constant(shape.clone(), factors, DType::Float32)?;
+    Ok(Some([factor, builder.constant(shape, offsets, DType::Float32)?]))
 }
 
 /// `scale/√(var + epsilon)` and `bias − mean·scale/√(var + epsilon)`, without rounding in between where all are known.

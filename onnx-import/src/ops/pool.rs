@@ -143,6 +143,7 @@ pub(super) fn average_pool(call: &mut Call) -> Result<Vec<ValueId>> {
         return Ok(vec![volume(call, input, call.version >= 19, op)?]);
     }
     let mut pool = Pool::read(call, call.version >= 19)?;
+    pool.is_average = true;
     if call.version >= 19 && pool.automatic && pool.skips_the_end(call) {
         return Err(NodeError::unsupported(
             "runtimes differ on auto_pad where the stride exceeds the kernel",
@@ -268,6 +269,8 @@ struct Pool {
     outputs: [usize; 2],
     axes: usize,
     automatic: bool,
+    /// Whether the result is the average itself.
+    is_average: bool,
 }
 
 impl Pool {
@@ -283,7 +286,7 @@ impl Pool {
         let window = geometry.window;
         let declared_padding = if automatic { window.padding } else { before };
         check_windows(&window, outputs, [shape[2], shape[3]])?;
-        Ok(Self { input, window, declared_padding, outputs, axes, automatic })
+        Ok(Self { input, window, declared_padding, outputs, axes, automatic, is_average: false })
     }
 
     /// Whether the last window ends before the operand does.
@@ -298,6 +301,9 @@ impl Pool {
         let [height, width] = self.outputs;
         let dtype = call.dtype(self.input);
         let result = call.builder.emit(op, vec![shape[0], shape[1], height, width], dtype)?;
+        if self.is_average {
+            call.builder.note_whole_sum(result);
+        }
         Ok(vec![window::lower(call, result, self.axes)?])
     }
 }

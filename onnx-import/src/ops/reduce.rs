@@ -88,7 +88,9 @@ impl Reduction {
 
 fn plain(call: &mut Call, kind: ReduceKind, operand_since: i64) -> Result<Vec<ValueId>> {
     let reduction = Reduction::read(call, operand_since)?;
-    Ok(vec![reduction.apply(call, reduction.input, kind)?])
+    let result = reduction.apply(call, reduction.input, kind)?;
+    call.builder.note_whole_sum(result);
+    Ok(vec![result])
 }
 
 fn l1(call: &mut Call) -> Result<Vec<ValueId>> {

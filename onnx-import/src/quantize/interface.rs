@@ -4,6 +4,7 @@ use circuits::graph::{Op, PortKind, Program};
 use circuits::interface::{Interface, InterfacePort};
 use thiserror::Error;
 
+use super::float32::held_inputs;
 use crate::float::graph::Tensor;
 use crate::samples::sample_shape;
 
@@ -65,6 +66,23 @@ pub enum InputError {
         /// Largest admissible integer.
         hi: i64,
     },
+    /// A number that a program in float32 arithmetic does not take as it is.
+    #[error(
+        "input {input:?}: element {index} is beyond the range or between the numbers that results are exact for, multiples of {unit:e} from \
+         {lo} to {hi}: calibrate with samples that reach as far and are as fine, or use --dynamic calibrated"
+    )]
+    Inexact {
+        /// The input.
+        input: String,
+        /// Position of the value.
+        index: usize,
+        /// What admissible values are multiples of.
+        unit: f64,
+        /// Smallest admissible value.
+        lo: f64,
+        /// Largest admissible value.
+        hi: f64,
+    },
 }
 
 /// What quantizing needs to know of an input.
@@ -100,6 +118,42 @@ pub fn quantize_sample(program: &Program, batch: usize, tensors: &[Tensor]) -> R
         Input { name: &port.name, shape, kind: port.kind, scale: port.scale, lo, hi }
     });
     quantize(&inputs.collect::<Vec<_>>(), tensors)
+}
+
+/// Part of the largest element of an input by which float32 arithmetic's results may be taken for those of rounded elements.
+const NEGLIGIBLE: f64 = 1.0 / (1 << 24) as f64;
+
+/// How many elements of real inputs that float32 arithmetic reads are rounded, by a negligible part of the largest one of their input. Other
+/// inputs, of this program or another, are rounded anyway.
+///
+/// # Errors
+/// An element that would be set to an end of its range, or rounded by more.
+///
+/// # Panics
+/// Not as many tensors as inputs.
+pub fn check_exact(program: &Program, tensors: &[Tensor]) -> Result<usize, InputError> {
+    assert_eq!(tensors.len(), program.inputs.len(), "one tensor per input");
+    let mut count = 0;
+    for ((port, tensor), is_held) in program.inputs.iter().zip(tensors).zip(held_inputs(program)) {
+        let Op::Input { lo, hi } = program.node(port.tensor).op else {
+            unreachable!("validated input ports name input nodes")
+        };
+        if port.kind != PortKind::Real || !is_held {
+            continue;
+        }
+        let largest = tensor.data.iter().fold(0f64, |largest, value| largest.max(value.abs()));
+        let [lo, hi] = [lo, hi].map(|end| end as f64 * port.scale);
+        for (index, &value) in tensor.data.iter().enumerate() {
+            let single = f64::from(value as f32);
+            let error = (rounded(value, port.scale) * port.scale - single).abs();
+            if single < lo || single > hi || error > NEGLIGIBLE * largest {
+                let (input, unit) = (port.name.clone(), port.scale);
+                return Err(InputError::Inexact { input, index, unit, lo, hi });
+            }
+            count += usize::from(error > 0.0);
+        }
+    }
+    Ok(count)
 }
 
 /// [`quantize_inputs`] by what a verifying key tells of the inputs; the integers are the same.
@@ -167,4 +221,57 @@ pub fn dequantize_outputs(program: &Program, outputs: &[Vec<i64>]) -> Vec<Tensor
         Tensor::new(port.shape.clone(), values.iter().map(|&v| v as f64 * port.scale).collect())
     };
     program.outputs.iter().zip(outputs).map(tensor).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use circuits::graph::{Node, Port, TensorId, Visibility};
+
+    use super::*;
+
+    /// Two inputs of integers from −8 to 8 in the same unit, of which the first is rounded to float32's significant bits.
+    fn program() -> Program {
+        let node = |op| Node { name: "n".into(), op, shape: vec![2], scale: 1.0 };
+        let affine = |operand| Op::Affine { operands: [operand; 2], factors: [1, 0], constant: 0, requantize: None };
+        let rounded = Op::RoundSignificant { input: TensorId(2), bits: 24 };
+        let input = Op::Input { lo: -8, hi: 8 };
+        let ops = [input.clone(), input, affine(TensorId(0)), rounded, affine(TensorId(1))];
+        let port = |name: &str, tensor| Port {
+            name: name.into(),
+            tensor: TensorId(tensor),
+            shape: vec![2],
+            scale: 0.5,
+            kind: PortKind::Real,
+            visibility: Visibility::Private,
+        };
+        Program {
+            name: String::new(),
+            source_digest: [0; 32],
+            options: BTreeMap::new(),
+            private_weights: BTreeMap::new(),
+            tables: vec![],
+            nodes: ops.map(node).to_vec(),
+            inputs: vec![port("held", 0), port("calibrated", 1)],
+            outputs: vec![port("y", 3), port("z", 4)],
+        }
+    }
+
+    #[test]
+    fn only_inputs_of_float32_arithmetic_are_to_be_exact() {
+        let program = program();
+        program.validate().expect("a program");
+        let given = |held: [f64; 2], calibrated: [f64; 2]| {
+            check_exact(&program, &[held, calibrated].map(|values| Tensor::new(vec![2], values.to_vec())))
+        };
+        assert_eq!(given([1.5, -4.0], [0.7321, 777.0]), Ok(0));
+        assert_eq!(given([4.0, 1e-9], [0.0; 2]), Ok(1));
+        for value in [0.7321, 777.0] {
+            let error = given([1.0, value], [0.0; 2]).expect_err("it is rounded, or set to an end");
+            let expected = InputError::Inexact { input: "held".into(), index: 1, unit: 0.5, lo: -4.0, hi: 4.0 };
+            assert_eq!(error, expected);
+            assert!(!error.to_string().contains(&value.to_string()), "{error}");
+        }
+    }
 }

@@ -53,7 +53,8 @@ pub(crate) use emit_quantized_normalize::normalization_fits;
 pub(crate) use emit_wide::wide_normalization_fits;
 pub use error::QuantizeError;
 pub use interface::{
-    dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError, QuantizedInputs,
+    check_exact, dequantize_outputs, quantize_for_interface, quantize_inputs, quantize_sample, InputError,
+    QuantizedInputs,
 };
 pub use like::compile_like;
 pub use ranges::Ranges;

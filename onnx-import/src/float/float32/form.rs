@@ -1,7 +1,7 @@
 //! What of a model is followed in float32 arithmetic, and where the rest in reals starts.
 //!
 //! Whatever float32 arithmetic does not follow, a softmax for instance, is computed in reals, and so is all that depends on it. The rest
-//! starts from *joints*, numbers that are followed, and from inputs of the model that nothing followed reads.
+//! starts from *joints*, numbers that are followed, and from inputs of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ pub struct Split {
 pub enum Start {
     /// A joint.
     Joint(usize),
-    /// An input of the model.
+    /// An input of the model, which what is followed may read too.
     Input(usize),
 }
 
@@ -86,18 +86,20 @@ impl Split {
     ) -> Self {
         let held = |value: ValueId| followed.values.get(&value).copied().filter(|&id| is_held(id));
         let mut cut = Cut { reals, joints: vec![], starts: vec![], renamed: BTreeMap::new(), nodes: vec![] };
+        // Constants and inputs of the model are what they are, held or not.
+        let starts = |value: ValueId| matches!(reals.node(value).op, FloatOp::Constant(_) | FloatOp::Input(_));
+        let joint = |value: ValueId| held(value).filter(|_| !starts(value));
         // Outputs that are held are joints themselves.
         let mut visited = BTreeSet::new();
         let mut waiting: Vec<ValueId> = reals.outputs.iter().map(|port| port.value).collect();
         waiting.retain(|&output| held(output).is_none());
         while let Some(value) = waiting.pop() {
-            let is_constant = reals.constant(value).is_some();
-            if visited.insert(value) && (is_constant || held(value).is_none()) {
+            if visited.insert(value) && joint(value).is_none() {
                 waiting.extend(reals.node(value).op.operands());
             }
         }
         for &value in &visited {
-            match held(value).filter(|_| reals.constant(value).is_none()) {
+            match joint(value) {
                 Some(id) => cut.joint(value, id),
                 None => cut.node(value),
             }

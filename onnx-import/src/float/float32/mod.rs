@@ -75,8 +75,16 @@ pub enum Float32Op {
     },
     /// `a · b` of lists of one length.
     Product([Float32Id; 2]),
+    /// `a / b` of lists of one length.
+    Quotient([Float32Id; 2]),
+    /// `−x`.
+    Negated(Float32Id),
+    /// `|x|`.
+    Magnitude(Float32Id),
     /// `max(x, 0)`.
     Relu(Float32Id),
+    /// `x`, or where it is negative `x · slope`, of lists of one length.
+    Leaky([Float32Id; 2]),
     /// `min(max(x, lo), hi)`, `lo ≤ hi`.
     Clip {
         /// The operand.
@@ -103,12 +111,16 @@ impl Float32Op {
         match self {
             Self::Input(_) | Self::Constant(_) => vec![],
             Self::View { sources, .. } => sources.clone(),
-            Self::Sum { operands, .. } | Self::Product(operands) => operands.to_vec(),
+            Self::Sum { operands, .. } | Self::Product(operands) | Self::Quotient(operands) | Self::Leaky(operands) => {
+                operands.to_vec()
+            }
             Self::Centered(input)
             | Self::Scale(input)
             | Self::Convolution { input, .. }
             | Self::Float(input)
             | Self::Relu(input)
+            | Self::Negated(input)
+            | Self::Magnitude(input)
             | Self::Clip { input, .. }
             | Self::Largest { input, .. } => vec![*input],
         }
@@ -120,12 +132,16 @@ impl Float32Op {
         match &mut op {
             Self::Input(_) | Self::Constant(_) => {}
             Self::View { sources, .. } => sources.iter_mut().for_each(|source| *source = rename(*source)),
-            Self::Sum { operands, .. } | Self::Product(operands) => *operands = operands.map(rename),
+            Self::Sum { operands, .. } | Self::Product(operands) | Self::Quotient(operands) | Self::Leaky(operands) => {
+                *operands = operands.map(rename)
+            }
             Self::Centered(input)
             | Self::Scale(input)
             | Self::Convolution { input, .. }
             | Self::Float(input)
             | Self::Relu(input)
+            | Self::Negated(input)
+            | Self::Magnitude(input)
             | Self::Clip { input, .. }
             | Self::Largest { input, .. } => *input = rename(*input),
         }
@@ -265,6 +281,10 @@ impl Float32Node {
             Float32Op::Sum { operands, subtracts: false } => both(*operands, |a, b| a + b),
             Float32Op::Sum { operands, subtracts: true } => both(*operands, |a, b| a - b),
             Float32Op::Product(operands) => both(*operands, |a, b| a * b),
+            Float32Op::Quotient(operands) => both(*operands, |a, b| a / b),
+            Float32Op::Leaky(operands) => both(*operands, |x, slope| if x < 0.0 { x * slope } else { x }),
+            Float32Op::Negated(input) => each(*input, &|x| -x),
+            Float32Op::Magnitude(input) => each(*input, &f32::abs),
             Float32Op::Relu(input) => each(*input, &|x| if x > 0.0 { x } else { 0.0 }),
             Float32Op::Clip { input, lo, hi } => each(*input, &|x| x.max(*lo).min(*hi)),
             Float32Op::Largest { input, windows, size } => match of(*input) {

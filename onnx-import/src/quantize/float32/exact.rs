@@ -7,7 +7,7 @@ use circuits::graph::{ConvGeometry, Node, Op, Requantize, Table, TableId, Tensor
 
 use super::{thresholds, Seen, ABOVE, LEAST_ROOM, SCALE_BITS, SIGNIFICANT, VALUE_BITS};
 use crate::float::float32::{Float32Graph, Float32Id, Float32Node, Float32Op, LARGEST};
-use crate::float::graph::{FloatPort, Window};
+use crate::float::graph::{Element, FloatGraph, Window};
 use crate::quantize::calibrate::{Calibration, InputStatistics};
 use crate::quantize::plan::element;
 
@@ -23,8 +23,8 @@ const MAX_LIFT: i32 = 15;
 const SPARE_BITS: u32 = 2;
 /// Fewest bits of a tensor's largest number when it is quantized.
 const LEAST_BITS: u32 = 30;
-/// Bits of an input.
-const INPUT_BITS: i32 = 41;
+/// Bits of an input, without those by which it may exceed the samples.
+const INPUT_BITS: i32 = 39;
 /// Integers up to `2^24` are float32 numbers.
 const EXACT_INTEGER: i128 = 1 << SIGNIFICANT;
 
@@ -38,7 +38,7 @@ pub(super) struct Emitted {
     pub room: f64,
 }
 
-type Result<T> = std::result::Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// Numbers in units of `2^−exponent`.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +48,11 @@ pub(super) struct Numbers {
     pub lo: i128,
     pub hi: i128,
     /// Whether it is the positive part that is meant: a Relu that whoever reads it may not need.
-    positive: bool,
+    pub positive: bool,
 }
 
 impl Numbers {
-    fn magnitude(&self) -> i128 {
+    pub(super) fn magnitude(&self) -> i128 {
         self.hi.max(-self.lo)
     }
 }
@@ -98,7 +98,7 @@ struct Dynamic {
 /// # Errors
 /// No input can be held.
 pub(super) fn emit<'a>(
-    inputs: &[FloatPort],
+    graph: &FloatGraph,
     float32: &'a Float32Graph,
     calibration: &Calibration,
     seen: &'a [Option<Seen>],
@@ -109,8 +109,14 @@ pub(super) fn emit<'a>(
     let mut reasons = Vec::new();
     for node in &float32.nodes {
         if let Float32Op::Input(number) = node.op {
-            emitter.label.clone_from(&inputs[number].name);
-            let refused = emitter.input(number, node.elements, &calibration.inputs[number]).err();
+            let port = &graph.inputs[number];
+            emitter.label.clone_from(&port.name);
+            let statistics = &calibration.inputs[number];
+            let refused = match graph.node(port.value).element {
+                Element::Real => emitter.input(number, node.elements, statistics, &samples_of(calibration, number)),
+                _ => emitter.integer_input(number, node.elements, port.range, statistics),
+            };
+            let refused = refused.err();
             reasons.extend(refused);
         }
     }
@@ -130,6 +136,12 @@ pub(super) fn emit<'a>(
     Ok((emitter, reasons))
 }
 
+/// The elements of an input in all samples.
+fn samples_of(calibration: &Calibration, number: usize) -> Vec<f64> {
+    calibration.samples.iter().flat_map(|inputs| inputs[number].data.iter().copied()).collect()
+}
+
+/// The program while it is emitted.
 pub(super) struct Emitter<'a> {
     float32: &'a Float32Graph,
     seen: &'a [Option<Seen>],
@@ -143,7 +155,7 @@ pub(super) struct Emitter<'a> {
 }
 
 /// Bits of a magnitude.
-fn bits(magnitude: i128) -> u32 {
+pub(super) fn bits(magnitude: i128) -> u32 {
     i128::BITS - magnitude.leading_zeros()
 }
 
@@ -165,7 +177,7 @@ fn significant(integer: i128) -> i128 {
 }
 
 /// A finite float32 number as `integer·2^−exponent` with an odd integer; zero for zero.
-fn decompose(number: f32) -> (i64, i32) {
+pub(super) fn decompose(number: f32) -> (i64, i32) {
     if number == 0.0 {
         return (0, 0);
     }
@@ -217,7 +229,7 @@ impl Emitter<'_> {
         self.out.nodes[tensor.0 as usize].elements()
     }
 
-    fn view(&mut self, source: TensorId, map: Vec<ViewElement>) -> TensorId {
+    pub(super) fn view(&mut self, source: TensorId, map: Vec<ViewElement>) -> TensorId {
         let shape = vec![map.len()];
         self.view_as(&[source], map, shape)
     }
@@ -256,9 +268,14 @@ impl Emitter<'_> {
 
     /// `2^shift·x`.
     pub(super) fn lifted(&mut self, tensor: TensorId, shift: i32) -> Result<TensorId> {
+        const MOST: i32 = MAX_FACTOR_BITS as i32 - 1;
         match shift {
             0 => Ok(tensor),
-            1..=47 => Ok(self.line(tensor, 1 << shift, 0)),
+            1..=MOST => Ok(self.line(tensor, 1 << shift, 0)),
+            _ if (MOST..VALUE_BITS as i32).contains(&shift) => {
+                let tensor = self.line(tensor, 1 << MOST, 0);
+                self.lifted(tensor, shift - MOST)
+            }
             _ => Err("its operands have units too far apart".into()),
         }
     }
@@ -315,10 +332,22 @@ impl Emitter<'_> {
         self.push(Op::Max { input: pairs }, vec![count])
     }
 
+    /// The product of each element and that of another tensor.
+    pub(super) fn product_of(&mut self, operands: [TensorId; 2]) -> TensorId {
+        let shape = vec![self.elements(operands[0])];
+        self.push(Op::Product { operands, requantize: None }, shape)
+    }
+
     /// The smaller of each element and an integer.
     pub(super) fn at_most(&mut self, tensor: TensorId, bound: i64) -> TensorId {
+        self.at_most_each(tensor, &vec![bound; self.elements(tensor)])
+    }
+
+    /// The smaller of each element and its integer.
+    pub(super) fn at_most_each(&mut self, tensor: TensorId, bounds: &[i64]) -> TensorId {
         let negative = self.line(tensor, -1, 0);
-        let bounds = self.integers(&vec![-bound; self.elements(tensor)]);
+        let bounds: Vec<i64> = bounds.iter().map(|bound| -bound).collect();
+        let bounds = self.integers(&bounds);
         let larger = self.larger(negative, bounds);
         self.line(larger, -1, 0)
     }
@@ -338,7 +367,7 @@ impl Emitter<'_> {
     }
 
     /// With a Relu that is still due.
-    fn settled(&mut self, numbers: Numbers) -> Numbers {
+    pub(super) fn settled(&mut self, numbers: Numbers) -> Numbers {
         if !numbers.positive {
             return numbers;
         }
@@ -350,7 +379,7 @@ impl Emitter<'_> {
     }
 
     /// Numbers in a finer unit.
-    fn in_unit(&mut self, numbers: Numbers, exponent: i32) -> Result<Numbers> {
+    pub(super) fn in_unit(&mut self, numbers: Numbers, exponent: i32) -> Result<Numbers> {
         let shift = exponent - numbers.exponent;
         if numbers.magnitude() > 0 && bits(numbers.magnitude()) as i32 + shift > VALUE_BITS as i32 {
             fits(i128::MAX)?;
@@ -363,34 +392,57 @@ impl Emitter<'_> {
 // Nodes.
 impl Emitter<'_> {
     /// An input: as it is on a grid of powers of two that all samples lie on, or with as many bits behind the point as there is room for.
-    fn input(&mut self, number: usize, elements: usize, statistics: &InputStatistics) -> Result<()> {
+    fn input(&mut self, number: usize, elements: usize, statistics: &InputStatistics, samples: &[f64]) -> Result<()> {
         let (lo, hi) = (statistics.reach.lo.min(statistics.range.lo), statistics.reach.hi.max(statistics.range.hi));
         let most = lo.abs().max(hi.abs());
         if !(most.is_finite() && most > 0.0) || statistics.nullable {
             return Err(format!("input {:?} has no finite range, or missing values", self.label));
         }
         let finest = INPUT_BITS - 1 - most.log2().ceil() as i32;
+        let multiples = |&exponent: &i32| samples.iter().all(|v| (v * f64::from(exponent).exp2()).fract() == 0.0);
         let grid = statistics.grid.filter(|grid| grid.log2().fract() == 0.0).map(|grid| -grid.log2() as i32);
-        let exponent = grid.filter(|&grid| grid < finest).unwrap_or(finest);
+        let exponent = grid.filter(|&grid| grid < finest).filter(multiples).unwrap_or(finest);
         if !(-100..=100).contains(&exponent) {
             return Err(format!("input {:?} has magnitudes beyond what is followed", self.label));
         }
-        let unit = f64::from(-exponent).exp2();
-        let op = Op::Input { lo: (lo / unit).floor() as i64, hi: (hi / unit).ceil() as i64 };
+        // As far beyond the samples as scales may be, with a sign if samples have one.
+        let reach = (most * ABOVE * f64::from(exponent).exp2()).ceil() as i64;
+        let op = Op::Input { lo: if lo < 0.0 { -reach } else { 0 }, hi: if hi > 0.0 { reach } else { 0 } };
         let tensor = self.push(op, vec![elements]);
         self.out.inputs.insert(number, (tensor, exponent));
         Ok(())
     }
 
+    /// An input of integers, which float32 holds all of.
+    fn integer_input(
+        &mut self,
+        number: usize,
+        elements: usize,
+        range: Option<(i64, i64)>,
+        statistics: &InputStatistics,
+    ) -> Result<()> {
+        let presumed = statistics.integers();
+        let (lo, hi) = range.unwrap_or((presumed.lo as i64, presumed.hi as i64));
+        if i128::from(lo.unsigned_abs().max(hi.unsigned_abs())) > EXACT_INTEGER {
+            return Err(format!("input {:?} has integers that float32 rounds", self.label));
+        }
+        let tensor = self.push(Op::Input { lo, hi }, vec![elements]);
+        self.out.inputs.insert(number, (tensor, 0));
+        Ok(())
+    }
+
+    /// The numbers of an input of the model that is read.
+    pub(super) fn input_numbers(&self, number: usize) -> Option<Numbers> {
+        let &(tensor, exponent) = self.out.inputs.get(&number)?;
+        let Op::Input { lo, hi } = self.out.nodes[tensor.0 as usize].op else {
+            unreachable!("ports of inputs name input nodes")
+        };
+        Some(Numbers { tensor, exponent, lo: lo.into(), hi: hi.into(), positive: false })
+    }
+
     fn node(&mut self, id: Float32Id, node: &Float32Node) -> Result<Held> {
         Ok(match &node.op {
-            &Float32Op::Input(number) => {
-                let Some(&(tensor, exponent)) = self.out.inputs.get(&number) else { return Ok(Held::Nothing) };
-                let Op::Input { lo, hi } = self.out.nodes[tensor.0 as usize].op else {
-                    unreachable!("ports of inputs name input nodes")
-                };
-                Held::Numbers(Numbers { tensor, exponent, lo: lo.into(), hi: hi.into(), positive: false })
-            }
+            &Float32Op::Input(number) => self.input_numbers(number).map_or(Held::Nothing, Held::Numbers),
             Float32Op::Constant(values) => Held::Constant(values.clone()),
             Float32Op::View { sources, map } => self.viewed(sources, map)?,
             &Float32Op::Centered(input) => Held::Integers(self.dynamic(input)?.integers),
@@ -419,6 +471,25 @@ impl Emitter<'_> {
                 Held::Numbers(Numbers { positive: numbers.lo < 0, ..numbers })
             }
             &Float32Op::Clip { input, lo, hi } => Held::Numbers(self.clipped(input, lo, hi)?),
+            &Float32Op::Quotient([a, b]) => {
+                let (numbers, divisors) = (self.numbers(a)?, self.constants(b)?);
+                Held::Numbers(self.over(numbers, &divisors)?)
+            }
+            &Float32Op::Leaky([a, b]) => {
+                let (numbers, slopes) = (self.numbers(a)?, self.constants(b)?);
+                Held::Numbers(self.leaky(numbers, &slopes)?)
+            }
+            &Float32Op::Negated(input) => {
+                let numbers = self.plain(input)?;
+                let tensor = self.line(numbers.tensor, -1, 0);
+                Held::Numbers(Numbers { tensor, lo: -numbers.hi, hi: -numbers.lo, ..numbers })
+            }
+            &Float32Op::Magnitude(input) => {
+                let numbers = self.plain(input)?;
+                let negative = self.line(numbers.tensor, -1, 0);
+                let tensor = self.larger(numbers.tensor, negative);
+                Held::Numbers(Numbers { tensor, lo: 0, hi: numbers.magnitude(), ..numbers })
+            }
             Float32Op::Largest { input, windows, size } => {
                 let numbers = self.sums(*input)?;
                 let map = windows.iter().map(|&index| element(index as usize)).collect();
@@ -466,12 +537,16 @@ impl Emitter<'_> {
             _ => Err("constants lie too far apart".to_owned()),
         };
         let integers = parts.iter().map(integer).collect::<Result<Vec<i64>>>()?;
+        self.constant_integers(&integers, exponent)
+    }
+
+    fn constant_integers(&mut self, integers: &[i64], exponent: i32) -> Result<Numbers> {
         let (lo, hi) = integers.iter().fold((0, 0), |(lo, hi), &v| (v.min(lo), v.max(hi)));
-        let tensor = self.integers(&integers);
+        let tensor = self.integers(integers);
         Ok(Numbers { tensor, exponent, lo: lo.into(), hi: hi.into(), positive: false })
     }
 
-    fn rounded_numbers(&mut self, numbers: Numbers) -> Numbers {
+    pub(super) fn rounded_numbers(&mut self, numbers: Numbers) -> Numbers {
         let [lo, hi] = [numbers.lo, numbers.hi].map(significant);
         Numbers { tensor: self.rounded(numbers.tensor), lo, hi, ..numbers }
     }
@@ -505,8 +580,8 @@ impl Emitter<'_> {
             }
         }
         let parts = sources.iter().map(|&source| self.plain(source)).collect::<Result<Vec<_>>>()?;
-        let exponent = parts.iter().map(|part| part.exponent).max().ok_or("nothing to view")?;
-        let parts = parts.into_iter().map(|part| self.in_unit(part, exponent)).collect::<Result<Vec<_>>>()?;
+        let parts = self.aligned(parts)?;
+        let exponent = parts.first().ok_or("nothing to view")?.exponent;
         let (lo, hi) = parts.iter().fold((0, 0), |(lo, hi), part| (part.lo.min(lo), part.hi.max(hi)));
         let tensors: Vec<TensorId> = parts.iter().map(|part| part.tensor).collect();
         let tensor = self.view_as(&tensors, map.to_vec(), vec![map.len()]);
@@ -551,14 +626,12 @@ impl Emitter<'_> {
         if is_zero(a) && !subtracts {
             return Ok(self.held[b].clone());
         }
-        let (a, b) = (self.plain(a)?, self.plain(b)?);
+        let (a, b) = self.summands([a, b])?;
         let exponent = a.exponent.max(b.exponent);
+        let is_far = |operand: Numbers| exponent - operand.exponent >= MAX_FACTOR_BITS as i32;
+        let a = if is_far(a) { self.in_unit(a, exponent)? } else { a };
+        let b = if is_far(b) { self.in_unit(b, exponent)? } else { b };
         let shifts = [a, b].map(|operand| exponent - operand.exponent);
-        for (operand, shift) in [a, b].iter().zip(shifts) {
-            if shift >= MAX_FACTOR_BITS as i32 || bits(operand.magnitude()) as i32 + shift > VALUE_BITS as i32 {
-                return Err("its operands have units too far apart".into());
-            }
-        }
         let sign = if subtracts { -1 } else { 1 };
         let tensor = self.affine([a.tensor, b.tensor], [1 << shifts[0], sign << shifts[1]], 0);
         let (b_lo, b_hi) = if subtracts { (-b.hi, -b.lo) } else { (b.lo, b.hi) };
@@ -566,6 +639,51 @@ impl Emitter<'_> {
         let hi = (a.hi << shifts[0]) + (b_hi << shifts[1]);
         fits(hi.max(-lo))?;
         Ok(Held::Numbers(self.rounded_numbers(Numbers { tensor, exponent, lo, hi, positive: false })))
+    }
+
+    /// The operands of a sum, in units that lie near enough for it to have room; of constants what lies below is a last bit.
+    fn summands(&mut self, operands: [Float32Id; 2]) -> Result<(Numbers, Numbers)> {
+        let constants = operands.map(|id| match &self.held[id] {
+            Held::Constant(values) => Some(values.clone()),
+            _ => None,
+        });
+        match (constants, operands) {
+            ([None, Some(values)], [a, _]) => {
+                let a = self.plain(a)?;
+                Ok((a, self.constant_beside(&values, a)?))
+            }
+            ([Some(values), None], [_, b]) => {
+                let b = self.plain(b)?;
+                Ok((self.constant_beside(&values, b)?, b))
+            }
+            _ => {
+                let (a, b) = (self.plain(operands[0])?, self.plain(operands[1])?);
+                let in_unit = |own: Numbers, other: Numbers| {
+                    let lift = (other.exponent - own.exponent).clamp(0, VALUE_BITS as i32) as u32;
+                    own.magnitude() << lift
+                };
+                if in_unit(a, b) + in_unit(b, a) < 1 << VALUE_BITS {
+                    return Ok((a, b));
+                }
+                let aligned = self.aligned(vec![a, b])?;
+                Ok((aligned[0], aligned[1]))
+            }
+        }
+    }
+
+    /// Constants that are added to numbers: in their own unit, or in one that leaves the numbers room, odd where that is not exact.
+    fn constant_beside(&mut self, values: &[f32], numbers: Numbers) -> Result<Numbers> {
+        let room = VALUE_BITS as i32 - 1 - bits(numbers.magnitude()) as i32;
+        let coarsest = numbers.exponent + room.max(1);
+        let finest = values.iter().map(|&value| decompose(value).1).max().unwrap_or(0);
+        let exponent = finest.max(numbers.exponent - (MAX_FACTOR_BITS as i32 - 1)).min(coarsest);
+        let odd = |&value: &f32| {
+            let scaled = f64::from(value) * f64::from(exponent).exp2();
+            let integer = if scaled.fract() == 0.0 { scaled } else { 2.0 * (scaled / 2.0).floor() + 1.0 };
+            (integer.abs() < f64::from(VALUE_BITS - 1).exp2()).then_some(integer as i64)
+        };
+        let integers: Option<Vec<i64>> = values.iter().map(odd).collect();
+        self.constant_integers(&integers.ok_or("constants lie too far apart")?, exponent)
     }
 
     fn product(&mut self, id: Float32Id, [a, b]: [Float32Id; 2]) -> Result<Held> {
@@ -581,10 +699,26 @@ impl Emitter<'_> {
                 let numbers = self.plain(a)?;
                 Ok(Held::Numbers(self.scaled(numbers, &scales)?))
             }
+            (Held::Constant(factors), _) => {
+                let numbers = self.numbers(b)?;
+                Ok(Held::Numbers(self.times(numbers, &factors, None)?))
+            }
+            (_, Held::Constant(factors)) => {
+                let numbers = self.numbers(a)?;
+                Ok(Held::Numbers(self.times(numbers, &factors, None)?))
+            }
             _ => {
                 let (a, b) = (self.plain(a)?, self.plain(b)?);
                 Ok(Held::Numbers(self.multiplied(a, b)?))
             }
+        }
+    }
+
+    /// The constants that a node is.
+    fn constants(&self, id: Float32Id) -> Result<Arc<[f32]>> {
+        match &self.held[id] {
+            Held::Constant(values) => Ok(values.clone()),
+            _ => Err("a quotient or a slope of data".into()),
         }
     }
 
@@ -680,6 +814,11 @@ impl Emitter<'_> {
         // Where units are coarse, scales need finer ones than their quotients could be compared by.
         let coarse = LEAST_BITS.saturating_sub(bits(numbers.magnitude())) as i32;
         let numbers = self.in_unit(numbers, numbers.exponent + coarse)?;
+        // The width of what reaches far on both sides takes a bit more.
+        let numbers = match !numbers.positive && bits(numbers.hi.max(0) - numbers.lo) > VALUE_BITS {
+            true => self.coarser(numbers, 3),
+            false => numbers,
+        };
         let seen = (0..self.float32.nodes.len()).find(|&id| self.float32.nodes[id].op == Float32Op::Scale(input));
         let seen = seen.and_then(|id| self.seen[id]);
         let most = self.largest(numbers.tensor);

@@ -77,7 +77,7 @@ fn rename(op: &mut Op, tensor: impl Fn(TensorId) -> TensorId, table: impl Fn(Tab
     }
 }
 
-fn operands(op: &mut Op) -> Vec<&mut TensorId> {
+pub(super) fn operands(op: &mut Op) -> Vec<&mut TensorId> {
     match op {
         Op::Input { .. } => vec![],
         Op::View { sources, .. } => sources.iter_mut().collect(),
@@ -121,6 +121,9 @@ pub(super) fn start(
     }
     if joint.lo < i128::from(least) {
         tensor = emitter.at_least(tensor, least);
+    }
+    if steps(1) == 1.0 {
+        return Ok(tensor);
     }
     let count = emitter.elements(tensor);
     let offsets = emitter.integers(&vec![least; count]);

@@ -16,6 +16,7 @@
 //! and one below what the unit resolves loses its last bits: then the result is what the program says, and no longer the runtime's.
 
 mod exact;
+mod factors;
 mod join;
 mod thresholds;
 
@@ -28,7 +29,7 @@ use self::exact::Emitter;
 use super::calibrate::Calibration;
 use super::QuantizeOptions;
 use crate::float::float32::{is_scale, End, Float32Form, Float32Graph, Float32Id, Float32Op, Split, Start};
-use crate::float::graph::{FloatGraph, FloatPort, Tensor};
+use crate::float::graph::{Element, FloatGraph, FloatPort, Tensor};
 
 /// Every value stays below `2^VALUE_BITS`.
 const VALUE_BITS: u32 = 61;
@@ -85,7 +86,7 @@ pub(super) fn hold<'a>(
     if let Some(port) = graph.inputs.iter().find(|port| port.nullable) {
         return Err(format!("input {:?} has missing values", port.name));
     }
-    let (emitter, reasons) = exact::emit(&graph.inputs, &form.split.followed, calibration, seen)?;
+    let (emitter, reasons) = exact::emit(graph, &form.split.followed, calibration, seen)?;
     let split = match form.split.followed.outputs.iter().all(|&joint| emitter.has_numbers(joint)) {
         true => Cow::Borrowed(&form.split),
         false => Cow::Owned(form.split_where(|id| emitter.has_numbers(id), reasons)),
@@ -126,8 +127,15 @@ impl Exact<'_> {
         let mut starts: BTreeMap<TensorId, TensorId> = BTreeMap::new();
         for (start, port) in self.split.starts.iter().zip(rest.iter().flat_map(|rest| &rest.inputs)) {
             let rest = rest.expect("its ports are being read");
-            if let (&Start::Joint(joint), &Op::Input { lo, hi }) = (start, &rest.node(port.tensor).op) {
-                let tensor = join::start(&mut self.emitter, joints[joint], port.scale, [lo, hi])?;
+            let numbers = match *start {
+                Start::Joint(joint) => Some(joints[joint]),
+                Start::Input(number) => self.emitter.input_numbers(number),
+            };
+            if let (Some(numbers), &Op::Input { lo, hi }) = (numbers, &rest.node(port.tensor).op) {
+                if port.kind == PortKind::Index && (numbers.lo < lo.into() || numbers.hi > hi.into()) {
+                    return Err(format!("input {:?} of what follows has fewer integers than are followed", port.name));
+                }
+                let tensor = join::start(&mut self.emitter, numbers, port.scale, [lo, hi])?;
                 let shape = rest.node(port.tensor).shape.clone();
                 starts.insert(port.tensor, self.emitter.reshaped(tensor, shape));
             }
@@ -143,7 +151,7 @@ impl Exact<'_> {
             tensor,
             shape: graph.node(port.value).shape.clone(),
             scale: f64::from(-exponent).exp2(),
-            kind: PortKind::Real,
+            kind: if graph.node(port.value).element == Element::Real { PortKind::Real } else { PortKind::Index },
             visibility: options.ports.get(&port.name).copied().unwrap_or(default),
         };
         let input = |(number, port): (usize, &FloatPort)| match (inputs.get(&number), rest) {
@@ -179,6 +187,19 @@ impl Exact<'_> {
         circuits::analysis::ranges(&program).map_err(|error| error.to_string())?;
         Ok(Joined { program, room: room.min(MOST_ROOM).floor() as u32 })
     }
+}
+
+/// Which inputs of a program are held exactly: those that a rounding to float32's significant bits depends on. Only nodes of what is followed
+/// are such roundings; inputs that are calibrated are read by the rest alone, whatever their steps.
+pub(super) fn held_inputs(program: &Program) -> Vec<bool> {
+    let mut is_rounded = vec![false; program.nodes.len()];
+    for (index, node) in program.nodes.iter().enumerate().rev() {
+        if is_rounded[index] || matches!(node.op, Op::RoundSignificant { .. }) {
+            let mut op = node.op.clone();
+            join::operands(&mut op).into_iter().for_each(|operand| is_rounded[operand.0 as usize] = true);
+        }
+    }
+    program.inputs.iter().map(|port| is_rounded[port.tensor.0 as usize]).collect()
 }
 
 /// Rows of the circuit that a program takes, roughly: those of its operators on wide integers, by element.
