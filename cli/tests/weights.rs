@@ -145,7 +145,7 @@ fn programs_of_mixed_widths_are_proved_under_one_key() {
         (0..64).map(|row| (0..SIZE).map(|i| number(5000 + row * SIZE + i).to_string()).collect::<Vec<_>>().join(","));
     fs::write(file("samples.csv"), rows.collect::<Vec<_>>().join("\n") + "\n").expect("writable");
     let [first, tuned, samples, program] = ["first.onnx", "tuned.onnx", "samples.csv", "program.zki"].map(&file);
-    let accuracy = ["--calibration", &samples, "--accuracy", "0.999"];
+    let accuracy = ["--calibration", &samples, "--accuracy", "0.9997"];
     let narrowed = |arguments: &[&str]| {
         let report = zkinfer(&[&["compile"], arguments, &accuracy, &["--json"]].concat()).done().json();
         let report = &report["quantization"];
@@ -363,6 +363,7 @@ fn misuse_is_told() {
     zkinfer(&["model", "family", &out, "-o", &models.file("f.zki")])
         .fails(2, &["no weights of the program are private"]);
     zkinfer(&["compile", &model, "-o", &out, "--weights", "m.weights"]).fails(2, &["public or private"]);
+    zkinfer(&["compile", &model, "-o", &out, "--headroom", "2"]).fails(2, &["--weights private"]);
     models.prove("first.onnx", "public").done();
     let missing = models.verify(Some("m.zkr"));
     missing.fails(2, &["proof.zkl"]);

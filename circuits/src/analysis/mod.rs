@@ -198,7 +198,7 @@ pub struct Headroom {
 }
 
 impl Headroom {
-    /// Most bits that can be asked for: more than any weight has.
+    /// Most bits that can be asked for: one more limb for each weight.
     pub const MAX: u32 = 16;
 
     /// So many bits for all.

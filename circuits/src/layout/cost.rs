@@ -3,7 +3,8 @@
 //! A proof costs, per row: a sum over points for each column of field elements; much less for a column of small integers;
 //! transforms for each column that the quotient reads, where all weights together are one; and a sweep of the gates over the
 //! cosets. The unit costs below are those of the native engine, fitted to processes that proved 47 layouts of six networks on 2^9 to 2^13
-//! rows, with 1 to 12 units and up to 12 tables. Of others, of 2^9 to 2^22 rows, estimates are within an eighth (see `docs/engine.md`, 5).
+//! rows, with 1 to 12 units and up to 12 tables. Of others, of 2^9 to 2^22 rows, estimates are within an eighth of the whole
+//! process, keys and SRS read; witness and proof alone take 10 to 50 ms less (see `docs/engine.md`, 5).
 
 use halo2_proofs::plonk::ConstraintSystem;
 use rayon::prelude::*;

@@ -339,6 +339,10 @@ fn compile_with(
         None => None,
     };
     audience.check(&graph)?;
+    if recipe.headroom.is_some() && !audience.private_weights {
+        let fault = anyhow!("--headroom is for private weights");
+        return Err(Failure::misuse(fault).remedy("give --weights private, or leave it out"));
+    }
     let options = QuantizeOptions {
         bits: recipe.bits,
         ranges: recipe.ranges,

@@ -433,8 +433,8 @@ impl Builder {
             self.wide_taken
         );
         let once = format!(
-            "{} results that tensors of 16 bits have part in are exact integers, rounded once; the runtime adds in float32, so that a result \
-             near a tie differs by a unit of its type, at most 1/65536 of its range",
+            "{} results that tensors of 16 bits have part in are computed from integers, within a small part of a unit before they are rounded; \
+             the runtime adds in float32, so that a result near a tie differs by a unit of its type, a share of a long row by a few",
             self.wide_integers
         );
         let rounded = format!(

@@ -15,6 +15,8 @@ use crate::float::graph::{BinaryFunction, FloatGraph, FloatOp, FloatPort, UnaryF
 
 /// Most elements of its constants, views and values together; larger models are beyond what is proved so anyway.
 const MAX_ELEMENTS: usize = 1 << 24;
+/// What a node takes beside its elements and its label, in elements.
+const NODE_ELEMENTS: usize = 16;
 
 /// What a value is in the new form.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +68,16 @@ pub(super) fn form(builder: &Builder, reals: FloatGraph) -> Result<Float32Form, 
     };
     let values = (0..reals.nodes.len()).map(ValueId);
     former.graph.values = values.filter_map(|value| numbers(&value)).collect();
-    let form = Float32Form::new(reals, builder.approximations().clone(), former.graph, reasons);
+    // An output that is integers of dynamic quantization, or their sums, is one of the results that are not followed.
+    let mut approximations = builder.approximations().clone();
+    for port in &reals.outputs {
+        let meaning = former.meanings.get(&builder.exact(port.value));
+        if meaning.is_some_and(|meaning| !matches!(meaning, Meaning::Numbers(_))) {
+            approximations.insert(port.value);
+            reasons.push(format!("output {:?} has integers of dynamic quantization", port.name));
+        }
+    }
+    let form = Float32Form::new(reals, approximations, former.graph, reasons);
     match form.split.quantizes() {
         true => Ok(form),
         false => {
@@ -133,8 +144,9 @@ impl Former<'_> {
     }
 
     fn push(&mut self, value: ValueId, op: Float32Op, elements: usize) -> Formed<Float32Id> {
-        self.spend(elements)?;
-        self.graph.nodes.push(Float32Node { label: self.builder.label_of(value), op, elements });
+        let label = self.builder.label_of(value);
+        self.spend(elements.saturating_add(NODE_ELEMENTS + label.len()))?;
+        self.graph.nodes.push(Float32Node { label, op, elements });
         Ok(self.graph.nodes.len() - 1)
     }
 
@@ -317,7 +329,11 @@ impl Former<'_> {
 
     /// A number of the model, repeated.
     fn repeated(&mut self, value: ValueId, number: f64, count: usize) -> Formed<Float32Id> {
-        self.push(value, Float32Op::Constant(vec![number as f32; count].into()), count)
+        let number = number as f32;
+        if !number.is_finite() {
+            return Err("a number of the model is not finite".into());
+        }
+        self.push(value, Float32Op::Constant(vec![number; count].into()), count)
     }
 
     fn binary_op(&mut self, value: ValueId) -> Formed {

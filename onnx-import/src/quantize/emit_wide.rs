@@ -21,7 +21,7 @@
 //! | `r` | `⌊u·2^(G+2) / S⌋` |
 //! | result | `clamp(⌊e·r / 2^G⌉)` |
 //!
-//! A share is off by half a unit of `2^−B` in `e`, by one part in `S` and by one in `r`.
+//! A share is off by half a unit of `2^−B` in `e`, by as much in each term of `S`, of either sign, and by one part in `r`.
 //!
 //! **Normalization.** With the sums of `emit_quantized_normalize.rs`, the normalized element `a = c·r` is a sum as above, with a line for each
 //! channel: `(F·√n/2^M)·a + O`. Where the squares of `c` would have more than 59 bits, it is rounded to [`SHIFTED`] first.

@@ -2,8 +2,8 @@
 //!
 //! Keys of private weights depend on shapes, scales, shifts, tables and declared widths. Calibration, rounding and declaring would choose
 //! others for each set of weights; here they are chosen for the first model, and the other's weights are rounded to the steps that follow.
-//! What comes of it is the first model's program with these weights, or is refused: where weights are private, it is of the first one's
-//! family by the way it is made, whatever the other model's numbers are.
+//! Where weights are private, what comes of it is the first model's program with these weights, of its family by the way it is made, or it is
+//! refused. Where they are public it has the first one's nodes and scales, and its own constants.
 
 use circuits::analysis;
 use circuits::graph::{Node, Program};
@@ -18,8 +18,8 @@ use crate::float::float32::Float32Form;
 use crate::float::graph::{FloatGraph, FloatOp, ValueId};
 use crate::samples::Samples;
 
-/// Compiles `graph` to the program of `first` with other weights: all else is as [`compile`](super::compile) makes it of `first`,
-/// with the same samples and options. Where weights are private, both programs are of one family.
+/// Compiles `graph` to the program of `first` with other weights: its nodes and scales are those that [`compile`](super::compile) gives
+/// `first`, with the same samples and options. Where weights are private, both programs are of one family.
 ///
 /// # Errors
 /// What keeps `first` from being compiled; a model of another form; weights that are too large for the steps of the first; and where weights
@@ -63,9 +63,12 @@ fn compile_taken_like(
     }
     // How good it is, is seen beside its own float model.
     let own = calibrate::calibrate(graph, own_samples, options.ranges, options.room)?;
-    if let Exactness::Exact(compiled) = exact(first, &calibrated, options)? {
-        return exactly_like((first, &calibrated), &compiled.program, (graph, &own), options);
-    }
+    let calibrated_because = match exact(first, &calibrated, options)? {
+        Exactness::Exact(compiled) => {
+            return exactly_like((first, &calibrated), &compiled.program, (graph, &own), options)
+        }
+        Exactness::Calibrated(reason) => reason,
+    };
     let Chosen { widths, program, origins, steps, .. } = choose_bits(first, &calibrated, options)?;
     let (rounded, ..) = compile_at(graph, &calibrated, &widths, options, Some(&steps))?;
     let narrower = widths::report(&widths, &program, &steps.entries);
@@ -83,6 +86,7 @@ fn compile_taken_like(
         warnings: warnings(graph, &own, options, &tried)
             .into_iter()
             .chain(beyond.map(|beyond| beyond.told()))
+            .chain(calibrated_because)
             .collect(),
         tried,
     };

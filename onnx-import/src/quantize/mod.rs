@@ -421,6 +421,13 @@ fn reported(
     options: &QuantizeOptions,
 ) -> Result<Compiled, QuantizeError> {
     let float32::Joined { program, room } = joined;
+    check_integers(graph, |number| {
+        let port = &program.inputs[number];
+        let Op::Input { lo, hi } = program.node(port.tensor).op else {
+            unreachable!("ports of inputs name input nodes")
+        };
+        Bounds { lo: lo as f64 * port.scale, hi: hi as f64 * port.scale }
+    })?;
     let told = told(&program, room, split);
     let whole = fidelity(graph, &program, calibration)?;
     let (bits, mut tried) =

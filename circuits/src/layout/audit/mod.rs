@@ -1,11 +1,12 @@
 //! The compiler's own check of its layout: a symbolic run of the machine, from the fixed cells and copies alone.
 //!
-//! Eleven things are established for every program, independently of the code that laid it out:
+//! Ten things are established for every program, independently of the code that laid it out:
 //!
 //! 1. **Frame** ([`AuditError::Frame`]): the fixed columns are those of the member, the marks of rows follow from the regions,
-//!    switches are 0 or 1, an accumulator has one step in a row, tags of limbs are widths of limbs, and every operand of the scalar unit is one copy of a cell that does not come later.
-//! 2. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and every
-//!    function's tag holds one image per key.
+//!    switches are 0 or 1, an accumulator has one step in a row, tags of limbs are widths of limbs, and every operand of the scalar unit is one
+//!    copy of a cell that does not come later.
+//! 2. **Tables** ([`AuditError::Table`]): tag 0 holds `(0, 0)` alone, limb tags hold exactly `0 … 2^w − 1`, and tags of functions, of
+//!    ranges of inputs and of what operators look up besides hold these functions' images, and no keys beyond their domains.
 //! 3. **Borders** ([`AuditError::Border`]): on the first row of a region nothing takes up the row before, and on the last
 //!    one nothing reads the next.
 //! 4. **Lanes** ([`AuditError::Lane`]): every cell that something reads is pinned: by a lookup, a copy, a gate, or a
@@ -21,11 +22,9 @@
 //!    nothing is copied from there.
 //! 8. **Gathered rows** ([`AuditError::Gather`]): every element of one is looked up in the range of the entries, every group of a row
 //!    as the key and the image that the operator asks for, and the table holds the matrix.
-//! 9. **Functions of operators** ([`AuditError::Table`]): where an operator looks up powers of two or its steps, the tag's table has these
-//!    images and no keys besides.
-//! 10. **Clamps without a table** ([`AuditError::Clamp`]): the rows of each have the forms that show its results to be in range, its
-//!     elements are tied to them, and chains and gap are wide enough for the ends and arguments that the program has.
-//! 11. **Rows of operators** ([`AuditError::Rows`]): all operators that are no identities, and inputs of wide ranges, have the rows of forms and
+//! 9. **Clamps without a table** ([`AuditError::Clamp`]): the rows of each have the forms that show its results to be in range, its
+//!    elements are tied to them, and chains and gap are wide enough for the ends and arguments that the program has.
+//! 10. **Rows of operators** ([`AuditError::Rows`]): all operators that are no identities, and inputs of wide ranges, have the rows of forms and
 //!     range chains that show their results, cell by cell; so have requantizations apart from their accumulators.
 //!
 //! Time is proportional to the cells and to the multiply-accumulates of the program, memory to the cells.
