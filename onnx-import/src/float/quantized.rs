@@ -58,7 +58,8 @@ pub enum Rounding {
 /// From exact accumulators back to a quantized type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requantization {
-    /// One multiplier for each channel, positive and finite; a number of float32 where the arithmetic is that.
+    /// One multiplier for each channel: a positive number of float32 where the arithmetic is that, a finite one of any sign where rounding is
+    /// [`Rounding::Near`].
     pub multipliers: Arc<[f64]>,
     /// Smallest centered integer.
     pub lo: i32,
@@ -78,7 +79,7 @@ impl Requantization {
         self.offsets.get(channel).copied().unwrap_or(0.0)
     }
 
-    /// The centered integer of an accumulator; it never decreases with the accumulator.
+    /// The centered integer of an accumulator; it never decreases with the accumulator where the multiplier is positive.
     pub fn apply(&self, channel: usize, accumulator: i64) -> i64 {
         if self.rounding != Rounding::Float32 {
             let real = accumulator as f64 * self.multipliers[channel] + self.offset(channel);

@@ -211,7 +211,7 @@ impl Former<'_> {
             &FloatOp::Input(number) if dtype == DType::Float32 || dtype.is_integer() => {
                 self.numbers(value, Float32Op::Input(number), elements)
             }
-            FloatOp::Binary { .. } => self.binary_op(value),
+            &FloatOp::Binary { function, operands } => self.binary(value, function, operands),
             op if !dtype.is_float() && !is_move(op) && !matches!(op, FloatOp::MatMul(..) | FloatOp::Conv { .. }) => {
                 Err("arithmetic of integers".into())
             }
@@ -334,13 +334,6 @@ impl Former<'_> {
             return Err("a number of the model is not finite".into());
         }
         self.push(value, Float32Op::Constant(vec![number; count].into()), count)
-    }
-
-    fn binary_op(&mut self, value: ValueId) -> Formed {
-        match *self.builder.op(value) {
-            FloatOp::Binary { function, operands } => self.binary(value, function, operands),
-            _ => unreachable!("the caller has seen a function of two values"),
-        }
     }
 
     fn binary(&mut self, value: ValueId, function: BinaryFunction, [a, b]: [ValueId; 2]) -> Formed {

@@ -493,19 +493,23 @@ mod tests {
             let rule = rule(0.9 / f64::from(1 << bits) / (count as f64).sqrt(), case as f64 * 1.7);
             let range = if case % 3 == 0 { (0, 65_535) } else { (-32_768, 32_767) };
             let scaled = ScaledWeights::of((&weights, &bias), &rule, range).expect("a shift serves");
+            let drawn: Vec<i64> = (0..count).map(|_| next(&mut state) as i64 % (range.1 - range.0) + range.0).collect();
             for extreme in [-1, 0, 1] {
-                let sign = |w: i32, rounded: i32| {
+                let operand = |w: i32, rounded: i32, drawn: i64| {
                     let error =
                         f64::from(rounded) - f64::from(w) * rule.multipliers[0] * f64::from(scaled.shift).exp2();
                     match extreme {
-                        0 => next(&mut state.clone()) as i64 % (range.1 - range.0) + range.0,
+                        0 => drawn,
                         _ if error * f64::from(extreme) > 0.0 => range.1,
                         _ => range.0,
                     }
                 };
-                let pairs = || weights.iter().zip(scaled.weights.iter());
-                let exact: f64 = pairs().map(|(&w, r)| f64::from(w) * sign(w, r) as f64).sum::<f64>() + bias[0] as f64;
-                let line: f64 = pairs().map(|(&w, r)| f64::from(r) * sign(w, r) as f64).sum();
+                let terms = || {
+                    let weights = weights.iter().zip(scaled.weights.iter()).zip(&drawn);
+                    weights.map(|((&w, r), &drawn)| (f64::from(w), f64::from(r), operand(w, r, drawn) as f64))
+                };
+                let exact: f64 = terms().map(|(w, _, x)| w * x).sum::<f64>() + bias[0] as f64;
+                let line: f64 = terms().map(|(_, r, x)| r * x).sum();
                 let line = (line + scaled.bias[0] as f64) / f64::from(scaled.shift).exp2();
                 let off = line - exact * rule.multipliers[0] - rule.offset(0);
                 assert!(off.abs() <= DEVIATION, "{count} weights of {bits} bits: {off}");

@@ -4,7 +4,7 @@ use crate::float::graph::{BinaryFunction, FloatGraph, FloatOp, Tensor, UnaryFunc
 use crate::float::trees::Trees;
 use crate::quantize::plan::Range;
 
-/// For each value that is a sum of leaves and constants, or moved from such sums, its range over all leaves that may be reached together.
+/// For each value that is a sum of leaves and constants, or moved from such sums, its range over one leaf of each tree, whichever.
 pub(super) fn ranges(graph: &FloatGraph) -> Vec<Option<Range>> {
     let mut ranges: Vec<Option<Range>> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {

@@ -75,7 +75,7 @@ fn compile_taken_like(
     let program = member(declared(program, &steps, options)?, rounded)?;
     let bits = widths.most();
     let tried = vec![(bits, fidelity(graph, &program, &own)?)];
-    let beyond = Beyond::of(&program, &origins, &own)?;
+    let beyond = CutOff::of(&program, &origins, &own)?;
     let report = CompileReport {
         bits,
         narrower,
@@ -193,7 +193,7 @@ fn is_alike(first: &FloatOp, other: &FloatOp) -> bool {
 
 /// The program of the first model with the weights of another one, which was rounded to the same steps.
 fn member(first: Program, rounded: Program) -> Result<Program, QuantizeError> {
-    check_steps(&first, &rounded)?;
+    check_same_steps(&first, &rounded)?;
     if !first.has_private_weights() {
         return Ok(rounded);
     }
@@ -204,7 +204,7 @@ fn member(first: Program, rounded: Program) -> Result<Program, QuantizeError> {
 }
 
 /// Refuses a program that came out with other nodes or scales than the first.
-fn check_steps(first: &Program, rounded: &Program) -> Result<(), QuantizeError> {
+fn check_same_steps(first: &Program, rounded: &Program) -> Result<(), QuantizeError> {
     let unlike = |what: String| Err(QuantizeError::Unlike { what });
     let other_form = |(first, other): &(&Node, &Node)| {
         first.shape != other.shape || std::mem::discriminant(&first.op) != std::mem::discriminant(&other.op)
@@ -223,7 +223,7 @@ fn check_steps(first: &Program, rounded: &Program) -> Result<(), QuantizeError> 
 }
 
 /// Values of a model that leave the range which the first one's program has for them: they are cut off at its ends.
-struct Beyond<'a> {
+struct CutOff<'a> {
     /// How many.
     count: usize,
     /// The node whose values leave it farthest.
@@ -232,7 +232,7 @@ struct Beyond<'a> {
     ratio: f64,
 }
 
-impl<'a> Beyond<'a> {
+impl<'a> CutOff<'a> {
     /// What calibration on the model's own values shows, if some leave their ranges by more than a step.
     fn of(program: &'a Program, origins: &[Option<ValueId>], own: &Calibration) -> Result<Option<Self>, QuantizeError> {
         let ranges = analysis::ranges(program).map_err(QuantizeError::Outgrown)?;

@@ -423,10 +423,7 @@ fn reported(
     let float32::Joined { program, room } = joined;
     check_integers(graph, |number| {
         let port = &program.inputs[number];
-        let Op::Input { lo, hi } = program.node(port.tensor).op else {
-            unreachable!("ports of inputs name input nodes")
-        };
-        Bounds { lo: lo as f64 * port.scale, hi: hi as f64 * port.scale }
+        (&program.node(port.tensor).op, port.scale)
     })?;
     let told = told(&program, room, split);
     let whole = fidelity(graph, &program, calibration)?;
@@ -731,8 +728,7 @@ fn compile_at(
     let mut emitted = emit::emit(&plan, &scales, shift, given, options.private_weights)?;
     check_integers(graph, |number| {
         let node = &emitted.nodes[emitted.inputs[&number].0 as usize];
-        let Op::Input { lo, hi } = node.op else { unreachable!("ports of inputs name input nodes") };
-        Bounds { lo: lo as f64 * node.scale, hi: hi as f64 * node.scale }
+        (&node.op, node.scale)
     })?;
     let steps = Steps {
         scales,
@@ -775,9 +771,14 @@ fn compile_at(
     Ok((program, emitted.origins, steps))
 }
 
-/// Refuses integers that may wrap around in the model for inputs that the program takes, since those of the program do not.
-fn check_integers(graph: &FloatGraph, input: impl Fn(usize) -> Bounds) -> Result<(), QuantizeError> {
-    match graph.integers.beyond(input) {
+/// Refuses integers that may wrap around in the model for inputs that the program takes, since those of the program do not. `input` gives the
+/// operator and the scale of an input of the model in the program.
+fn check_integers<'a>(graph: &FloatGraph, input: impl Fn(usize) -> (&'a Op, f64)) -> Result<(), QuantizeError> {
+    let bounds = |number| {
+        let (&Op::Input { lo, hi }, scale) = input(number) else { unreachable!("ports of inputs name input nodes") };
+        Bounds { lo: lo as f64 * scale, hi: hi as f64 * scale }
+    };
+    match graph.integers.beyond(bounds) {
         Some(Beyond { node, data_type, lo, hi }) => Err(QuantizeError::WrapsAround { node, data_type, lo, hi }),
         None => Ok(()),
     }

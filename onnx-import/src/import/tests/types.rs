@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::float::typed::Bounds;
-use crate::quantize::{compile, QuantizeError, QuantizeOptions};
+use crate::quantize::{compile, DynamicScales, QuantizeError, QuantizeOptions};
 use crate::samples::Samples;
 
 const INT32: i32 = 6;
@@ -56,6 +56,37 @@ fn products_that_may_leave_int32_are_refused_by_the_ranges_of_inputs() {
     let there_and_back = integers_of(INT32, nodes, vec![constant("c", INT32, 1_000_000)]);
     assert_eq!(compiled(&there_and_back, 0.0, 2147.0), None);
     assert_eq!(compiled(&there_and_back, 0.0, 2148.0), Some(("h".into(), "int32")));
+}
+
+/// Of a model part of which is computed in float32 arithmetic, the integers of the rest are judged too.
+#[test]
+fn integers_beside_exact_dynamic_scales_are_judged() {
+    const FLOAT: i64 = 1;
+    let nodes = vec![
+        node("DynamicQuantizeLinear", &["f"], &["q", "scale", "zero"]),
+        node("MatMulInteger", &["q", "w", "zero"], &["sums"]),
+        with(node("Cast", &["sums"], &["real"]), [int("to", FLOAT)]),
+        node("Mul", &["real", "scale"], &["exact"]),
+        node("Mul", &["x", "c"], &["h"]),
+        node("Mul", &["h", "c"], &["y"]),
+    ];
+    let weights =
+        TensorProto { name: "w".into(), data_type: 3, dims: vec![4, 2], int32_data: vec![3; 8], ..Default::default() };
+    let graph = graph(nodes, vec![weights, constant("c", INT32, 1000)]);
+    let graph = GraphProto {
+        input: vec![value("f", &[1, 4]), typed("x", &[1, 4], INT32)],
+        output: vec![value("exact", &[1, 2]), typed("y", &[1, 4], INT32)],
+        ..graph
+    };
+    let graph = run(&model(graph)).expect("it is imported");
+    let compiled = |most: f64| {
+        let tensor = |data: [f64; 4]| Tensor::new(vec![1, 1, 4], data.to_vec());
+        let samples = Samples::from_batches(vec![tensor([0.5, -0.25, 1.0, 0.75]), tensor([0.0, most, 1.0, 2.0])]);
+        compile(&graph, Some(&samples), &QuantizeOptions { dynamic: DynamicScales::Exact, ..Default::default() })
+    };
+    compiled(2147.0).expect("nothing wraps around");
+    let refused = compiled(2148.0).expect_err("a product may wrap around");
+    assert!(matches!(&refused, QuantizeError::WrapsAround { node, .. } if node == "y"), "{refused}");
 }
 
 #[test]

@@ -47,14 +47,22 @@ pub(super) fn of_either_width(call: &Call, value: ValueId) -> Option<Dequantized
 
 /// [`activation`], also where what only moves elements lies between.
 pub(super) fn operand(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
-    behind(call, value, MAX_MOVES)
+    behind_moves(call, value, |call, value| Ok(activation(call, value)))
 }
 
 /// How a tensor is known as dequantized.
 pub(super) type Reading = fn(&Call, ValueId) -> Option<Dequantized>;
 
-fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequantized>> {
-    if let Some(source) = activation(call, value) {
+/// How a tensor is found to be dequantized, with operators that this takes.
+pub(super) type Finding = fn(&mut Call, ValueId) -> Result<Option<Dequantized>>;
+
+/// What is found, also where what only moves elements lies between, which are then moves of integers.
+pub(super) fn behind_moves(call: &mut Call, value: ValueId, find: Finding) -> Result<Option<Dequantized>> {
+    behind(call, value, find, MAX_MOVES)
+}
+
+fn behind(call: &mut Call, value: ValueId, find: Finding, moves: usize) -> Result<Option<Dequantized>> {
+    if let Some(source) = find(call, value)? {
         return Ok(Some(source));
     }
     let op = call.builder.op(value).clone();
@@ -63,7 +71,7 @@ fn behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequan
         _ => return Ok(None),
     };
     let Some(left) = moves.checked_sub(1) else { return Ok(None) };
-    let Some(source) = behind(call, moved, left)? else { return Ok(None) };
+    let Some(source) = behind(call, moved, find, left)? else { return Ok(None) };
     let centered = call.builder.emit(op.clone_with(|_| source.centered), call.shape(value), DType::Int32)?;
     Ok(Some(Dequantized { centered, ..source }))
 }

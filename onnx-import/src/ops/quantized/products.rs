@@ -15,11 +15,36 @@ const MAX_TIES: u64 = 1 << 22;
 
 const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0; 4] };
 
-/// Dequantized constant weights whose scales, if several, go along axis `axis`.
-fn weights(call: &Call, value: ValueId, axis: usize) -> Option<Dequantized> {
+/// Dequantized constant weights of types that are admitted, whose scales, if several, go along axis `axis`.
+pub(super) fn constant_weights(
+    call: &Call,
+    value: ValueId,
+    axis: usize,
+    admits: fn(DType) -> bool,
+) -> Option<Dequantized> {
     let source = call.builder.dequantized(value)?;
-    let constant = call.builder.tensor(source.centered).is_some() && is_byte(call.dtype(source.raw));
+    let constant = call.builder.tensor(source.centered).is_some() && admits(call.dtype(source.raw));
     (constant && (source.scales.len() == 1 || source.axis == axis)).then(|| source.clone())
+}
+
+/// [`constant_weights`] of a matrix whose scales, if several, are those of columns; perhaps transposed.
+pub(super) fn column_weights(
+    call: &mut Call,
+    value: ValueId,
+    admits: fn(DType) -> bool,
+) -> Result<Option<Dequantized>> {
+    if let Some(found) = constant_weights(call, value, 1, admits) {
+        return Ok(Some(found));
+    }
+    let Some(input) = call.builder.transposed_weights(value) else { return Ok(None) };
+    let Some(found) = constant_weights(call, input, 0, admits) else { return Ok(None) };
+    let centered = call.builder.transpose(found.centered, &[1, 0])?;
+    Ok(Some(Dequantized { centered, axis: 1, ..found }))
+}
+
+/// [`constant_weights`] of bytes.
+fn weights(call: &Call, value: ValueId, axis: usize) -> Option<Dequantized> {
+    constant_weights(call, value, axis, is_byte)
 }
 
 /// A bias at the scale of the accumulator of each channel: the integers of a dequantized one, or those that onnxruntime makes
@@ -177,7 +202,7 @@ pub(super) fn scaled_product(
     lines: &[(f64, f64)],
     to: &Parameters,
 ) -> Result<Option<ValueId>> {
-    let (Some(a), Some(b)) = (operand(call, left)?, matrix_weights(call, right)?) else { return Ok(None) };
+    let (Some(a), Some(b)) = (operand(call, left)?, column_weights(call, right, is_byte)?) else { return Ok(None) };
     let from = call.shape(a.centered);
     let (Some((&inner, rows)), true) = (from.split_last(), call.rank(b.centered) == 2) else { return Ok(None) };
     let zeros = vec![0.0; lines.len()];
@@ -186,17 +211,6 @@ pub(super) fn scaled_product(
     let own = lines.signed(call, b.centered, 1)?;
     let result = multiply(call, [flat, own, lines.bias], false, lines.rule(to))?;
     call.builder.reshape(result, [rows, &[lines.signs.len()]].concat()).map(Some)
-}
-
-/// Dequantized constant weights of a matrix product, whose scales, if several, are those of columns; perhaps transposed.
-fn matrix_weights(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
-    if let Some(found) = weights(call, value, 1) {
-        return Ok(Some(found));
-    }
-    let Some(input) = call.builder.transposed_weights(value) else { return Ok(None) };
-    let Some(found) = weights(call, input, 0) else { return Ok(None) };
-    let centered = call.builder.transpose(found.centered, &[1, 0])?;
-    Ok(Some(Dequantized { centered, axis: 1, ..found }))
 }
 
 /// Rows and columns of what a convolution gives.

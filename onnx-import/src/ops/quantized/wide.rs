@@ -11,7 +11,7 @@
 //!
 //! Where rounding is done by an integer line, that is within a small part of a unit of what is rounded (`quantize/emit_wide.rs`).
 
-use super::fusion::{of_either_width, table, wide_values_of, MAX_MOVES};
+use super::fusion::{behind_moves, of_either_width, table, wide_values_of};
 use super::{expressions, is_byte, products, scaled, Parameters, Result};
 use crate::dtype::DType;
 use crate::float::graph::{BinaryFunction, FloatOp, ReduceKind, ValueId, Window};
@@ -83,25 +83,10 @@ pub(super) fn is_wide(call: &Call, sources: &[&Dequantized], to: &Parameters) ->
 
 /// A dequantized tensor, or a function of one that nothing quantizes, in units of its own that are finer than 16 bits; perhaps moved.
 pub(super) fn operand(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
-    operand_behind(call, value, MAX_MOVES)
-}
-
-fn operand_behind(call: &mut Call, value: ValueId, moves: usize) -> Result<Option<Dequantized>> {
-    if let Some(source) = of_either_width(call, value) {
-        return Ok(Some(source));
-    }
-    if let Some(source) = unquantized(call, value)? {
-        return Ok(Some(source));
-    }
-    let op = call.builder.op(value).clone();
-    let moved = match op {
-        FloatOp::Reshape(input) | FloatOp::Transpose { input, .. } | FloatOp::Reindex { input, fill: 0.0, .. } => input,
-        _ => return Ok(None),
-    };
-    let Some(left) = moves.checked_sub(1) else { return Ok(None) };
-    let Some(source) = operand_behind(call, moved, left)? else { return Ok(None) };
-    let centered = call.builder.emit(op.clone_with(|_| source.centered), call.shape(value), DType::Int32)?;
-    Ok(Some(Dequantized { centered, ..source }))
+    behind_moves(call, value, |call, value| match of_either_width(call, value) {
+        Some(source) => Ok(Some(source)),
+        None => unquantized(call, value),
+    })
 }
 
 /// A function of one tensor, in units of which its largest value has [`OWN_UNITS`].
@@ -150,22 +135,14 @@ fn behind(bias: &[f64], lines: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
 }
 
-/// Dequantized constant weights whose scales, if several, go along axis `axis`.
+/// Dequantized constant weights of up to 16 bits whose scales, if several, go along axis `axis`.
 fn weights(call: &Call, value: ValueId, axis: usize) -> Option<Dequantized> {
-    let source = call.builder.dequantized(value)?;
-    let constant = call.builder.tensor(source.centered).is_some() && call.dtype(source.raw) != DType::Int32;
-    (constant && (source.scales.len() == 1 || source.axis == axis)).then(|| source.clone())
+    products::constant_weights(call, value, axis, is_small)
 }
 
-/// [`weights`] of a matrix whose scales, if several, are those of columns; perhaps transposed.
-fn columns(call: &mut Call, value: ValueId) -> Result<Option<Dequantized>> {
-    if let Some(found) = weights(call, value, 1) {
-        return Ok(Some(found));
-    }
-    let Some(input) = call.builder.transposed_weights(value) else { return Ok(None) };
-    let Some(found) = weights(call, input, 0) else { return Ok(None) };
-    let centered = call.builder.transpose(found.centered, &[1, 0])?;
-    Ok(Some(Dequantized { centered, axis: 1, ..found }))
+/// Whether integers of a type are as small as weights may be.
+fn is_small(dtype: DType) -> bool {
+    dtype != DType::Int32
 }
 
 /// What a unit of each channel's accumulator stands for.
@@ -253,7 +230,7 @@ pub(super) fn stacks(
     to: &Parameters,
 ) -> Result<Option<ValueId>> {
     let Some(a) = operand(call, left)? else { return Ok(None) };
-    if let (Some(b), 2) = (columns(call, right)?, call.rank(right)) {
+    if let (Some(b), 2) = (products::column_weights(call, right, is_small)?, call.rank(right)) {
         let channels = call.shape(right)[1];
         let from = call.shape(a.centered);
         let Some((&inner, rows)) = from.split_last().filter(|_| is_wide(call, &[&a, &b], to)) else { return Ok(None) };

@@ -189,6 +189,21 @@ pub(super) fn decompose(number: f32) -> (i64, i32) {
     (if number < 0.0 { -odd } else { odd }, exponent - zeros as i32)
 }
 
+/// Finite numbers as integers of at most `most_bits` bits in their coarsest common unit, `2^−exponent`.
+///
+/// # Errors
+/// Numbers that lie too far apart.
+pub(super) fn in_one_unit(values: &[f32], most_bits: u32) -> Result<(Vec<i64>, i32)> {
+    let parts: Vec<(i64, i32)> = values.iter().map(|&value| decompose(value)).collect();
+    let exponent = parts.iter().filter(|(odd, _)| *odd != 0).map(|(_, exponent)| *exponent).max().unwrap_or(0);
+    let integer = |&(odd, own): &(i64, i32)| match u32::try_from(exponent - own) {
+        _ if odd == 0 => Ok(0),
+        Ok(shift) if bits(odd.unsigned_abs().into()) + shift <= most_bits => Ok(odd << shift),
+        _ => Err("constants lie too far apart".to_owned()),
+    };
+    Ok((parts.iter().map(integer).collect::<Result<_>>()?, exponent))
+}
+
 impl Emitter<'_> {
     /// Refuses units that cut bits off scales of so many powers of two below those of the samples.
     fn check_room(&mut self, room: f64, refusal: &str) -> Result<()> {
@@ -381,9 +396,7 @@ impl Emitter<'_> {
     /// Numbers in a finer unit.
     pub(super) fn in_unit(&mut self, numbers: Numbers, exponent: i32) -> Result<Numbers> {
         let shift = exponent - numbers.exponent;
-        if numbers.magnitude() > 0 && bits(numbers.magnitude()) as i32 + shift > VALUE_BITS as i32 {
-            fits(i128::MAX)?;
-        }
+        fits(numbers.magnitude() << shift.clamp(0, VALUE_BITS as i32))?;
         let tensor = self.lifted(numbers.tensor, shift)?;
         Ok(Numbers { tensor, exponent, lo: numbers.lo << shift, hi: numbers.hi << shift, ..numbers })
     }
@@ -529,14 +542,7 @@ impl Emitter<'_> {
 
     /// Constants in the coarsest unit that holds all of them.
     fn constant(&mut self, values: &[f32]) -> Result<Numbers> {
-        let parts: Vec<(i64, i32)> = values.iter().map(|&value| decompose(value)).collect();
-        let exponent = parts.iter().filter(|(odd, _)| *odd != 0).map(|(_, exponent)| *exponent).max().unwrap_or(0);
-        let integer = |&(odd, own): &(i64, i32)| match u32::try_from(exponent - own) {
-            _ if odd == 0 => Ok(0),
-            Ok(shift) if bits(odd.unsigned_abs().into()) + shift <= VALUE_BITS => Ok(odd << shift),
-            _ => Err("constants lie too far apart".to_owned()),
-        };
-        let integers = parts.iter().map(integer).collect::<Result<Vec<i64>>>()?;
+        let (integers, exponent) = in_one_unit(values, VALUE_BITS)?;
         self.constant_integers(&integers, exponent)
     }
 
@@ -674,9 +680,9 @@ impl Emitter<'_> {
     /// Constants that are added to numbers: in their own unit, or in one that leaves the numbers room, odd where that is not exact.
     fn constant_beside(&mut self, values: &[f32], numbers: Numbers) -> Result<Numbers> {
         let room = VALUE_BITS as i32 - 1 - bits(numbers.magnitude()) as i32;
-        let coarsest = numbers.exponent + room.max(1);
+        let with_room = numbers.exponent + room.max(1);
         let finest = values.iter().map(|&value| decompose(value).1).max().unwrap_or(0);
-        let exponent = finest.max(numbers.exponent - (MAX_FACTOR_BITS as i32 - 1)).min(coarsest);
+        let exponent = finest.max(numbers.exponent - (MAX_FACTOR_BITS as i32 - 1)).min(with_room);
         let odd = |&value: &f32| {
             let scaled = f64::from(value) * f64::from(exponent).exp2();
             let integer = if scaled.fract() == 0.0 { scaled } else { 2.0 * (scaled / 2.0).floor() + 1.0 };
@@ -876,9 +882,7 @@ impl Emitter<'_> {
         let numerator = self.lifted(width.tensor, lift.max(0))?;
         let divisor = (divisor as i64) << (-lift).max(0);
         let above = self.line(numerator, 1, divisor - 1);
-        let divisors = self.integers(&[divisor]);
-        let (floor, ceiling) = (self.quotient(numerator, divisors), self.quotient(above, divisors));
-        let doubled = self.affine([floor, ceiling], [1, 1], 0);
+        let doubled = self.floor_and_ceiling(numerator, above, &[divisor]);
         let rounded = self.rounded(doubled);
         // The bit that tells what is left, and the last one that decides about ties, are zero by now.
         let divisors = self.integers(&[1 << SPARE_BITS]);

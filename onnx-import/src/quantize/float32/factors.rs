@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use circuits::graph::{TensorId, ViewElement};
 
-use super::exact::{bits, decompose, Emitter, Numbers, Result};
+use super::exact::{bits, in_one_unit, Emitter, Numbers, Result};
 use super::{SIGNIFICANT, VALUE_BITS};
 use crate::quantize::plan::element;
 
@@ -42,15 +42,8 @@ struct Constants {
 impl Constants {
     /// Constants in the coarsest unit that holds all of them.
     fn of(values: &[f32]) -> Result<Self> {
-        let parts: Vec<(i64, i32)> = values.iter().map(|&value| decompose(value)).collect();
-        let exponent = parts.iter().filter(|(odd, _)| *odd != 0).map(|(_, exponent)| *exponent).max().unwrap_or(0);
-        let integer = |&(odd, own): &(i64, i32)| match u32::try_from(exponent - own) {
-            _ if odd == 0 => Some(0),
-            Ok(shift) if bits(odd.unsigned_abs().into()) + shift <= MAX_CONSTANT_BITS => Some(odd.abs() << shift),
-            _ => None,
-        };
-        let magnitudes: Option<Vec<i64>> = parts.iter().map(integer).collect();
-        let magnitudes = magnitudes.ok_or("constants lie too far apart")?;
+        let (integers, exponent) = in_one_unit(values, MAX_CONSTANT_BITS)?;
+        let magnitudes: Vec<i64> = integers.into_iter().map(i64::abs).collect();
         let bits = magnitudes.iter().map(|&magnitude| bits(magnitude.into())).max().unwrap_or(0);
         Ok(Self { magnitudes, negative: values.iter().map(|value| *value < 0.0).collect(), exponent, bits })
     }
@@ -113,6 +106,11 @@ impl Emitter<'_> {
         let above: Vec<i64> = divisors.iter().map(|divisor| divisor - 1).collect();
         let above = self.integers(&above);
         let above = self.affine([numerator, above], [1, 1], 0);
+        self.floor_and_ceiling(numerator, above, divisors)
+    }
+
+    /// `⌊numerator/divisor⌋ + ⌊above/divisor⌋`: with `above` the numerator and the divisor less one, the second is the first one's ceiling.
+    pub(super) fn floor_and_ceiling(&mut self, numerator: TensorId, above: TensorId, divisors: &[i64]) -> TensorId {
         let divisors = self.integers(divisors);
         let (floor, ceiling) = (self.quotient(numerator, divisors), self.quotient(above, divisors));
         self.affine([floor, ceiling], [1, 1], 0)
